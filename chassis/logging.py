@@ -1,0 +1,171 @@
+"""JSON lines on stdout, with the request that a line belongs to, and without secrets."""
+
+import logging
+import os
+import re
+import sys
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any, Final, TextIO
+from uuid import UUID
+
+import structlog
+from pydantic_core import to_json
+from structlog.contextvars import bound_contextvars
+from structlog.processors import ExceptionRenderer
+from structlog.tracebacks import ExceptionDictTransformer
+from structlog.typing import FilteringBoundLogger, Processor
+
+REDACTED: Final = "[redacted]"
+SECRET_WORDS: Final = (
+    "password", "passwd", "passphrase", "token", "secret", "authorization", "cookie", "credential", "apikey", "otp",
+)  # fmt: skip
+NOT_SECRET: Final = frozenset({"routing_key", "partition_key", "partitionkey", "token_type", "key_type"})
+URL_PASSWORD: Final = re.compile(r"(?P<head>\b[a-z][a-z0-9+.-]*://[^\s:/@]*):[^\s/@]+@", re.IGNORECASE)
+DEEPEST: Final = 8  # levels of nesting that are searched for secrets; below, a value is cut off
+
+# Libraries that say at DEBUG what must not be in a log (request signatures) or drown everything else.
+QUIET_LIBRARIES: Final = ("botocore", "aiobotocore", "aio_pika", "aiormq", "asyncio")
+
+
+def configure(service: str, level: str, *, json: bool, stream: TextIO | None = None) -> None:
+    """Routes structlog and the standard library's logging to *stream* (stdout), one line an event."""
+    out = stream or sys.stdout
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp"),
+        _process_facts(service),
+    ]
+    render: list[Processor] = (
+        [ExceptionRenderer(ExceptionDictTransformer(show_locals=False)), redact, _render_json]
+        if json
+        else [
+            redact,
+            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+        ]  # no local variables
+    )
+    structlog.configure(
+        processors=[*shared, structlog.processors.StackInfoRenderer(), *render],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=lambda *_: _Lines(out),
+        cache_logger_on_first_use=False,  # a logger kept by a module must follow a later configure()
+    )
+    handler = _LinesHandler(out)
+    handler.addFilter(_is_news)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, _logger_name],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for library in QUIET_LIBRARIES:
+        logging.getLogger(library).setLevel(max(logging.INFO, logging.getLevelNamesMapping()[level]))
+    logging.captureWarnings(capture=True)
+
+
+@contextmanager
+def bind(*, correlation_id: str | UUID, **facts: Any) -> Iterator[None]:
+    """Puts *correlation_id* and *facts* (``message=…``) on every line that this task and its children log."""
+    with bound_contextvars(correlation_id=str(correlation_id), **facts):
+        yield
+
+
+def logger(name: str) -> FilteringBoundLogger:
+    """A logger whose lines carry *name* as ``logger``; it follows whatever ``configure`` says later."""
+    bound: FilteringBoundLogger = structlog.get_logger(logger=name)
+    return bound
+
+
+def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for key, value in event.items():
+        event[key] = REDACTED if is_secret(key) and value is not None else _without_secrets(value, DEEPEST)
+    return event
+
+
+@lru_cache(maxsize=4096)
+def is_secret(key: str) -> bool:
+    lowered = key.lower().replace("-", "_")
+    if lowered in NOT_SECRET:
+        return False
+    return lowered == "key" or lowered.endswith("_key") or any(word in lowered for word in SECRET_WORDS)
+
+
+def _without_secrets(value: Any, levels: int) -> Any:
+    if isinstance(value, str):
+        return URL_PASSWORD.sub(r"\g<head>:***@", value) if "://" in value else value
+    if isinstance(value, dict):
+        if levels == 0:
+            return "…"
+        return {
+            key: REDACTED if is_secret(str(key)) and inner is not None else _without_secrets(inner, levels - 1)
+            for key, inner in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return "…" if levels == 0 else [_without_secrets(inner, levels - 1) for inner in value]
+    return value
+
+
+def _render_json(_: Any, __: str, event: MutableMapping[str, Any]) -> str:
+    # Unknown objects become their str(), which is masked for secret types; a lone surrogate must not lose the line.
+    try:
+        return to_json(event, fallback=str, inf_nan_mode="strings").decode()
+    except ValueError:
+        return to_json({key: ascii(value) for key, value in event.items()}).decode()
+
+
+def _process_facts(service: str) -> Processor:
+    pid = os.getpid()
+
+    def add(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        event["service"] = service
+        event["pid"] = pid
+        return event
+
+    return add
+
+
+def _logger_name(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    event["logger"] = event["_record"].name
+    return event
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    # aio-pika reports its own callbacks' failure on every connection loss; the loss itself is reported elsewhere.
+    return not (
+        record.name.startswith(("aio_pika", "aiormq")) and "No active transport in channel" in record.getMessage()
+    )
+
+
+class _Lines:
+    """Writes whole lines. Whoever read them may be gone: a log line must never make the work fail that it tells of."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def msg(self, line: str) -> None:
+        try:
+            self._out.write(line + "\n")
+            self._out.flush()
+        except (OSError, ValueError):
+            pass
+
+    debug = info = warning = error = critical = exception = fatal = log = msg
+
+
+class _LinesHandler(logging.Handler):
+    def __init__(self, out: TextIO) -> None:
+        super().__init__()
+        self._lines = _Lines(out)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            line = self.format(record)
+        except Exception:  # noqa: BLE001  # a library's broken log call is not our failure; logging's own way is used
+            self.handleError(record)
+            return
+        self._lines.msg(line)

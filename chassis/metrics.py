@@ -1,0 +1,243 @@
+"""Every metric of every service: one registry a process, and names that dashboards rely on."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Final
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+)
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+# From one Redis round trip to the longest deadline that an HTTP client is given.
+SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+# A message may have stood in a queue over an outage or climbed the retry ladder.
+QUEUE_SECONDS: Final = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 600.0, 3600.0)
+
+
+def process_registry(service: str, version: str) -> CollectorRegistry:
+    """The registry of this process, with what any process can say of itself.
+
+    Turns the client's ``*_created`` series off: they double a scrape and no dashboard reads them.
+    """
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # theirs is not annotated
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    build = Gauge("autograph_build_info", "What runs here.", ("service", "version"), registry=registry)
+    build.labels(service, version).set(1)
+    return registry
+
+
+class LoopMetrics:
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.lag = Histogram(
+            "autograph_event_loop_lag_seconds",
+            "How late the event loop ran what was due.",
+            buckets=SECONDS,
+            registry=registry,
+        )
+
+
+class RequestMetrics:
+    """A worker's requests are messages; the names begin with its service's, as ``auth_service``."""
+
+    def __init__(self, registry: CollectorRegistry, service: str) -> None:
+        self.requests = Counter(
+            f"{service}_requests_total", "Messages by outcome.", ("message", "outcome"), registry=registry
+        )
+        self.duration = Histogram(
+            f"{service}_request_duration_seconds",
+            "Time from taking a message to its settlement.",
+            ("message",),
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.active = Gauge(f"{service}_active_connections", "Messages in hand.", registry=registry)
+
+
+class BusMetrics:
+    """The bus's own metrics; a worker's request metrics are fed beside them, from the same calls."""
+
+    def __init__(self, registry: CollectorRegistry, requests: RequestMetrics | None = None) -> None:
+        self._requests = requests
+        self._deliveries = Counter(
+            "autograph_deliveries_total",
+            "Deliveries by outcome: done, refused, retried, parked, expired, duplicate.",
+            ("message", "outcome"),
+            registry=registry,
+        )
+        self.handler_seconds = Histogram(
+            "autograph_handler_seconds",
+            "Time in a message's handler.",
+            ("message",),
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self._queue_wait = Histogram(
+            "autograph_queue_wait_seconds",
+            "Time from a message's making to its delivery.",
+            ("message",),
+            buckets=QUEUE_SECONDS,
+            registry=registry,
+        )
+        self._retries = Counter(
+            "autograph_retries_total", "Copies put on a retry rung.", ("message", "rung"), registry=registry
+        )
+        self._parked = Counter(
+            "autograph_parked_total",
+            "Messages given up, for a person to decide.",
+            ("message", "reason"),
+            registry=registry,
+        )
+        self.outbox_depth = Gauge(
+            "autograph_outbox_depth", "Events committed and not yet published.", registry=registry
+        )
+        self.outbox_oldest = Gauge(
+            "autograph_outbox_oldest_seconds", "Age of the oldest event not yet published.", registry=registry
+        )
+        self.consumers = Gauge(
+            "autograph_consumers", "Consumers registered by this process.", ("queue",), registry=registry
+        )
+
+    @contextmanager
+    def delivery(self, message: str) -> Iterator[None]:
+        """Counts a message as in hand until its settlement, and takes that time."""
+        if self._requests is None:
+            yield
+            return
+        with self._requests.active.track_inprogress(), self._requests.duration.labels(message).time():
+            yield
+
+    def settled(self, message: str, outcome: str) -> None:
+        self._deliveries.labels(message, outcome).inc()
+        if self._requests is not None:
+            self._requests.requests.labels(message, outcome).inc()
+
+    def waited(self, message: str, seconds: float) -> None:
+        """Clocks of two machines differ: less than nothing counts as nothing."""
+        self._queue_wait.labels(message).observe(max(0.0, seconds))
+
+    def retried(self, message: str, rung: str) -> None:
+        self._retries.labels(message, rung).inc()
+
+    def parked(self, message: str, reason: str) -> None:
+        self._parked.labels(message, reason).inc()
+
+
+class PoolMetrics(Collector):
+    """Asks each pool for its connections by state at scrape time, so that nothing has to keep a gauge in step."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._pools: dict[str, Callable[[], Mapping[str, int]]] = {}
+        registry.register(self)
+
+    def watch(self, pool: str, states: Callable[[], Mapping[str, int]]) -> None:
+        """*states* gives connections by state, as ``{"idle": 8, "used": 2}``; it must be quick and not raise."""
+        self._pools[pool] = states
+
+    def describe(self) -> Iterable[Metric]:
+        return [self._family()]
+
+    def collect(self) -> Iterable[Metric]:
+        family = self._family()
+        for pool, states in self._pools.items():
+            for state, count in states().items():
+                family.add_metric((pool, state), count)
+        return [family]
+
+    @staticmethod
+    def _family() -> GaugeMetricFamily:
+        return GaugeMetricFamily(
+            "autograph_pool_connections", "Connections by pool and state.", labels=("pool", "state")
+        )
+
+
+class GatewayMetrics:
+    """``path`` is always a route's template: an id in a label would make a series for each diagram."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.requests = Counter(
+            "api_gateway_requests_total", "Requests answered.", ("method", "path", "status"), registry=registry
+        )
+        self.duration = Histogram(
+            "api_gateway_request_duration_seconds",
+            "Time from a request's head to its answer.",
+            ("method", "path"),
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.active = Gauge("api_gateway_active_connections", "Requests being answered.", registry=registry)
+        self.breaker_state = Gauge(
+            "api_gateway_circuit_breaker_state", "0 closed, 1 open, 2 half-open.", ("service",), registry=registry
+        )
+        self.breaker_failures = Counter(
+            "api_gateway_circuit_breaker_failures_total",
+            "Timeouts, nacks and returns that count against a worker.",
+            ("service",),
+            registry=registry,
+        )
+        self.redis_connections = Gauge(
+            "api_gateway_redis_connections", "Connections of the Redis pool.", registry=registry
+        )
+        self.rate_limited = Counter(
+            "api_gateway_rate_limit_exceeded_total", "Requests refused by a limit.", ("key_type",), registry=registry
+        )
+
+
+class AuthMetrics:
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.requests = RequestMetrics(registry, "auth_service")
+        self.logins = Counter(
+            "auth_service_login_attempts_total", "Sign-ins by result.", ("result",), registry=registry
+        )
+        self.registrations = Counter(
+            "auth_service_registration_attempts_total", "Registrations by result.", ("result",), registry=registry
+        )
+        self.tokens = Counter(
+            "auth_service_tokens_issued_total", "Tokens issued by type.", ("token_type",), registry=registry
+        )
+        self.queries = Counter(
+            "auth_service_database_queries_total",
+            "Database statements by operation.",
+            ("operation",),
+            registry=registry,
+        )
+        self.query_seconds = Histogram(
+            "auth_service_database_query_duration_seconds",
+            "Time of a database statement.",
+            ("operation",),
+            buckets=SECONDS,
+            registry=registry,
+        )
+
+
+class DiagramMetrics:
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.requests = RequestMetrics(registry, "diagram_service")
+        self.created = Counter("diagram_service_diagrams_created_total", "Diagrams created.", registry=registry)
+        self.updated = Counter("diagram_service_diagrams_updated_total", "Diagrams changed.", registry=registry)
+        self.deleted = Counter(
+            "diagram_service_diagrams_deleted_total",
+            "Diagrams put in the trash or deleted for good.",
+            registry=registry,
+        )
+        self.storage_operations = Counter(
+            "diagram_service_storage_operations_total", "Object store requests.", ("operation",), registry=registry
+        )
+        self.storage_seconds = Histogram(
+            "diagram_service_storage_operation_duration_seconds",
+            "Time of an object store request.",
+            ("operation",),
+            buckets=SECONDS,
+            registry=registry,
+        )

@@ -1,0 +1,338 @@
+"""What a process is told from outside: environment, ``.env``, secret files and a profile's defaults."""
+
+import re
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, TypeVar
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    GetCoreSchemaHandler,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic.fields import FieldInfo
+from pydantic_core import CoreSchema, core_schema
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+
+PREFIX: Final = "AUTOGRAPH_"
+EX_CONFIG: Final = 78  # sysexits.h: something was found in an unconfigured or misconfigured state
+
+
+class Profile(StrEnum):
+    LOCAL = "local"
+    DOCKER = "docker"
+    KUBERNETES = "kubernetes"
+
+
+class LogFormat(StrEnum):
+    JSON = "json"
+    CONSOLE = "console"
+
+
+# What a profile sets where nothing else did. Addresses that need a password have no default in any profile.
+PROFILE_DEFAULTS: Final[dict[Profile, dict[str, Any]]] = {
+    Profile.LOCAL: {
+        "log_format": LogFormat.CONSOLE,
+        "side_host": "127.0.0.1",
+        "http_host": "127.0.0.1",
+        "redis_url": "redis://127.0.0.1:6379/0",
+        "s3_url": "http://127.0.0.1:9000",
+    },
+    Profile.DOCKER: {
+        "log_format": LogFormat.JSON,
+        "side_host": "0.0.0.0",  # noqa: S104  # a container's own network: only published ports are reachable
+        "http_host": "0.0.0.0",  # noqa: S104  # as side_host
+        "redis_url": "redis://redis:6379/0",
+        "s3_url": "http://s3:9000",
+    },
+    Profile.KUBERNETES: {
+        "log_format": LogFormat.JSON,
+        "side_host": "0.0.0.0",  # noqa: S104  # a pod's own network: network policies and services decide
+        "http_host": "0.0.0.0",  # noqa: S104  # as side_host
+        "redis_url": "redis://autograph-redis:6379/0",
+        "s3_url": "http://autograph-s3:9000",
+    },
+}
+
+
+class SecretUrl:
+    """A URL that may carry a password: only ``get_secret_value()`` shows it."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._parts = _split(url)
+
+    def get_secret_value(self) -> str:
+        return self._url
+
+    @property
+    def host(self) -> str | None:
+        return self._parts.hostname
+
+    @property
+    def port(self) -> int | None:
+        return self._parts.port
+
+    @property
+    def scheme(self) -> str:
+        return self._parts.scheme
+
+    def __str__(self) -> str:
+        parts = self._parts
+        address = parts.netloc.rpartition("@")[2]
+        if "@" in parts.netloc:
+            user, colon, _ = parts.netloc.rpartition("@")[0].partition(":")
+            address = f"{user}:***@{address}" if colon else f"{user}@{address}"
+        # A password may also stand in the query (libpq's ?password=), so none of its values are shown.
+        query = "&".join(re.sub(r"=.*", "=***", pair) for pair in parts.query.split("&"))
+        return SplitResult(parts.scheme, address, parts.path, query, "").geturl()
+
+    def __repr__(self) -> str:
+        return f"SecretUrl('{self}')"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SecretUrl) and self._url == other._url
+
+    def __hash__(self) -> int:
+        return hash(self._url)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.union_schema(
+            [core_schema.is_instance_schema(cls), core_schema.no_info_after_validator_function(cls, handler(str))],
+            mode="left_to_right",
+            custom_error_type="url",
+            custom_error_message="is not a URL that can be read (its value is not shown: it may hold a password)",
+            serialization=core_schema.to_string_ser_schema(),
+        )
+
+
+def _split(url: str) -> SplitResult:
+    parts = urlsplit(url)
+    _ = parts.port  # raises ValueError where the port is no number or out of range
+    if not parts.scheme or any(character.isspace() for character in url):
+        raise ValueError
+    return parts
+
+
+def _of(*schemes: str, needs_host: bool = True) -> AfterValidator:
+    def check(url: SecretUrl) -> SecretUrl:
+        if url.scheme not in schemes:
+            raise ValueError(f"must begin with {' or '.join(f'{scheme}://' for scheme in schemes)} (it is {url})")
+        if needs_host and not url.host:
+            raise ValueError(f"names no host (it is {url})")
+        return url
+
+    return AfterValidator(check)
+
+
+def _split_list(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+# PostgreSQL's host may stand in the query (a Unix socket's folder).
+PostgresUrl = Annotated[SecretUrl, _of("postgresql", "postgres", needs_host=False)]
+RedisUrl = Annotated[SecretUrl, _of("redis", "rediss")]
+RabbitmqUrl = Annotated[SecretUrl, _of("amqp", "amqps")]
+HttpUrl = Annotated[SecretUrl, _of("http", "https")]
+Port = Annotated[int, Field(ge=0, le=65535)]  # 0: a free one
+Key = Annotated[SecretStr, Field(min_length=32)]  # 32 characters of base64 or hex: at least 128 bits if random
+CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_list)]
+
+
+class SettingsInvalid(Exception):  # noqa: N818  # reads as the sentence that it is
+    """All that is wrong with the settings; no value of a secret is in it."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
+        super().__init__(f"The settings have {count}:\n" + "\n".join(f"  {problem}" for problem in problems))
+
+
+class _UnreadableFile:
+    """Stands in for a value whose file could not be read, so that it is reported together with all other mistakes."""
+
+    def __init__(self, variable: str, reason: str) -> None:
+        self.complaint = f"{variable} names a file that cannot be read: {reason}"
+
+
+class _SecretFiles(PydanticBaseSettingsSource):
+    """``AUTOGRAPH_X_FILE`` names a file that holds ``AUTOGRAPH_X``, as Docker and Kubernetes mount secrets."""
+
+    def __init__(self, settings_cls: type[BaseSettings], variables: EnvSettingsSource) -> None:
+        super().__init__(settings_cls)
+        self._variables = variables.env_vars
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002  # theirs
+        variable = f"{PREFIX}{field_name}_file"
+        path = self._variables.get(variable.lower())
+        if not path:
+            return None, field_name, False
+        try:
+            return Path(path).read_text(encoding="utf-8").rstrip("\r\n"), field_name, False
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+            return _UnreadableFile(variable.upper(), f"{path} ({reason})"), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        found = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
+        return {name: value for name, value in found.items() if value is not None}
+
+
+class _ProfileDefaults(PydanticBaseSettingsSource):
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002  # theirs
+        try:
+            profile = Profile(self.current_state.get("profile", Profile.LOCAL))
+        except ValueError:  # reported by the field itself
+            profile = Profile.LOCAL
+        return PROFILE_DEFAULTS[profile].get(field_name), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        found = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
+        return {name: value for name, value in found.items() if value is not None}
+
+
+class Settings(BaseSettings):
+    """The root of every process' settings.
+
+    Order: arguments, environment, files named by the environment, ``.env``, files named by it, the profile, defaults.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,  # compose files pass unset variables as empty ones
+        extra="ignore",  # one .env serves all processes
+        frozen=True,
+        hide_input_in_errors=True,
+        validate_default=True,
+    )
+
+    profile: Profile = Profile.LOCAL
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: LogFormat = LogFormat.JSON
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _files_are_readable(cls, value: object) -> object:
+        if isinstance(value, _UnreadableFile):
+            raise ValueError(value.complaint)  # noqa: TRY004  # a validator reports with ValueError
+        return value
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _any_case(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # secrets come from *_FILE instead
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        assert isinstance(env_settings, EnvSettingsSource)
+        assert isinstance(dotenv_settings, DotEnvSettingsSource)
+        return (
+            init_settings,
+            env_settings,
+            _SecretFiles(settings_cls, env_settings),
+            dotenv_settings,
+            _SecretFiles(settings_cls, dotenv_settings),
+            _ProfileDefaults(settings_cls),
+        )
+
+
+class RedisSettings(Settings):
+    redis_url: RedisUrl
+    redis_pool_max: Annotated[int, Field(ge=1, le=10_000)] = 50
+
+
+class RabbitmqSettings(Settings):
+    rabbitmq_url: RabbitmqUrl
+    rabbitmq_management_url: HttpUrl | None = None
+
+
+class PostgresSettings(Settings):
+    postgres_url: PostgresUrl
+    postgres_pool_min: Annotated[int, Field(ge=0, le=1_000)] = 10
+    postgres_pool_max: Annotated[int, Field(ge=1, le=1_000)] = 30
+
+    # On the field and not on the model: a model's validator is silent while any field is wrong.
+    @field_validator("postgres_pool_max")
+    @classmethod
+    def _not_below_the_minimum(cls, value: int, info: ValidationInfo) -> int:
+        minimum = info.data.get("postgres_pool_min", 0)
+        if value < minimum:
+            raise ValueError(f"is {value}, below {PREFIX}POSTGRES_POOL_MIN, which is {minimum}")
+        return value
+
+
+class ObjectStoreSettings(Settings):
+    s3_url: HttpUrl
+    s3_access_key: Annotated[SecretStr, Field(min_length=1)]
+    s3_secret_key: Annotated[SecretStr, Field(min_length=1)]
+    s3_region: str = "us-east-1"
+
+
+class ServiceSettings(RedisSettings, RabbitmqSettings):
+    """What the gateway and every worker are told; those that keep state add ``PostgresSettings`` and others."""
+
+    side_host: str = "127.0.0.1"
+    side_port: Port = 0
+    drain_seconds: Annotated[float, Field(gt=0, le=600)] = 20.0
+
+
+SettingsT = TypeVar("SettingsT", bound=Settings)
+
+
+def read(settings_class: type[SettingsT]) -> SettingsT:
+    """Raises ``SettingsInvalid`` with all mistakes at once."""
+    try:
+        return settings_class()
+    except ValidationError as error:
+        problems = [
+            _describe(problem["loc"], problem["type"], problem["msg"])
+            for problem in error.errors(include_url=False, include_context=False, include_input=False)
+        ]
+        # Not chained: the validation error holds the values.
+        raise SettingsInvalid(problems) from None
+    except UnicodeDecodeError:
+        raise SettingsInvalid([".env is not UTF-8 text"]) from None
+    except SettingsError as error:
+        raise SettingsInvalid([str(error)]) from None
+
+
+def load(settings_class: type[SettingsT]) -> SettingsT:
+    """As ``read``, but a mistake ends the process with status 78 and one message on stderr."""
+    try:
+        return read(settings_class)
+    except SettingsInvalid as problems:
+        print(problems, file=sys.stderr)  # noqa: T201  # logging is configured by the settings
+        raise SystemExit(EX_CONFIG) from None
+
+
+def _describe(location: tuple[int | str, ...], kind: str, message: str) -> str:
+    variable = f"{PREFIX}{str(location[0]).upper()}" if location else "the settings"
+    if kind == "missing":
+        return f"{variable} is not set (nor is {variable}_FILE)"
+    text = message.removeprefix("Value error, ")
+    return text if text.startswith(f"{variable}_FILE ") else f"{variable}: {text}"

@@ -1,0 +1,1 @@
+"""Everything that the services know of each other: messages, envelope, refusals, outcomes."""

@@ -1,0 +1,106 @@
+"""The kinds of message, and what each says about its own delivery.
+
+A published version never changes its meaning: a new optional field keeps the version, anything else is a new
+class with a new wire name beside the old one.
+"""
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any, ClassVar, Generic, TypeVar, cast
+
+from pydantic import BaseModel, ConfigDict
+
+ReplyT = TypeVar("ReplyT", bound="Reply | None")
+
+
+class Kind(StrEnum):
+    COMMAND = "command"
+    TRANSIENT = "transient"
+    QUERY = "query"
+    EVENT = "event"
+
+
+class Reply(BaseModel):
+    """What a handler answers. Readers ignore fields that they do not know, so that releases may overlap."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Message(BaseModel):
+    """Anything that travels on the bus with a type of its own."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    wire_name: ClassVar[str]  # autograph.<worker>.<name>.v<N>; chosen once, never reused
+    kind: ClassVar[Kind]
+
+    @classmethod
+    def worker(cls) -> str:
+        """The service that owns this message: it carries requests out, or announces events."""
+        return cls.wire_name.split(".")[1]
+
+    @classmethod
+    def action(cls) -> str:
+        return cls.wire_name.split(".")[2]
+
+    @classmethod
+    def routing_key(cls) -> str:
+        return f"{cls.worker()}.{cls.action()}"
+
+
+class Request(Message, Generic[ReplyT]):
+    """A message that is answered by exactly one handler."""
+
+    timeout: ClassVar[timedelta] = timedelta(seconds=10)  # what an asker waits unless it says less
+    bulkhead: ClassVar[str | None] = None  # a queue and consumers of its own, so that slow work starves nobody
+
+    @classmethod
+    def queue(cls) -> str:
+        """``<worker>.<commands|transient|queries>`` and, for a bulkhead, its name behind."""
+        queue = f"{cls.worker()}.{_QUEUE_OF[cls.kind]}"
+        return f"{queue}.{cls.bulkhead}" if cls.bulkhead else queue
+
+    @classmethod
+    def exchange(cls) -> str:
+        return "autograph.queries" if cls.kind is Kind.QUERY else "autograph.commands"
+
+    @classmethod
+    def reply_type(cls) -> type[Reply] | None:
+        """The reply's class, read from ``Command[TheReply]``; ``None`` where the answer is only "done"."""
+        for base in cls.__mro__:
+            metadata = cast("dict[str, Any]", getattr(base, "__pydantic_generic_metadata__", {}))
+            if metadata.get("args"):
+                reply = metadata["args"][0]
+                return None if reply in (None, type(None)) else cast("type[Reply]", reply)
+        raise TypeError(f"{cls.__name__} does not say what it is answered with")
+
+
+class Command(Request[ReplyT]):
+    """A change, carried out exactly once, also past its deadline. Persistent, confirmed, in a quorum queue."""
+
+    kind: ClassVar[Kind] = Kind.COMMAND
+
+
+class TransientCommand(Request[ReplyT]):
+    """A change that is worthless after its deadline (sign-in, refresh): not persistent, no inbox row."""
+
+    kind: ClassVar[Kind] = Kind.TRANSIENT
+
+
+class Query(Request[ReplyT]):
+    """A question; changes nothing, expires at its deadline."""
+
+    kind: ClassVar[Kind] = Kind.QUERY
+
+
+class Event(Message):
+    """What has happened. Leaves through the outbox; at least once on the wire, applied once by each subscriber."""
+
+    kind: ClassVar[Kind] = Kind.EVENT
+
+    @classmethod
+    def exchange(cls) -> str:
+        return "autograph.events"
+
+
+_QUEUE_OF = {Kind.COMMAND: "commands", Kind.TRANSIENT: "transient", Kind.QUERY: "queries"}

@@ -1,0 +1,91 @@
+"""Refusals: the expected "no" of the business, as part of the contract.
+
+A handler raises one; it crosses the bus as a ``Problem`` and the edge answers with the status of its kind.
+"""
+
+from enum import StrEnum
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class RefusalKind(StrEnum):
+    INVALID = "invalid"
+    UNAUTHENTICATED = "unauthenticated"
+    FORBIDDEN = "forbidden"
+    NOT_FOUND = "not_found"
+    CONFLICT = "conflict"
+    GONE = "gone"
+    PRECONDITION_FAILED = "precondition_failed"
+    PRECONDITION_REQUIRED = "precondition_required"
+    TOO_MANY = "too_many"
+
+
+class FieldError(BaseModel):
+    """One thing that is wrong with a request: where (JSON pointer, RFC 6901), which, and in words."""
+
+    model_config = ConfigDict(frozen=True)
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class Problem(BaseModel):
+    """A refusal or failure as it travels; the edge turns it into ``application/problem+json`` (RFC 9457)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: RefusalKind | None = None  # None: a failure of ours, answered with 500
+    code: str
+    title: str
+    detail: str | None = None
+    errors: tuple[FieldError, ...] = ()
+    extra: dict[str, Any] = Field(default_factory=dict)  # further members of the problem document, e.g. current_etag
+
+
+class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not an error
+    """The handler says no, and the caller is told why. Nothing was changed.
+
+    ``extra`` becomes members of the problem document; keep secrets and others' data out of it.
+    """
+
+    kind: ClassVar[RefusalKind]
+    code: ClassVar[str]
+    title: ClassVar[str]
+
+    def __init__(self, detail: str | None = None, *, errors: tuple[FieldError, ...] = (), **extra: Any) -> None:
+        super().__init__(detail or self.title)
+        self.detail = detail
+        self.errors = errors
+        self.extra = extra
+
+    def problem(self) -> Problem:
+        return Problem(
+            kind=self.kind,
+            code=self.code,
+            title=self.title,
+            detail=self.detail,
+            errors=self.errors,
+            extra=self.extra,
+        )
+
+
+class IdempotencyKeyReused(Refusal):
+    kind = RefusalKind.INVALID
+    code = "idempotency_key_reused"
+    title = "This Idempotency-Key was used for a different request"
+
+
+class Invalid(Refusal):
+    """The message does not fit its contract, or fits it but makes no sense; ``errors`` says where."""
+
+    kind = RefusalKind.INVALID
+    code = "invalid"
+    title = "The request does not fit its contract"
+
+
+class Forbidden(Refusal):
+    kind = RefusalKind.FORBIDDEN
+    code = "forbidden"
+    title = "You may not do this"

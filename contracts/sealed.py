@@ -1,0 +1,84 @@
+"""Secrets in messages: sealed to the worker that needs them, so that no broker file, log or parked message has them.
+
+A field of type ``Sealed`` is plain text only inside the process that was told it and the worker that uses it.
+On the wire it is a libsodium sealed box over ``{id, type, field, value}``; the worker checks all four, so that a
+copied box is worthless in another message.
+"""
+
+from collections.abc import Iterator
+from typing import Annotated, Any, get_args, get_origin
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    SecretStr,
+    StringConstraints,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
+
+
+class Box(BaseModel):
+    """A sealed box as it travels: which key it is sealed to, and the box in base64url without padding."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: Annotated[str, StringConstraints(max_length=64)]
+    box: Annotated[str, StringConstraints(max_length=16_384)]
+
+
+class _SealedField:
+    """Reads a box, or plain text where the validation context says ``edge``; writes only boxes."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.with_info_plain_validator_function(
+            cls._validate,
+            serialization=core_schema.plain_serializer_function_ser_schema(cls._serialize, when_used="json"),
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, _schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        # Validation mode describes what a person sends to the edge; serialization mode what travels on the bus.
+        if handler.mode == "serialization":
+            return Box.model_json_schema()
+        return {"type": "string", "format": "password", "writeOnly": True}
+
+    @staticmethod
+    def _validate(value: Any, info: core_schema.ValidationInfo) -> "Box | SecretStr":
+        if isinstance(value, Box | SecretStr):
+            return value
+        if (info.context or {}).get("edge"):
+            if not isinstance(value, str):
+                raise ValueError("must be a string")
+            return SecretStr(value)
+        return Box.model_validate(value)
+
+    @staticmethod
+    def _serialize(value: "Box | SecretStr") -> dict[str, str]:
+        if not isinstance(value, Box):
+            raise TypeError("a secret must be sealed before it is sent")
+        return value.model_dump()
+
+
+SealedText = Annotated[Box | SecretStr, _SealedField]
+
+
+def sealed_fields(message: type[BaseModel]) -> Iterator[str]:
+    """The names of the fields of *message* that travel sealed (top level only)."""
+    for name, field in message.model_fields.items():
+        if _SealedField in field.metadata or any(_is_sealed(part) for part in get_args(field.annotation)):
+            yield name
+
+
+def _is_sealed(annotation: Any) -> bool:
+    return get_origin(annotation) is Annotated and _SealedField in get_args(annotation)
+
+
+def plain(value: Box | SecretStr | None) -> str:
+    """The secret itself. Raises ``TypeError`` while it is still sealed."""
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    raise TypeError("the secret is still sealed")

@@ -35,6 +35,7 @@ def configure(service: str, level: str, *, json: bool, stream: TextIO | None = N
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp"),
         _process_facts(service),
     ]
@@ -49,14 +50,14 @@ def configure(service: str, level: str, *, json: bool, stream: TextIO | None = N
     structlog.configure(
         processors=[*shared, structlog.processors.StackInfoRenderer(), *render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=lambda *_: _Lines(out),
+        logger_factory=lambda *name: _Lines(out, *name),
         cache_logger_on_first_use=False,  # a logger kept by a module must follow a later configure()
     )
     handler = _LinesHandler(out)
     handler.addFilter(_is_news)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, _logger_name],
+            foreign_pre_chain=shared,
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
         )
     )
@@ -77,7 +78,7 @@ def bind(*, correlation_id: str | UUID, **facts: Any) -> Iterator[None]:
 
 def logger(name: str) -> FilteringBoundLogger:
     """A logger whose lines carry *name* as ``logger``; it follows whatever ``configure`` says later."""
-    bound: FilteringBoundLogger = structlog.get_logger(logger=name)
+    bound: FilteringBoundLogger = structlog.get_logger(name)
     return bound
 
 
@@ -129,11 +130,6 @@ def _process_facts(service: str) -> Processor:
     return add
 
 
-def _logger_name(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    event["logger"] = event["_record"].name
-    return event
-
-
 def _is_news(record: logging.LogRecord) -> bool:
     # aio-pika reports its own callbacks' failure on every connection loss; the loss itself is reported elsewhere.
     return not (
@@ -144,7 +140,8 @@ def _is_news(record: logging.LogRecord) -> bool:
 class _Lines:
     """Writes whole lines. Whoever read them may be gone: a log line must never make the work fail that it tells of."""
 
-    def __init__(self, out: TextIO) -> None:
+    def __init__(self, out: TextIO, name: str = "") -> None:
+        self.name = name
         self._out = out
 
     def msg(self, line: str) -> None:

@@ -1,6 +1,5 @@
 """What a process is told from outside: environment, ``.env``, secret files and a profile's defaults."""
 
-import re
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -30,6 +29,7 @@ from pydantic_settings import (
 )
 
 PREFIX: Final = "AUTOGRAPH_"
+KEY_CHARACTERS: Final = 32  # of hex: 128 bits
 EX_CONFIG: Final = 78  # sysexits.h: something was found in an unconfigured or misconfigured state
 
 
@@ -99,7 +99,7 @@ class SecretUrl:
             user, colon, _ = parts.netloc.rpartition("@")[0].partition(":")
             address = f"{user}:***@{address}" if colon else f"{user}@{address}"
         # A password may also stand in the query (libpq's ?password=), so none of its values are shown.
-        query = "&".join(re.sub(r"=.*", "=***", pair) for pair in parts.query.split("&"))
+        query = "&".join(f"{pair.partition('=')[0]}=***" for pair in parts.query.split("&") if "=" in pair)
         return SplitResult(parts.scheme, address, parts.path, query, "").geturl()
 
     def __repr__(self) -> str:
@@ -117,7 +117,7 @@ class SecretUrl:
             [core_schema.is_instance_schema(cls), core_schema.no_info_after_validator_function(cls, handler(str))],
             mode="left_to_right",
             custom_error_type="url",
-            custom_error_message="is not a URL that can be read (its value is not shown: it may hold a password)",
+            custom_error_message="is not a URL; special characters in its user and password must be percent-encoded",
             serialization=core_schema.to_string_ser_schema(),
         )
 
@@ -125,7 +125,9 @@ class SecretUrl:
 def _split(url: str) -> SplitResult:
     parts = urlsplit(url)
     _ = parts.port  # raises ValueError where the port is no number or out of range
-    if not parts.scheme or any(character.isspace() for character in url):
+    # A password with a bare / ? or # ends the host early: what follows would be shown as a path.
+    misplaced = "@" in parts.path + parts.query + parts.fragment
+    if not parts.scheme or misplaced or any(character.isspace() for character in url):
         raise ValueError
     return parts
 
@@ -145,13 +147,19 @@ def _split_list(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+def _long_enough(key: SecretStr) -> SecretStr:
+    if len(key.get_secret_value()) < KEY_CHARACTERS:
+        raise ValueError(f"must have at least {KEY_CHARACTERS} characters")
+    return key
+
+
 # PostgreSQL's host may stand in the query (a Unix socket's folder).
 PostgresUrl = Annotated[SecretUrl, _of("postgresql", "postgres", needs_host=False)]
 RedisUrl = Annotated[SecretUrl, _of("redis", "rediss")]
 RabbitmqUrl = Annotated[SecretUrl, _of("amqp", "amqps")]
 HttpUrl = Annotated[SecretUrl, _of("http", "https")]
 Port = Annotated[int, Field(ge=0, le=65535)]  # 0: a free one
-Key = Annotated[SecretStr, Field(min_length=32)]  # 32 characters of base64 or hex: at least 128 bits if random
+Key = Annotated[SecretStr, AfterValidator(_long_enough)]
 CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_list)]
 
 

@@ -1,0 +1,70 @@
+"""The HTTP port beside the work: metrics and health, for Prometheus and orchestrators."""
+
+import errno
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Final
+
+from aiohttp import web
+from prometheus_async.aio.web import MetricsHTTPServer
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+from pydantic_core import to_json
+
+from chassis.health import Health, Report
+from chassis.logging import logger
+
+log: Final = logger(__name__)
+
+CLOSE_SECONDS: Final = 1.0  # an answer here takes milliseconds; a probe's idle connection must not hold up a stop
+
+
+def operational_routes(registry: CollectorRegistry, health: Health) -> list[web.RouteDef]:
+    """``/metrics`` and ``/health*``, also for a gateway's main port."""
+
+    async def metrics(request: web.Request) -> web.Response:
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return web.Response(body=encode(registry), headers={"Content-Type": content_type})
+
+    return [
+        web.get("/metrics", metrics),
+        web.get("/health", _answer(health.ready)),
+        web.get("/health/live", _answer(health.live)),
+        web.get("/health/ready", _answer(health.ready)),
+    ]
+
+
+@asynccontextmanager
+async def side_port(
+    host: str, port: int, *, registry: CollectorRegistry, health: Health, or_free_port: bool = False
+) -> AsyncIterator[str]:
+    """Serves until left, and gives its URL. With *or_free_port*, a port that is taken is no mistake."""
+    app = web.Application()
+    app.add_routes(operational_routes(registry, health))
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSE_SECONDS)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as error:
+            if not (or_free_port and error.errno == errno.EADDRINUSE):
+                raise
+            await web.TCPSite(runner, host, 0).start()
+        server = MetricsHTTPServer.from_server(runner, app, https=False)
+        log.info("side port", url=server.url)
+        yield server.url
+    finally:
+        await runner.cleanup()
+
+
+def _answer(ask: Callable[[], Awaitable[Report]]) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def answer(_: web.Request) -> web.Response:
+        report = await ask()
+        return web.Response(
+            status=200 if report.good else 503,
+            body=to_json(report.as_json()),
+            content_type="application/json",
+            headers={"Cache-Control": "no-store"},
+        )
+
+    return answer

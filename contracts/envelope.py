@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import parse_qsl, urlencode
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from pydantic import (
     AwareDatetime,
@@ -129,3 +129,14 @@ def decode(body: bytes) -> tuple[Envelope, Any]:
         raise ValueError("a CloudEvents document is a JSON object")  # noqa: TRY004 - bad input, not a bug: one type for both
     data = document.pop("data", None)
     return Envelope.model_validate(document), data
+
+
+_PRODUCERS = UUID("6ba1c9f0-4d2e-5c1b-9a57-0d5b1f6e2a11")
+
+
+def producer_id(broker_user: str) -> UUID:
+    """The actor id of an internal producer, computed from its broker user.
+
+    The broker vouches for the user name; since the id follows from it, no producer can act as somebody else.
+    """
+    return uuid5(_PRODUCERS, broker_user)

@@ -1,0 +1,1 @@
+"""The bus: requests out and answers back, deliveries in and outcomes told, all over RabbitMQ."""

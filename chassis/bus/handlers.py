@@ -1,0 +1,52 @@
+"""Which function carries out which message: filled by hand, decorator by decorator, in a worker's ``handlers.py``."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, Generic, TypeVar
+
+from contracts.envelope import Envelope
+from contracts.message import Event, Message, Request
+
+ToolsT = TypeVar("ToolsT")
+RequestT = TypeVar("RequestT", bound=Request[Any])
+EventT = TypeVar("EventT", bound=Event)
+
+# (message, envelope, tools) → reply. The reply's class is held to the contract when the outcome is told.
+Handler = Callable[[Any, Envelope, ToolsT], Awaitable[Any]]
+
+
+class Handlers(Generic[ToolsT]):
+    """A worker's handlers by message class. Registering a message twice is a mistake in wiring and raises at import."""
+
+    def __init__(self) -> None:
+        self._handlers: dict[type[Message], Handler[ToolsT]] = {}
+
+    def answers(
+        self, request: type[RequestT]
+    ) -> Callable[
+        [Callable[[RequestT, Envelope, ToolsT], Awaitable[Any]]], Callable[[RequestT, Envelope, ToolsT], Awaitable[Any]]
+    ]:
+        """The decorated function answers *request*, with the reply that the contract names, or raises a refusal."""
+        return self._registers(request)
+
+    def hears(
+        self, event: type[EventT]
+    ) -> Callable[
+        [Callable[[EventT, Envelope, ToolsT], Awaitable[None]]], Callable[[EventT, Envelope, ToolsT], Awaitable[None]]
+    ]:
+        """The decorated function applies *event*, in one unit of work, so that a second delivery changes nothing."""
+        return self._registers(event)
+
+    def _registers(self, message: type[Message]) -> Callable[[Any], Any]:
+        def register(handler: Any) -> Any:
+            if message in self._handlers:
+                raise TypeError(f"{message.wire_name} has a handler already")
+            self._handlers[message] = handler
+            return handler
+
+        return register
+
+    def messages(self) -> Iterable[type[Message]]:
+        return self._handlers.keys()
+
+    def by_wire_name(self) -> Mapping[str, tuple[type[Message], Handler[ToolsT]]]:
+        return {message.wire_name: (message, handler) for message, handler in self._handlers.items()}

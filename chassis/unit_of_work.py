@@ -1,0 +1,257 @@
+"""One message, one transaction: inbox row, state, outbox rows and the outcome commit together or not at all.
+
+After the commit, and before anybody can be told of it, the caches that it concerns are invalidated.
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+from uuid import UUID
+
+import asyncpg
+from pydantic_core import from_json
+from uuid_utils.compat import uuid7
+
+from chassis.database import Database
+from contracts.envelope import Envelope, encode
+from contracts.message import Event, Reply
+from contracts.outcome import Outcome
+
+ReplyT = TypeVar("ReplyT", bound=Reply | None)
+
+
+class AlreadyHandled(Exception):  # noqa: N818 - states what is so
+    """The inbox has this message: its outcome stands in the row, and is told again."""
+
+
+class Caches(Protocol):
+    async def invalidate(self, names: Sequence[str]) -> None:
+        """Returns once no gateway can answer with what was cached under *names*."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """An event on its way out: committed, not yet confirmed by the broker."""
+
+    id: UUID
+    routing_key: str
+    body: bytes  # the CloudEvents document
+    correlation_id: str
+    type: str
+    invalidates: tuple[str, ...] = ()
+
+
+class Relay(Protocol):
+    def hand(self, rows: Sequence[OutboxRow]) -> None:
+        """Publishes committed rows soon, in the background; a crash leaves them to the sweeper."""
+
+
+@dataclass(frozen=True, slots=True)
+class InboxRow:
+    outcome: Outcome
+    fingerprint: str | None
+    invalidates: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class UnitOfWork:
+    """What a handler may do inside its transaction. Nothing of it is seen outside before the commit."""
+
+    connection: "asyncpg.pool.PoolConnectionProxy[Any]"
+    envelope: Envelope
+    source: str
+    now: datetime
+    outcome: Outcome = field(default_factory=lambda: Outcome.succeeded(None))
+    outbox: list[OutboxRow] = field(default_factory=list)
+    stale: list[str] = field(default_factory=list)
+
+    def publish(self, event: Event, *, subject: str, sequence: int, partitionkey: str | None = None) -> None:
+        """Announce *event* about *subject* (``diagram/<id>``).
+
+        *sequence* is the aggregate's next number, taken under its row lock in this transaction.
+        """
+        envelope = Envelope(
+            id=uuid7(),
+            source=self.source,
+            type=event.wire_name,
+            subject=subject,
+            sequence=sequence,
+            time=self.now,
+            correlationid=self.envelope.correlationid,
+            causationid=self.envelope.id,
+            actor=self.envelope.actor,
+            partitionkey=partitionkey or self.envelope.partitionkey,
+            traceparent=self.envelope.traceparent,
+        )
+        body = encode(envelope, event)
+        self.outbox.append(OutboxRow(envelope.id, event.routing_key(), body, envelope.correlationid, event.wire_name))
+
+    def invalidates(self, *names: str) -> None:
+        """The cache entries that this change makes wrong, e.g. ``diagram/<id>``, ``session/<id>``."""
+        self.stale.extend(names)
+
+    def reply(self, reply: ReplyT) -> ReplyT:
+        """Keep *reply* as the outcome, for repeats. Large content stays out of it."""
+        self.outcome = Outcome.succeeded(reply)
+        return reply
+
+
+class Ledger:
+    """Inbox and outbox of one service: the record of what was handled and what is to be announced."""
+
+    def __init__(
+        self, database: Database, consumer: str, caches: Caches, relay: Relay, clock: Callable[[], datetime]
+    ) -> None:
+        self._database = database
+        self._consumer = consumer
+        self._source = f"/workers/{consumer}"
+        self._caches = caches
+        self._relay = relay
+        self._clock = clock
+
+    @asynccontextmanager
+    async def unit_of_work(self, envelope: Envelope) -> AsyncIterator[UnitOfWork]:
+        """The transaction of a command, or of an event's subscriber.
+
+        Raises ``AlreadyHandled`` before the body runs if the inbox has the message; a concurrent delivery of the same
+        message waits here for the first one's commit. Any exception from the body rolls everything back.
+        """
+        async with self._transaction(envelope) as work:
+            if not await _claim(work, self._consumer):
+                raise AlreadyHandled
+            yield work
+            await _finish(work, self._consumer)
+        await self._tell(work)
+
+    @asynccontextmanager
+    async def transaction(self, envelope: Envelope) -> AsyncIterator[UnitOfWork]:
+        """The same without an inbox row: for transient commands, whose repeat is a new attempt by design."""
+        async with self._transaction(envelope) as work:
+            yield work
+            if work.outbox:
+                await work.connection.execute(_ANNOUNCE, *_columns(work))
+        await self._tell(work)
+
+    @asynccontextmanager
+    async def _transaction(self, envelope: Envelope) -> AsyncIterator[UnitOfWork]:
+        async with self._database.acquire() as connection, connection.transaction():
+            yield UnitOfWork(connection, envelope, self._source, self._clock())
+
+    async def _tell(self, work: UnitOfWork) -> None:
+        if work.stale:
+            await self._caches.invalidate(work.stale)
+        if work.outbox:
+            self._relay.hand(work.outbox)
+
+    async def find(self, actor: str, message_id: UUID) -> InboxRow | None:
+        """The row of a message, its caches invalidated: whoever reads an outcome here may tell it.
+
+        The process that committed the row may have died before it could invalidate.
+        """
+        async with self._database.acquire() as connection:
+            record = await connection.fetchrow(_FIND, self._consumer, actor, message_id)
+        if record is None:
+            return None
+        row = InboxRow(_outcome(record["outcome"]), record["fingerprint"], tuple(record["invalidates"]))
+        if row.invalidates:
+            await self._caches.invalidate(row.invalidates)
+        return row
+
+    async def record(self, envelope: Envelope, outcome: Outcome) -> InboxRow:
+        """Keep a refusal or failure, unless the inbox has an outcome already; returns what now stands.
+
+        A kept failure gives way to a later outcome, a refusal or success to nothing.
+        """
+        async with self._database.acquire() as connection:
+            await connection.execute(
+                _RECORD,
+                self._consumer,
+                envelope.actor.key,
+                envelope.id,
+                envelope.type,
+                envelope.fingerprint,
+                outcome.status.value,
+                outcome.model_dump(mode="json"),
+                envelope.correlationid,
+            )
+        row = await self.find(envelope.actor.key, envelope.id)
+        if row is None:
+            raise LookupError("the inbox row vanished as it was written")
+        return row
+
+
+async def _claim(work: UnitOfWork, consumer: str) -> bool:
+    envelope = work.envelope
+    return bool(
+        await work.connection.fetchval(
+            _CLAIM,
+            consumer,
+            envelope.actor.key,
+            envelope.id,
+            envelope.type,
+            envelope.fingerprint,
+            envelope.correlationid,
+        )
+    )
+
+
+async def _finish(work: UnitOfWork, consumer: str) -> None:
+    await work.connection.execute(
+        _FINISH,
+        *_columns(work),
+        consumer,
+        work.envelope.actor.key,
+        work.envelope.id,
+        work.outcome.model_dump(mode="json"),
+        work.stale,
+    )
+
+
+def _columns(work: UnitOfWork) -> tuple[list[UUID], list[str], list[str], list[str]]:
+    """The outbox rows as arrays, for ``unnest``: one statement however many events."""
+    rows = work.outbox
+    return (
+        [row.id for row in rows],
+        [row.routing_key for row in rows],
+        [row.body.decode() for row in rows],
+        work.stale,
+    )
+
+
+def _outcome(value: Any) -> Outcome:
+    return Outcome.model_validate(from_json(value) if isinstance(value, str | bytes) else value)
+
+
+# A row whose outcome is "failed" (parked) may be claimed again: a redrive, or the caller's repeat of the same request.
+_CLAIM = """
+    INSERT INTO inbox AS kept (consumer, actor, id, type, fingerprint, status, outcome, correlation_id)
+    VALUES ($1, $2, $3, $4, $5, 'succeeded', '{}', $6)
+    ON CONFLICT (consumer, actor, id) DO UPDATE
+        SET status = 'succeeded', outcome = '{}', handled_at = now()
+        WHERE kept.status = 'failed' AND kept.fingerprint IS NOT DISTINCT FROM excluded.fingerprint
+    RETURNING true
+"""
+
+_ANNOUNCE = """
+    INSERT INTO outbox (id, routing_key, envelope, invalidates)
+    SELECT id, routing_key, envelope::jsonb, $4::text[]
+    FROM unnest($1::uuid[], $2::text[], $3::text[]) AS row (id, routing_key, envelope)
+"""
+
+_FINISH = f"""
+    WITH announced AS ({_ANNOUNCE})
+    UPDATE inbox SET outcome = $8, invalidates = $9
+    WHERE consumer = $5 AND actor = $6 AND id = $7
+"""  # noqa: S608 - both parts are constants of this file
+
+_FIND = "SELECT outcome, fingerprint, invalidates FROM inbox WHERE consumer = $1 AND actor = $2 AND id = $3"
+
+_RECORD = """
+    INSERT INTO inbox AS kept (consumer, actor, id, type, fingerprint, status, outcome, correlation_id)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+    ON CONFLICT (consumer, actor, id) DO UPDATE
+        SET status = excluded.status, outcome = excluded.outcome, handled_at = now()
+        WHERE kept.status = 'failed' AND kept.fingerprint IS NOT DISTINCT FROM excluded.fingerprint
+"""

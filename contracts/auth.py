@@ -1,0 +1,265 @@
+"""Everything that can be said to, and by, the auth service."""
+
+from datetime import timedelta
+from typing import Annotated, ClassVar, Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, StringConstraints
+
+from contracts.message import Command, Event, Query, Reply, TransientCommand
+from contracts.outcome import Outcome
+from contracts.refusal import Refusal, RefusalKind
+from contracts.sealed import SealedText
+from contracts.text import Line
+
+# One @ with something on either side; whether mail arrives is for verification to find out. 254: RFC 5321 4.5.3.1.3.
+EmailAddress = Annotated[str, StringConstraints(max_length=254, pattern=r"^[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+$")]
+Name = Annotated[Line, StringConstraints(max_length=200)]
+
+PASSWORD_MIN_CHARACTERS = 8  # ASVS 5.0 6.2.1
+PASSWORD_MAX_BYTES = 72  # bcrypt ignores what is behind; refused, never cut
+
+
+class User(Reply):
+    """A user as its owner may see it: no password hash, ever."""
+
+    id: UUID
+    email: str
+    name: str | None
+    roles: tuple[str, ...]
+    email_verified: bool
+    created_at: AwareDatetime
+
+
+class Tokens(Reply):
+    """Access token (EdDSA JWT, ``expires_in`` seconds) and the refresh token that buys the next pair, once."""
+
+    access_token: str
+    refresh_token: str
+    token_type: Literal["bearer"] = "bearer"  # noqa: S105 - the name of a scheme (RFC 6750)
+    expires_in: int
+    session_id: UUID
+
+
+class Session(Reply):
+    """A session as its owner sees it in the list."""
+
+    id: UUID
+    created_at: AwareDatetime
+    last_seen_at: AwareDatetime
+    expires_at: AwareDatetime
+    device: str | None
+    address: str | None
+    current: bool
+
+
+class Sessions(Reply):
+    items: tuple[Session, ...]
+
+
+class LiveSession(Reply):
+    """What the edge needs to know of a session at every request; the cached form is this one's JSON."""
+
+    session_id: UUID
+    user_id: UUID
+    roles: tuple[str, ...]
+    expires_at: AwareDatetime
+
+
+class PublicKey(Reply):
+    """A public key of the auth service, raw 32 bytes in base64url without padding."""
+
+    id: str
+    purpose: Literal["signing", "sealing"]
+    key: str
+    active_from: AwareDatetime  # signing: tokens may bear it from here on; sealing: seal to the newest active one
+
+
+class PublicKeys(Reply):
+    keys: tuple[PublicKey, ...]
+
+
+class RegisterUser(Command[User]):
+    """Create an account."""
+
+    wire_name: ClassVar[str] = "autograph.auth.register_user.v1"
+    bulkhead: ClassVar[str | None] = "passwords"
+
+    email: EmailAddress
+    password: SealedText
+    name: Name | None = None
+
+
+class SignIn(TransientCommand[Tokens]):
+    """Begin a session. The session's id is this message's id, so that a redelivery begins no second one."""
+
+    wire_name: ClassVar[str] = "autograph.auth.sign_in.v1"
+    bulkhead: ClassVar[str | None] = "passwords"
+
+    email: EmailAddress
+    password: SealedText
+    remember_me: bool = False
+    otp: Annotated[str, StringConstraints(max_length=32)] | None = None
+    device: Annotated[str, StringConstraints(max_length=500)] | None = None  # set by the edge: User-Agent
+    address: Annotated[str, StringConstraints(max_length=64)] | None = None  # set by the edge
+
+
+class RefreshTokens(TransientCommand[Tokens]):
+    """Spend a refresh token for the next pair."""
+
+    wire_name: ClassVar[str] = "autograph.auth.refresh_tokens.v1"
+
+    refresh_token: SealedText
+
+
+class SignOut(Command[None]):
+    """End the session that the caller acts in."""
+
+    wire_name: ClassVar[str] = "autograph.auth.sign_out.v1"
+
+
+class SignOutEverywhere(Command[None]):
+    """End all sessions of the caller."""
+
+    wire_name: ClassVar[str] = "autograph.auth.sign_out_everywhere.v1"
+
+
+class EndSession(Command[None]):
+    """End one of the caller's sessions."""
+
+    wire_name: ClassVar[str] = "autograph.auth.end_session.v1"
+
+    session_id: UUID
+
+
+class ChangeProfile(Command[User]):
+    """Change what is set; ``name: null`` removes the name."""
+
+    wire_name: ClassVar[str] = "autograph.auth.change_profile.v1"
+
+    name: Name | None = None
+
+
+class GetMe(Query[User]):
+    wire_name: ClassVar[str] = "autograph.auth.get_me.v1"
+
+
+class ListSessions(Query[Sessions]):
+    """The caller's live sessions, newest first."""
+
+    wire_name: ClassVar[str] = "autograph.auth.list_sessions.v1"
+
+
+class GetLiveSession(Query[LiveSession]):
+    """Asked by the edge when its cache does not know whether a session lives."""
+
+    wire_name: ClassVar[str] = "autograph.auth.get_live_session.v1"
+    timeout: ClassVar[timedelta] = timedelta(seconds=5)
+
+    session_id: UUID
+
+
+class GetPublicKeys(Query[PublicKeys]):
+    """The keys that tokens are signed with (current, next and those still in use) and that secrets are sealed to."""
+
+    wire_name: ClassVar[str] = "autograph.auth.get_public_keys.v1"
+    timeout: ClassVar[timedelta] = timedelta(seconds=5)
+
+
+class CommandOutcome(Reply):
+    """What the inbox knows of a command; ``outcome`` is None while there is no row of it."""
+
+    outcome: Outcome | None
+
+
+class GetAuthCommand(Query[CommandOutcome]):
+    """How one of the caller's commands ended."""
+
+    wire_name: ClassVar[str] = "autograph.auth.get_command.v1"
+
+    command_id: UUID
+
+
+class UserRegistered(Event):
+    wire_name: ClassVar[str] = "autograph.auth.user_registered.v1"
+
+    user_id: UUID
+    email: str
+    name: str | None
+
+
+class ProfileChanged(Event):
+    wire_name: ClassVar[str] = "autograph.auth.profile_changed.v1"
+
+    user_id: UUID
+    name: str | None
+
+
+class SessionStarted(Event):
+    wire_name: ClassVar[str] = "autograph.auth.session_started.v1"
+
+    user_id: UUID
+    session_id: UUID
+
+
+class SessionEnded(Event):
+    wire_name: ClassVar[str] = "autograph.auth.session_ended.v1"
+
+    user_id: UUID
+    session_id: UUID
+    reason: Literal["signed_out", "signed_out_everywhere", "ended", "refresh_reuse", "too_many_sessions"]
+
+
+class EmailTaken(Refusal):
+    kind = RefusalKind.CONFLICT
+    code = "email_taken"
+    title = "There is an account with this address"
+
+
+class PasswordTooShort(Refusal):
+    kind = RefusalKind.INVALID
+    code = "password_too_short"
+    title = f"A password has at least {PASSWORD_MIN_CHARACTERS} characters"
+
+
+class PasswordTooLong(Refusal):
+    kind = RefusalKind.INVALID
+    code = "password_too_long"
+    title = f"A password has at most {PASSWORD_MAX_BYTES} bytes in UTF-8"
+
+
+class InvalidCredentials(Refusal):
+    kind = RefusalKind.UNAUTHENTICATED
+    code = "invalid_credentials"
+    title = "Address and password do not fit together"
+
+
+class InvalidRefreshToken(Refusal):
+    kind = RefusalKind.UNAUTHENTICATED
+    code = "invalid_refresh_token"
+    title = "The refresh token is not valid, or no longer"
+
+
+class SessionEndedAlready(Refusal):
+    kind = RefusalKind.UNAUTHENTICATED
+    code = "session_ended"
+    title = "This session has ended"
+
+
+class SessionNotFound(Refusal):
+    kind = RefusalKind.NOT_FOUND
+    code = "session_not_found"
+    title = "No such session"
+
+
+class UserNotFound(Refusal):
+    kind = RefusalKind.NOT_FOUND
+    code = "user_not_found"
+    title = "No such user"
+
+
+MESSAGES = (
+    RegisterUser, SignIn, RefreshTokens, SignOut, SignOutEverywhere, EndSession, ChangeProfile,
+    GetMe, ListSessions, GetLiveSession, GetPublicKeys, GetAuthCommand,
+    UserRegistered, ProfileChanged, SessionStarted, SessionEnded,
+)  # fmt: skip

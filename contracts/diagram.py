@@ -1,0 +1,274 @@
+"""Everything that can be said to, and by, the diagram service."""
+
+from typing import Annotated, Any, ClassVar, Literal
+from uuid import UUID
+
+from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
+
+from contracts.auth import CommandOutcome
+from contracts.message import Command, Event, Query, Reply
+from contracts.refusal import Refusal, RefusalKind
+from contracts.text import Line, Text, storable_json
+
+Title = Annotated[Line, StringConstraints(min_length=1, max_length=255, strip_whitespace=True)]
+DiagramType = Literal["canvas", "note", "mixed"]
+Tag = Annotated[Line, StringConstraints(min_length=1, max_length=64, strip_whitespace=True)]
+Tags = Annotated[tuple[Tag, ...], Field(max_length=50)]
+Canvas = Annotated[dict[str, Any], AfterValidator(storable_json)]
+Note = Annotated[Text, StringConstraints(max_length=5_000_000)]
+Label = Annotated[Line, StringConstraints(max_length=255)]
+Description = Annotated[Text, StringConstraints(max_length=5_000)]
+Cursor = Annotated[str, StringConstraints(max_length=512, pattern=r"^[A-Za-z0-9_-]+$")]
+# The revision that a change is based on (the ETag's number), or "*": whatever is current.
+Expected = Annotated[int, Field(ge=1)] | Literal["*"]
+
+
+class DiagramSummary(Reply):
+    """A diagram without its two content fields: what lists, and answers to changes, give."""
+
+    id: UUID
+    title: str
+    type: DiagramType
+    owner_id: UUID
+    team_id: UUID | None
+    folder_id: UUID | None
+    tags: tuple[str, ...]
+    version: int
+    revision: int
+    size_bytes: int
+    starred: bool
+    permission: Literal["owner", "edit", "view"]
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+    updated_by: UUID
+    last_viewed_at: AwareDatetime | None
+    view_count: int
+    comment_count: int
+    export_count: int
+    collaborator_count: int
+    deleted_at: AwareDatetime | None
+    thumbnail_url: str | None
+
+
+class Diagram(DiagramSummary):
+    canvas_data: dict[str, Any] | None
+    note_content: str | None
+
+
+class DiagramPage(Reply):
+    items: tuple[DiagramSummary, ...]
+    next_cursor: str | None
+    total: int
+
+
+class VersionSummary(Reply):
+    number: int
+    label: str | None
+    description: str | None
+    size_bytes: int
+    created_at: AwareDatetime
+    created_by: UUID
+
+
+class Version(VersionSummary):
+    diagram_id: UUID
+    canvas_data: dict[str, Any] | None
+    note_content: str | None
+
+
+class VersionPage(Reply):
+    items: tuple[VersionSummary, ...]
+    next_cursor: str | None
+    total: int
+
+
+class CreateDiagram(Command[DiagramSummary]):
+    wire_name: ClassVar[str] = "autograph.diagram.create_diagram.v1"
+
+    title: Title
+    type: DiagramType
+    canvas_data: Canvas | None = None
+    note_content: Note | None = None
+    tags: Tags = ()
+
+
+class ChangeDiagram(Command[DiagramSummary]):
+    """Change what is set (RFC 7396 on the top level: null removes). A change of content makes the next version."""
+
+    wire_name: ClassVar[str] = "autograph.diagram.change_diagram.v1"
+
+    id: UUID
+    expected_revision: Expected | None = None  # needed for a change of content
+    title: Title | None = None
+    type: DiagramType | None = None
+    canvas_data: Canvas | None = None
+    note_content: Note | None = None
+    tags: Tags | None = None
+    version_label: Label | None = None
+    version_description: Description | None = None
+
+
+class TrashDiagram(Command[None]):
+    wire_name: ClassVar[str] = "autograph.diagram.trash_diagram.v1"
+
+    id: UUID
+    expected_revision: Expected | None = None
+
+
+class RestoreDiagram(Command[DiagramSummary]):
+    """Out of the trash."""
+
+    wire_name: ClassVar[str] = "autograph.diagram.restore_diagram.v1"
+
+    id: UUID
+    expected_revision: Expected | None = None
+
+
+class DeleteDiagram(Command[None]):
+    """For good, with all its versions; from the trash or not."""
+
+    wire_name: ClassVar[str] = "autograph.diagram.delete_diagram.v1"
+
+    id: UUID
+    expected_revision: Expected | None = None
+
+
+class GetDiagram(Query[Diagram]):
+    wire_name: ClassVar[str] = "autograph.diagram.get_diagram.v1"
+
+    id: UUID
+
+
+class ListDiagrams(Query[DiagramPage]):
+    wire_name: ClassVar[str] = "autograph.diagram.list_diagrams.v1"
+
+    view: Literal["all", "recent", "trash"] = "all"
+    type: DiagramType | None = None
+    tag: Tag | None = None
+    q: Annotated[Line, StringConstraints(max_length=255)] | None = None  # in the title
+    created_from: AwareDatetime | None = None
+    created_to: AwareDatetime | None = None
+    sort: Literal["title", "created_at", "updated_at", "last_viewed_at", "size_bytes"] = "updated_at"
+    order: Literal["asc", "desc"] = "desc"
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
+    cursor: Cursor | None = None
+
+
+class ListVersions(Query[VersionPage]):
+    """Newest first."""
+
+    wire_name: ClassVar[str] = "autograph.diagram.list_versions.v1"
+
+    id: UUID
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
+    cursor: Cursor | None = None
+
+
+class GetVersion(Query[Version]):
+    wire_name: ClassVar[str] = "autograph.diagram.get_version.v1"
+
+    id: UUID
+    number: Annotated[int, Field(ge=1, le=2_147_483_647)]
+
+
+class GetDiagramCommand(Query[CommandOutcome]):
+    """How one of the caller's commands ended."""
+
+    wire_name: ClassVar[str] = "autograph.diagram.get_command.v1"
+
+    command_id: UUID
+
+
+class DiagramCreated(Event):
+    wire_name: ClassVar[str] = "autograph.diagram.diagram_created.v1"
+
+    diagram_id: UUID
+    owner_id: UUID
+    title: str
+    type: DiagramType
+    version: int
+    revision: int
+
+
+class DiagramChanged(Event):
+    """``changed`` names the fields; the content itself is asked for by whoever wants it."""
+
+    wire_name: ClassVar[str] = "autograph.diagram.diagram_changed.v1"
+
+    diagram_id: UUID
+    owner_id: UUID
+    changed: tuple[str, ...]
+    version: int
+    revision: int
+
+
+class DiagramTrashed(Event):
+    wire_name: ClassVar[str] = "autograph.diagram.diagram_trashed.v1"
+
+    diagram_id: UUID
+    owner_id: UUID
+
+
+class DiagramRestored(Event):
+    wire_name: ClassVar[str] = "autograph.diagram.diagram_restored.v1"
+
+    diagram_id: UUID
+    owner_id: UUID
+
+
+class DiagramDeleted(Event):
+    wire_name: ClassVar[str] = "autograph.diagram.diagram_deleted.v1"
+
+    diagram_id: UUID
+    owner_id: UUID
+
+
+class DiagramNotFound(Refusal):
+    kind = RefusalKind.NOT_FOUND
+    code = "diagram_not_found"
+    title = "No such diagram"
+
+
+class VersionNotFound(Refusal):
+    kind = RefusalKind.NOT_FOUND
+    code = "version_not_found"
+    title = "No such version"
+
+
+class StaleRevision(Refusal):
+    """``current_revision`` stands in ``extra``; the edge shows it as the current ETag."""
+
+    kind = RefusalKind.PRECONDITION_FAILED
+    code = "stale_revision"
+    title = "The diagram has changed since"
+
+
+class RevisionRequired(Refusal):
+    kind = RefusalKind.PRECONDITION_REQUIRED
+    code = "if_match_required"
+    title = "A change of content must say which revision it is based on"
+
+
+class NotInTrash(Refusal):
+    kind = RefusalKind.CONFLICT
+    code = "not_in_trash"
+    title = "The diagram is not in the trash"
+
+
+class InTrash(Refusal):
+    kind = RefusalKind.CONFLICT
+    code = "in_trash"
+    title = "The diagram is in the trash: restore it first"
+
+
+class InvalidCursor(Refusal):
+    kind = RefusalKind.INVALID
+    code = "invalid_cursor"
+    title = "The cursor is not one of this list's"
+
+
+MESSAGES = (
+    CreateDiagram, ChangeDiagram, TrashDiagram, RestoreDiagram, DeleteDiagram,
+    GetDiagram, ListDiagrams, ListVersions, GetVersion, GetDiagramCommand,
+    DiagramCreated, DiagramChanged, DiagramTrashed, DiagramRestored, DiagramDeleted,
+)  # fmt: skip

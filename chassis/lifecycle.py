@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Final, Generic, NoReturn, Self, TypeVar
 
 import uvloop
-from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client import Histogram
 
 from chassis import logging
 from chassis.health import Health
@@ -80,7 +80,7 @@ class Service(Generic[ServiceSettingsT]):
         self.name = name
         self.settings = settings
         self.version = _version()
-        self.registry: CollectorRegistry = process_registry(name, self.version)
+        self.registry = process_registry(name, self.version)
         self.health = Health(self.version)
         self.side_url = ""
         self._on_stopping = on_stopping

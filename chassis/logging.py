@@ -112,11 +112,22 @@ def _without_secrets(value: Any, levels: int) -> Any:
 
 
 def _render_json(_: Any, __: str, event: MutableMapping[str, Any]) -> str:
-    # Unknown objects become their str(), which is masked for secret types; a lone surrogate must not lose the line.
+    # Unknown objects become their str(), which is masked for secret types.
     try:
         return to_json(event, fallback=str, inf_nan_mode="strings").decode()
-    except ValueError:
-        return to_json({key: ascii(value) for key, value in event.items()}).decode()
+    except ValueError:  # a lone surrogate, bytes that are not UTF-8, a str() that raises: the line is not lost
+        return to_json({key: _printable(value) for key, value in event.items()}, inf_nan_mode="strings").decode()
+
+
+def _printable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode(errors="backslashreplace").decode()
+    if value is None or isinstance(value, int | float):
+        return value
+    try:
+        return ascii(value)
+    except Exception:  # noqa: BLE001  # any object may be logged
+        return f"[unprintable {type(value).__name__}]"
 
 
 def _process_facts(service: str) -> Processor:

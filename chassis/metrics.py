@@ -17,19 +17,21 @@ from prometheus_client import (
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from chassis.exposition import Registry
+
 # From one Redis round trip to the longest deadline that an HTTP client is given.
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 # A message may have stood in a queue over an outage or climbed the retry ladder.
 QUEUE_SECONDS: Final = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 600.0, 3600.0)
 
 
-def process_registry(service: str, version: str) -> CollectorRegistry:
+def process_registry(service: str, version: str) -> Registry:
     """The registry of this process, with what any process can say of itself.
 
     Turns the client's ``*_created`` series off: they double a scrape and no dashboard reads them.
     """
     disable_created_metrics()  # type: ignore[no-untyped-call]  # theirs is not annotated
-    registry = CollectorRegistry()
+    registry = Registry()
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)

@@ -7,10 +7,9 @@ from typing import Final
 
 from aiohttp import web
 from prometheus_async.aio.web import MetricsHTTPServer
-from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import choose_encoder
 from pydantic_core import to_json
 
+from chassis import exposition
 from chassis.health import Health, Report
 from chassis.logging import logger
 
@@ -19,12 +18,11 @@ log: Final = logger(__name__)
 CLOSE_SECONDS: Final = 1.0  # an answer here takes milliseconds; a probe's idle connection must not hold up a stop
 
 
-def operational_routes(registry: CollectorRegistry, health: Health) -> list[web.RouteDef]:
+def operational_routes(registry: exposition.Registry, health: Health) -> list[web.RouteDef]:
     """``/metrics`` and ``/health*``, also for a gateway's main port."""
 
-    async def metrics(request: web.Request) -> web.Response:
-        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        return web.Response(body=encode(registry), headers={"Content-Type": content_type})
+    async def metrics(_: web.Request) -> web.Response:
+        return web.Response(body=registry.scrape(), headers={"Content-Type": exposition.CONTENT_TYPE})
 
     return [
         web.get("/metrics", metrics),
@@ -36,7 +34,7 @@ def operational_routes(registry: CollectorRegistry, health: Health) -> list[web.
 
 @asynccontextmanager
 async def side_port(
-    host: str, port: int, *, registry: CollectorRegistry, health: Health, or_free_port: bool = False
+    host: str, port: int, *, registry: exposition.Registry, health: Health, or_free_port: bool = False
 ) -> AsyncIterator[str]:
     """Serves until left, and gives its URL. With *or_free_port*, a port that is taken is no mistake."""
     app = web.Application()

@@ -220,10 +220,12 @@ def run(
     settings = load(settings_class)
     console = settings.log_format is LogFormat.CONSOLE and sys.stdout.isatty()
     logging.configure(name, settings.log_level, json=not console)
-    limit_seconds = settings.drain_seconds + CLOSE_SECONDS
+
+    def stopping() -> None:
+        _leave_after(settings.drain_seconds + CLOSE_SECONDS)
 
     async def live() -> None:
-        service = Service(name, settings, on_stopping=lambda: _leave_after(limit_seconds))
+        service = Service(name, settings, on_stopping=stopping)
         _on_signal(service.stop)
         async with service:
             await compose(service)

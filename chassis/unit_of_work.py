@@ -7,14 +7,12 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 from uuid import UUID
 
-import asyncpg
-from pydantic_core import from_json
 from uuid_utils.compat import uuid7
 
-from chassis.database import Database
+from chassis.database import Connection, Database
 from contracts.envelope import Envelope, encode
 from contracts.message import Event, Reply
 from contracts.outcome import Outcome
@@ -59,7 +57,7 @@ class InboxRow:
 class UnitOfWork:
     """What a handler may do inside its transaction. Nothing of it is seen outside before the commit."""
 
-    connection: "asyncpg.pool.PoolConnectionProxy[Any]"
+    connection: Connection
     envelope: Envelope
     source: str
     now: datetime
@@ -136,7 +134,7 @@ class Ledger:
 
     @asynccontextmanager
     async def _transaction(self, envelope: Envelope) -> AsyncIterator[UnitOfWork]:
-        async with self._database.acquire() as connection, connection.transaction():
+        async with self._database.transaction() as connection:
             yield UnitOfWork(connection, envelope, self._source, self._clock())
 
     async def _tell(self, work: UnitOfWork) -> None:
@@ -150,11 +148,11 @@ class Ledger:
 
         The process that committed the row may have died before it could invalidate.
         """
-        async with self._database.acquire() as connection:
+        async with self._database.connection() as connection:
             record = await connection.fetchrow(_FIND, self._consumer, actor, message_id)
         if record is None:
             return None
-        row = InboxRow(_outcome(record["outcome"]), record["fingerprint"], tuple(record["invalidates"]))
+        row = InboxRow(Outcome.model_validate(record["outcome"]), record["fingerprint"], tuple(record["invalidates"]))
         if row.invalidates:
             await self._caches.invalidate(row.invalidates)
         return row
@@ -164,7 +162,7 @@ class Ledger:
 
         A kept failure gives way to a later outcome, a refusal or success to nothing.
         """
-        async with self._database.acquire() as connection:
+        async with self._database.connection() as connection:
             await connection.execute(
                 _RECORD,
                 self._consumer,
@@ -218,10 +216,6 @@ def _columns(work: UnitOfWork) -> tuple[list[UUID], list[str], list[str], list[s
         [row.body.decode() for row in rows],
         work.stale,
     )
-
-
-def _outcome(value: Any) -> Outcome:
-    return Outcome.model_validate(from_json(value) if isinstance(value, str | bytes) else value)
 
 
 # A row whose outcome is "failed" (parked) may be claimed again: a redrive, or the caller's repeat of the same request.

@@ -1,6 +1,6 @@
 """Which function carries out which message: filled by hand, decorator by decorator, in a worker's ``handlers.py``."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any, Generic, TypeVar
 
 from contracts.envelope import Envelope
@@ -18,7 +18,7 @@ class Handlers(Generic[ToolsT]):
     """A worker's handlers by message class. Registering a message twice is a mistake in wiring and raises at import."""
 
     def __init__(self) -> None:
-        self._handlers: dict[type[Message], Handler[ToolsT]] = {}
+        self.by_wire_name: dict[str, tuple[type[Message], Handler[ToolsT]]] = {}
 
     def answers(
         self, request: type[RequestT]
@@ -38,15 +38,9 @@ class Handlers(Generic[ToolsT]):
 
     def _registers(self, message: type[Message]) -> Callable[[Any], Any]:
         def register(handler: Any) -> Any:
-            if message in self._handlers:
+            if message.wire_name in self.by_wire_name:
                 raise TypeError(f"{message.wire_name} has a handler already")
-            self._handlers[message] = handler
+            self.by_wire_name[message.wire_name] = (message, handler)
             return handler
 
         return register
-
-    def messages(self) -> Iterable[type[Message]]:
-        return self._handlers.keys()
-
-    def by_wire_name(self) -> Mapping[str, tuple[type[Message], Handler[ToolsT]]]:
-        return {message.wire_name: (message, handler) for message, handler in self._handlers.items()}

@@ -1,0 +1,249 @@
+"""What a delivery means: carried out once, answered, tried again, or parked. Knows no AMQP.
+
+``deliver`` returns when the delivery may be acknowledged. It raises only if the broker did not take a copy (retry,
+parking), and then the delivery must go back to its queue.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Generic, Protocol, TypeVar
+from uuid import UUID
+
+from chassis.bus import headers
+from chassis.bus.failures import Failure, next_rung, where
+from chassis.bus.gate import Gate
+from chassis.bus.handlers import Handlers
+from chassis.bus.ports import Delivery, Letter, NotPublished, Publisher
+from chassis.bus.reading import Received, Unreadable, read
+from chassis.bus.replies import reply_letter
+from chassis.logging import bind, logger
+from chassis.metrics import BusMetrics
+from chassis.unit_of_work import AlreadyHandled, InboxRow
+from contracts.envelope import Envelope
+from contracts.message import Event, Kind, Message, Request
+from contracts.outcome import Outcome
+from contracts.refusal import FieldError, IdempotencyKeyReused, Invalid, Refusal
+
+ToolsT = TypeVar("ToolsT")
+
+_log = logger(__name__)
+
+
+class Settled(StrEnum):
+    """How a delivery ended, as the metrics count it."""
+
+    DONE = "done"
+    REFUSED = "refused"
+    RETRIED = "retried"
+    PARKED = "parked"
+    EXPIRED = "expired"
+    DUPLICATE = "duplicate"
+    FAILED = "failed"  # of queries and transient commands, which are never tried again
+
+
+class Inbox(Protocol):
+    async def find(self, actor: str, message_id: UUID) -> InboxRow | None: ...
+    async def record(self, envelope: Envelope, outcome: Outcome) -> InboxRow: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handling(Generic[ToolsT]):
+    service: str
+    handlers: Handlers[ToolsT]
+    tools: ToolsT
+    inbox: Inbox
+    publisher: Publisher
+    gate: Gate
+    metrics: BusMetrics
+    classify: Callable[[BaseException], Failure]
+    unseal: Callable[[Message, Envelope], Awaitable[Message]]  # raises Unreadable
+    clock: Callable[[], datetime]
+
+    async def deliver(self, delivery: Delivery) -> None:
+        try:
+            received = read(delivery, self.service, self.handlers.by_wire_name)
+        except Unreadable as unreadable:
+            await self._refuse_unreadable(delivery, unreadable)
+            return
+        name = received.contract.action()
+        with (
+            bind(correlation_id=received.envelope.correlationid, message=received.contract.wire_name),
+            self.metrics.delivery(name),
+        ):
+            self.metrics.waited(name, (self.clock() - received.envelope.time).total_seconds())
+            settled = await self._settle(received)
+            self.metrics.settled(name, settled)
+            _log.log(
+                logging.DEBUG if settled is Settled.DONE else logging.INFO,
+                "message settled",
+                outcome=settled.value,
+                attempt=received.attempt,
+            )
+
+    async def _settle(self, received: Received) -> Settled:
+        while True:
+            if _is_worthless_late(received) and received.envelope.expired(self.clock()):
+                return Settled.EXPIRED
+            try:
+                outcome, settled = await self._carry_out(received)
+            except Unreadable as unreadable:
+                await self._refuse_unreadable(received.delivery, unreadable)
+                return Settled.PARKED
+            except Exception as error:  # noqa: BLE001 - every failure has a next step, decided by its kind
+                failure = self.classify(error)
+                _log.log(
+                    _LEVEL[failure],
+                    "handler failed",
+                    failure=failure.value,
+                    error=where(error),
+                    exc_info=error if failure is Failure.BUG else None,
+                )
+                if failure is Failure.DEPENDENCY:
+                    self.gate.close()
+                if _is_worthless_late(received):
+                    await self._tell(received, _unavailable() if failure is not Failure.BUG else _internal_error())
+                    return Settled.FAILED
+                if failure is Failure.DEPENDENCY:
+                    await self.gate.wait()
+                    continue
+                return await self._try_later(received, failure, error)
+            await self._tell(received, outcome)
+            return settled
+
+    async def _carry_out(self, received: Received) -> tuple[Outcome, Settled]:
+        contract, envelope = received.contract, received.envelope
+        try:
+            message = await self.unseal(received.message, envelope)
+            with self.metrics.handler_seconds.labels(contract.action()).time():
+                reply = await received.handler(message, envelope, self.tools)
+        except AlreadyHandled:
+            if issubclass(contract, Event):
+                return Outcome.succeeded(None), Settled.DUPLICATE
+            return await self._told_before(received)
+        except Refusal as refusal:
+            return await self._refused(received, refusal)
+        if issubclass(contract, Request) and not isinstance(reply, contract.reply_type() or type(None)):
+            raise TypeError(f"{contract.wire_name} was answered with {type(reply).__name__}")
+        return Outcome.succeeded(reply), Settled.DONE
+
+    async def _told_before(self, received: Received) -> tuple[Outcome, Settled]:
+        row = await self.inbox.find(received.envelope.actor.key, received.envelope.id)
+        if row is None:
+            raise LookupError("the inbox refused a message that it does not have")
+        if row.fingerprint != received.envelope.fingerprint:
+            return Outcome.refused(IdempotencyKeyReused()), Settled.REFUSED
+        # After a crash the broker or the ladder brings the same delivery again: the caller has heard nothing yet.
+        again_by_caller = not received.delivery.redelivered and received.attempt == 1
+        return row.outcome.model_copy(update={"replayed": again_by_caller}), Settled.DUPLICATE
+
+    async def _refused(self, received: Received, refusal: Refusal) -> tuple[Outcome, Settled]:
+        outcome = Outcome.refused(refusal)
+        if received.contract.kind is Kind.COMMAND:
+            # Whoever was first wins: a concurrent delivery of the same command may have succeeded meanwhile.
+            row = await self.inbox.record(received.envelope, outcome)
+            if row.outcome != outcome:
+                return await self._told_before(received)
+        return outcome, Settled.REFUSED
+
+    async def _try_later(self, received: Received, failure: Failure, error: BaseException) -> Settled:
+        name = received.contract.action()
+        rung = next_rung(failure, received.attempt)
+        if rung is None:
+            await self._park(received.delivery, f"{failure}", where(error), received=received)
+            if received.contract.kind is Kind.COMMAND:
+                row = await self.inbox.record(
+                    received.envelope, Outcome.failed("parked", "The command failed and is parked")
+                )
+                await self._tell(received, row.outcome)
+            return Settled.PARKED
+        delivery = received.delivery
+        await self.publisher.publish(
+            Letter(
+                exchange="autograph.retry",
+                routing_key=delivery.queue,
+                body=delivery.body,
+                type=received.contract.wire_name,
+                correlation_id=delivery.correlation_id or received.envelope.correlationid,
+                reply_to=delivery.reply_to,
+                headers={
+                    headers.RUNG: rung,
+                    headers.ATTEMPT: received.attempt + 1,
+                    headers.ORIGINAL_USER: received.sender,
+                    headers.ORIGINAL_ROUTING_KEY: received.routing_key,
+                },
+            )
+        )
+        self.metrics.retried(name, rung)
+        return Settled.RETRIED
+
+    async def _refuse_unreadable(self, delivery: Delivery, unreadable: Unreadable) -> None:
+        """Park it, and tell the sender where the sender is known: a program that sent nonsense should hear so."""
+        _log.error("message parked", reason=unreadable.reason, detail=unreadable.detail, queue=delivery.queue)
+        await self._park(delivery, unreadable.reason, unreadable.detail)
+        self.metrics.settled("unreadable", Settled.PARKED)
+        if unreadable.envelope is not None and delivery.reply_to is not None:
+            errors = tuple(_field_errors(unreadable.detail))
+            await self._send(delivery, unreadable.envelope, Outcome.refused(Invalid(errors=errors)))
+
+    async def _park(self, delivery: Delivery, reason: str, detail: str, *, received: Received | None = None) -> None:
+        kept: dict[str, str | int] = {
+            headers.PARKED_REASON: reason,
+            headers.PARKED_DETAIL: detail[:500],
+            headers.PARKED_FROM: delivery.queue,
+            headers.PARKED_AT: self.clock().isoformat(),
+            headers.ORIGINAL_USER: received.sender if received else str(delivery.user_id or ""),
+            headers.ORIGINAL_ROUTING_KEY: received.routing_key if received else delivery.routing_key,
+            headers.ATTEMPT: received.attempt if received else 1,
+            headers.FAILURE_TOLD: int(received is not None and received.contract.kind is Kind.COMMAND),
+        }
+        action = received.contract.action() if received else "unreadable"
+        await self.publisher.publish(
+            Letter(
+                exchange="autograph.parked",
+                routing_key=f"{self.service}.{action}",
+                body=delivery.body,
+                type=received.contract.wire_name if received else "",
+                correlation_id=delivery.correlation_id or "",
+                content_type=delivery.content_type or "application/octet-stream",
+                headers=kept,
+            )
+        )
+        self.metrics.parked(action, reason)
+
+    async def _tell(self, received: Received, outcome: Outcome) -> None:
+        await self._send(received.delivery, received.envelope, outcome)
+
+    async def _send(self, delivery: Delivery, envelope: Envelope, outcome: Outcome) -> None:
+        if delivery.reply_to is None:
+            return
+        letter = reply_letter(
+            self.service, envelope, outcome, reply_to=delivery.reply_to, correlation_id=delivery.correlation_id,
+            now=self.clock(),
+        )  # fmt: skip
+        try:
+            await self.publisher.send(letter)
+        except NotPublished:
+            _log.warning("reply not sent")  # no loss: the outcome stands in the inbox, and a repeat is told it
+
+
+def _is_worthless_late(received: Received) -> bool:
+    return received.contract.kind in (Kind.QUERY, Kind.TRANSIENT)
+
+
+def _unavailable() -> Outcome:
+    return Outcome.failed("unavailable", "A part that is needed is away")
+
+
+def _internal_error() -> Outcome:
+    return Outcome.failed("internal_error", "Something of ours went wrong")
+
+
+def _field_errors(detail: str) -> list[FieldError]:
+    found = (place.partition(": ") for place in detail.split("; "))
+    return [FieldError(pointer=f"/{path}", code=code, detail=code.replace("_", " ")) for path, _, code in found]
+
+
+_LEVEL = {Failure.TRANSIENT: logging.WARNING, Failure.DEPENDENCY: logging.WARNING, Failure.BUG: logging.ERROR}

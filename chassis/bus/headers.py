@@ -1,0 +1,22 @@
+"""AMQP headers and broker users that our own parts agree on."""
+
+ATTEMPT = "x-attempt"  # int, from 1; absent on the first
+ORIGINAL_USER = "x-original-user"  # who published it first; believed only from the service itself and the operator
+ORIGINAL_ROUTING_KEY = "x-original-routing-key"
+RUNG = "rung"  # what the retry exchange routes on
+PARKED_REASON = "x-parked-reason"
+PARKED_DETAIL = "x-parked-detail"
+PARKED_FROM = "x-parked-from"  # queue
+PARKED_AT = "x-parked-at"  # RFC 3339
+FAILURE_TOLD = "x-failure-told"  # int 0 or 1: the caller was told that it failed
+
+OPERATOR_USER = "autograph-operator"
+
+
+def service_user(service: str) -> str:
+    """The broker user of one of our services: ``gateway``, or a worker's name."""
+    return f"autograph-{service}"
+
+
+def producer_user(name: str) -> str:
+    return f"producer-{name}"

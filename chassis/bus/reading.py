@@ -1,0 +1,100 @@
+"""From a delivery to a message that may be carried out: decoded, of a known type, and from who it says."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from chassis.bus.handlers import Handler
+from chassis.bus.headers import ATTEMPT, OPERATOR_USER, ORIGINAL_ROUTING_KEY, ORIGINAL_USER, service_user
+from chassis.bus.ports import Delivery
+from contracts.envelope import CONTENT_TYPE, ActorKind, Envelope, decode, producer_id
+from contracts.message import Event, Message
+
+
+class Unreadable(Exception):  # noqa: N818 - states what is so
+    """Nobody here can carry it out: straight to the parking lot. ``reason`` is a constant, ``detail`` says where."""
+
+    def __init__(self, reason: str, detail: str, envelope: Envelope | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.detail = detail
+        self.envelope = envelope  # set where the sender is known and may be told
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    delivery: Delivery
+    envelope: Envelope
+    contract: type[Message]
+    message: Message
+    handler: Handler[Any]
+    sender: str  # the broker user that first published it
+    routing_key: str  # under which it was first published
+    attempt: int  # from 1
+
+
+def read(delivery: Delivery, service: str, handlers: Mapping[str, tuple[type[Message], Handler[Any]]]) -> Received:
+    """Raises ``Unreadable``."""
+    if delivery.content_type != CONTENT_TYPE:
+        raise Unreadable("undecodable", f"content type is not {CONTENT_TYPE}")
+    try:
+        envelope, data = decode(delivery.body)
+    except ValidationError as error:
+        raise Unreadable("undecodable", _places(error)) from None
+    except ValueError:
+        raise Unreadable("undecodable", "not a CloudEvents document in JSON") from None
+    if envelope.type not in handlers:
+        raise Unreadable("unknown_type", "no handler for this type and version")
+    contract, handler = handlers[envelope.type]
+    sender, routing_key, attempt = _origin(delivery, service)
+    _trust(delivery, envelope, contract, sender, routing_key)
+    try:
+        message = contract.model_validate(data)
+    except ValidationError as error:
+        raise Unreadable("invalid", _places(error), envelope) from None
+    return Received(delivery, envelope, contract, message, handler, sender, routing_key, attempt)
+
+
+def _origin(delivery: Delivery, service: str) -> tuple[str, str, int]:
+    """Who sent it first, under which key, and which attempt this is.
+
+    Copies that retry and redrive made carry that in headers, which are believed only from the service's own user and
+    the operator's: they are the only ones that make such copies.
+    """
+    if delivery.user_id is None:
+        raise Unreadable("untrusted", "user_id is not set")
+    headers = delivery.headers
+    if ORIGINAL_USER not in headers:
+        return delivery.user_id, delivery.routing_key, 1
+    if delivery.user_id not in (service_user(service), OPERATOR_USER):
+        raise Unreadable("untrusted", "only the service itself and the operator may pass on others' messages")
+    attempt = headers.get(ATTEMPT, 1)
+    if not isinstance(attempt, int) or attempt < 1:
+        raise Unreadable("untrusted", "the attempt is not a number from 1")
+    return str(headers[ORIGINAL_USER]), str(headers.get(ORIGINAL_ROUTING_KEY, "")), attempt
+
+
+def _trust(delivery: Delivery, envelope: Envelope, contract: type[Message], sender: str, routing_key: str) -> None:
+    if "CC" in delivery.headers or "BCC" in delivery.headers:
+        raise Unreadable("untrusted", "CC and BCC escape the broker's topic permissions")
+    if routing_key != contract.routing_key():
+        raise Unreadable("untrusted", "the routing key does not fit the type")
+    if delivery.reply_to is not None and not delivery.reply_to.startswith(f"reply.{sender}."):
+        raise Unreadable("untrusted", "reply_to is not under the sender's name")
+    actor = envelope.actor
+    if issubclass(contract, Event):
+        if sender != service_user(contract.worker()):
+            raise Unreadable("untrusted", "an event comes from the service that owns it")
+    elif actor.kind is ActorKind.PRODUCER:
+        if actor.name != sender or actor.id != producer_id(sender):
+            raise Unreadable("untrusted", "a producer acts as itself only")
+    elif sender != service_user("gateway"):
+        raise Unreadable("untrusted", "only the gateway speaks for users")
+
+
+def _places(error: ValidationError) -> str:
+    """What is wrong and where, without the values: they may be secret."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return "; ".join(f"{'/'.join(map(str, item['loc']))}: {item['type']}" for item in found[:5])

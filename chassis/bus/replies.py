@@ -1,0 +1,46 @@
+"""A reply as it travels: a CloudEvents document about one request, with the outcome as its data."""
+
+from datetime import datetime
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from chassis.bus.ports import Delivery, Letter
+from contracts.envelope import Envelope, decode, encode
+from contracts.outcome import Outcome
+
+EXCHANGE = "autograph.replies"
+
+
+def reply_letter(
+    service: str, request: Envelope, outcome: Outcome, *, reply_to: str, correlation_id: str | None, now: datetime
+) -> Letter:
+    """The reply to *request*. ``causationid`` names the request; the AMQP correlation id is the asker's own."""
+    envelope = Envelope(
+        id=uuid7(),
+        source=f"/workers/{service}",
+        type=f"autograph.{service}.reply.v1",
+        subject=request.subject,
+        time=now,
+        correlationid=request.correlationid,
+        causationid=request.id,
+        actor=request.actor,
+        traceparent=request.traceparent,
+    )
+    return Letter(
+        exchange=EXCHANGE,
+        routing_key=reply_to,
+        body=encode(envelope, outcome),
+        type=envelope.type,
+        correlation_id=correlation_id or request.correlationid,
+        persistent=False,
+        mandatory=False,  # an asker that has gone is no fault: the outcome stands in the inbox
+    )
+
+
+def read_reply(delivery: Delivery) -> tuple[UUID, Outcome]:
+    """The id of the request that is answered, and the outcome. Raises ``ValueError`` for what is no reply."""
+    envelope, data = decode(delivery.body)
+    if envelope.causationid is None:
+        raise ValueError("a reply names its request as causationid")
+    return envelope.causationid, Outcome.model_validate(data)

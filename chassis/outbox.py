@@ -1,0 +1,188 @@
+"""The outbox's way out: published right after the commit, and by a sweep for what a crash left behind."""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic_core import to_json
+
+from chassis.bus.ports import ConfirmMissing, Letter, NotPublished, Publisher
+from chassis.database import Database
+from chassis.logging import logger
+from chassis.metrics import BusMetrics
+from chassis.unit_of_work import Caches, OutboxRow
+
+EXCHANGE = "autograph.events"
+BATCH = 64  # rows published at once, their confirms awaited together
+SWEEP_AFTER_SECONDS = 5.0  # a row this old was left behind: the relay takes milliseconds
+SWEEP_EVERY_SECONDS = 1.0
+LEASE_SECONDS = 30.0  # for which a sweeper has its rows to itself; longer than any publish may take
+INBOX_DAYS = 7  # how long a repeat gets the first outcome
+FORGET_EVERY_SECONDS = 600.0
+FORGET_AT_ONCE = 5_000  # rows a statement, so that no delete holds locks for long
+
+_log = logger(__name__)
+
+
+class OutboxRelay:
+    """Publishes committed events, confirmed, and deletes their rows. At least once; subscribers apply once.
+
+    Everything that can go wrong leaves the row in place, and the sweep of any process of the service finds it.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        publisher: Publisher,
+        metrics: BusMetrics,
+        *,
+        sweep_after_seconds: float = SWEEP_AFTER_SECONDS,
+        sweep_every_seconds: float = SWEEP_EVERY_SECONDS,
+        lease_seconds: float = LEASE_SECONDS,
+    ) -> None:
+        self._database = database
+        self._publisher = publisher
+        self._metrics = metrics
+        self._sweep_after_seconds = sweep_after_seconds
+        self._sweep_every_seconds = sweep_every_seconds
+        self._lease_seconds = lease_seconds
+        self._waiting: deque[OutboxRow] = deque()
+        self._work = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def hand(self, rows: Sequence[OutboxRow]) -> None:
+        """Takes committed rows whose caches were invalidated already."""
+        self._waiting.extend(rows)
+        self._idle.clear()
+        self._work.set()
+
+    async def relay(self) -> None:
+        """Runs for as long as the process: what is handed over goes out in batches."""
+        while True:
+            await self._work.wait()
+            batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+            if batch:
+                await self._publish(batch)
+            else:
+                self._work.clear()
+                self._idle.set()
+
+    async def drained(self) -> None:
+        """Returns once all that was handed over has been tried."""
+        await self._idle.wait()
+
+    async def sweep(self, caches: Caches) -> None:
+        """Runs for as long as the process: finds what a crash left, by age and lease, never by order of ids."""
+        while True:
+            try:
+                while await self.sweep_once(caches) == BATCH:
+                    pass
+                await self._measure()
+            except Exception as error:  # noqa: BLE001 - an outage of the database must not end the sweep
+                _log.warning("outbox sweep failed", error=type(error).__qualname__)
+            await asyncio.sleep(self._sweep_every_seconds)
+
+    async def sweep_once(self, caches: Caches) -> int:
+        """One batch; returns how many rows were left behind.
+
+        The process that committed a row may have died before it invalidated, hence the caches come first here too.
+        """
+        async with self._database.connection() as connection:
+            records = await connection.fetch(_LEASE, self._sweep_after_seconds, self._lease_seconds, BATCH)
+        rows = [_row(record) for record in records]
+        stale = sorted({name for row in rows for name in row.invalidates})
+        if stale:
+            await caches.invalidate(stale)
+        if rows:
+            _log.info("outbox rows left behind", rows=len(rows))
+            await self._publish(rows)
+        return len(rows)
+
+    async def _publish(self, rows: Sequence[OutboxRow]) -> None:
+        confirmed = [
+            row.id for row, sent in zip(rows, await asyncio.gather(*map(self._publish_one, rows)), strict=True) if sent
+        ]
+        if not confirmed:
+            return
+        try:
+            async with self._database.connection() as connection:
+                await connection.execute("DELETE FROM outbox WHERE id = ANY($1::uuid[])", confirmed)
+        except Exception as error:  # noqa: BLE001 - the rows stay, and are published once more by a sweep
+            _log.warning("outbox rows not deleted", rows=len(confirmed), error=type(error).__qualname__)
+
+    async def _publish_one(self, row: OutboxRow) -> bool:
+        letter = Letter(
+            exchange=EXCHANGE,
+            routing_key=row.routing_key,
+            body=row.body,
+            type=row.type,
+            correlation_id=row.correlation_id,
+            mandatory=False,  # an event that nobody subscribes to is no fault
+        )
+        try:
+            await self._publisher.publish(letter)
+        except (NotPublished, ConfirmMissing) as error:
+            _log.warning("event not published, left to the sweep", error=type(error).__qualname__)
+            return False
+        return True
+
+    async def _measure(self) -> None:
+        async with self._database.connection() as connection:
+            record = await connection.fetchrow(_MEASURE)
+        if record is not None:
+            self._metrics.outbox_depth.set(record["depth"])
+            self._metrics.outbox_oldest.set(record["oldest_seconds"])
+
+
+async def forget_inbox(database: Database) -> None:
+    """Runs for as long as the process: inbox rows past their days are deleted, a few thousand at a time."""
+    while True:
+        try:
+            async with database.connection() as connection:
+                while await connection.fetchval(_FORGET, INBOX_DAYS, FORGET_AT_ONCE) == FORGET_AT_ONCE:
+                    pass
+        except Exception as error:  # noqa: BLE001 - an outage of the database must not end the clean-up
+            _log.warning("inbox not cleaned", error=type(error).__qualname__)
+        await asyncio.sleep(FORGET_EVERY_SECONDS)
+
+
+def _row(record: Any) -> OutboxRow:
+    document = record["envelope"]
+    return OutboxRow(
+        id=record["id"],
+        routing_key=record["routing_key"],
+        body=to_json(document),
+        correlation_id=document["correlationid"],
+        type=document["type"],
+        invalidates=tuple(record["invalidates"]),
+    )
+
+
+_LEASE = """
+    UPDATE outbox SET leased_until = now() + make_interval(secs => $2), attempts = attempts + 1
+    WHERE id IN (
+        SELECT id FROM outbox
+        WHERE created_at < now() - make_interval(secs => $1) AND (leased_until IS NULL OR leased_until < now())
+        ORDER BY created_at
+        LIMIT $3
+        FOR UPDATE SKIP LOCKED
+    )
+    RETURNING id, routing_key, envelope, invalidates
+"""
+
+_MEASURE = """
+    SELECT count(*) AS depth, coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8 AS oldest_seconds
+    FROM outbox
+"""
+
+_FORGET = """
+    WITH gone AS (
+        DELETE FROM inbox WHERE (consumer, actor, id) IN (
+            SELECT consumer, actor, id FROM inbox WHERE handled_at < now() - make_interval(days => $1) LIMIT $2
+        )
+        RETURNING 1
+    )
+    SELECT count(*) FROM gone
+"""

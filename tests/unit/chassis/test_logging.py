@@ -50,8 +50,8 @@ def lines() -> Iterator[Lines]:
 log = logging.logger("somewhere")
 
 
-def fails_near(secret: str) -> None:
-    raise RuntimeError(f"failed with {len(secret)} characters")
+def fails_near(something: str) -> None:
+    raise RuntimeError(f"failed with {len(something)} characters")
 
 
 def test_a_line_is_json_with_the_facts_as_fields(lines: Lines) -> None:

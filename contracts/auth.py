@@ -10,11 +10,11 @@ from contracts.message import Command, Event, Query, Reply, TransientCommand
 from contracts.outcome import Outcome
 from contracts.refusal import Refusal, RefusalKind
 from contracts.sealed import SealedText
-from contracts.text import Line
+from contracts.text import ONE_LINE
 
 # One @ with something on either side; whether mail arrives is for verification to find out. 254: RFC 5321 4.5.3.1.3.
 EmailAddress = Annotated[str, StringConstraints(max_length=254, pattern=r"^[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+$")]
-Name = Annotated[Line, StringConstraints(max_length=200)]
+Name = Annotated[str, StringConstraints(max_length=200), ONE_LINE]
 
 PASSWORD_MIN_CHARACTERS = 8  # ASVS 5.0 6.2.1
 PASSWORD_MAX_BYTES = 72  # bcrypt ignores what is behind; refused, never cut

@@ -8,16 +8,16 @@ from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 from contracts.auth import CommandOutcome
 from contracts.message import Command, Event, Query, Reply
 from contracts.refusal import Refusal, RefusalKind
-from contracts.text import Line, Text, storable_json
+from contracts.text import ONE_LINE, STORABLE, storable_json
 
-Title = Annotated[Line, StringConstraints(min_length=1, max_length=255, strip_whitespace=True)]
+Title = Annotated[str, StringConstraints(min_length=1, max_length=255, strip_whitespace=True), ONE_LINE]
 DiagramType = Literal["canvas", "note", "mixed"]
-Tag = Annotated[Line, StringConstraints(min_length=1, max_length=64, strip_whitespace=True)]
+Tag = Annotated[str, StringConstraints(min_length=1, max_length=64, strip_whitespace=True), ONE_LINE]
 Tags = Annotated[tuple[Tag, ...], Field(max_length=50)]
 Canvas = Annotated[dict[str, Any], AfterValidator(storable_json)]
-Note = Annotated[Text, StringConstraints(max_length=5_000_000)]
-Label = Annotated[Line, StringConstraints(max_length=255)]
-Description = Annotated[Text, StringConstraints(max_length=5_000)]
+Note = Annotated[str, StringConstraints(max_length=5_000_000), STORABLE]
+Label = Annotated[str, StringConstraints(max_length=255), ONE_LINE]
+Description = Annotated[str, StringConstraints(max_length=5_000), STORABLE]
 Cursor = Annotated[str, StringConstraints(max_length=512, pattern=r"^[A-Za-z0-9_-]+$")]
 # The revision that a change is based on (the ETag's number), or "*": whatever is current.
 Expected = Annotated[int, Field(ge=1)] | Literal["*"]
@@ -145,7 +145,7 @@ class ListDiagrams(Query[DiagramPage]):
     view: Literal["all", "recent", "trash"] = "all"
     type: DiagramType | None = None
     tag: Tag | None = None
-    q: Annotated[Line, StringConstraints(max_length=255)] | None = None  # in the title
+    q: Annotated[str, StringConstraints(max_length=255), ONE_LINE] | None = None  # in the title
     created_from: AwareDatetime | None = None
     created_to: AwareDatetime | None = None
     sort: Literal["title", "created_at", "updated_at", "last_viewed_at", "size_bytes"] = "updated_at"

@@ -1,6 +1,6 @@
 """Text that every part of the system can keep: valid UTF-8 without NUL (PostgreSQL cannot store one)."""
 
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
@@ -19,13 +19,15 @@ def _storable(text: str) -> str:
 
 
 def _one_line(text: str) -> str:
+    _storable(text)
     if any(character in text for character in "\r\n"):
         raise PydanticCustomError("line_break", "must be a single line")
     return text
 
 
-Text = Annotated[str, AfterValidator(_storable)]
-Line = Annotated[Text, AfterValidator(_one_line)]
+# Stand behind a field's own constraints, so that those still name themselves in errors and in the API's description.
+STORABLE = AfterValidator(_storable)
+ONE_LINE = AfterValidator(_one_line)
 
 
 def storable_json(value: Any) -> Any:

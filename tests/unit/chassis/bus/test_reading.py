@@ -1,0 +1,158 @@
+"""What is read, and what is believed, of a delivery."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import ClassVar
+from uuid import UUID
+
+import pytest
+from pydantic_core import from_json, to_json
+
+from chassis.bus import headers
+from chassis.bus.handlers import Handlers
+from chassis.bus.ports import Delivery
+from chassis.bus.reading import Unreadable, read
+from contracts.envelope import CONTENT_TYPE, Actor, ActorKind, Envelope, encode, producer_id
+from contracts.message import Command, Event
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+USER = Actor(kind=ActorKind.USER, id=UUID(int=1))
+
+
+class Paint(Command[None]):
+    wire_name: ClassVar[str] = "autograph.easel.paint.v1"
+    colour: str
+
+
+class Dried(Event):
+    wire_name: ClassVar[str] = "autograph.sun.dried.v1"
+
+
+handlers: Handlers[None] = Handlers()
+
+
+@handlers.answers(Paint)
+async def paint(command: Paint, envelope: Envelope, tools: None) -> None: ...
+
+
+@handlers.hears(Dried)
+async def dried(event: Dried, envelope: Envelope, tools: None) -> None: ...
+
+
+def envelope_of(message: type[Paint | Dried] = Paint, actor: Actor = USER) -> Envelope:
+    return Envelope(
+        id=UUID(int=7), source="/gateway", type=message.wire_name, time=NOW, correlationid="c-1", actor=actor
+    )
+
+
+def delivery(
+    message: Paint | Dried | None = None,
+    *,
+    actor: Actor = USER,
+    user: str | None = "autograph-gateway",
+    key: str | None = None,
+    reply_to: str | None = None,
+    marks: Mapping[str, object] | None = None,
+) -> Delivery:
+    message = message or Paint(colour="red")
+    return Delivery(
+        queue="easel.commands",
+        body=encode(envelope_of(type(message), actor), message),
+        content_type=CONTENT_TYPE,
+        routing_key=key or message.routing_key(),
+        user_id=user,
+        reply_to=reply_to,
+        correlation_id=None,
+        redelivered=False,
+        headers=marks or {},
+    )
+
+
+def refused(of: Delivery) -> str:
+    with pytest.raises(Unreadable) as caught:
+        read(of, "easel", handlers.by_wire_name)
+    return caught.value.reason
+
+
+def test_a_message_of_the_gateways_is_read() -> None:
+    received = read(delivery(reply_to="reply.autograph-gateway.1"), "easel", handlers.by_wire_name)
+
+    assert received.message == Paint(colour="red")
+    assert (received.sender, received.routing_key, received.attempt) == ("autograph-gateway", "easel.paint", 1)
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff\xfe", b"{}", b'{"specversion":"1.0"}', b"null"])
+def test_what_is_no_cloudevent_is_undecodable(body: bytes) -> None:
+    assert refused(replace(delivery(), body=body)) == "undecodable"
+
+
+def test_another_content_type_is_undecodable() -> None:
+    assert refused(replace(delivery(), content_type="application/json")) == "undecodable"
+
+
+def test_an_unknown_version_is_an_unknown_type() -> None:
+    document = from_json(delivery().body) | {"type": "autograph.easel.paint.v2"}
+
+    assert refused(replace(delivery(), body=to_json(document))) == "unknown_type"
+
+
+def test_a_payload_that_does_not_fit_names_the_place_and_not_the_value() -> None:
+    document = from_json(delivery().body) | {"data": {"colour": {"secret": "hunter2"}}}
+
+    with pytest.raises(Unreadable) as caught:
+        read(replace(delivery(), body=to_json(document)), "easel", handlers.by_wire_name)
+
+    assert caught.value.reason == "invalid"
+    assert "colour" in caught.value.detail
+    assert "hunter2" not in caught.value.detail
+    assert caught.value.envelope is not None
+
+
+PRODUCER = Actor(kind=ActorKind.PRODUCER, id=producer_id("producer-press"), name="producer-press")
+
+
+def test_a_producer_may_act_as_itself() -> None:
+    assert (
+        read(delivery(actor=PRODUCER, user="producer-press"), "easel", handlers.by_wire_name).sender == "producer-press"
+    )
+
+
+@pytest.mark.parametrize(
+    "untrusted",
+    [
+        delivery(user=None),
+        delivery(user="producer-press"),  # for a user
+        delivery(actor=PRODUCER, user="producer-other"),
+        delivery(actor=PRODUCER.model_copy(update={"id": UUID(int=1)}), user="producer-press"),
+        delivery(user="autograph-sun"),
+        delivery(Dried(), user="autograph-gateway"),
+        delivery(key="easel.varnish"),
+        delivery(reply_to="reply.producer-press.1"),
+        delivery(reply_to="easel.commands"),
+        delivery(marks={"CC": ["easel.paint"]}),
+        delivery(user="producer-press", marks={headers.ORIGINAL_USER: "autograph-gateway"}),
+        delivery(user="autograph-sun", marks={headers.ORIGINAL_USER: "autograph-gateway"}),
+        delivery(user="autograph-easel", marks={headers.ORIGINAL_USER: "autograph-gateway", headers.ATTEMPT: "9"}),
+    ],
+)
+def test_what_the_broker_does_not_vouch_for_is_not_believed(untrusted: Delivery) -> None:
+    assert refused(untrusted) == "untrusted"
+
+
+@pytest.mark.parametrize("passed_on_by", ["autograph-easel", headers.OPERATOR_USER])
+def test_a_copy_made_by_the_service_or_the_operator_keeps_its_origin(passed_on_by: str) -> None:
+    copy = delivery(
+        user=passed_on_by,
+        key="easel.commands",
+        reply_to="reply.autograph-gateway.1",
+        marks={
+            headers.ORIGINAL_USER: "autograph-gateway",
+            headers.ORIGINAL_ROUTING_KEY: "easel.paint",
+            headers.ATTEMPT: 3,
+        },
+    )
+
+    received = read(copy, "easel", handlers.by_wire_name)
+
+    assert (received.sender, received.routing_key, received.attempt) == ("autograph-gateway", "easel.paint", 3)

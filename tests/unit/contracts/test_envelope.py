@@ -1,0 +1,69 @@
+"""The envelope on the wire."""
+
+from datetime import UTC, datetime
+from typing import ClassVar
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic_core import from_json
+
+from contracts.envelope import Actor, ActorKind, Envelope, decode, encode
+from contracts.message import Command
+
+actors = st.builds(
+    Actor,
+    kind=st.sampled_from(ActorKind),
+    id=st.uuids(),
+    session_id=st.none() | st.uuids(),
+    name=st.none() | st.from_regex(r"[a-z0-9-]{1,40}", fullmatch=True),
+    roles=st.lists(st.sampled_from(["user", "admin"]), unique=True).map(tuple),
+    scopes=st.lists(st.sampled_from(["read", "write"]), unique=True).map(tuple),
+)
+
+
+class Change(Command[None]):
+    wire_name: ClassVar[str] = "autograph.easel.change.v1"
+
+    title: str | None = None
+    note: str | None = None
+
+
+def envelope(actor: Actor) -> Envelope:
+    return Envelope(
+        id=UUID(int=7),
+        source="/gateway",
+        type=Change.wire_name,
+        sequence=12,
+        time=datetime(2026, 1, 1, tzinfo=UTC),
+        correlationid="c-1",
+        actor=actor,
+    )
+
+
+@given(actors)
+def test_an_actor_survives_the_wire(actor: Actor) -> None:
+    assert Actor.parse(str(actor)) == actor
+
+
+@pytest.mark.parametrize("text", ["", "user", "user/", "nobody/0192", "user/not-a-uuid", "user/x?roles"])
+def test_what_is_no_actor_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - any ValueError is the promise
+        Actor.parse(text)
+
+
+@given(actors)
+def test_attributes_are_scalars_and_come_back(actor: Actor) -> None:
+    body = encode(envelope(actor), Change(title=None))
+    document = from_json(body)
+
+    assert all(isinstance(value, str) for name, value in document.items() if name != "data")
+    assert document["sequence"] == "00000000000000000012"
+    assert decode(body) == (envelope(actor), {"title": None})  # absent is not null: no note
+
+
+@pytest.mark.parametrize("body", [b"[]", b"1", b"{", b"\xff", b"{}"])
+def test_what_is_no_document_is_a_value_error(body: bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - any ValueError is the promise
+        decode(body)

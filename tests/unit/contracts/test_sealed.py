@@ -1,0 +1,42 @@
+"""A secret in a message."""
+
+from typing import ClassVar
+
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from contracts.message import Command
+from contracts.sealed import Box, SealedText, plain, sealed_fields
+
+
+class Enter(Command[None]):
+    wire_name: ClassVar[str] = "autograph.door.enter.v1"
+
+    password: SealedText
+    otp: SealedText | None = None
+
+
+def test_plain_text_is_taken_at_the_edge_only() -> None:
+    entered = Enter.model_validate({"password": "hunter2"}, context={"edge": True})
+
+    assert plain(entered.password) == "hunter2"
+    assert "hunter2" not in repr(entered)
+    with pytest.raises(ValidationError):
+        Enter.model_validate({"password": "hunter2"})
+
+
+def test_an_unsealed_secret_cannot_be_sent() -> None:
+    with pytest.raises(Exception, match="must be sealed"):
+        Enter(password=SecretStr("hunter2")).model_dump_json()
+
+
+def test_a_box_survives_the_wire() -> None:
+    boxed = Enter(password=Box(key="k", box="abc"))
+
+    assert Enter.model_validate_json(boxed.model_dump_json(exclude_unset=True)) == boxed
+    with pytest.raises(TypeError):
+        plain(boxed.password)
+
+
+def test_sealed_fields_are_found_also_where_they_are_optional() -> None:
+    assert list(sealed_fields(Enter)) == ["password", "otp"]

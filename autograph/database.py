@@ -1,0 +1,256 @@
+"""The database as an administrator makes it: roles and their rights, and the schema's revisions."""
+
+import asyncio
+import io
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Final
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import asyncpg
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+
+from autograph.credentials import service_password
+from autograph.scram import scram_verifier
+from chassis.database import (
+    REVISION_SCHEMA,
+    REVISION_TABLE,
+    OwnConnection,
+    SchemaNotReady,
+    check_revision,
+    current_revision,
+)
+
+SERVICES: Final = ("auth", "diagram")  # each has the schema of its name
+EXTENSION: Final = "pg_trgm"
+
+# Any constant would do that no other program takes: advisory locks are shared by all that use the database.
+MIGRATION_LOCK: Final = int.from_bytes(b"autograp", "big")
+OTHER_MIGRATION_TIMEOUT: Final = "300s"
+# A statement that waits for a table's lock makes every query behind it wait too: give up early, try again later.
+LOCK_TIMEOUT: Final = "3s"
+ATTEMPTS: Final = 6
+PAUSE_SECONDS: Final = 0.3
+
+ROW_RIGHTS: Final = "SELECT, INSERT, UPDATE, DELETE"
+LOST_A_RACE: Final = (
+    asyncpg.InternalServerError,  # "tuple concurrently updated": two changes of one role or database at once
+    asyncpg.UniqueViolationError,
+    asyncpg.DuplicateObjectError,
+    asyncpg.DuplicateDatabaseError,
+    asyncpg.ObjectInUseError,  # a template that somebody else copies
+    asyncpg.LockNotAvailableError,
+    asyncpg.DeadlockDetectedError,
+)
+
+log = logging.getLogger(__name__)
+
+
+async def migrate_database(admin_url: str, installation_secret: str, revision: str = "head") -> list[str]:
+    """Make the database, the services' roles and the schema, whichever is missing; returns the revisions applied.
+
+    Safe to repeat, to run twice at once, and while the previous release serves. A schema that is newer stays as it is.
+    """
+    target = _script().get_revision(revision).revision
+    applied = []
+    await _create_database(admin_url)
+    async with _only_one(admin_url) as administrator:
+        for service in SERVICES:
+            await _create_role(administrator, service, service_password(installation_secret, "postgres", service))
+        await administrator.execute(f"CREATE SCHEMA IF NOT EXISTS {REVISION_SCHEMA}")
+        current = await current_revision(administrator)
+        if current is None:  # an empty table, of a rollback that was cut short, would be in the way of the first step
+            await administrator.execute(f"DROP TABLE IF EXISTS {REVISION_SCHEMA}.{REVISION_TABLE}")
+        for step in _revisions():
+            if int(current or 0) < int(step) <= int(target):
+                sql = _sql(command.upgrade, current or "base", step)
+                await _patiently(partial(_run, administrator, sql))
+                applied.append(current := step)
+        await _patiently(partial(_grant, administrator))
+    return applied
+
+
+async def rollback_database(admin_url: str, revision: str) -> list[str]:
+    """Go back to *revision* (``base``: before the first), with the data of what is undone; returns what was undone.
+
+    Roles stay: another database of the same server may use them.
+    """
+    target = "0" if revision == "base" else _script().get_revision(revision).revision
+    undone = []
+    async with _only_one(admin_url) as administrator:
+        current = await current_revision(administrator)
+        if int(current or 0) > int(newest_revision()):
+            raise SchemaNotReady(f"the schema is at {current}, of a newer release: only that release can go back")
+        revisions = _revisions()
+        for before, step in reversed(list(zip(["base", *revisions], revisions, strict=False))):
+            if int(target) < int(step) <= int(current or 0):
+                await _patiently(partial(_run, administrator, _sql(command.downgrade, step, before)))
+                undone.append(step)
+        if target == "0":
+            await administrator.execute(f"DROP SCHEMA IF EXISTS {REVISION_SCHEMA} CASCADE")  # the revision's table
+    return undone
+
+
+async def check_database(url: str) -> str:
+    """The schema's revision. Any service's role may ask.
+
+    Raises ``SchemaNotReady`` if it is older than this release's; a newer one serves older releases too.
+    """
+    connection = await asyncpg.connect(url)
+    try:
+        return await check_revision(connection, newest_revision())
+    finally:
+        await connection.close()
+
+
+def newest_revision() -> str:
+    return _revisions()[-1]
+
+
+# The database, the roles and their rights
+
+
+async def _create_database(admin_url: str) -> None:
+    try:
+        await (await asyncpg.connect(admin_url)).close()
+    except asyncpg.InvalidCatalogNameError:
+        server = await asyncpg.connect(admin_url, database="postgres")
+        try:
+            await _patiently(partial(_create_database_on, server, _database_name(admin_url)))
+        finally:
+            await server.close()
+
+
+async def _create_database_on(server: OwnConnection, name: str) -> None:
+    if not await server.fetchval("SELECT count(*) FROM pg_database WHERE datname = $1", name):
+        await server.execute(f"CREATE DATABASE {_quoted(name)} ENCODING 'UTF8' TEMPLATE template0")
+
+
+async def _create_role(administrator: OwnConnection, service: str, password: str) -> None:
+    """Roles belong to the whole server, so another database's migration may be making the same one right now."""
+    role = f"autograph_{service}"
+    # The verifier instead of the password: a server that logs statements does not log the password.
+    login = f"{role} LOGIN PASSWORD '{scram_verifier(password)}'"
+
+    async def create_or_alter() -> None:
+        exists = await administrator.fetchval("SELECT count(*) FROM pg_roles WHERE rolname = $1", role)
+        await administrator.execute(f"{'ALTER' if exists else 'CREATE'} ROLE {login}")
+
+    await _patiently(create_or_alter)
+
+
+async def _grant(administrator: OwnConnection) -> None:
+    """What each role may do, whole: change its own schema's rows, and read the schema's revision."""
+    database = _quoted(await administrator.fetchval("SELECT current_database()"))
+    schemas = {row["nspname"] for row in await administrator.fetch("SELECT nspname FROM pg_namespace")}
+    extension_schema = await administrator.fetchval(
+        "SELECT nspname FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace WHERE extname = $1",
+        EXTENSION,
+    )
+    async with administrator.transaction():
+        for schema in SERVICES:
+            role = f"autograph_{schema}"
+            path = [schema]
+            grants = [
+                f"CONNECT ON DATABASE {database}",
+                f"USAGE ON SCHEMA {REVISION_SCHEMA}",
+                f"SELECT ON {REVISION_SCHEMA}.{REVISION_TABLE}",
+            ]
+            if schema in schemas:
+                grants += [f"USAGE ON SCHEMA {schema}", f"{ROW_RIGHTS} ON ALL TABLES IN SCHEMA {schema}"]
+            if schema == "diagram" and extension_schema not in {None, schema}:
+                path.append(_quoted(extension_schema))
+                grants.append(f"USAGE ON SCHEMA {path[-1]}")
+            for grant in grants:
+                await administrator.execute(f"GRANT {grant} TO {role}")
+            await administrator.execute(f"ALTER ROLE {role} IN DATABASE {database} SET search_path = {', '.join(path)}")
+        if "auth" in schemas:
+            await administrator.execute("REVOKE UPDATE, DELETE ON auth.audit_log FROM autograph_auth")
+
+
+# Revisions
+
+
+def _alembic() -> Config:
+    config = Config(output_buffer=io.StringIO())
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    return config
+
+
+def _script() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_alembic())
+
+
+def _revisions() -> list[str]:
+    """All of this release, oldest first."""
+    return [step.revision for step in _script().walk_revisions()][::-1]
+
+
+def _sql(direction: Callable[..., None], start: str, end: str) -> str:
+    """As Alembic writes it, with its BEGIN and COMMIT.
+
+    asyncpg runs it: Alembic's own way into asyncpg switches threads of control at every statement (greenlet).
+    """
+    config = _alembic()
+    direction(config, f"{start}:{end}", sql=True)
+    buffer = config.output_buffer
+    assert isinstance(buffer, io.StringIO)
+    return buffer.getvalue()
+
+
+async def _run(administrator: OwnConnection, sql: str) -> None:
+    try:
+        await administrator.execute(sql)
+    except asyncpg.PostgresError:
+        await administrator.execute("ROLLBACK")
+        raise
+
+
+@asynccontextmanager
+async def _only_one(admin_url: str) -> AsyncIterator[OwnConnection]:
+    """A connection that holds the lock that every migration of this database takes."""
+    administrator = await _connect(admin_url, lock_timeout=OTHER_MIGRATION_TIMEOUT)
+    try:
+        try:
+            await administrator.execute(f"SELECT pg_advisory_lock({MIGRATION_LOCK})")
+        except asyncpg.LockNotAvailableError:
+            raise SchemaNotReady(f"another migration has been running for {OTHER_MIGRATION_TIMEOUT}") from None
+        await administrator.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}'")
+        yield administrator
+    finally:
+        await administrator.close()  # which gives the lock back
+
+
+async def _connect(admin_url: str, *, lock_timeout: str) -> OwnConnection:
+    settings = {"application_name": "autograph migrate", "lock_timeout": lock_timeout}
+    return await asyncpg.connect(admin_url, server_settings=settings)
+
+
+async def _patiently(step: Callable[[], Awaitable[None]]) -> None:
+    """Try again what lost a race against another migration on the same server, or waited too long for a lock."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            await step()
+        except LOST_A_RACE as error:
+            if attempt == ATTEMPTS:
+                raise
+            log.info("trying again: %s", error)
+            await asyncio.sleep(PAUSE_SECONDS * attempt)
+        else:
+            return
+
+
+def _database_name(url: str) -> str:
+    parts = urlsplit(url)
+    options = parse_qs(parts.query)
+    named = [unquote(parts.path.lstrip("/")), *options.get("dbname", ()), *options.get("database", ())]
+    return next((name for name in named if name), unquote(parts.username or "postgres"))
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,266 @@
+"""PostgreSQL: a pool of connections, what its failures mean, and whether the schema is new enough."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from enum import StrEnum
+from traceback import walk_tb
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import asyncpg
+import structlog
+from asyncpg.pool import PoolConnectionProxy
+from pydantic_core import from_json, to_json
+
+# The schema's revision, as `autograph migrate` leaves it. Revisions are numbered: "0003" is newer than "0002".
+REVISION_SCHEMA: Final = "autograph"
+REVISION_TABLE: Final = "revision"
+
+# The server ends what runs longer. The client's limit is for a server that does not answer at all, so it is longer.
+STATEMENT_SECONDS: Final = 10.0
+UNANSWERED_SECONDS: Final = 15.0
+# A process that is frozen in the middle of a transaction must not keep its locks.
+IDLE_IN_TRANSACTION_SECONDS: Final = 15.0
+CONNECT_SECONDS: Final = 5.0
+ACQUIRE_SECONDS: Final = 5.0
+PROBE_SECONDS: Final = 2.0
+CLOSE_SECONDS: Final = 5.0
+
+if TYPE_CHECKING:  # generic in the stubs only
+    Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
+    Connection: TypeAlias = PoolConnectionProxy[asyncpg.Record]
+    OwnConnection: TypeAlias = asyncpg.Connection[asyncpg.Record]
+else:
+    Pool = asyncpg.Pool
+    Connection = PoolConnectionProxy  # of a pool
+    OwnConnection = asyncpg.Connection  # of nobody else
+
+log = structlog.get_logger(__name__)
+
+
+class DatabaseUnavailable(Exception):  # noqa: N818  # reads as the sentence that it is
+    """No connection was to be had, or the one in use broke; what was under way may or may not have been committed."""
+
+
+class SchemaNotReady(Exception):  # noqa: N818  # as above
+    """The database answers, but its schema is older than what asks needs."""
+
+
+class Trouble(StrEnum):
+    """A failure that is neither the caller's fault nor a bug."""
+
+    TRANSIENT = "transient"  # this transaction lost against another, or ran out of something: try it again
+    DOWN = "down"  # nothing will succeed until the server is back: wait for the probe
+
+
+# By SQLSTATE or its class (PostgreSQL, appendix A).
+_TROUBLES: Final[dict[str, Trouble]] = {
+    "40": Trouble.TRANSIENT,  # transaction rollback: serialization, deadlock
+    "55P03": Trouble.TRANSIENT,  # lock_not_available
+    "55006": Trouble.TRANSIENT,  # object_in_use
+    "57014": Trouble.TRANSIENT,  # query_canceled: statement_timeout
+    "25P03": Trouble.TRANSIENT,  # idle_in_transaction_session_timeout
+    "25P04": Trouble.TRANSIENT,  # transaction_timeout
+    "57P05": Trouble.TRANSIENT,  # idle_session_timeout
+    "53200": Trouble.TRANSIENT,  # out_of_memory
+    "53400": Trouble.TRANSIENT,  # configuration_limit_exceeded
+    "08": Trouble.DOWN,  # connection exceptions
+    "28": Trouble.DOWN,  # the password is being changed, or never was right: either way no message is to blame
+    "25006": Trouble.DOWN,  # read_only_sql_transaction: this server is no longer the primary
+    "53100": Trouble.DOWN,  # disk_full
+    "53300": Trouble.DOWN,  # too_many_connections
+    "57P01": Trouble.DOWN,  # admin_shutdown
+    "57P02": Trouble.DOWN,  # crash_shutdown
+    "57P03": Trouble.DOWN,  # cannot_connect_now
+    "57P04": Trouble.DOWN,  # database_dropped
+    "58": Trouble.DOWN,  # system error: input and output
+}
+
+
+def classify(error: BaseException) -> Trouble | None:
+    """What to do about *error*; None: it is a bug or a refusal, and trying again gives the same."""
+    if isinstance(error, DatabaseUnavailable | ConnectionError):
+        return Trouble.DOWN
+    if isinstance(error, asyncpg.FeatureNotSupportedError):
+        # A statement that was prepared before a migration changed its table; anything else of that class is a bug.
+        return Trouble.TRANSIENT if isinstance(error, asyncpg.InvalidCachedStatementError) else None
+    if isinstance(error, asyncpg.OutdatedSchemaCacheError):
+        return Trouble.TRANSIENT
+    if isinstance(error, asyncpg.PostgresError):
+        state: str = error.sqlstate or ""
+        return _TROUBLES.get(state) or _TROUBLES.get(state[:2])
+    return None
+
+
+class Database:
+    """A pool that says plainly when there is no database: every way in and out raises ``DatabaseUnavailable`` then."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._waiting = 0
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection for statements that stand by themselves. Leave no session state behind (see ``_keep``)."""
+        connection = await self._acquire()
+        try:
+            yield connection
+        except Exception as error:
+            if _unanswered(error):
+                connection.terminate()
+            if _unanswered(error) or (isinstance(error, asyncpg.InterfaceError) and _lost(connection)):
+                raise DatabaseUnavailable(str(error) or "no answer") from error
+            raise
+        finally:
+            await self._release(connection)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """A transaction (READ COMMITTED) that commits at the end of the block, or rolls back what an error ended."""
+        async with self.connection() as connection, connection.transaction():
+            try:
+                yield connection
+            except TimeoutError as error:
+                if _unanswered(error):
+                    connection.terminate()  # else the rollback would wait for the same silent server
+                raise
+
+    async def probe(self) -> None:
+        """Raises ``DatabaseUnavailable`` unless the server answers and takes writes."""
+        try:
+            async with asyncio.timeout(PROBE_SECONDS), self.connection() as connection:
+                read_only = await connection.fetchval("SELECT current_setting('transaction_read_only')")
+        except (TimeoutError, OSError, asyncpg.PostgresError) as error:
+            raise DatabaseUnavailable(str(error) or "no answer to the probe") from error
+        if read_only != "off":
+            raise DatabaseUnavailable("the server takes no writes")
+
+    async def check_revision(self, at_least: str) -> None:
+        """Raises ``SchemaNotReady`` if the schema is older than *at_least*; newer ones serve older releases too."""
+        async with self.connection() as connection:
+            await check_revision(connection, at_least)
+
+    def states(self) -> Mapping[str, int]:
+        """For ``PoolMetrics``: connections by state, and tasks that wait for one."""
+        size, idle = self._pool.get_size(), self._pool.get_idle_size()
+        return {"idle": idle, "used": size - idle, "waiting": self._waiting}
+
+    async def _acquire(self) -> Connection:
+        self._waiting += 1
+        try:
+            return await self._pool.acquire(timeout=ACQUIRE_SECONDS)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise DatabaseUnavailable(str(error) or f"no connection within {ACQUIRE_SECONDS} s") from error
+        finally:
+            self._waiting -= 1
+
+    async def _release(self, connection: Connection) -> None:
+        """Whatever happens here, the work is done: the connection is given up, not the outcome."""
+        try:
+            await self._pool.release(connection, timeout=CLOSE_SECONDS)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            log.warning("connection lost on release", error=repr(error))
+
+
+@asynccontextmanager
+async def open_database(
+    url: str,
+    *,
+    application_name: str,
+    pool_min: int = 10,
+    pool_max: int = 30,
+    statement_seconds: float = STATEMENT_SECONDS,
+    unanswered_seconds: float = UNANSWERED_SECONDS,
+) -> AsyncIterator[Database]:
+    """Raises ``DatabaseUnavailable`` if *pool_min* connections cannot be made now."""
+    try:
+        pool: Pool = await asyncpg.create_pool(
+            url,
+            min_size=pool_min,
+            max_size=pool_max,
+            init=_prepare,
+            reset=_keep,
+            timeout=CONNECT_SECONDS,
+            command_timeout=unanswered_seconds,
+            server_settings={
+                "application_name": application_name,
+                "timezone": "UTC",
+                "statement_timeout": _milliseconds(statement_seconds),
+                "idle_in_transaction_session_timeout": _milliseconds(IDLE_IN_TRANSACTION_SECONDS),
+            },
+        )
+    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+        raise DatabaseUnavailable(str(error) or f"no connection within {CONNECT_SECONDS} s") from error
+    try:
+        yield Database(pool)
+    finally:
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await pool.close()
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            pool.terminate()
+
+
+async def current_revision(connection: Connection | OwnConnection) -> str | None:
+    """None: nothing was ever migrated here."""
+    table = f"{REVISION_SCHEMA}.{REVISION_TABLE}"
+    if await connection.fetchval("SELECT to_regclass($1)::text", table) is None:
+        return None
+    revision: str | None = await connection.fetchval(f"SELECT version_num FROM {table}")  # noqa: S608  # constants
+    return revision
+
+
+async def check_revision(connection: Connection | OwnConnection, at_least: str) -> str:
+    """The schema's revision. Raises ``SchemaNotReady`` if it is older than *at_least*."""
+    try:
+        found = await current_revision(connection)
+    except asyncpg.InsufficientPrivilegeError:  # a role that was made, and not yet given its rights
+        found = None
+    if found is None or int(found) < int(at_least):
+        raise SchemaNotReady(f"the schema is at revision {found or 'none'}, not yet at {at_least}: `autograph migrate`")
+    return found
+
+
+async def _prepare(connection: Connection | OwnConnection) -> None:
+    await connection.set_type_codec(
+        "jsonb", schema="pg_catalog", encoder=_to_jsonb, decoder=_from_jsonb, format="binary"
+    )
+
+
+async def _keep(_: Connection | OwnConnection) -> None:
+    """Instead of asyncpg's RESET ALL and three more statements on every release: a round trip, and twice the CPU.
+
+    An open transaction is rolled back before this is called. All else that outlives a transaction (SET without LOCAL,
+    LISTEN, session advisory locks, temporary tables) is not used by any service; an architecture test looks for it.
+    """
+
+
+# jsonb on the wire is a version byte before the text (PostgreSQL, src/backend/utils/adt/jsonb.c, jsonb_recv).
+_JSONB_VERSION: Final = b"\x01"
+
+
+def _to_jsonb(value: Any) -> bytes:
+    """``bytes`` are JSON already."""
+    return _JSONB_VERSION + (value if isinstance(value, bytes) else to_json(value))
+
+
+def _from_jsonb(value: bytes) -> Any:
+    return from_json(value[1:])
+
+
+def _milliseconds(seconds: float) -> str:
+    return str(round(seconds * 1000))
+
+
+def _lost(connection: Connection) -> bool:
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:  # the pool took it back when it broke
+        return True
+
+
+def _unanswered(error: BaseException) -> bool:
+    """Whether the driver gave up waiting for the server; a handler's own timeout does not pass through the driver."""
+    return isinstance(error, TimeoutError) and any(
+        frame.f_globals.get("__name__", "").startswith("asyncpg.") for frame, _ in walk_tb(error.__traceback__)
+    )

@@ -99,7 +99,6 @@ class SignIn(TransientCommand[Tokens]):
     email: EmailAddress
     password: SealedText
     remember_me: bool = False
-    otp: Annotated[str, StringConstraints(max_length=32)] | None = None
     device: Annotated[str, StringConstraints(max_length=500)] | None = None  # set by the edge: User-Agent
     address: Annotated[str, StringConstraints(max_length=64)] | None = None  # set by the edge
 

@@ -1,0 +1,220 @@
+"""The writing side of the leased cache: for workers."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
+from uuid import UUID, uuid4
+
+import asyncpg
+import structlog
+
+from chassis.cache.record import POSTGRES_AWAY, MemberRecord
+from chassis.cache.timing import Timing
+from chassis.redis import Call, Redis, RedisAway, Script
+
+log = structlog.get_logger(__name__)
+
+INVALIDATE = Script.load("chassis.cache.scripts", "invalidate.lua")
+JOIN = Script.load("chassis.cache.scripts", "leases.lua", "join.lua")
+RENEW = Script.load("chassis.cache.scripts", "leases.lua", "renew.lua")
+RECONCILE = Script.load("chassis.cache.scripts", "leases.lua", "reconcile.lua")
+REMOVE = Script.load("chassis.cache.scripts", "remove.lua")
+
+NEVER = float("-inf")
+
+
+class CacheMember:
+    """One process that changes what cache entries hold, and therefore has a say in whether they may be read."""
+
+    def __init__(
+        self,
+        redis: Redis,
+        pool: "asyncpg.Pool[asyncpg.Record]",
+        schema: str,
+        *,
+        timing: Timing | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._redis = redis
+        self._record = MemberRecord(pool, schema)
+        self._schema = schema
+        self._timing = timing or Timing()
+        self._clock = clock
+        self._member: UUID | None = None  # on record in Postgres
+        self._on_record_since = NEVER
+        self._joined = False  # known to Redis, as far as we know
+        self._claimed_at = NEVER  # no lease of ours lasts longer than lease_seconds after this
+        self._reconciled_at = NEVER
+        self._comparing = asyncio.Lock()  # the record with Redis: one at a time, so that the last one holds
+        self._untold = 0  # invalidations that Redis does not know of yet
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def joined(self) -> bool:
+        return self._joined
+
+    async def join(self) -> None:
+        """Goes on record, then takes a lease; if Redis is away, as soon as it is back.
+
+        Raises what asyncpg raises if Postgres is away.
+        """
+        await self._go_on_record()
+        with suppress(RedisAway):
+            await self._enter()
+        self._tasks = [
+            asyncio.create_task(self._every(self._timing.renew_seconds, self._renew), name="cache-renew"),
+            asyncio.create_task(self._every(self._timing.reconcile_seconds, self._reconcile), name="cache-reconcile"),
+        ]
+
+    async def leave(self) -> None:
+        """For a graceful stop, after the last invalidation. Never raises: what it cannot undo, the others will."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+        member, self._member, self._joined = self._member, None, False
+        if member is None:
+            return
+        with suppress(*POSTGRES_AWAY):
+            await self._record.remove(member)
+        with suppress(RedisAway):
+            await self._redis.run(
+                Call(("SET", "cache:epoch", _random())), Call(("HDEL", "cache:members", self._field(member)))
+            )
+
+    async def invalidate(self, names: Collection[str]) -> None:
+        """Returns when no reader can answer with what the names held before. Call it after the commit.
+
+        It costs one round trip, or while Redis is away what is left of our lease.
+        """
+        if not names:
+            return
+        invalidate = INVALIDATE(*names)
+        with suppress(RedisAway):
+            await self._redis.run(invalidate)
+            return
+        self._untold += 1  # from now on our lease runs out
+        try:
+            while not await self._nobody_reads():
+                await asyncio.sleep(self._timing.retry_seconds)
+                with suppress(RedisAway):
+                    await self._redis.run(invalidate)
+                    return
+        finally:
+            self._untold -= 1
+
+    async def _nobody_reads(self) -> bool:
+        """Whether readers are kept away by our lapsed lease, and whoever removes us will do so after our commit."""
+        member = self._member
+        if member is None or self._clock() < self._timing.blocked_at(self._claimed_at, self._on_record_since):
+            return False
+        try:
+            on_record = await self._record.holds(member)
+        except POSTGRES_AWAY:
+            return False
+        if not on_record:
+            self._was_removed(member)
+        # A renewal that was under way when the invalidation began may have claimed the lease meanwhile.
+        return on_record and self._clock() >= self._timing.blocked_at(self._claimed_at, self._on_record_since)
+
+    async def _renew(self) -> None:
+        if self._member is None:
+            await self._go_on_record()
+        if self._untold:
+            return
+        if not self._joined:
+            await self._enter()
+            return
+        lease_ends, heard_at = await self._lease_from_now()
+        if heard_at - self._reconciled_at > self._timing.reconciled_for_seconds:
+            return
+        assert self._member is not None
+        # Noted before it is sent: a renewal without a reply may have been carried out.
+        self._claimed_at = heard_at
+        (renewed,) = await self._redis.run(RENEW(self._field(self._member), lease_ends))
+        if not renewed:
+            self._joined = False
+            log.warning("cache_lease_lapsed", member=str(self._member))
+            await self._enter()
+
+    async def _enter(self) -> None:
+        async with self._comparing:
+            await self._take_lease()
+
+    async def _take_lease(self) -> None:
+        lease_ends, heard_at = await self._lease_from_now()
+        recorded = await self._record.all()
+        member = self._member
+        if member is None or member not in recorded:
+            if member is not None:
+                self._was_removed(member)
+            return
+        others = [self._field(other) for other in recorded - {member}]
+        self._claimed_at = heard_at
+        (joined,) = await self._redis.run(JOIN(self._field(member), lease_ends, _random(), *others))
+        if joined:
+            self._joined = True
+            self._reconciled_at = heard_at
+            log.info("cache_member_joined", member=str(member))
+
+    async def _reconcile(self) -> None:
+        """Tells Redis of recorded members that it lacks, and removes dead ones."""
+        async with self._comparing:
+            began_at = self._clock()
+            recorded = await self._record.all()
+            member = self._member
+            if member is not None and member not in recorded:
+                self._was_removed(member)
+                return
+            dead_after_ms = int(self._timing.dead_after_seconds * 1000)
+            (dead,) = await self._redis.run(RECONCILE(self._schema, dead_after_ms, *map(self._field, recorded)))
+            self._reconciled_at = began_at
+        for field, lease_end in zip(dead[::2], dead[1::2], strict=True):
+            dead_member = UUID(field.decode().partition(":")[2])
+            if dead_member != member:
+                # The record first: see the package's docstring.
+                await self._record.remove(dead_member)
+                await self._redis.run(REMOVE(field, lease_end, _random()))
+                log.warning("cache_member_removed", member=str(dead_member))
+
+    async def _go_on_record(self) -> None:
+        member = uuid4()  # a new one each time: nobody can take our record for one that was already removed
+        await self._record.add(member)
+        self._member = member
+        self._on_record_since = self._clock()
+
+    def _was_removed(self, member: UUID) -> None:
+        if self._member == member:
+            self._member = None
+            self._joined = False
+            log.warning("cache_member_was_removed", member=str(member))
+
+    async def _lease_from_now(self) -> tuple[int, float]:
+        """The end of a lease taken now, by Redis's clock in ms, and a moment by our clock that is no earlier than now.
+
+        Read before the renewal is sent, so that a renewal that is delayed on its way does not last longer.
+        """
+        ((seconds, microseconds),) = await self._redis.run(Call(("TIME",)))
+        heard_at = self._clock()
+        now_ms = int(seconds) * 1000 + int(microseconds) // 1000
+        return now_ms + int(self._timing.lease_seconds * 1000), heard_at
+
+    async def _every(self, seconds: float, step: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                await step()
+            except (RedisAway, *POSTGRES_AWAY) as error:
+                log.debug("cache_member_waits", error=str(error))
+            except Exception:
+                # Lapsing is safe, and lapsing for ever is slow: whatever this is, the next step may get past it.
+                log.exception("cache_member_step_failed")
+
+    def _field(self, member: UUID) -> str:
+        return f"{self._schema}:{member}"
+
+
+def _random() -> str:
+    return secrets.token_hex(16)

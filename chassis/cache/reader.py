@@ -1,0 +1,125 @@
+"""The reading side of the leased cache: for gateways."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from chassis.redis import Ask, Redis, RedisAway, Script
+
+READ = Script.load("chassis.cache.scripts", "leases.lua", "read.lua")
+FILL = Script.load("chassis.cache.scripts", "leases.lua", "fill.lua")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A variant of what a name stands for, such as a diagram (name) as one user sees it (variant).
+
+    The name begins with its kind: ``diagram/<id>``, ``session/<id>``. Invalidating a name drops all its variants.
+    """
+
+    name: str
+    variant: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What a fill must show to prove that nothing was invalidated since the read."""
+
+    epoch: bytes
+    generation: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """Fetch the value, then give it to `CacheReader.fill`; without a token it will not be kept."""
+
+    entry: Entry
+    token: Token | None = None
+
+
+Found = Hit | Miss
+
+
+class CacheReader:
+    """Reads and fills entries.
+
+    Args:
+        redis: Where the entries are.
+        owners: For each kind of name, the schema whose members invalidate it.
+        fetch_seconds: How long fetching a value may take for it still to be kept.
+        max_value_bytes: Larger values are not kept; they would hold up everybody else's 200 ms.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        owners: Mapping[str, str],
+        *,
+        fetch_seconds: float = 60.0,
+        max_value_bytes: int = 1024 * 1024,
+    ) -> None:
+        self._redis = redis
+        self._owners = dict(owners)
+        self._fetch_ms = int(fetch_seconds * 1000)
+        self._max_value_bytes = max_value_bytes
+
+    def look_up(self, *entries: Entry) -> Ask[list[Found]]:
+        """A question for `Redis.ask`: all entries in one script; misses while Redis is away."""
+        words = [word for entry in entries for word in (self._owner(entry), entry.name, entry.variant)]
+
+        def decode(reply: list[Any]) -> list[Found]:
+            epoch, *answers = reply
+            return [_found(entry, epoch, answer) for entry, answer in zip(entries, answers, strict=True)]
+
+        return Ask(
+            call=READ(secrets.token_hex(8), self._fetch_ms, *words),
+            decode=decode,
+            fallback=lambda: [Miss(entry) for entry in entries],
+        )
+
+    async def read(self, *entries: Entry) -> list[Found]:
+        """Never raises: whatever cannot be read is a miss."""
+        (found,) = await self._redis.ask(self.look_up(*entries))
+        return found
+
+    async def fill(self, miss: Miss, value: bytes, *, stay_seconds: float) -> bool:
+        """Keeps a value that was fetched after the miss, if nothing was invalidated since. Never raises.
+
+        *stay_seconds* counts from the first fill of any variant of the name.
+        """
+        entry, token = miss.entry, miss.token
+        if token is None or len(value) > self._max_value_bytes:
+            return False
+        fill = FILL(
+            self._owner(entry),
+            entry.name,
+            entry.variant,
+            token.epoch,
+            token.generation,
+            value,
+            max(1, int(stay_seconds * 1000)),
+        )
+        try:
+            (filled,) = await self._redis.run(fill)
+        except RedisAway:
+            return False
+        return bool(filled)
+
+    def _owner(self, entry: Entry) -> str:
+        return self._owners[entry.name.partition("/")[0]]
+
+
+def _found(entry: Entry, epoch: bytes | None, answer: Any) -> Found:
+    match answer:
+        case bytes():
+            return Hit(answer)
+        case [bytes() as generation] if epoch is not None:
+            return Miss(entry, Token(epoch, generation))
+        case _:
+            return Miss(entry)

@@ -1,0 +1,44 @@
+"""Who is a member of the leased cache, on record in Postgres."""
+
+import asyncio
+import re
+from uuid import UUID
+
+import asyncpg
+
+TIMEOUT_SECONDS = 2.0
+
+# What a caller sees when Postgres is away; a timeout is an OSError.
+POSTGRES_AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+
+
+class MemberRecord:
+    """The table ``cache_members`` of one schema."""
+
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", schema: str) -> None:
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", schema):
+            raise ValueError(f"not the name of a schema: {schema!r}")
+        self._pool = pool
+        table = f"{schema}.cache_members"
+        self._add = f"INSERT INTO {table} (member, joined_at) VALUES ($1, now())"  # noqa: S608 - checked above
+        self._remove = f"DELETE FROM {table} WHERE member = $1"  # noqa: S608 - checked above
+        self._all = f"SELECT member FROM {table}"  # noqa: S608 - checked above
+        self._holds = f"SELECT true FROM {table} WHERE member = $1"  # noqa: S608 - checked above
+
+    async def add(self, member: UUID) -> None:
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            await self._pool.execute(self._add, member)
+
+    async def remove(self, member: UUID) -> None:
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            await self._pool.execute(self._remove, member)
+
+    async def all(self) -> set[UUID]:
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            rows = await self._pool.fetch(self._all)
+        return {UUID(bytes=row["member"].bytes) for row in rows}
+
+    async def holds(self, member: UUID) -> bool:
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            found = await self._pool.fetchval(self._holds, member)
+        return bool(found)

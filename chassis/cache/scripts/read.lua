@@ -1,0 +1,23 @@
+-- ARGV: a fresh generation, how long it may stay (ms), then owner, name and variant of each entry.
+-- Returns the epoch, then for each entry its value, or {generation} to fill it with, or nil if it must not be filled.
+local epoch = redis.call('GET', 'cache:epoch')
+local leased = epoch and leased_owners() or {}
+local reply = { epoch }
+for i = 3, #ARGV, 3 do
+  local owner, name, variant = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  local answer = false
+  if leased[owner] then
+    answer = redis.call('HGET', 'c:' .. epoch .. ':' .. name, variant)
+    if not answer then
+      local key = 'g:' .. epoch .. ':' .. name
+      local generation = redis.call('GET', key)
+      if not generation then
+        generation = ARGV[1]
+        redis.call('SET', key, generation, 'PX', ARGV[2])
+      end
+      answer = { generation }
+    end
+  end
+  reply[#reply + 1] = answer
+end
+return reply

@@ -1,0 +1,180 @@
+"""Rate limits: so many in a window that begins with the first, counted in Redis for all gateways together.
+
+While Redis is away each process counts on by itself from what it last heard. So within one window a process that loses
+Redis grants at most what was left of the quota, and a Redis that comes back empty grants one quota more.
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chassis.redis import Ask, Call, Redis, RedisAway, Script
+
+COUNT = Script.load("chassis", "limits.lua")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A quota for each subject; a quota of 0 limits nobody."""
+
+    name: str  # as the RateLimit headers show it
+    quota: int
+    window_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """One use of a policy's quota by a subject: a user's id, an address, or both."""
+
+    policy: Policy
+    subject: str
+
+    @property
+    def key(self) -> str:
+        return f"l:{self.policy.name}:{self.subject}"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    policy: Policy
+    counted: int
+    reset_seconds: int
+
+    @property
+    def remaining(self) -> int:
+        return max(0, self.policy.quota - self.counted)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the policies say. Its header values follow the IETF draft on RateLimit header fields."""
+
+    allowed: bool
+    standings: tuple[Standing, ...] = ()
+
+    @property
+    def refused_by(self) -> Standing | None:
+        """The policy that hit; of several, the one that lasts longest."""
+        if self.allowed:
+            return None
+        return max((s for s in self.standings if not s.remaining), key=lambda s: s.reset_seconds)
+
+    @property
+    def retry_after_seconds(self) -> int | None:
+        refused_by = self.refused_by
+        return None if refused_by is None else refused_by.reset_seconds
+
+    @property
+    def rate_limit(self) -> str:
+        """For ``RateLimit``; empty if nothing is limited."""
+        return ", ".join(f'"{s.policy.name}";r={s.remaining};t={s.reset_seconds}' for s in self.standings)
+
+    @property
+    def rate_limit_policy(self) -> str:
+        """For ``RateLimit-Policy``; empty if nothing is limited."""
+        return ", ".join(f'"{s.policy.name}";q={s.policy.quota};w={s.policy.window_seconds}' for s in self.standings)
+
+
+@dataclass(slots=True)
+class _Window:
+    counted: int
+    ends_at: float
+
+
+class LocalWindows:
+    """The windows that one process knows of: what Redis last said, and its own counts while Redis says nothing."""
+
+    def __init__(self, *, max_windows: int = 20_000) -> None:
+        self._windows: dict[str, _Window] = {}
+        self._max_windows = max_windows
+
+    def __len__(self) -> int:
+        return len(self._windows)
+
+    def learn(self, key: str, counted: int, ends_at: float) -> None:
+        """Takes over what Redis says. The window that was used longest ago makes room."""
+        self._windows.pop(key, None)
+        self._windows[key] = _Window(counted, ends_at)
+        if len(self._windows) > self._max_windows:
+            del self._windows[next(iter(self._windows))]
+
+    def forget(self, key: str) -> None:
+        self._windows.pop(key, None)
+
+    def judge(self, charges: Sequence[Charge], now: float, *, count: bool) -> Verdict:
+        """As the script does, without Redis."""
+        windows = [self._current(charge, now) for charge in charges]
+        allowed = all(window.counted < charge.policy.quota for charge, window in zip(charges, windows, strict=True))
+        if allowed and count:
+            for charge, window in zip(charges, windows, strict=True):
+                self.learn(charge.key, window.counted + 1, window.ends_at)
+                window.counted += 1
+        return Verdict(
+            allowed,
+            tuple(
+                Standing(charge.policy, window.counted, math.ceil(window.ends_at - now))
+                for charge, window in zip(charges, windows, strict=True)
+            ),
+        )
+
+    def _current(self, charge: Charge, now: float) -> _Window:
+        window = self._windows.get(charge.key)
+        if window is None or window.ends_at <= now:
+            return _Window(0, now + charge.policy.window_seconds)
+        return _Window(window.counted, window.ends_at)
+
+
+class RateLimits:
+    def __init__(self, redis: Redis, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._redis = redis
+        self._clock = clock
+        self._local = LocalWindows()
+
+    def counting(self, *charges: Charge) -> Ask[Verdict]:
+        """A question for `Redis.ask`: counts all charges, or none if one is over its quota. One script."""
+        return self._question(charges, count=True)
+
+    def peeking(self, *charges: Charge) -> Ask[Verdict]:
+        """A question for `Redis.ask`: whether the charges would be allowed, without counting them."""
+        return self._question(charges, count=False)
+
+    async def count(self, *charges: Charge) -> Verdict:
+        """Never raises. Recording a failure is counting it."""
+        (verdict,) = await self._redis.ask(self.counting(*charges))
+        return verdict
+
+    async def peek(self, *charges: Charge) -> Verdict:
+        """Never raises.
+
+        Many can peek before the first of them is counted: where that matters, count first and `forget` on success.
+        """
+        (verdict,) = await self._redis.ask(self.peeking(*charges))
+        return verdict
+
+    async def forget(self, charge: Charge) -> None:
+        """Gives the subject its whole quota back, as after a sign-in that succeeded. Never raises."""
+        self._local.forget(charge.key)
+        try:
+            await self._redis.run(Call(("DEL", charge.key)))
+        except RedisAway:
+            return  # the window ends by itself
+
+    def _question(self, all_charges: Sequence[Charge], *, count: bool) -> Ask[Verdict]:
+        charges = [charge for charge in all_charges if charge.policy.quota > 0]
+        numbers = [number for c in charges for number in (c.policy.quota, c.policy.window_seconds * 1000)]
+
+        def decode(reply: list[Any]) -> Verdict:
+            now = self._clock()
+            standings = []
+            for charge, counted, left_ms in zip(charges, reply[1::2], reply[2::2], strict=True):
+                self._local.learn(charge.key, counted, now + left_ms / 1000)
+                standings.append(Standing(charge.policy, counted, math.ceil(left_ms / 1000)))
+            return Verdict(bool(reply[0]), tuple(standings))
+
+        return Ask(
+            call=COUNT(int(count), *numbers, keys=[charge.key for charge in charges]),
+            decode=decode,
+            fallback=lambda: self._local.judge(charges, self._clock(), count=count),
+        )

@@ -1,0 +1,142 @@
+"""Redis as our services use it, against a real server behind a proxy."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from chassis.redis import Ask, Call, Redis, RedisAway, Script
+from tests.integration.chassis.cache_scene import until
+from tests.integration.chassis.proxy import Proxy
+
+ADD = Script("return tonumber(ARGV[1]) + tonumber(ARGV[2])")
+
+
+@pytest.fixture
+async def proxy(cache_url: str) -> AsyncIterator[Proxy]:
+    async with Proxy(cache_url) as proxy:
+        yield proxy
+
+
+@asynccontextmanager
+async def redis_at(url: str, **options: Any) -> AsyncIterator[Redis]:
+    redis = Redis(url, **options)
+    try:
+        yield redis
+    finally:
+        await redis.close()
+
+
+async def until_back(redis: Redis) -> None:
+    async def is_back() -> bool:
+        return not redis.away
+
+    await until(is_back)
+
+
+async def test_replies_come_in_the_order_of_their_calls(cache_url: str) -> None:
+    async with redis_at(cache_url) as redis:
+        assert await redis.run(Call(("SET", "a", "1")), Call(("GET", "a")), ADD(1, 2)) == [b"OK", b"1", 3]
+
+
+async def test_a_script_that_the_server_forgot_is_sent_again(cache_url: str) -> None:
+    async with redis_at(cache_url) as redis:
+        await redis.run(ADD(1, 2))
+        await redis.run(Call(("SCRIPT", "FLUSH")))
+
+        assert await redis.run(ADD(1, 2), Call(("ECHO", "x")), ADD(3, 4)) == [3, b"x", 7]
+
+
+async def test_a_frozen_redis_costs_one_timeout_and_then_nothing(proxy: Proxy) -> None:
+    async with redis_at(proxy.url, timeout_seconds=0.2) as redis:
+        await redis.run(Call(("PING",)))
+        proxy.freeze()
+
+        started_at = time.monotonic()
+        with pytest.raises(RedisAway):
+            await redis.run(Call(("PING",)))
+        assert 0.19 < time.monotonic() - started_at < 2
+
+        started_at = time.monotonic()
+        for _ in range(1000):
+            with pytest.raises(RedisAway):
+                await redis.run(Call(("PING",)))
+        assert time.monotonic() - started_at < 0.2
+
+        proxy.thaw()
+        await until_back(redis)
+        assert await redis.run(Call(("PING",))) == [b"PONG"]
+
+
+async def test_a_redis_that_restarts_is_used_again(proxy: Proxy) -> None:
+    async with redis_at(proxy.url) as redis:
+        await asyncio.gather(*(redis.run(Call(("PING",))) for _ in range(20)))
+        proxy.refuse()
+        with pytest.raises(RedisAway):
+            await redis.run(Call(("PING",)))
+
+        proxy.thaw()
+        await until_back(redis)
+        assert await asyncio.gather(*(redis.run(Call(("PING",))) for _ in range(20))) == [[b"PONG"]] * 20
+
+
+async def test_a_request_that_gives_up_leaves_its_reply_to_nobody(proxy: Proxy) -> None:
+    async with redis_at(proxy.url, max_connections=1, timeout_seconds=5) as redis:
+        await redis.run(Call(("PING",)))
+        proxy.freeze()
+        gives_up = asyncio.create_task(redis.run(Call(("ECHO", "first")), Call(("ECHO", "second"))))
+
+        async def under_way() -> bool:
+            return redis.connections_in_use == 1
+
+        await until(under_way)
+        gives_up.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await gives_up
+        proxy.thaw()
+
+        assert await redis.run(Call(("ECHO", "third"))) == [b"third"]
+        assert redis.connections_in_use == 0
+
+
+async def test_callers_wait_for_a_connection_rather_than_open_more(proxy: Proxy) -> None:
+    async with redis_at(proxy.url, max_connections=5, timeout_seconds=10) as redis:
+        calls = [asyncio.create_task(redis.run(Call(("ECHO", n)))) for n in range(200)]
+
+        assert await asyncio.gather(*calls) == [[str(n).encode()] for n in range(200)]
+        assert proxy.most_connections == 5
+        assert redis.connections_in_use == 0
+
+
+async def test_a_command_that_redis_refuses_does_not_open_the_breaker(cache_url: str) -> None:
+    async with redis_at(cache_url) as redis:
+        await redis.run(Call(("SET", "text", "x")))
+
+        with pytest.raises(RedisAway, match="not an integer"):
+            await redis.run(Call(("INCR", "text")))
+        assert not redis.away
+
+
+async def test_each_question_falls_back_by_itself(proxy: Proxy) -> None:
+    refused = Ask(Call(("NONSENSE",)), decode=lambda _: "decoded", fallback=lambda: "first fallback")
+    fine = Ask(Call(("ECHO", "x")), decode=lambda reply: reply, fallback=lambda: b"second fallback")
+    async with redis_at(proxy.url) as redis:
+        assert await redis.ask(refused, fine) == ("first fallback", b"x")
+
+        proxy.refuse()
+        assert await redis.ask(refused, fine) == ("first fallback", b"second fallback")
+
+
+async def test_a_ping_asks_even_while_the_breaker_is_open(proxy: Proxy) -> None:
+    async with redis_at(proxy.url, probe_seconds=60) as redis:
+        proxy.refuse()
+        with pytest.raises(RedisAway):
+            await redis.run(Call(("PING",)))
+        with pytest.raises(RedisAway):
+            await redis.ping()
+
+        proxy.thaw()
+        await redis.ping()

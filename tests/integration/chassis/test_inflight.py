@@ -1,0 +1,77 @@
+"""Marks for what is being worked on."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from chassis.inflight import InFlight
+from chassis.redis import Redis
+from tests.integration.chassis.cache_scene import until
+from tests.integration.chassis.proxy import Proxy
+
+
+@pytest.fixture
+async def proxy(cache_url: str) -> AsyncIterator[Proxy]:
+    async with Proxy(cache_url) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+async def redis(proxy: Proxy) -> AsyncIterator[Redis]:
+    redis = Redis(proxy.url, probe_seconds=0.02, timeout_seconds=5)
+    yield redis
+    await redis.close()
+
+
+async def test_of_many_that_claim_one_gets_the_mark(redis: Redis) -> None:
+    processes = [InFlight(redis), InFlight(redis)]
+
+    claims = await asyncio.gather(*(processes[n % 2].claim("key", f"r{n}", stay_seconds=60) for n in range(20)))
+
+    assert sum(claims) == 1
+
+
+async def test_a_mark_is_released_by_its_owner_only(redis: Redis) -> None:
+    here, there = InFlight(redis), InFlight(redis)
+    assert await here.claim("key", "first", stay_seconds=60)
+
+    await there.release("key", "second")
+    assert not await there.claim("key", "second", stay_seconds=60)
+    await here.release("key", "first")
+    assert await there.claim("key", "second", stay_seconds=60)
+
+
+async def test_a_mark_runs_out_by_itself(redis: Redis) -> None:
+    here, there = InFlight(redis), InFlight(redis)
+    assert await here.claim("key", "first", stay_seconds=0.1)
+
+    async def free() -> bool:
+        return await there.claim("key", "second", stay_seconds=60)
+
+    await until(free)
+
+
+async def test_without_redis_a_process_still_knows_its_own_marks(redis: Redis, proxy: Proxy) -> None:
+    here = InFlight(redis)
+    proxy.refuse()
+
+    assert await here.claim("key", "first", stay_seconds=60)
+    assert not await here.claim("key", "second", stay_seconds=60)
+    await here.release("key", "second")
+    assert not await here.claim("key", "second", stay_seconds=60)
+    await here.release("key", "first")
+    assert await here.claim("key", "second", stay_seconds=60)
+
+
+async def test_marks_that_ran_out_take_no_room(redis: Redis, proxy: Proxy) -> None:
+    now = 0.0
+    here = InFlight(redis, clock=lambda: now)
+    proxy.refuse()
+    for n in range(100):
+        await here.claim(f"key {n}", "owner", stay_seconds=60)
+
+    now = 61.0
+    assert await here.claim("key 5", "another", stay_seconds=60)
+
+    assert set(here._held) == {"key 5"}

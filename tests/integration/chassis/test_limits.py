@@ -1,0 +1,130 @@
+"""Rate limits on a real Redis, and without it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import pytest
+
+from chassis.limits import Charge, Policy, RateLimits
+from chassis.redis import Call, Redis
+from tests.integration.chassis.cache_scene import until
+from tests.integration.chassis.proxy import Proxy
+
+USER = Policy("user", quota=10, window_seconds=60)
+ADDRESS = Policy("address", quota=100, window_seconds=60)
+SIGN_IN = Policy("sign-in", quota=5, window_seconds=900)
+
+
+@pytest.fixture
+async def proxy(cache_url: str) -> AsyncIterator[Proxy]:
+    async with Proxy(cache_url) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+async def redis(proxy: Proxy) -> AsyncIterator[Redis]:
+    redis = Redis(proxy.url, probe_seconds=0.02, timeout_seconds=5)
+    yield redis
+    await redis.close()
+
+
+@pytest.fixture
+def limits(redis: Redis) -> RateLimits:
+    return RateLimits(redis)
+
+
+def somebody() -> Charge:
+    return Charge(USER, str(uuid4()))
+
+
+async def test_many_at_once_get_the_quota_and_no_more(limits: RateLimits, redis: Redis) -> None:
+    charge = somebody()
+    other_process = RateLimits(redis)
+
+    verdicts = await asyncio.gather(*(which.count(charge) for which in [limits, other_process] for _ in range(20)))
+
+    assert sum(verdict.allowed for verdict in verdicts) == 10
+    assert sorted(verdict.standings[0].remaining for verdict in verdicts if verdict.allowed) == list(range(10))
+
+
+async def test_a_refusal_says_which_policy_hit_and_when_to_come_back(limits: RateLimits) -> None:
+    charge, address = somebody(), Charge(ADDRESS, "192.0.2.1")
+    for _ in range(10):
+        await limits.count(charge, address)
+
+    verdict = await limits.count(charge, address)
+
+    assert not verdict.allowed
+    assert verdict.refused_by is not None
+    assert verdict.refused_by.policy == USER
+    assert verdict.retry_after_seconds in range(50, 61)
+    assert verdict.rate_limit.startswith('"user";r=0;t=')
+    assert [standing.counted for standing in verdict.standings] == [10, 10]  # refused: the address is not charged
+
+
+async def test_a_window_ends(limits: RateLimits) -> None:
+    charge = Charge(Policy("short", quota=1, window_seconds=1), str(uuid4()))
+    assert (await limits.count(charge)).allowed
+    assert not (await limits.count(charge)).allowed
+
+    async def over() -> bool:
+        return (await limits.peek(charge)).allowed
+
+    await until(over)
+    assert (await limits.count(charge)).allowed
+
+
+async def test_failed_sign_ins_are_looked_up_before_and_counted_after(limits: RateLimits) -> None:
+    pair = Charge(SIGN_IN, "ada@example.org/192.0.2.1")
+    for _ in range(5):
+        assert (await limits.peek(pair)).allowed
+        await limits.count(pair)
+
+    assert not (await limits.peek(pair)).allowed
+    await limits.forget(pair)
+    assert (await limits.peek(pair)).standings[0].remaining == 5
+
+
+async def test_a_quota_of_zero_limits_nobody(limits: RateLimits) -> None:
+    verdict = await limits.count(Charge(Policy("off", quota=0, window_seconds=60), "ada"))
+
+    assert verdict.allowed
+    assert verdict.rate_limit == ""
+
+
+async def test_losing_redis_grants_no_second_quota_within_a_window(limits: RateLimits, proxy: Proxy) -> None:
+    charge = somebody()
+    for _ in range(8):
+        await limits.count(charge)
+    proxy.refuse()
+
+    verdicts = [await limits.count(charge) for _ in range(5)]
+
+    assert [verdict.allowed for verdict in verdicts] == [True, True, False, False, False]
+
+
+async def test_limits_hold_within_twice_the_quota_while_redis_is_lost_and_comes_back_empty(
+    limits: RateLimits, redis: Redis, proxy: Proxy
+) -> None:
+    charge = somebody()
+    allowed = sum([(await limits.count(charge)).allowed for _ in range(15)])
+    await redis.run(Call(("FLUSHDB",)))
+    proxy.refuse()
+    allowed += sum([(await limits.count(charge)).allowed for _ in range(15)])
+    proxy.thaw()
+
+    async def is_back() -> bool:
+        return not redis.away
+
+    await until(is_back)
+    allowed += sum([(await limits.count(charge)).allowed for _ in range(15)])
+
+    assert allowed == 20
+
+
+async def test_a_limit_and_another_question_share_a_round_trip(limits: RateLimits, redis: Redis) -> None:
+    verdict, same = await redis.ask(limits.counting(somebody()), limits.peeking(somebody()))
+
+    assert verdict.standings[0].remaining == 9
+    assert same.standings[0].remaining == 10

@@ -1,0 +1,240 @@
+"""A small service on a real inbox and outbox; letters and invalidations are noted in the order in which they happen."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import ClassVar
+from uuid import UUID
+
+from prometheus_client import CollectorRegistry
+from uuid_utils.compat import uuid7
+
+from chassis.bus.failures import Failure
+from chassis.bus.gate import Gate
+from chassis.bus.handlers import Handlers
+from chassis.bus.handling import Handling
+from chassis.bus.ports import Delivery, Letter, NotPublished
+from chassis.database import Database, Trouble, classify
+from chassis.metrics import BusMetrics
+from chassis.unit_of_work import Ledger, OutboxRow
+from contracts.envelope import CONTENT_TYPE, Actor, ActorKind, Envelope, decode, encode
+from contracts.message import Command, Event, Message, Query, Reply, TransientCommand
+from contracts.outcome import Outcome
+from contracts.refusal import Refusal, RefusalKind
+
+USER = Actor(kind=ActorKind.USER, id=UUID(int=1))
+
+
+class Painted(Reply):
+    picture: UUID
+
+
+class Paint(Command[Painted]):
+    wire_name: ClassVar[str] = "autograph.diagram.paint.v1"
+    colour: str
+
+
+class Look(Query[Painted]):
+    wire_name: ClassVar[str] = "autograph.diagram.look.v1"
+
+
+class Knock(TransientCommand[None]):
+    wire_name: ClassVar[str] = "autograph.diagram.knock.v1"
+
+
+class PictureHung(Event):
+    wire_name: ClassVar[str] = "autograph.diagram.picture_hung.v1"
+    picture: UUID
+
+
+class NoSuchColour(Refusal):
+    kind = RefusalKind.CONFLICT
+    code = "no_such_colour"
+    title = "No such colour"
+
+
+class Letters:
+    """A publisher that keeps what it was given; ``broken`` makes it refuse."""
+
+    def __init__(self, happened: list[str]) -> None:
+        self._happened = happened
+        self.published: list[Letter] = []
+        self.broken = False
+
+    async def publish(self, letter: Letter, *, timeout_seconds: float = 5.0) -> None:  # noqa: ARG002 - the seam's
+        if self.broken:
+            raise NotPublished("the broker is away")
+        self._happened.append(f"published {letter.exchange}")
+        self.published.append(letter)
+
+    async def send(self, letter: Letter) -> None:
+        await self.publish(letter)
+
+    def replies(self) -> list[Outcome]:
+        return [
+            Outcome.model_validate(decode(letter.body)[1])
+            for letter in self.published
+            if letter.exchange == "autograph.replies"
+        ]
+
+    def to(self, exchange: str) -> list[Letter]:
+        return [letter for letter in self.published if letter.exchange == exchange]
+
+
+@dataclass
+class NotedCaches:
+    happened: list[str]
+
+    async def invalidate(self, names: Sequence[str]) -> None:
+        self.happened.append(f"invalidated {' '.join(names)}")
+
+
+@dataclass
+class NotedRelay:
+    happened: list[str]
+    rows: list[OutboxRow] = field(default_factory=list)
+
+    def hand(self, rows: Sequence[OutboxRow]) -> None:
+        self.happened.append("handed to the relay")
+        self.rows.extend(rows)
+
+
+@dataclass
+class Tools:
+    """What the handlers do beside painting: ``first`` runs before, ``after`` behind the state's change."""
+
+    ledger: Ledger
+    first: Callable[[], None] = lambda: None
+    after: Callable[[], None] = lambda: None
+    runs: int = 0
+
+
+handlers: Handlers[Tools] = Handlers()
+
+
+@handlers.answers(Paint)
+async def paint(command: Paint, envelope: Envelope, tools: Tools) -> Painted:
+    """Raises NoSuchColour."""
+    tools.runs += 1
+    tools.first()
+    async with tools.ledger.unit_of_work(envelope) as work:
+        picture = uuid7()
+        await work.connection.execute("INSERT INTO pictures VALUES ($1, $2)", picture, command.colour)
+        work.publish(PictureHung(picture=picture), subject=f"picture/{picture}", sequence=1)
+        work.invalidates("wall/1")
+        tools.after()
+        return work.reply(Painted(picture=picture))
+
+
+@handlers.answers(Look)
+async def look(query: Look, envelope: Envelope, tools: Tools) -> Painted:  # noqa: ARG001 - a handler's form
+    tools.runs += 1
+    tools.first()
+    return Painted(picture=UUID(int=2))
+
+
+@handlers.answers(Knock)
+async def knock(command: Knock, envelope: Envelope, tools: Tools) -> None:  # noqa: ARG001 - a handler's form
+    tools.runs += 1
+    tools.first()
+
+
+@handlers.hears(PictureHung)
+async def count(event: PictureHung, envelope: Envelope, tools: Tools) -> None:
+    tools.runs += 1
+    async with tools.ledger.unit_of_work(envelope) as work:
+        await work.connection.execute("INSERT INTO pictures VALUES ($1, 'heard')", event.picture)
+
+
+def failure_of(error: BaseException) -> Failure:
+    match classify(error):
+        case Trouble.TRANSIENT:
+            return Failure.TRANSIENT
+        case Trouble.DOWN:
+            return Failure.DEPENDENCY
+        case None:
+            return Failure.BUG
+
+
+async def _as_it_is(message: Message, envelope: Envelope) -> Message:  # noqa: ARG001 - nothing is sealed here
+    return message
+
+
+class Scene:
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.happened: list[str] = []
+        self.now = datetime.now(UTC)
+        self.letters = Letters(self.happened)
+        self.caches = NotedCaches(self.happened)
+        self.relay = NotedRelay(self.happened)
+        self.ledger = Ledger(database, "diagram", self.caches, self.relay, lambda: self.now)
+        self.tools = Tools(self.ledger)
+        self.probe_raises: Exception | None = None
+        self.probed = asyncio.Event()
+        self.gate = Gate(self._probe, interval_seconds=0.01)
+        self.metrics = BusMetrics(CollectorRegistry())
+        self.handling = Handling(
+            service="diagram",
+            handlers=handlers,
+            tools=self.tools,
+            inbox=self.ledger,
+            publisher=self.letters,
+            gate=self.gate,
+            metrics=self.metrics,
+            classify=failure_of,
+            unseal=_as_it_is,
+            clock=lambda: self.now,
+        )
+
+    async def _probe(self) -> None:
+        self.probed.set()
+        if self.probe_raises is not None:
+            raise self.probe_raises
+
+    async def deliver(self, delivery: Delivery) -> None:
+        await self.handling.deliver(delivery)
+
+    async def pictures(self) -> int:
+        async with self.database.connection() as connection:
+            count: int = await connection.fetchval("SELECT count(*) FROM pictures")
+            return count
+
+    async def outbox(self) -> int:
+        async with self.database.connection() as connection:
+            count: int = await connection.fetchval("SELECT count(*) FROM outbox")
+            return count
+
+
+def envelope_of(message: Message, *, fingerprint: str | None = None, deadline: datetime | None = None) -> Envelope:
+    return Envelope(
+        id=uuid7(),
+        source="/gateway",
+        type=message.wire_name,
+        time=datetime.now(UTC),
+        correlationid="c-1",
+        actor=USER,
+        fingerprint=fingerprint,
+        deadline=deadline or datetime.now(UTC) + timedelta(seconds=10),
+    )
+
+
+def delivery_of(message: Message, envelope: Envelope | None = None) -> Delivery:
+    envelope = envelope or envelope_of(message)
+    event = isinstance(message, Event)
+    return Delivery(
+        queue="diagram.events" if event else "diagram.commands",
+        body=encode(envelope, message),
+        content_type=CONTENT_TYPE,
+        routing_key=message.routing_key(),
+        user_id="autograph-diagram" if event else "autograph-gateway",
+        reply_to=None if event else "reply.autograph-gateway.1",
+        correlation_id="asker-1",
+        redelivered=False,
+    )
+
+
+def again(delivery: Delivery) -> Delivery:
+    """The same as the broker hands it over after a crash."""
+    return replace(delivery, redelivered=True)

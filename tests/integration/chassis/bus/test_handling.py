@@ -1,0 +1,289 @@
+"""What a delivery means, on a real inbox and outbox."""
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+import pytest
+
+from chassis.bus import headers
+from chassis.bus.failures import RUNGS
+from chassis.bus.ports import NotPublished
+from chassis.database import DatabaseUnavailable
+from contracts.outcome import Status
+from tests.integration.chassis.bus.scene import (
+    Knock,
+    Look,
+    NoSuchColour,
+    Paint,
+    PictureHung,
+    Scene,
+    again,
+    delivery_of,
+    envelope_of,
+)
+
+RED = Paint(colour="red")
+
+
+def raises(error: Exception) -> None:
+    raise error
+
+
+async def test_a_command_is_carried_out_invalidated_and_then_told(scene: Scene) -> None:
+    await scene.deliver(delivery_of(RED))
+
+    assert await scene.pictures() == 1
+    assert scene.happened == ["invalidated wall/1", "handed to the relay", "published autograph.replies"]
+    [outcome] = scene.letters.replies()
+    assert (outcome.status, outcome.replayed) == (Status.SUCCEEDED, False)
+    assert await scene.outbox() == 1
+
+
+async def test_a_reply_goes_to_the_asker_under_its_own_correlation_id(scene: Scene) -> None:
+    delivery = delivery_of(RED)
+
+    await scene.deliver(delivery)
+
+    [letter] = scene.letters.to("autograph.replies")
+    assert (letter.routing_key, letter.correlation_id) == (delivery.reply_to, delivery.correlation_id)
+
+
+async def test_a_redelivered_command_has_one_effect_and_the_same_outcome(scene: Scene) -> None:
+    delivery = delivery_of(RED)
+
+    await scene.deliver(delivery)
+    await scene.deliver(again(delivery))
+
+    assert await scene.pictures() == 1
+    assert await scene.outbox() == 1
+    first, second = scene.letters.replies()
+    assert first == second
+
+
+async def test_a_duplicates_outcome_is_told_only_after_its_caches_were_invalidated(scene: Scene) -> None:
+    delivery = delivery_of(RED)
+    await scene.deliver(delivery)
+    scene.happened.clear()
+
+    await scene.deliver(again(delivery))
+
+    assert scene.happened == ["invalidated wall/1", "published autograph.replies"]
+
+
+async def test_a_callers_repeat_is_marked_as_replayed(scene: Scene) -> None:
+    delivery = delivery_of(RED, envelope_of(RED, fingerprint="f"))
+
+    await scene.deliver(delivery)
+    await scene.deliver(delivery)
+
+    assert [outcome.replayed for outcome in scene.letters.replies()] == [False, True]
+
+
+async def test_concurrent_deliveries_of_one_command_have_one_effect_and_one_outcome(scene: Scene) -> None:
+    delivery = delivery_of(RED)
+
+    await asyncio.gather(*(scene.deliver(again(delivery)) for _ in range(10)))
+
+    assert await scene.pictures() == 1
+    outcomes = scene.letters.replies()
+    assert len(outcomes) == 10
+    assert all(outcome == outcomes[0] for outcome in outcomes)
+
+
+async def test_the_same_key_with_another_request_is_refused_and_changes_nothing(scene: Scene) -> None:
+    first = envelope_of(RED, fingerprint="one")
+
+    await scene.deliver(delivery_of(RED, first))
+    await scene.deliver(delivery_of(Paint(colour="blue"), first.model_copy(update={"fingerprint": "two"})))
+
+    assert await scene.pictures() == 1
+    problem = scene.letters.replies()[1].problem
+    assert problem is not None
+    assert problem.code == "idempotency_key_reused"
+
+
+async def test_one_actor_cannot_take_the_id_of_another(scene: Scene) -> None:
+    first = envelope_of(RED)
+    other = first.actor.model_copy(update={"id": envelope_of(RED).id})
+
+    await scene.deliver(delivery_of(RED, first))
+    await scene.deliver(delivery_of(RED, first.model_copy(update={"actor": other})))
+
+    assert await scene.pictures() == 2
+
+
+@pytest.mark.parametrize("when", ["before the transaction", "within it"])
+async def test_a_refusal_changes_and_announces_nothing_and_is_repeated(scene: Scene, when: str) -> None:
+    delivery = delivery_of(RED)
+    if when == "within it":
+        scene.tools.after = lambda: raises(NoSuchColour("really"))
+    else:
+        scene.tools.first = lambda: raises(NoSuchColour("really"))
+    await scene.deliver(delivery)
+    scene.tools.first = scene.tools.after = lambda: None
+
+    await scene.deliver(again(delivery))
+
+    assert await scene.pictures() == 0
+    assert await scene.outbox() == 0
+    first, second = scene.letters.replies()
+    assert first == second
+    assert first.problem is not None
+    assert (first.problem.code, first.problem.detail) == ("no_such_colour", "really")
+
+
+async def test_a_transient_failure_goes_to_the_next_rung_with_its_origin(scene: Scene) -> None:
+    scene.tools.after = lambda: raises(asyncpg.DeadlockDetectedError("deadlock"))
+
+    await scene.deliver(delivery_of(RED))
+
+    [letter] = scene.letters.published
+    assert (letter.exchange, letter.routing_key) == ("autograph.retry", "diagram.commands")
+    assert letter.headers == {
+        headers.RUNG: "1s",
+        headers.ATTEMPT: 2,
+        headers.ORIGINAL_USER: "autograph-gateway",
+        headers.ORIGINAL_ROUTING_KEY: "diagram.paint",
+    }
+    assert await scene.pictures() == 0
+
+
+async def test_after_the_last_rung_a_command_is_parked_and_its_failure_told(scene: Scene) -> None:
+    scene.tools.after = lambda: raises(asyncpg.DeadlockDetectedError("deadlock"))
+    delivery = delivery_of(RED)
+    copy = replace(
+        delivery,
+        user_id="autograph-diagram",
+        routing_key="diagram.commands",
+        headers={
+            headers.ORIGINAL_USER: "autograph-gateway",
+            headers.ORIGINAL_ROUTING_KEY: "diagram.paint",
+            headers.ATTEMPT: len(RUNGS) + 1,
+        },
+    )
+
+    await scene.deliver(copy)
+
+    [parked] = scene.letters.to("autograph.parked")
+    assert parked.body == delivery.body
+    assert parked.headers[headers.PARKED_REASON] == "transient"
+    [outcome] = scene.letters.replies()
+    assert outcome.status is Status.FAILED
+
+    scene.tools.after = lambda: None
+    await scene.deliver(again(delivery))  # a redrive, or the caller's repeat, runs it after all
+    assert await scene.pictures() == 1
+    assert scene.letters.replies()[-1].status is Status.SUCCEEDED
+
+
+async def test_a_bug_is_tried_twice_more_and_then_parked_without_its_text(scene: Scene) -> None:
+    scene.tools.after = lambda: raises(RuntimeError("hunter2"))
+    delivery = delivery_of(RED)
+    marks = {headers.ORIGINAL_USER: "autograph-gateway", headers.ORIGINAL_ROUTING_KEY: "diagram.paint"}
+
+    for attempt in (1, 2, 3):
+        await scene.deliver(replace(delivery, user_id="autograph-diagram", headers={**marks, headers.ATTEMPT: attempt}))
+
+    assert [letter.headers[headers.RUNG] for letter in scene.letters.to("autograph.retry")] == ["1s", "10s"]
+    [parked] = scene.letters.to("autograph.parked")
+    assert parked.headers[headers.PARKED_REASON] == "bug"
+    assert "hunter2" not in str(parked.headers)
+
+
+async def test_a_delivery_whose_copy_the_broker_does_not_take_is_not_acknowledged(scene: Scene) -> None:
+    scene.tools.after = lambda: raises(asyncpg.DeadlockDetectedError("deadlock"))
+    scene.letters.broken = True
+
+    with pytest.raises(NotPublished):
+        await scene.deliver(delivery_of(RED))
+
+
+async def test_a_lost_reply_does_not_undo_the_command(scene: Scene) -> None:
+    delivery = delivery_of(RED)
+    scene.letters.broken = True
+    await scene.deliver(delivery)
+    scene.letters.broken = False
+
+    await scene.deliver(again(delivery))
+
+    assert await scene.pictures() == 1
+    assert [outcome.status for outcome in scene.letters.replies()] == [Status.SUCCEEDED]
+
+
+async def test_an_outage_holds_a_command_and_burns_no_attempt(scene: Scene) -> None:
+    scene.probe_raises = DatabaseUnavailable("down")
+    scene.tools.first = lambda: raises(DatabaseUnavailable("down"))
+    delivering = asyncio.create_task(scene.deliver(delivery_of(RED)))
+    async with asyncio.timeout(5):
+        await scene.probed.wait()
+    assert not scene.gate.is_open
+    assert not delivering.done()
+
+    scene.tools.first = lambda: None
+    scene.probe_raises = None
+    async with asyncio.timeout(5):
+        await delivering
+
+    assert await scene.pictures() == 1
+    assert scene.letters.to("autograph.retry") == []
+
+
+async def test_a_query_during_an_outage_is_answered_at_once(scene: Scene) -> None:
+    scene.tools.first = lambda: raises(DatabaseUnavailable("down"))
+
+    await scene.deliver(delivery_of(Look()))
+
+    problem = scene.letters.replies()[0].problem
+    assert problem is not None
+    assert problem.code == "unavailable"
+
+
+@pytest.mark.parametrize("message", [Look(), Knock()])
+async def test_what_is_worthless_after_its_deadline_is_dropped(scene: Scene, message: Look | Knock) -> None:
+    late = envelope_of(message, deadline=datetime.now(UTC) - timedelta(seconds=1))
+
+    await scene.deliver(delivery_of(message, late))
+
+    assert scene.tools.runs == 0
+    assert scene.letters.published == []
+
+
+async def test_a_command_past_its_deadline_is_still_carried_out(scene: Scene) -> None:
+    late = envelope_of(RED, deadline=datetime.now(UTC) - timedelta(seconds=1))
+
+    await scene.deliver(delivery_of(RED, late))
+
+    assert await scene.pictures() == 1
+
+
+async def test_an_event_is_applied_once_however_often_it_comes(scene: Scene) -> None:
+    event = PictureHung(picture=envelope_of(RED).id)
+    delivery = delivery_of(event)
+
+    await asyncio.gather(*(scene.deliver(delivery) for _ in range(5)))
+
+    assert await scene.pictures() == 1
+    assert scene.letters.published == []
+
+
+async def test_a_message_that_nobody_can_decode_is_parked_with_its_reason_and_stops_nothing(scene: Scene) -> None:
+    await scene.deliver(replace(delivery_of(RED), body=b"\xff{"))
+    await scene.deliver(delivery_of(RED))
+
+    [parked] = scene.letters.to("autograph.parked")
+    assert (parked.body, parked.headers[headers.PARKED_REASON]) == (b"\xff{", "undecodable")
+    assert await scene.pictures() == 1
+
+
+async def test_a_program_that_sent_nonsense_is_told_what_is_wrong(scene: Scene) -> None:
+    delivery = delivery_of(RED)
+
+    await scene.deliver(replace(delivery, body=delivery.body.replace(b'"red"', b"17")))
+
+    [outcome] = scene.letters.replies()
+    assert outcome.problem is not None
+    assert outcome.problem.code == "invalid"
+    assert [error.pointer for error in outcome.problem.errors] == ["/colour"]
+    assert len(scene.letters.to("autograph.parked")) == 1

@@ -95,8 +95,9 @@ def classify(error: BaseException) -> Trouble | None:
 class Database:
     """A pool that says plainly when there is no database: every way in and out raises ``DatabaseUnavailable`` then."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, *, acquire_seconds: float = ACQUIRE_SECONDS) -> None:
         self._pool = pool
+        self._acquire_seconds = acquire_seconds
         self._waiting = 0
 
     @asynccontextmanager
@@ -148,9 +149,9 @@ class Database:
     async def _acquire(self) -> Connection:
         self._waiting += 1
         try:
-            return await self._pool.acquire(timeout=ACQUIRE_SECONDS)
+            return await self._pool.acquire(timeout=self._acquire_seconds)
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise DatabaseUnavailable(str(error) or f"no connection within {ACQUIRE_SECONDS} s") from error
+            raise DatabaseUnavailable(str(error) or f"no connection within {self._acquire_seconds} s") from error
         finally:
             self._waiting -= 1
 
@@ -171,6 +172,7 @@ async def open_database(
     pool_max: int = 30,
     statement_seconds: float = STATEMENT_SECONDS,
     unanswered_seconds: float = UNANSWERED_SECONDS,
+    acquire_seconds: float = ACQUIRE_SECONDS,
 ) -> AsyncIterator[Database]:
     """Raises ``DatabaseUnavailable`` if *pool_min* connections cannot be made now."""
     try:
@@ -192,7 +194,7 @@ async def open_database(
     except (OSError, TimeoutError, asyncpg.PostgresError) as error:
         raise DatabaseUnavailable(str(error) or f"no connection within {CONNECT_SECONDS} s") from error
     try:
-        yield Database(pool)
+        yield Database(pool, acquire_seconds=acquire_seconds)
     finally:
         try:
             async with asyncio.timeout(CLOSE_SECONDS):

@@ -1,0 +1,28 @@
+"""Databases of their own for tests that must not share one."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import quote, urlsplit, urlunsplit
+from uuid import uuid4
+
+import asyncpg
+
+
+@asynccontextmanager
+async def unused_database(admin_url: str) -> AsyncIterator[str]:
+    """An administrator's URL of a database that does not exist; whatever is made there is dropped."""
+    name = f"test_{uuid4().hex}"
+    try:
+        yield urlunsplit(urlsplit(admin_url)._replace(path=f"/{name}"))
+    finally:
+        server = await asyncpg.connect(admin_url)
+        try:
+            await server.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        finally:
+            await server.close()
+
+
+def as_role(url: str, role: str, password: str) -> str:
+    parts = urlsplit(url)
+    address = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{role}:{quote(password, safe='')}@{address}"))

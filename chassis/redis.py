@@ -194,14 +194,16 @@ class Redis:
             self._probe = asyncio.create_task(self._close_when_redis_answers(), name="redis-probe")
 
     async def _close_when_redis_answers(self) -> None:
-        while True:
+        this = asyncio.current_task()
+        # redis-py may swallow a cancellation that arrives just as it finishes, so the loop asks for itself.
+        while this is not None and not this.cancelling():
             # At once the first time: a connection that broke alone should not cost more than a moment.
             with suppress(RedisError, OSError):
                 await self._exchange([Call(("PING",))])
-                break
+                self._probe = None
+                log.info("redis_back")
+                return
             await asyncio.sleep(self._probe_seconds)
-        self._probe = None
-        log.info("redis_back")
 
 
 def _in_full(call: Call) -> Call:

@@ -176,8 +176,9 @@ class CacheMember:
             if dead_member != member:
                 # The record first: see the package's docstring.
                 await self._record.remove(dead_member)
-                await self._redis.run(REMOVE(field, lease_end, _random()))
-                log.warning("cache_member_removed", member=str(dead_member))
+                (removed,) = await self._redis.run(REMOVE(field, lease_end, _random()))
+                if removed:
+                    log.warning("cache_member_removed", member=str(dead_member))
 
     async def _go_on_record(self) -> None:
         member = uuid4()  # a new one each time: nobody can take our record for one that was already removed
@@ -202,7 +203,9 @@ class CacheMember:
         return now_ms + int(self._timing.lease_seconds * 1000), heard_at
 
     async def _every(self, seconds: float, step: Callable[[], Awaitable[None]]) -> None:
-        while True:
+        this = asyncio.current_task()
+        # Drivers may swallow a cancellation that arrives just as they finish, so the loop asks for itself.
+        while this is not None and not this.cancelling():
             await asyncio.sleep(seconds)
             try:
                 await step()

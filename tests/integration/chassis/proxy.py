@@ -62,6 +62,8 @@ class Proxy:
         self._connections.add(connection)
         self.most_connections = max(self.most_connections, len(self._connections))
         connection.add_done_callback(self._connections.discard)
+        # Here rather than in the task: one that is cancelled before it begins closes nothing.
+        connection.add_done_callback(lambda _: writer.transport.abort())
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         server_writer: asyncio.StreamWriter | None = None
@@ -76,9 +78,8 @@ class Proxy:
                 back.cancel()
                 await asyncio.gather(there, back, return_exceptions=True)
         finally:
-            for end in (writer, server_writer):
-                if end is not None:
-                    end.transport.abort()
+            if server_writer is not None:
+                server_writer.transport.abort()
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):

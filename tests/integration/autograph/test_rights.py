@@ -51,6 +51,13 @@ async def test_no_service_can_touch_the_others_tables(
     url: str = request.getfixturevalue(f"{own}_url")
     found = await tables(admin_url, foreign)
     assert found
+    async with connected(admin_url) as administrator:
+        for table in found:
+            assert not await administrator.fetchval(
+                "SELECT has_table_privilege($1, $2, 'SELECT,INSERT,UPDATE,DELETE,REFERENCES,TRIGGER')",
+                f"autograph_{own}",
+                table,
+            )
     for table in found:
         for statement in (f"SELECT FROM {table}", f"DELETE FROM {table}", f"TRUNCATE {table}"):  # noqa: S608  # ours
             async with connected(url) as connection:
@@ -110,6 +117,7 @@ async def test_a_diagram_needs_an_owner_that_exists(diagram_url: str, a_user: UU
 async def test_the_auth_service_can_only_add_to_the_audit_log(auth_url: str, change: str) -> None:
     async with connected(auth_url) as auth:
         await auth.execute(ADD_ENTRY, uuid4())
+        assert not await auth.fetchval("SELECT has_table_privilege('audit_log', 'UPDATE,DELETE,TRUNCATE')")
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await auth.execute(change)
 

@@ -100,6 +100,11 @@ class Database:
         self._acquire_seconds = acquire_seconds
         self._waiting = 0
 
+    @property
+    def pool(self) -> Pool:
+        """For those who tell asyncpg's errors apart themselves."""
+        return self._pool
+
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """A connection for statements that stand by themselves. Leave no session state behind (see ``_keep``)."""

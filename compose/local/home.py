@@ -1,0 +1,173 @@
+"""The folder that holds all that the local stack keeps: data, secrets, ports, logs, downloads, and what runs."""
+
+import fcntl
+import json
+import os
+import secrets
+import socket
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from compose.local.process import Identity
+
+DEFAULT = Path(".autograph")
+
+
+class CannotProvide(Exception):  # noqa: N818 - states the outcome
+    """Something that the stack needs cannot be had here; the message is one sentence with the way out."""
+
+
+@dataclass(slots=True)
+class Running:
+    """A process of the stack, as ``autograph status`` shows it."""
+
+    name: str
+    pid: int
+    started: int
+    state: str = "starting"
+    address: str = ""  # URL without secrets, or host and port
+    metrics_url: str | None = None
+    signal: int = 15
+    kind: str = "server"
+
+    @property
+    def identity(self) -> Identity:
+        return Identity(self.pid, self.started)
+
+
+@dataclass(slots=True)
+class State:
+    supervisor: Running | None = None
+    processes: list[Running] = field(default_factory=list)
+
+
+class Home:
+    """One stack's folder. *programs* is where unpacked servers are, which several homes may share."""
+
+    def __init__(self, folder: Path, *, programs: Path | None = None) -> None:
+        self.folder = folder.resolve()
+        self.programs = (programs or self.folder / "programs").resolve()
+        self._ports: dict[str, int] = {}  # as they hold for this run
+
+    def attach(self) -> "Home":
+        """For whoever asks about a stack that runs: its ports are as they were kept, though of course not free."""
+        self._ports = dict(self._read("ports.json"))
+        return self
+
+    def open(self) -> "Home":
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (self.folder / "logs").mkdir(exist_ok=True)
+        return self
+
+    def place(self, *names: str) -> Path:
+        """A folder of ours, made if it is not there."""
+        place = self.folder.joinpath(*names)
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return place
+
+    def log(self, name: str) -> Path:
+        return self.folder / "logs" / f"{name}.log"
+
+    @contextmanager
+    def providing(self) -> Iterator[None]:
+        """Held while programs are got: two stacks that share them do not get them twice."""
+        self.programs.mkdir(mode=0o755, parents=True, exist_ok=True)
+        with (self.programs / "lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Held by the one supervisor of this home. Raises ``CannotProvide`` if another one holds it."""
+        with (self.folder / "lock").open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise CannotProvide(
+                    f"AutoGraph already runs in {self.folder}: see `autograph status`, or stop it with `make down`"
+                ) from None
+            yield
+
+    def is_locked(self) -> bool:
+        try:
+            with self.locked():
+                return False
+        except CannotProvide:
+            return True
+        except FileNotFoundError:
+            return False
+
+    def secret(self, name: str) -> str:
+        """Made once, kept for the life of the folder, readable by its owner only."""
+        kept = self._read("secrets.json")
+        if name not in kept:
+            kept[name] = secrets.token_urlsafe(32).replace("-", "x").replace("_", "y")
+            self._write("secrets.json", kept)
+        value: str = kept[name]
+        return value
+
+    def port(self, name: str, *, wanted: int | None = None) -> int:
+        """The port of last time, or *wanted*, or any: whichever is free first."""
+        kept = self._read("ports.json")
+        if name in self._ports:
+            return self._ports[name]
+        taken = {*self._ports.values(), *(kept[other] for other in kept if other != name)}
+        candidates = (candidate for candidate in (kept.get(name), wanted) if candidate and candidate not in taken)
+        port = next(filter(None, map(_free, candidates)), None)
+        while port is None or port in taken:
+            port = _free(0)
+        self._ports[name] = port
+        self._write("ports.json", {**kept, **self._ports})
+        return port
+
+    def ports(self, *names: str) -> list[int]:
+        return [self.port(name) for name in names]
+
+    def state(self) -> State:
+        kept = self._read("state.json")
+        supervisor = kept.get("supervisor")
+        return State(
+            supervisor=Running(**supervisor) if supervisor else None,
+            processes=[Running(**process) for process in kept.get("processes", [])],
+        )
+
+    def keep_state(self, supervisor: Running | None, processes: Sequence[Running]) -> None:
+        self._write(
+            "state.json",
+            {
+                "supervisor": asdict(supervisor) if supervisor else None,
+                "processes": [asdict(process) for process in processes],
+            },
+        )
+
+    def _read(self, name: str) -> dict[str, Any]:
+        try:
+            kept: dict[str, Any] = json.loads((self.folder / name).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        return kept
+
+    def _write(self, name: str, content: dict[str, Any]) -> None:
+        """Whole or not at all: whoever reads meanwhile, or a crash, sees the old content or the new."""
+        handle, temporary = tempfile.mkstemp(dir=self.folder, prefix=name)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(content, file, indent=1)
+        Path(temporary).replace(self.folder / name)
+
+
+def _free(port: int) -> int | None:
+    """*port*, or for 0 any; ``None`` if something holds it, on whichever of this machine's addresses."""
+    for address in ("127.0.0.1", "0.0.0.0"):  # noqa: S104 - held for a moment, never listened on
+        with socket.socket() as probe:
+            # As the servers do: a port whose last connections still linger is free.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((address, port))
+            except OSError:
+                return None
+            port = probe.getsockname()[1]
+    return port

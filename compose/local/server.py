@@ -1,0 +1,25 @@
+"""What the supervisor must know of a process that it runs."""
+
+import signal
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+async def _nothing() -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spec:
+    name: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    folder: Path | None = None  # its working directory
+    ready: Callable[[], Awaitable[None]] = field(default=_nothing)  # raises for as long as it is not
+    address: str = ""
+    metrics_url: str | None = None
+    stop_signal: signal.Signals = signal.SIGTERM
+    stop_seconds: float = 8.0
+    ready_seconds: float = 60.0
+    kind: str = "server"

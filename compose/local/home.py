@@ -6,6 +6,7 @@ import os
 import secrets
 import socket
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -51,6 +52,7 @@ class Home:
     def __init__(self, folder: Path, *, programs: Path | None = None) -> None:
         self.folder = folder.resolve()
         self.programs = (programs or self.folder / "programs").resolve()
+        self._writing = threading.RLock()  # servers are set up in threads, and share these files
         self._ports: dict[str, int] = {}  # as they hold for this run
 
     def attach(self) -> "Home":
@@ -103,26 +105,28 @@ class Home:
 
     def secret(self, name: str) -> str:
         """Made once, kept for the life of the folder, readable by its owner only."""
-        kept = self._read("secrets.json")
-        if name not in kept:
-            kept[name] = secrets.token_urlsafe(32).replace("-", "x").replace("_", "y")
-            self._write("secrets.json", kept)
-        value: str = kept[name]
-        return value
+        with self._writing:
+            kept = self._read("secrets.json")
+            if name not in kept:
+                kept[name] = secrets.token_hex(24)
+                self._write("secrets.json", kept)
+            value: str = kept[name]
+            return value
 
     def port(self, name: str, *, wanted: int | None = None) -> int:
         """The port of last time, or *wanted*, or any: whichever is free first."""
-        kept = self._read("ports.json")
-        if name in self._ports:
-            return self._ports[name]
-        taken = {*self._ports.values(), *(kept[other] for other in kept if other != name)}
-        candidates = (candidate for candidate in (kept.get(name), wanted) if candidate and candidate not in taken)
-        port = next(filter(None, map(_free, candidates)), None)
-        while port is None or port in taken:
-            port = _free(0)
-        self._ports[name] = port
-        self._write("ports.json", {**kept, **self._ports})
-        return port
+        with self._writing:
+            if name in self._ports:
+                return self._ports[name]
+            kept = self._read("ports.json")
+            taken = {*self._ports.values(), *(kept[other] for other in kept if other != name)}
+            candidates = (candidate for candidate in (kept.get(name), wanted) if candidate and candidate not in taken)
+            port = next(filter(None, map(_free, candidates)), None)
+            while port is None or port in taken:
+                port = _free(0)
+            self._ports[name] = port
+            self._write("ports.json", {**kept, **self._ports})
+            return port
 
     def ports(self, *names: str) -> list[int]:
         return [self.port(name) for name in names]

@@ -8,15 +8,15 @@ import pytest
 from autograph.credentials import service_password
 from autograph.database import migrate_database
 from chassis.database import Database, open_database
+from tests.databases import as_role
+from tests.integration.autograph.installation import INSTALLATION_SECRET
 from tests.integration.chassis.bus.scene import Scene
-
-SECRET = "installation secret of this test, long enough"
 
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
     """Pools of the diagram service, its inbox and outbox empty."""
-    await migrate_database(database_url, SECRET)
+    await migrate_database(database_url, INSTALLATION_SECRET)
     administrator = await asyncpg.connect(database_url)
     await administrator.execute(
         """
@@ -27,10 +27,8 @@ async def database(database_url: str) -> AsyncIterator[Database]:
         """
     )
     try:
-        scheme, _, rest = database_url.partition("://")
-        own = (
-            f"{scheme}://autograph_diagram:{service_password(SECRET, 'postgres', 'diagram')}@{rest.rpartition('@')[2]}"
-        )
+        password = service_password(INSTALLATION_SECRET, "postgres", "diagram")
+        own = as_role(database_url, "autograph_diagram", password)
         async with open_database(own, application_name="test", pool_min=1, pool_max=20) as database:
             yield database
     finally:

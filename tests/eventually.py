@@ -1,0 +1,26 @@
+"""Waiting for what will be so, instead of sleeping and hoping."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+POLL_SECONDS = 0.02
+
+
+async def eventually(check: Callable[[], Awaitable[T]], *, within_seconds: float = 10.0) -> T:
+    """The first truthy answer of *check*; its last failure, or ``AssertionError``, once the time has passed."""
+    deadline = time.monotonic() + within_seconds
+    while True:
+        try:
+            answer = await check()
+        except (AssertionError, OSError):
+            if time.monotonic() > deadline:
+                raise
+        else:
+            if answer:
+                return answer
+            assert time.monotonic() <= deadline, f"{check} was not so within {within_seconds} s"
+        await asyncio.sleep(POLL_SECONDS)

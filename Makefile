@@ -1,0 +1,73 @@
+# `make help` lists the targets. Nothing is installed outside this folder.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.ONESHELL:
+
+VENV := .venv
+PYTHON_IN_VENV := $(VENV)/bin/python
+BIN := $(VENV)/bin
+CODE := autograph bench chassis compose contracts examples gateway tests workers
+
+.PHONY: help
+help: ## Show this
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1	\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+.PHONY: up
+up: $(VENV)/.runtime ## Bring the whole system up on real servers; Ctrl-C stops it
+	@exec $(BIN)/autograph up
+
+.PHONY: down
+down: $(VENV)/.runtime ## Stop a stack that was left
+	@$(BIN)/autograph down
+
+.PHONY: status
+status: $(VENV)/.runtime ## List every process and server
+	@$(BIN)/autograph status
+
+.PHONY: check
+check: $(VENV)/.development ## The fast part: format, lint, types, imports, generated files, unit and architecture tests
+	@$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/lint-imports --no-timing
+	$(BIN)/mypy $(CODE)
+	$(BIN)/autograph generate --check
+	$(BIN)/pytest -q tests/unit tests/architecture
+
+.PHONY: test
+test: $(VENV)/.development ## Everything: unit, architecture, integration on real servers, system from outside
+	@$(BIN)/pytest tests
+
+.PHONY: gen
+gen: $(VENV)/.development ## Write docs/openapi.json and docs/asyncapi.yaml anew
+	@$(BIN)/autograph generate
+
+.PHONY: format
+format: $(VENV)/.development ## Format the code and mend what ruff can
+	@$(BIN)/ruff format --quiet .
+	$(BIN)/ruff check --fix --quiet .
+
+.PHONY: bench
+bench: $(VENV)/.development ## Measure beside the floors (takes minutes; run nothing else)
+	@$(PYTHON_IN_VENV) -m bench
+
+.PHONY: lock
+lock: ## Write the lock files anew (needs uv)
+	@compile() { uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --upgrade --quiet "$$@"; }
+	compile pyproject.toml -o requirements.lock
+	compile --group dev pyproject.toml -o requirements-dev.lock
+
+.PHONY: clean
+clean: ## Remove the virtual environment and what was generated; data in .autograph stays
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The virtual environment follows the lock files: what a user needs, and with it what a developer needs.
+$(VENV)/.runtime: requirements.lock .ci/venv
+	@.ci/venv $(VENV) requirements.lock
+	touch $@
+
+$(VENV)/.development: requirements-dev.lock .ci/venv
+	@.ci/venv $(VENV) requirements-dev.lock
+	touch $@ $(VENV)/.runtime

@@ -1,0 +1,25 @@
+"""``autograph``: the operator's command."""
+
+import typer
+
+from autograph.migrate import migrate
+from autograph.status import status
+from autograph.up import down, up
+from compose.local.home import CannotProvide
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Run and operate AutoGraph.")
+app.command()(up)
+app.command()(down)
+app.command()(status)
+app.command()(migrate)
+
+
+def main() -> None:
+    try:
+        app()
+    except CannotProvide as sentence:
+        raise SystemExit(str(sentence)) from None
+
+
+if __name__ == "__main__":
+    main()

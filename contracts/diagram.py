@@ -18,7 +18,8 @@ Canvas = Annotated[dict[str, Any], AfterValidator(storable_json)]
 Note = Annotated[str, StringConstraints(max_length=5_000_000), STORABLE]
 Label = Annotated[str, StringConstraints(max_length=255), ONE_LINE]
 Description = Annotated[str, StringConstraints(max_length=5_000), STORABLE]
-Cursor = Annotated[str, StringConstraints(max_length=512, pattern=r"^[A-Za-z0-9_-]+$")]
+# It holds a sort key: a title of 255 characters may take 6 bytes each in JSON, and a third more in base64.
+Cursor = Annotated[str, StringConstraints(max_length=4_096, pattern=r"^[A-Za-z0-9_-]+$")]
 # The revision that a change is based on (the ETag's number), or "*": whatever is current.
 Expected = Annotated[int, Field(ge=1)] | Literal["*"]
 

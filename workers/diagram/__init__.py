@@ -1,0 +1,1 @@
+"""The diagram service: keeps diagrams, and every version of them."""

@@ -1,0 +1,162 @@
+"""Moves old versions' content from Postgres to the object store, and clears away what deleted diagrams left there.
+
+Runs in every diagram worker. There is no lease: two that meet at one version put the same bytes under the same name,
+and only one of them changes the row. Each pass goes in an order of its own, so that they rarely meet.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from chassis.database import Database, classify
+from chassis.logging import logger
+from chassis.objects import ObjectDamaged, ObjectStoreAway
+from workers.diagram import storage
+from workers.diagram.archive import Archive
+from workers.diagram.storage import EPOCH, Place, RowVersion
+
+PAGE = 1_000  # rows examined at once: no content is among them
+# Between a deletion's timestamp (its transaction's start) and its commit, generously.
+COMMIT_TAKES = timedelta(minutes=5)
+# So often all that the inbox remembers is cleared again: another worker's upload may have ended after a clean-up.
+CLEAR_ALL_SECONDS = 86_400.0
+BACKOFF_SECONDS = 1.0
+BACKOFF_MAX_SECONDS = 60.0
+
+_log = logger(__name__)
+
+
+class ArchiverMetrics:
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.archived = Counter(
+            "diagram_service_archived_versions_total",
+            "Versions whose content was moved to the object store.",
+            registry=registry,
+        )
+        self.failures = Counter(
+            "diagram_service_archive_failures_total",
+            "Passes or versions that the archiver gave up, by reason.",
+            ("reason",),
+            registry=registry,
+        )
+        self.waiting = Gauge(
+            "diagram_service_archive_waiting",
+            "Versions that were old enough and still in Postgres when the last pass ended.",
+            registry=registry,
+        )
+
+
+class Archiver:
+    def __init__(
+        self,
+        database: Database,
+        archive: Archive,
+        metrics: ArchiverMetrics,
+        *,
+        after_seconds: float,
+        every_seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._database = database
+        self._archive = archive
+        self._metrics = metrics
+        self._after = timedelta(seconds=after_seconds)
+        self._every_seconds = every_seconds
+        self._clock = clock
+        self._cleared_to = EPOCH
+        self._cleared_all_at = float("-inf")
+
+    async def run(self) -> None:
+        """For as long as the process lives. An outage delays it and loses nothing."""
+        backoff_seconds = BACKOFF_SECONDS
+        while True:
+            if await self._passes():
+                backoff_seconds, pause_seconds = BACKOFF_SECONDS, self._every_seconds
+            else:
+                backoff_seconds, pause_seconds = min(backoff_seconds * 2, BACKOFF_MAX_SECONDS), backoff_seconds
+            await asyncio.sleep(pause_seconds * random.uniform(0.8, 1.2))  # noqa: S311 - to spread load, not for secrets
+
+    async def archive_old(self) -> int:
+        """One walk over all versions in rows; returns how many were moved. Raises ``ObjectStoreAway``."""
+        moved = waiting = 0
+        away: ObjectStoreAway | None = None
+        place: Place | None = None
+        while True:
+            async with self._database.connection() as connection:
+                page = await storage.versions_in_rows(connection, after=place, older_than=self._after, limit=PAGE)
+            past = [version for version in page if version.is_past]
+            random.shuffle(past)
+            for version in past:
+                if away is not None:
+                    waiting += 1  # walked over all the same, so that the gauge tells how much an outage holds up
+                    continue
+                try:
+                    moved += await self._moved(version)
+                except ObjectStoreAway as error:
+                    away = error
+                    waiting += 1
+                except ObjectDamaged as error:
+                    _log.warning("version not archived", diagram=str(version.file_id), error=str(error))
+                    self._metrics.failures.labels("damaged").inc()
+                    waiting += 1
+            if len(page) < PAGE:
+                break
+            place = page[-1].place
+        self._metrics.waiting.set(waiting)
+        if away is not None:
+            raise away
+        return moved
+
+    async def clear_deleted(self) -> int:
+        """Removes the objects of diagrams that were deleted for good; returns how many. Raises ``ObjectStoreAway``."""
+        began = self._clock()
+        everything = began - self._cleared_all_at >= CLEAR_ALL_SECONDS
+        async with self._database.connection() as connection:
+            deleted = await storage.deleted_diagrams(connection, EPOCH if everything else self._cleared_to)
+        removed = 0
+        for diagram_id, deleted_at in deleted:
+            removed += await self._archive.remove_all(diagram_id)
+            self._cleared_to = max(self._cleared_to, deleted_at - COMMIT_TAKES)
+        if everything:
+            self._cleared_all_at = began
+        return removed
+
+    async def _moved(self, version: RowVersion) -> bool:
+        """The row lets go of its content only after the store has given it back."""
+        file_id, number = version.file_id, version.number
+        async with self._database.connection() as connection:
+            content = await storage.content_in_row(connection, file_id, number)
+        if content is None:
+            return False
+        parcel = await self._archive.keep(file_id, number, content)
+        async with self._database.connection() as connection:
+            if await storage.drop_content(connection, file_id, number, parcel.key, parcel.sha256):
+                self._metrics.archived.inc()
+                return True
+            kept_by_another = await storage.object_key(connection, file_id, number) == parcel.key
+        if not kept_by_another:  # the diagram was deleted meanwhile
+            await self._archive.remove(parcel.key)
+        return False
+
+    async def _passes(self) -> bool:
+        """Whether a pass came to its end."""
+        try:
+            await self.clear_deleted()
+            await self.archive_old()
+        except ObjectStoreAway as error:
+            self._gives_up("object_store", error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, content stays in its row, where it is found
+            if classify(error) is None:
+                _log.exception("archiver failed")
+            self._gives_up("database" if classify(error) else "bug", error)
+        else:
+            return True
+        return False
+
+    def _gives_up(self, reason: str, error: Exception) -> None:
+        _log.warning("archiver gave up a pass", reason=reason, error=type(error).__qualname__)
+        self._metrics.failures.labels(reason).inc()

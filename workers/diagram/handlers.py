@@ -1,0 +1,251 @@
+"""What the diagram service answers. Read top to bottom: this file is the service."""
+
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from chassis.bus.handlers import Handlers
+from chassis.objects import ObjectMissing
+from chassis.unit_of_work import UnitOfWork
+from contracts.auth import CommandOutcome
+from contracts.diagram import (
+    ChangeDiagram,
+    CreateDiagram,
+    DeleteDiagram,
+    Diagram,
+    DiagramChanged,
+    DiagramCreated,
+    DiagramDeleted,
+    DiagramPage,
+    DiagramRestored,
+    DiagramSummary,
+    DiagramTrashed,
+    GetDiagram,
+    GetDiagramCommand,
+    GetVersion,
+    ListDiagrams,
+    ListVersions,
+    RestoreDiagram,
+    TrashDiagram,
+    Version,
+    VersionPage,
+)
+from contracts.envelope import Envelope
+from contracts.message import Event
+from workers.diagram import cursors, rules, storage
+from workers.diagram.storage import NAME_PREFIX, Change, LockedDiagram, NewDiagram
+from workers.diagram.tools import Tools
+
+handlers: Handlers[Tools] = Handlers()
+
+
+@handlers.answers(CreateDiagram)
+async def create_diagram(command: CreateDiagram, envelope: Envelope, tools: Tools) -> DiagramSummary:
+    """Raises Forbidden, Invalid."""
+    owner = rules.writer(envelope.actor)
+    rules.check_type(
+        command.type,
+        has_canvas=command.canvas_data is not None,
+        has_note=command.note_content is not None,
+        asked=command.model_fields_set,
+    )
+    canvas_json = rules.content_json(command.canvas_data)
+    async with tools.ledger.unit_of_work(envelope) as work:
+        new = NewDiagram(
+            id=uuid7(),
+            owner_id=owner,
+            title=command.title,
+            type=command.type,
+            tags=rules.without_repeats(command.tags),
+            canvas_json=canvas_json,
+            note=command.note_content,
+            size_bytes=rules.size_bytes(canvas_json, command.note_content),
+            now=work.now,
+        )
+        diagram = work.reply(await storage.create(work.connection, new))
+        created = DiagramCreated(
+            diagram_id=diagram.id,
+            owner_id=owner,
+            title=diagram.title,
+            type=diagram.type,
+            version=diagram.version,
+            revision=diagram.revision,
+        )
+        # Nobody can have cached it, so that there is nothing to invalidate.
+        _announce(work, created, diagram, sequence=1)
+    tools.metrics.created.inc()
+    return diagram
+
+
+@handlers.answers(ChangeDiagram)
+async def change_diagram(command: ChangeDiagram, envelope: Envelope, tools: Tools) -> DiagramSummary:
+    """Content that differs makes the next version, and so does a label: a labelled save is worth keeping.
+
+    What changes nothing makes no version, no revision and no event.
+    Raises Forbidden, Invalid, RevisionRequired, DiagramNotFound, InTrash, StaleRevision.
+    """
+    owner = rules.writer(envelope.actor)
+    rules.check_change(command)
+    canvas_json = rules.content_json(command.canvas_data)
+    async with tools.ledger.unit_of_work(envelope) as work:
+        found = await _locked(work, command.id, owner)
+        rules.check_live(found)
+        rules.check_revision(command.expected_revision, found)
+        change = _change(command, found, canvas_json, work)
+        changed = await storage.change(work.connection, command.id, change)
+        diagram = work.reply(changed.summary if changed else found.summary)
+        if changed:
+            event = DiagramChanged(
+                diagram_id=diagram.id,
+                owner_id=owner,
+                changed=changed.fields,
+                version=diagram.version,
+                revision=diagram.revision,
+            )
+            _announce(work, event, diagram, sequence=found.next_sequence)
+    if changed:
+        tools.metrics.updated.inc()
+    return diagram
+
+
+@handlers.answers(TrashDiagram)
+async def trash_diagram(command: TrashDiagram, envelope: Envelope, tools: Tools) -> None:
+    """What is in the trash already stays there, whatever revision was expected: a repeat is no conflict.
+
+    Raises Forbidden, DiagramNotFound, StaleRevision.
+    """
+    owner = rules.writer(envelope.actor)
+    async with tools.ledger.unit_of_work(envelope) as work:
+        found = await _locked(work, command.id, owner)
+        if not found.in_trash:
+            rules.check_revision(command.expected_revision, found)
+            diagram = await storage.trash(work.connection, command.id, work.now)
+            event = DiagramTrashed(diagram_id=command.id, owner_id=owner)
+            _announce(work, event, diagram, sequence=found.next_sequence)
+    if not found.in_trash:
+        tools.metrics.deleted.inc()
+
+
+@handlers.answers(RestoreDiagram)
+async def restore_diagram(command: RestoreDiagram, envelope: Envelope, tools: Tools) -> DiagramSummary:
+    """Raises Forbidden, DiagramNotFound, NotInTrash, StaleRevision."""
+    owner = rules.writer(envelope.actor)
+    async with tools.ledger.unit_of_work(envelope) as work:
+        found = await _locked(work, command.id, owner)
+        rules.check_in_trash(found)
+        rules.check_revision(command.expected_revision, found)
+        diagram = work.reply(await storage.restore(work.connection, command.id))
+        event = DiagramRestored(diagram_id=command.id, owner_id=owner)
+        _announce(work, event, diagram, sequence=found.next_sequence)
+    return diagram
+
+
+@handlers.answers(DeleteDiagram)
+async def delete_diagram(command: DeleteDiagram, envelope: Envelope, tools: Tools) -> None:
+    """The archiver removes what the object store holds of it.
+
+    Raises Forbidden, DiagramNotFound, StaleRevision.
+    """
+    owner = rules.writer(envelope.actor)
+    async with tools.ledger.unit_of_work(envelope) as work:
+        found = await _locked(work, command.id, owner)
+        rules.check_revision(command.expected_revision, found)
+        await storage.delete(work.connection, command.id)
+        event = DiagramDeleted(diagram_id=command.id, owner_id=owner)
+        _announce(work, event, found.summary, sequence=found.next_sequence)
+    tools.metrics.deleted.inc()
+
+
+@handlers.answers(GetDiagram)
+async def get_diagram(query: GetDiagram, envelope: Envelope, tools: Tools) -> Diagram:
+    """Also from the trash. Raises Forbidden, DiagramNotFound."""
+    owner = rules.reader(envelope.actor)
+    async with tools.database.connection() as connection:
+        return await storage.diagram(connection, query.id, owner)
+
+
+@handlers.answers(ListDiagrams)
+async def list_diagrams(query: ListDiagrams, envelope: Envelope, tools: Tools) -> DiagramPage:
+    """Raises Forbidden, Invalid, InvalidCursor."""
+    owner = rules.reader(envelope.actor)
+    rules.check_moments(created_from=query.created_from, created_to=query.created_to)
+    position = cursors.diagram_position(query)
+    async with tools.database.connection() as connection:
+        page = await storage.diagrams(connection, owner, query, position)
+    following = None if page.end is None else cursors.after_diagram(query, page.end)
+    return DiagramPage(items=tuple(page.items), next_cursor=following, total=page.total)
+
+
+@handlers.answers(ListVersions)
+async def list_versions(query: ListVersions, envelope: Envelope, tools: Tools) -> VersionPage:
+    """Raises Forbidden, DiagramNotFound, InvalidCursor."""
+    owner = rules.reader(envelope.actor)
+    before = cursors.version_position(query)
+    async with tools.database.connection() as connection:
+        found, total = await storage.versions(connection, query.id, owner, before=before, limit=query.limit + 1)
+    items = tuple(found[: query.limit])
+    following = cursors.after_version(query, items[-1].number) if len(found) > len(items) else None
+    return VersionPage(items=items, next_cursor=following, total=total)
+
+
+@handlers.answers(GetVersion)
+async def get_version(query: GetVersion, envelope: Envelope, tools: Tools) -> Version:
+    """Raises Forbidden, DiagramNotFound, VersionNotFound."""
+    owner = rules.reader(envelope.actor)
+    async with tools.database.connection() as connection:
+        found = await storage.version(connection, query.id, owner, query.number)
+    if found.object_key is None or found.content_sha256 is None:
+        return found.version
+    try:
+        canvas, note = await tools.archive.content(found.object_key, found.content_sha256)
+    except ObjectMissing:
+        async with tools.database.connection() as connection:  # refuses if the diagram was deleted meanwhile
+            await storage.version(connection, query.id, owner, query.number)
+        raise
+    return found.version.model_copy(update={"canvas_data": canvas, "note_content": note})
+
+
+@handlers.answers(GetDiagramCommand)
+async def get_diagram_command(query: GetDiagramCommand, envelope: Envelope, tools: Tools) -> CommandOutcome:
+    row = await tools.ledger.find(envelope.actor.key, query.command_id)
+    return CommandOutcome(outcome=None if row is None else row.outcome)
+
+
+async def _locked(work: UnitOfWork, diagram_id: UUID, owner: UUID) -> LockedDiagram:
+    """Whoever is told of this command's outcome must not be shown what an earlier change has replaced.
+
+    That one may have been committed by a process that has not invalidated yet, hence also where nothing changes.
+    """
+    found = await storage.lock(work.connection, diagram_id, owner)
+    work.invalidates(f"{NAME_PREFIX}{diagram_id}")
+    return found
+
+
+def _change(command: ChangeDiagram, found: LockedDiagram, canvas_json: bytes | None, work: UnitOfWork) -> Change:
+    """What was not set stays as it is."""
+    asked = command.model_fields_set
+    change = Change(
+        title=command.title if command.title is not None else found.summary.title,
+        type=command.type if command.type is not None else found.summary.type,
+        tags=rules.without_repeats(command.tags if command.tags is not None else found.summary.tags),
+        sets_canvas="canvas_data" in asked,
+        canvas_json=canvas_json,
+        sets_note="note_content" in asked,
+        note=command.note_content,
+        label=command.version_label,
+        description=command.version_description,
+        now=work.now,
+        by=work.envelope.actor.id,
+    )
+    rules.check_type(
+        change.type,
+        has_canvas=canvas_json is not None if change.sets_canvas else found.has_canvas,
+        has_note=change.note is not None if change.sets_note else found.has_note,
+        asked=asked,
+    )
+    return change
+
+
+def _announce(work: UnitOfWork, event: Event, diagram: DiagramSummary, *, sequence: int) -> None:
+    owner = str(diagram.owner_id)
+    work.publish(event, subject=f"{NAME_PREFIX}{diagram.id}", sequence=sequence, partitionkey=owner)

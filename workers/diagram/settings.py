@@ -1,0 +1,15 @@
+"""What a diagram worker is told from outside."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from chassis.settings import ObjectStoreSettings, Port, PostgresSettings, ServiceSettings
+
+
+class DiagramSettings(ServiceSettings, PostgresSettings, ObjectStoreSettings):
+    side_port: Port = 8082
+    # How long the content of a version that is no longer the current one stays in Postgres.
+    archive_after_seconds: Annotated[float, Field(ge=0)] = 3600.0
+    # Each pass walks over every version that is not archived, current ones too: rarely enough not to be felt.
+    archive_every_seconds: Annotated[float, Field(gt=0)] = 300.0

@@ -1,0 +1,16 @@
+"""What the handlers work with."""
+
+from dataclasses import dataclass
+
+from chassis.database import Database
+from chassis.metrics import DiagramMetrics
+from chassis.unit_of_work import Ledger
+from workers.diagram.archive import Archive
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    ledger: Ledger
+    database: Database
+    archive: Archive
+    metrics: DiagramMetrics

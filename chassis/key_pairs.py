@@ -1,0 +1,192 @@
+"""A service's key pairs: kept encrypted in the table ``keys`` of its schema, made once, rotated, retired."""
+
+import base64
+import hashlib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from itertools import pairwise
+from typing import Any, Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from chassis.database import Connection, OwnConnection
+
+NONCE_BYTES: Final = 12  # NIST SP 800-38D 8.2
+
+
+class Purpose(StrEnum):
+    SIGNING = "signing"  # Ed25519
+    SEALING = "sealing"  # X25519, for libsodium's sealed boxes
+
+
+# Whoever checks signatures must have seen the next key before it signs. To seal, one key is as good as another.
+PUBLISH_AHEAD: Final = {Purpose.SIGNING: timedelta(hours=1), Purpose.SEALING: timedelta(0)}
+CLOCK_SKEW: Final = timedelta(minutes=5)  # between the machines of an installation
+_CURVE: Final = {Purpose.SIGNING: "Ed25519", Purpose.SEALING: "X25519"}
+
+
+class KeysUnreadable(Exception):  # noqa: N818 - states what is so
+    """The private keys were encrypted under another secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublicPart:
+    """A key as anybody may see it; ``public`` is raw 32 bytes."""
+
+    id: str
+    purpose: Purpose
+    public: bytes
+    created_at: datetime
+    active_from: datetime
+    retired_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPair(PublicPart):
+    private: bytes = field(repr=False)  # raw 32 bytes
+
+
+def derived_key(secret: str, use: str) -> bytes:
+    """32 bytes for one *use* of *secret*, so that no two uses share a key (HKDF-SHA256, RFC 5869)."""
+    return HKDF(SHA256(), length=32, salt=None, info=f"autograph {use}".encode()).derive(secret.encode())
+
+
+class Safe:
+    """Private keys at rest: AES-256-GCM, bound to the key's purpose and id."""
+
+    def __init__(self, secret: str) -> None:
+        self._cipher = AESGCM(derived_key(secret, "keys at rest"))
+
+    def lock(self, purpose: Purpose, key_id: str, private: bytes) -> bytes:
+        nonce = os.urandom(NONCE_BYTES)
+        return nonce + self._cipher.encrypt(nonce, private, f"{purpose}/{key_id}".encode())
+
+    def unlock(self, purpose: Purpose, key_id: str, locked: bytes) -> bytes:
+        """Raises ``KeysUnreadable``."""
+        try:
+            return self._cipher.decrypt(locked[:NONCE_BYTES], locked[NONCE_BYTES:], f"{purpose}/{key_id}".encode())
+        except (InvalidTag, ValueError):
+            raise KeysUnreadable(f"key {key_id} was not encrypted under this secret, or was changed") from None
+
+
+def active(keys: Iterable[KeyPair], purpose: Purpose, now: datetime) -> KeyPair | None:
+    """The newest that is in use at *now*."""
+    usable = (key for key in keys if key.purpose is purpose and key.active_from <= now and key.retired_at is None)
+    return max(usable, key=lambda key: (key.active_from, key.id), default=None)
+
+
+def is_due(keys: Iterable[PublicPart], purpose: Purpose, now: datetime, rotate_after: timedelta) -> bool:
+    """Whether a next key is to be made: there is none, or the newest is older than *rotate_after*."""
+    return all(key.created_at + rotate_after <= now for key in keys if key.purpose is purpose)
+
+
+def spent(keys: Iterable[PublicPart], now: datetime, outlive: timedelta) -> list[str]:
+    """Signing keys whose successor has been in use for longer than *outlive*: nothing valid bears them any more.
+
+    Sealing keys are never spent: a message in the parking lot may name one.
+    """
+    signing = sorted((key for key in keys if key.purpose is Purpose.SIGNING), key=lambda key: (key.active_from, key.id))
+    return [key.id for key, successor in pairwise(signing) if successor.active_from + outlive < now]
+
+
+async def rotate(connection: Connection | OwnConnection, safe: Safe, purpose: Purpose, now: datetime) -> KeyPair:
+    """Make the next key of *purpose*: the first is in use at once, a later one once everybody could see it."""
+    async with connection.transaction():
+        await _lock(connection)
+        return await _make(connection, safe, purpose, now)
+
+
+async def keep(
+    connection: Connection, safe: Safe, now: datetime, *, rotate_after: timedelta, outlive: timedelta
+) -> list[KeyPair]:
+    """Make what is due, retire what is spent, and give all that is not retired.
+
+    Processes that do so at once take turns and agree on the keys. Raises ``KeysUnreadable``.
+    """
+    async with connection.transaction():
+        await _lock(connection)
+        keys = await load(connection, safe)
+        keys += [
+            await _make(connection, safe, purpose, now)
+            for purpose in Purpose
+            if is_due(keys, purpose, now, rotate_after)
+        ]
+        gone = spent(keys, now, outlive)
+        if gone:
+            await connection.execute("UPDATE keys SET retired_at = $1 WHERE id = ANY($2::text[])", now, gone)
+        return [key for key in keys if key.id not in gone]
+
+
+async def load(connection: Connection | OwnConnection, safe: Safe) -> list[KeyPair]:
+    """All that are not retired. Raises ``KeysUnreadable``."""
+    records = await connection.fetch(f"SELECT {_PUBLIC}, private_key FROM keys WHERE retired_at IS NULL")  # noqa: S608 - a constant
+    return [
+        KeyPair(*_public(record), private=safe.unlock(Purpose(record["purpose"]), record["id"], record["private_key"]))
+        for record in records
+    ]
+
+
+async def list_all(connection: Connection | OwnConnection) -> list[PublicPart]:
+    """The public parts, also of what is retired, newest first."""
+    records = await connection.fetch(f"SELECT {_PUBLIC} FROM keys ORDER BY purpose, active_from DESC, id")  # noqa: S608 - a constant
+    return [PublicPart(*_public(record)) for record in records]
+
+
+_PUBLIC: Final = "id, purpose, public_key, created_at, active_from, retired_at"
+
+
+def _public(record: Any) -> tuple[str, Purpose, bytes, datetime, datetime, datetime | None]:
+    return (
+        record["id"],
+        Purpose(record["purpose"]),
+        record["public_key"],
+        record["created_at"],
+        record["active_from"],
+        record["retired_at"],
+    )
+
+
+async def _lock(connection: Connection | OwnConnection) -> None:
+    await connection.execute("SELECT pg_advisory_xact_lock('keys'::regclass::oid::bigint)")
+
+
+async def _make(connection: Connection | OwnConnection, safe: Safe, purpose: Purpose, now: datetime) -> KeyPair:
+    private_key = Ed25519PrivateKey.generate() if purpose is Purpose.SIGNING else X25519PrivateKey.generate()
+    private, public = private_key.private_bytes_raw(), private_key.public_key().public_bytes_raw()
+    first = not await connection.fetchval(
+        "SELECT count(*) FROM keys WHERE purpose = $1 AND retired_at IS NULL", purpose.value
+    )
+    key = KeyPair(
+        id=_thumbprint(purpose, public),
+        purpose=purpose,
+        public=public,
+        created_at=now,
+        active_from=now - CLOCK_SKEW if first else now + PUBLISH_AHEAD[purpose],
+        retired_at=None,
+        private=private,
+    )
+    await connection.execute(
+        "INSERT INTO keys (id, purpose, public_key, private_key, created_at, active_from)"
+        " VALUES ($1, $2, $3, $4, $5, $6)",
+        key.id, purpose.value, public, safe.lock(purpose, key.id, private), key.created_at, key.active_from,
+    )  # fmt: skip
+    return key
+
+
+def _thumbprint(purpose: Purpose, public: bytes) -> str:
+    """The JWK thumbprint (RFC 7638, RFC 8037 appendix A.3): whoever has the key can check its id."""
+    jwk = f'{{"crv":"{_CURVE[purpose]}","kty":"OKP","x":"{unpadded(public)}"}}'
+    return unpadded(hashlib.sha256(jwk.encode()).digest())
+
+
+def unpadded(raw: bytes) -> str:
+    """Base64url without padding (RFC 7515 section 2)."""
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")

@@ -19,6 +19,13 @@ Name = Annotated[str, StringConstraints(max_length=200), ONE_LINE]
 PASSWORD_MIN_CHARACTERS = 8  # ASVS 5.0 6.2.1
 PASSWORD_MAX_BYTES = 72  # bcrypt ignores what is behind; refused, never cut
 
+# What an access token (RFC 9068) says beside sub (the user's id), sid (the session's), roles, iat and exp. Its header
+# names the key (kid) of GetPublicKeys that signed it. The edge accepts no other algorithm, type, issuer or audience.
+TOKEN_ALGORITHM = "EdDSA"  # noqa: S105 - a name (RFC 8037)
+TOKEN_TYPE = "at+jwt"  # noqa: S105 - a media type (RFC 9068 2.1)
+TOKEN_ISSUER = "autograph"  # noqa: S105 - a name
+TOKEN_AUDIENCE = "autograph"  # noqa: S105 - a name
+
 
 class User(Reply):
     """A user as its owner may see it: no password hash, ever."""

@@ -1,0 +1,57 @@
+"""What the audit log says of an event or of a sign-in that failed."""
+
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from contracts.auth import SessionEnded, SessionStarted, SignIn, UserRegistered
+from contracts.envelope import ActorKind, Envelope
+from contracts.message import Event
+from workers.auth.storage import AuditEntry, SessionRow
+
+# Addresses, names and titles stay out: the log only grows, so it could never forget them.
+TOLD: Final = ("user_id", "session_id", "owner_id", "reason")
+
+
+def session_of(event: Event) -> UUID | None:
+    return event.session_id if isinstance(event, SessionStarted | SessionEnded) else None
+
+
+def of_event(event: Event, envelope: Envelope, session: SessionRow | None) -> AuditEntry:
+    kind, actor_id = envelope.actor.kind, envelope.actor.id
+    if kind is ActorKind.ANONYMOUS and isinstance(event, UserRegistered | SessionStarted):
+        kind, actor_id = ActorKind.USER, event.user_id  # by then they had shown who they are
+    return AuditEntry(
+        id=envelope.id,
+        occurred_at=envelope.time,
+        actor_kind=kind.value,
+        actor_id=actor_id,
+        action=event.routing_key(),
+        subject=envelope.subject,
+        outcome="succeeded",
+        correlation_id=envelope.correlationid,
+        address=session.address if session else None,
+        device=session.device if session else None,
+        detail=event.model_dump(mode="json", include=set(TOLD)),
+    )
+
+
+def of_failed_sign_in(
+    command: SignIn, envelope: Envelope, user_id: UUID | None, reason: str, now: datetime
+) -> AuditEntry:
+    """The address that was tried is not told: people type their password there."""
+    return AuditEntry(
+        id=uuid7(),
+        occurred_at=now,
+        actor_kind=envelope.actor.kind.value,
+        actor_id=envelope.actor.id,
+        action=command.routing_key(),
+        subject=None if user_id is None else f"user/{user_id}",
+        outcome="refused",
+        correlation_id=envelope.correlationid,
+        address=command.address,
+        device=command.device,
+        detail={"reason": reason},
+    )

@@ -1,0 +1,360 @@
+"""What the auth service answers. Read top to bottom: this file is the service."""
+
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from chassis.bus.handlers import Handlers
+from chassis.unit_of_work import UnitOfWork
+from contracts.auth import (
+    ChangeProfile,
+    CommandOutcome,
+    EmailTaken,
+    EndSession,
+    GetAuthCommand,
+    GetLiveSession,
+    GetMe,
+    GetPublicKeys,
+    InvalidCredentials,
+    InvalidRefreshToken,
+    ListSessions,
+    LiveSession,
+    PasswordTooLong,
+    PasswordTooShort,
+    ProfileChanged,
+    PublicKeys,
+    RefreshTokens,
+    RegisterUser,
+    Session,
+    SessionEnded,
+    SessionEndedAlready,
+    SessionNotFound,
+    Sessions,
+    SessionStarted,
+    SignIn,
+    SignOut,
+    SignOutEverywhere,
+    Tokens,
+    User,
+    UserNotFound,
+    UserRegistered,
+)
+from contracts.catalogue import SUBSCRIPTIONS
+from contracts.envelope import ActorKind, Envelope
+from contracts.message import Event
+from contracts.refusal import Forbidden, Invalid
+from contracts.sealed import plain
+from workers.auth import audit
+from workers.auth.rules import Verdict, check_new_password, email_key, judge
+from workers.auth.storage import Account, EndReason, SessionRow
+from workers.auth.tools import Tools
+
+handlers: Handlers[Tools] = Handlers()
+
+
+# Accounts
+
+
+@handlers.answers(RegisterUser)
+async def register_user(command: RegisterUser, envelope: Envelope, tools: Tools) -> User:
+    """Raises EmailTaken, PasswordTooShort, PasswordTooLong, Invalid."""
+    attempts = tools.metrics.registrations
+    password = plain(command.password)
+    try:
+        check_new_password(password)
+    except (PasswordTooShort, PasswordTooLong, Invalid):
+        attempts.labels("password_refused").inc()
+        raise
+    # A third of a second of CPU: before the transaction, which holds a connection.
+    password_hash = await tools.passwords.hash(password)
+    async with tools.ledger.unit_of_work(envelope) as work:
+        account = Account(
+            id=uuid7(),
+            email=command.email,
+            name=command.name,
+            roles=("user",),
+            email_verified=False,
+            created_at=work.now,
+            password_hash=password_hash,
+        )
+        if not await tools.storage.add_account(work.connection, account, email_key(command.email)):
+            attempts.labels("email_taken").inc()
+            raise EmailTaken
+        work.publish(
+            UserRegistered(user_id=account.id, email=account.email, name=account.name),
+            subject=f"user/{account.id}",
+            sequence=1,
+            partitionkey=str(account.id),
+        )
+        reply = work.reply(_user(account))
+    attempts.labels("succeeded").inc()
+    return reply
+
+
+@handlers.answers(GetMe)
+async def get_me(query: GetMe, envelope: Envelope, tools: Tools) -> User:  # noqa: ARG001 - the actor says it all
+    """Raises UserNotFound, Forbidden."""
+    async with tools.database.connection() as connection:
+        account = await tools.storage.find_account(connection, _caller(envelope))
+    if account is None:
+        raise UserNotFound
+    return _user(account)
+
+
+@handlers.answers(ChangeProfile)
+async def change_profile(command: ChangeProfile, envelope: Envelope, tools: Tools) -> User:
+    """Raises UserNotFound, Forbidden."""
+    user_id = _caller(envelope)
+    async with tools.ledger.unit_of_work(envelope) as work:
+        if "name" not in command.model_fields_set:
+            unchanged = await tools.storage.find_account(work.connection, user_id)
+            if unchanged is None:
+                raise UserNotFound
+            return work.reply(_user(unchanged))
+        renamed = await tools.storage.rename(work.connection, user_id, command.name, work.now)
+        if renamed is None:
+            raise UserNotFound
+        account, sequence = renamed
+        work.publish(
+            ProfileChanged(user_id=user_id, name=account.name),
+            subject=f"user/{user_id}",
+            sequence=sequence,
+            partitionkey=str(user_id),
+        )
+        return work.reply(_user(account))
+
+
+# Signing in and staying so
+
+
+@handlers.answers(SignIn)
+async def sign_in(command: SignIn, envelope: Envelope, tools: Tools) -> Tokens:
+    """Raises InvalidCredentials, whatever was wrong and after the same time; SessionEndedAlready."""
+    async with tools.database.connection() as connection:
+        account = await tools.storage.find_account_by_email(connection, email_key(command.email))
+    password = plain(command.password)
+    password_hash = account.password_hash if account else None
+    fits = await tools.passwords.fits(password, password_hash)
+    if account is None or password_hash is None:
+        raise await _sign_in_failed(command, envelope, tools, account, "no_such_account")
+    if not fits:
+        raise await _sign_in_failed(command, envelope, tools, account, "wrong_password")
+    if account.locked:
+        raise await _sign_in_failed(command, envelope, tools, account, "locked")
+    outdated = tools.passwords.is_outdated(password_hash)
+    new_hash = await tools.passwords.hash(password) if outdated else None
+    async with tools.ledger.transaction(envelope) as work:
+        current = await tools.storage.let_in(work.connection, account.id, password_hash, new_hash, work.now)
+        session = None if current is None else await _begin_session(command, work, tools, current)
+    if session is None:
+        raise await _sign_in_failed(command, envelope, tools, account, "changed_meanwhile")
+    tools.metrics.logins.labels("succeeded").inc()
+    return await _tokens(tools, session, 0)
+
+
+async def _begin_session(command: SignIn, work: UnitOfWork, tools: Tools, account: Account) -> SessionRow:
+    session = SessionRow(
+        id=work.envelope.id,  # so that a redelivery begins no second one
+        user_id=account.id,
+        created_at=work.now,
+        expires_at=tools.lifetimes.session_end(work.now, remember=command.remember_me),
+        last_seen_at=work.now,
+        generation=0,
+        used_generation=-1,
+        device=command.device,
+        address=command.address,
+        ended=False,
+        locked=False,
+        roles=account.roles,
+    )
+    if not await tools.storage.add_session(work.connection, session, remember=command.remember_me):
+        begun = await tools.storage.find_session(work.connection, session.id)
+        if begun is None or begun.user_id != account.id or not begun.lives(work.now):
+            raise SessionEndedAlready
+        return begun
+    work.publish(
+        SessionStarted(user_id=account.id, session_id=session.id),
+        subject=f"session/{session.id}",
+        sequence=1,
+        partitionkey=str(account.id),
+    )
+    ended = await tools.storage.end_oldest_sessions(
+        work.connection, account.id, session.id, tools.sessions_per_user - 1, work.now
+    )
+    _announce_ended(work, account.id, ended, "too_many_sessions")
+    return session
+
+
+async def _sign_in_failed(
+    command: SignIn, envelope: Envelope, tools: Tools, account: Account | None, reason: str
+) -> InvalidCredentials:
+    tools.metrics.logins.labels("refused").inc()
+    user_id = account.id if account else None
+    async with tools.ledger.transaction(envelope) as work:
+        entry = audit.of_failed_sign_in(command, envelope, user_id, reason, work.now)
+        await tools.storage.add_audit_entry(work.connection, entry)
+    return InvalidCredentials()
+
+
+@handlers.answers(RefreshTokens)
+async def refresh_tokens(command: RefreshTokens, envelope: Envelope, tools: Tools) -> Tokens:
+    """Raises InvalidRefreshToken."""
+    session_id, number = tools.refresh_tokens.read(plain(command.refresh_token))
+    async with tools.ledger.transaction(envelope) as work:
+        session = await tools.storage.lock_session(work.connection, session_id)
+        if session is None or not session.lives(work.now):
+            raise InvalidRefreshToken
+        verdict = judge(number, generation=session.generation, used_generation=session.used_generation)
+        if verdict is Verdict.NEVER_ISSUED:
+            raise InvalidRefreshToken
+        if verdict is Verdict.REUSE:
+            await tools.storage.end_session(work.connection, session.id, session.user_id, "refresh_reuse", work.now)
+            _announce_ended(work, session.user_id, [session.id], "refresh_reuse")
+        else:
+            await tools.storage.advance_session(
+                work.connection, session.id, generation=number + 1, used_generation=number, now=work.now
+            )
+    if verdict is Verdict.REUSE:  # only now: raised inside, it would roll the end of the session back
+        raise InvalidRefreshToken
+    return await _tokens(tools, session, number + 1)
+
+
+async def _tokens(tools: Tools, session: SessionRow, number: int) -> Tokens:
+    tokens = await tools.mint.issue(
+        user_id=session.user_id,
+        roles=session.roles,
+        session_id=session.id,
+        session_end=session.expires_at,
+        number=number,
+        now=tools.clock(),
+    )
+    for token_type in ("access", "refresh"):
+        tools.metrics.tokens.labels(token_type).inc()
+    return tokens
+
+
+# Sessions
+
+
+@handlers.answers(SignOut)
+async def sign_out(command: SignOut, envelope: Envelope, tools: Tools) -> None:  # noqa: ARG001 - the actor says it all
+    """Raises SessionNotFound for who acts in no session, Forbidden. One that has ended already is no mistake."""
+    user_id, session_id = _caller(envelope), envelope.actor.session_id
+    if session_id is None:
+        raise SessionNotFound
+    async with tools.ledger.unit_of_work(envelope) as work:
+        if await tools.storage.end_session(work.connection, session_id, user_id, "signed_out", work.now):
+            _announce_ended(work, user_id, [session_id], "signed_out")
+        work.invalidates(f"session/{session_id}")  # whoever ended it may have died before saying so to the caches
+        work.reply(None)
+
+
+@handlers.answers(SignOutEverywhere)
+async def sign_out_everywhere(command: SignOutEverywhere, envelope: Envelope, tools: Tools) -> None:  # noqa: ARG001 - as above
+    """Raises UserNotFound, Forbidden."""
+    user_id = _caller(envelope)
+    async with tools.ledger.unit_of_work(envelope) as work:
+        if not await tools.storage.lock_account(work.connection, user_id):
+            raise UserNotFound
+        ended = await tools.storage.end_all_sessions(work.connection, user_id, work.now)
+        _announce_ended(work, user_id, ended, "signed_out_everywhere")
+        work.reply(None)
+
+
+@handlers.answers(EndSession)
+async def end_session(command: EndSession, envelope: Envelope, tools: Tools) -> None:
+    """Raises SessionNotFound, also for somebody else's, Forbidden."""
+    user_id = _caller(envelope)
+    async with tools.ledger.unit_of_work(envelope) as work:
+        if not await tools.storage.end_session(work.connection, command.session_id, user_id, "ended", work.now):
+            raise SessionNotFound
+        _announce_ended(work, user_id, [command.session_id], "ended")
+        work.reply(None)
+
+
+def _announce_ended(work: UnitOfWork, user_id: UUID, session_ids: list[UUID], reason: EndReason) -> None:
+    for session_id in session_ids:
+        work.publish(
+            SessionEnded(user_id=user_id, session_id=session_id, reason=reason),
+            subject=f"session/{session_id}",
+            sequence=2,  # a session begins once and ends once
+            partitionkey=str(user_id),
+        )
+        work.invalidates(f"session/{session_id}")
+
+
+@handlers.answers(ListSessions)
+async def list_sessions(query: ListSessions, envelope: Envelope, tools: Tools) -> Sessions:  # noqa: ARG001 - as above
+    """Raises Forbidden. ``last_seen_at`` moves at sign-in and refresh only: requests at the edge write nothing here."""
+    async with tools.database.connection() as connection:
+        sessions = await tools.storage.list_sessions(connection, _caller(envelope), tools.clock())
+    return Sessions(
+        items=tuple(
+            Session(
+                id=session.id,
+                created_at=session.created_at,
+                last_seen_at=session.last_seen_at,
+                expires_at=session.expires_at,
+                device=session.device,
+                address=session.address,
+                current=session.id == envelope.actor.session_id,
+            )
+            for session in sessions
+        )
+    )
+
+
+@handlers.answers(GetLiveSession)
+async def get_live_session(query: GetLiveSession, envelope: Envelope, tools: Tools) -> LiveSession:  # noqa: ARG001 - the edge asks for anybody
+    """Raises SessionEndedAlready."""
+    async with tools.database.connection() as connection:
+        session = await tools.storage.find_session(connection, query.session_id)
+    if session is None or not session.lives(tools.clock()):
+        raise SessionEndedAlready
+    return LiveSession(
+        session_id=session.id, user_id=session.user_id, roles=session.roles, expires_at=session.expires_at
+    )
+
+
+# What others need of this service
+
+
+@handlers.answers(GetPublicKeys)
+async def get_public_keys(query: GetPublicKeys, envelope: Envelope, tools: Tools) -> PublicKeys:  # noqa: ARG001 - the same for all
+    return PublicKeys(keys=await tools.keys.published())
+
+
+@handlers.answers(GetAuthCommand)
+async def get_command(query: GetAuthCommand, envelope: Envelope, tools: Tools) -> CommandOutcome:
+    row = await tools.ledger.find(envelope.actor.key, query.command_id)
+    return CommandOutcome(outcome=None if row is None else row.outcome)
+
+
+async def record_event(event: Event, envelope: Envelope, tools: Tools) -> None:
+    """Into the audit log."""
+    async with tools.ledger.unit_of_work(envelope) as work:
+        session_id = audit.session_of(event)
+        session = None if session_id is None else await tools.storage.find_session(work.connection, session_id)
+        await tools.storage.add_audit_entry(work.connection, audit.of_event(event, envelope, session))
+
+
+for heard in SUBSCRIPTIONS["auth"]:
+    handlers.hears(heard)(record_event)
+
+
+def _caller(envelope: Envelope) -> UUID:
+    """The account that acts. Raises Forbidden for who has none."""
+    if envelope.actor.kind in (ActorKind.ANONYMOUS, ActorKind.SERVICE):
+        raise Forbidden("There is no account behind this request")
+    return envelope.actor.id
+
+
+def _user(account: Account) -> User:
+    return User(
+        id=account.id,
+        email=account.email,
+        name=account.name,
+        roles=account.roles,
+        email_verified=account.email_verified,
+        created_at=account.created_at,
+    )

@@ -1,0 +1,99 @@
+"""The service's own keys as this process holds them: the one to sign with, those to open boxes with, all to publish."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple, NoReturn
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from chassis.database import Database
+from chassis.key_pairs import KeyPair, Purpose, Safe, active, keep, load, unpadded
+from chassis.logging import logger
+from contracts.auth import PublicKey
+
+KEEP_EVERY_SECONDS: Final = 60.0  # far below the hour that a signing key is published ahead of its use
+
+log = logger(__name__)
+
+
+class NoSigningKey(Exception):  # noqa: N818 - states what is so
+    """Every signing key was retired and none took its place; ``autograph keys rotate signing`` makes one."""
+
+
+class SigningKey(NamedTuple):
+    id: str
+    private: Ed25519PrivateKey
+
+
+class KeyRing:
+    def __init__(
+        self,
+        database: Database,
+        safe: Safe,
+        clock: Callable[[], datetime],
+        *,
+        rotate_after: timedelta,
+        outlive: timedelta,
+    ) -> None:
+        """*rotate_after* is a key's time in use, *outlive* how long what a signing key signed may still be shown."""
+        self._database = database
+        self._safe = safe
+        self._clock = clock
+        self._rotate_after = rotate_after
+        self._outlive = outlive
+        self._keys: dict[str, KeyPair] = {}
+        self._signing: SigningKey | None = None
+
+    async def keep(self) -> None:
+        """Make the first keys and those that are due. Raises ``KeysUnreadable`` under another secret than theirs."""
+        async with self._database.connection() as connection:
+            self._hold(
+                await keep(
+                    connection, self._safe, self._clock(), rotate_after=self._rotate_after, outlive=self._outlive
+                )
+            )
+
+    async def keep_for_ever(self) -> NoReturn:
+        """Runs for as long as the process: rotates in time, and sees what others have rotated."""
+        while True:
+            await asyncio.sleep(KEEP_EVERY_SECONDS)
+            try:
+                await self.keep()
+            except Exception as error:  # noqa: BLE001 - the keys in hand stay good while the database is away
+                log.warning("keys not kept", error=type(error).__qualname__)
+
+    async def signing_key(self) -> SigningKey:
+        """Raises ``NoSigningKey``."""
+        key = active(self._keys.values(), Purpose.SIGNING, self._clock())
+        if key is None:
+            await self.reload()
+            key = active(self._keys.values(), Purpose.SIGNING, self._clock())
+        if key is None:
+            raise NoSigningKey
+        if self._signing is None or self._signing.id != key.id:
+            self._signing = SigningKey(key.id, Ed25519PrivateKey.from_private_bytes(key.private))
+        return self._signing
+
+    async def sealing_key(self, key_id: str) -> bytes | None:
+        """The private key (raw X25519) that opens boxes which name *key_id*; None: there is no such key."""
+        if key_id not in self._keys:  # another process may have made it just now
+            await self.reload()
+        key = self._keys.get(key_id)
+        return key.private if key is not None and key.purpose is Purpose.SEALING else None
+
+    async def published(self) -> tuple[PublicKey, ...]:
+        """As they are on record now, the next to be used included; newest first."""
+        await self.reload()
+        keys = sorted(self._keys.values(), key=lambda key: (key.active_from, key.id), reverse=True)
+        return tuple(
+            PublicKey(id=key.id, purpose=key.purpose.value, key=unpadded(key.public), active_from=key.active_from)
+            for key in keys
+        )
+
+    async def reload(self) -> None:
+        async with self._database.connection() as connection:
+            self._hold(await load(connection, self._safe))
+
+    def _hold(self, keys: list[KeyPair]) -> None:
+        self._keys = {key.id: key for key in keys}

@@ -1,0 +1,71 @@
+"""Password hashes: bcrypt, in threads of its own, so that hashing slows nothing but hashing."""
+
+import asyncio
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Final, Self, TypeVar
+
+import bcrypt
+
+from contracts.auth import PASSWORD_MAX_BYTES
+from workers.auth.rules import is_text
+
+ResultT = TypeVar("ResultT")
+
+DIGEST_CHARACTERS: Final = 31  # of a bcrypt hash, behind the 22 of its salt
+
+
+class PasswordsBusy(Exception):  # noqa: N818 - states what is so
+    """More hashes are waiting than the pool takes: try again later."""
+
+
+class Passwords:
+    """*threads* (0: one for each core) hash at a time, *queue* more wait; whoever comes then is turned away."""
+
+    def __init__(self, *, cost: int, threads: int = 0, queue: int = 64) -> None:
+        threads = threads or os.cpu_count() or 1
+        self._cost = cost
+        self._limit = threads + queue
+        self._in_hand = 0
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="passwords")  # bcrypt releases the GIL
+        # Checking a password against this one costs what checking against a real one does. No password fits it.
+        self._nobodys = (bcrypt.gensalt(cost) + b"." * DIGEST_CHARACTERS).decode()
+
+    async def hash(self, password: str) -> str:
+        """Raises ``PasswordsBusy``. *password* is one that ``check_new_password`` lets pass."""
+        return await self._run(lambda: bcrypt.hashpw(password.encode(), bcrypt.gensalt(self._cost)).decode())
+
+    async def fits(self, password: str, password_hash: str | None) -> bool:
+        """Raises ``PasswordsBusy``. Without a hash the answer is no, after the same time."""
+        if not is_text(password) or len(encoded := password.encode()) > PASSWORD_MAX_BYTES:
+            return False  # nobody has such a password, so its quick answer says nothing of an account
+        fits = await self._run(lambda: bcrypt.checkpw(encoded, (password_hash or self._nobodys).encode()))
+        return fits and password_hash is not None
+
+    def is_outdated(self, password_hash: str) -> bool:
+        """Whether it was made at another cost than hashes are made at now."""
+        return not password_hash.startswith(f"$2b${self._cost:02}$")
+
+    def states(self) -> dict[str, int]:
+        """For ``PoolMetrics``: hashes under way or waiting."""
+        return {"in_hand": self._in_hand}
+
+    async def _run(self, work: Callable[[], ResultT]) -> ResultT:
+        if self._in_hand >= self._limit:
+            raise PasswordsBusy
+        self._in_hand += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        finally:
+            self._in_hand -= 1
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Whatever still waits is dropped; what is being hashed is waited for, outside the event loop."""
+        await asyncio.to_thread(self._pool.shutdown, cancel_futures=True)

@@ -2,6 +2,7 @@
 
 import typer
 
+from autograph.keys import app as keys
 from autograph.migrate import migrate
 from autograph.status import status
 from autograph.up import down, up
@@ -12,6 +13,7 @@ app.command()(up)
 app.command()(down)
 app.command()(status)
 app.command()(migrate)
+app.add_typer(keys, name="keys")
 
 
 def main() -> None:

@@ -98,9 +98,13 @@ def spent(keys: Iterable[PublicPart], now: datetime, outlive: timedelta) -> list
 
 
 async def rotate(connection: Connection | OwnConnection, safe: Safe, purpose: Purpose, now: datetime) -> KeyPair:
-    """Make the next key of *purpose*: the first is in use at once, a later one once everybody could see it."""
+    """Make the next key of *purpose*: the first is in use at once, a later one once everybody could see it.
+
+    Raises ``KeysUnreadable`` if the others were made under another secret: the service could not read the new one.
+    """
     async with connection.transaction():
         await _lock(connection)
+        await load(connection, safe)
         return await _make(connection, safe, purpose, now)
 
 

@@ -95,6 +95,10 @@ class Service(Generic[ServiceSettingsT]):
         """Opens *resource* now and closes it when the service leaves."""
         return await self._stack.enter_async_context(resource)
 
+    def closes(self, close: Callable[[], Awaitable[None]]) -> None:
+        """Calls *close* when the service leaves, as if it had been entered now."""
+        self._stack.push_async_callback(close)
+
     def background(self, work: Coroutine[Any, Any, None], *, name: str) -> None:
         """Runs *work* until the drain is over. If it fails, the service drains and the process fails."""
         self._tasks.start(work, name=name)

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from chassis.bus.ports import Delivery, Letter
+from chassis.bus.ports import Letter
 from contracts.envelope import Envelope, decode, encode
 from contracts.outcome import Outcome
 
@@ -38,9 +38,9 @@ def reply_letter(
     )
 
 
-def read_reply(delivery: Delivery) -> tuple[UUID, Outcome]:
+def read_reply(body: bytes) -> tuple[UUID, Outcome]:
     """The id of the request that is answered, and the outcome. Raises ``ValueError`` for what is no reply."""
-    envelope, data = decode(delivery.body)
+    envelope, data = decode(body)
     if envelope.causationid is None:
         raise ValueError("a reply names its request as causationid")
     return envelope.causationid, Outcome.model_validate(data)

@@ -1,0 +1,112 @@
+"""Makes the broker what the contracts need, and says where it is not."""
+
+import asyncio
+
+import aio_pika
+import aiormq
+from aiormq.abc import FieldTable
+
+from autograph.broker import Broker, open_broker
+from autograph.credentials import service_password
+from chassis.bus.headers import OPERATOR_USER, service_user
+from chassis.bus.permissions import Rights, gateway_rights, operator_rights, worker_rights
+from chassis.bus.topology import EXCHANGES, Topology, topology
+from contracts.catalogue import REQUESTS, SUBSCRIPTIONS, WORKERS
+
+NEEDED = topology(REQUESTS, SUBSCRIPTIONS, WORKERS)
+
+
+async def apply_topology(amqp_url: str, management_url: str, installation_secret: str) -> None:
+    """Exchanges, queues, bindings, policies, users and their rights, whichever are missing or differ. Safe to repeat.
+
+    A queue of the right name and another type is not replaced, since it may hold messages: that raises.
+    """
+    async with open_broker(amqp_url, management_url) as broker:
+        await broker.make_vhost()
+        for policy in NEEDED.policies:
+            await broker.put(
+                "policies", broker.vhost, policy.name,
+                body={"pattern": policy.pattern, "definition": dict(policy.definition), "apply-to": "queues"},
+            )  # fmt: skip
+        await _declare(amqp_url, NEEDED)
+        await asyncio.gather(*(_user(broker, rights, installation_secret) for rights in _all_rights()))
+
+
+async def check_topology(amqp_url: str, management_url: str) -> list[str]:
+    """How the broker differs from what is needed, a sentence each; nothing: it does not."""
+    async with open_broker(amqp_url, management_url) as broker:
+        vhost = broker.vhost
+        exchanges = {found["name"]: found["type"] for found in await broker.get("exchanges", vhost)}
+        queues = {found["name"]: found.get("type", "classic") for found in await broker.get("queues", vhost)}
+        bound = {
+            (found["source"], found["destination"], found["arguments"].get("rung") or found["routing_key"])
+            for found in await broker.get("bindings", vhost)
+        }
+        policies = {
+            found["name"]: (found["pattern"], found["definition"]) for found in await broker.get("policies", vhost)
+        }
+        rights = {
+            found["user"]: (found["configure"], found["write"], found["read"])
+            for found in await broker.get("vhosts", vhost, "permissions")
+        }
+        topics = {
+            (found["user"], found["exchange"]): (found["write"], found["read"])
+            for found in await broker.get("vhosts", vhost, "topic-permissions")
+        }
+    differences = [
+        f"exchange {name} is {exchanges.get(name, 'missing')}, not {kind}"
+        for name, kind in EXCHANGES.items()
+        if exchanges.get(name) != kind
+    ]
+    differences += [
+        f"queue {name} is {queues.get(name, 'missing')}, not {kind}"
+        for name, kind in NEEDED.queues.items()
+        if queues.get(name) != kind
+    ]
+    differences += [
+        f"queue {binding.queue} is not bound to {binding.exchange} by {binding.rung or binding.routing_key}"
+        for binding in NEEDED.bindings
+        if (binding.exchange, binding.queue, binding.rung or binding.routing_key) not in bound
+    ]
+    differences += [
+        f"policy {policy.name} is missing or differs"
+        for policy in NEEDED.policies
+        if policies.get(policy.name) != (policy.pattern, dict(policy.definition))
+    ]
+    for needed in _all_rights():
+        if rights.get(needed.user) != (needed.configure, needed.write, needed.read):
+            differences.append(f"user {needed.user} is missing or has other permissions")
+        differences += [
+            f"user {needed.user} has other topic permissions on {exchange}"
+            for exchange, keys in needed.topics.items()
+            if topics.get((needed.user, exchange)) != keys
+        ]
+    return differences
+
+
+def _all_rights() -> list[Rights]:
+    return [gateway_rights(), operator_rights(), *map(worker_rights, WORKERS)]
+
+
+async def _user(broker: Broker, rights: Rights, installation_secret: str) -> None:
+    service = "operator" if rights.user == OPERATOR_USER else rights.user.removeprefix(service_user(""))
+    await broker.make_user(rights.user, service_password(installation_secret, "rabbitmq", service))
+    await broker.grant(rights)
+
+
+async def _declare(amqp_url: str, needed: Topology) -> None:
+    connection = await aio_pika.connect(amqp_url, timeout=10)
+    async with connection:
+        channel = connection.channel()
+        await channel.initialize()
+        underlay = await channel.get_underlay_channel()
+        assert isinstance(underlay, aiormq.Channel)
+        for name, kind in EXCHANGES.items():
+            await underlay.exchange_declare(name, exchange_type=kind, durable=True)
+        for name, kind in needed.queues.items():
+            await underlay.queue_declare(name, durable=True, arguments={"x-queue-type": kind})
+        for binding in needed.bindings:
+            arguments: FieldTable | None = {"x-match": "all", "rung": binding.rung} if binding.rung else None
+            await underlay.queue_bind(
+                binding.queue, binding.exchange, routing_key=binding.routing_key, arguments=arguments
+            )

@@ -1,0 +1,114 @@
+"""Publishing over AMQP: confirmed, or plainly not."""
+
+import asyncio
+from datetime import UTC, datetime
+from itertools import cycle
+from uuid import uuid4
+
+import aiormq
+from aiormq import spec
+
+from chassis.bus.link import Link, is_cancelled
+from chassis.bus.ports import ConfirmMissing, Letter, NotPublished, QueueFull, Unroutable
+from chassis.logging import logger
+
+# aiormq writes one publish at a time on a channel, and waits for the socket in between.
+CHANNELS = 4
+IN_FLIGHT = 1_000  # acknowledging many at once costs aiormq time in proportion to all that are open
+
+_log = logger(__name__)
+
+
+class AmqpPublisher:
+    """Implements ``ports.Publisher`` on a connection of its own.
+
+    A blocked connection (the broker's memory or disk alarm) must not hold up deliveries or replies.
+    """
+
+    def __init__(self, url: str, *, user: str, name: str) -> None:
+        self.link = Link(url, f"{name} publishing", self._set_up)
+        self._user = user
+        self._confirmed: list[aiormq.Channel] = []
+        self._turn = cycle(range(CHANNELS))
+        self._unconfirmed: aiormq.Channel | None = None
+        self._in_flight = asyncio.Semaphore(IN_FLIGHT)
+
+    async def _set_up(self, link: Link) -> None:
+        self._confirmed = [await link.channel(confirms=True) for _ in range(CHANNELS)]
+        self._unconfirmed = await link.channel(confirms=False)
+
+    async def publish(self, letter: Letter, *, timeout_seconds: float = 5.0) -> None:
+        channel = self._channel()
+        try:
+            async with asyncio.timeout(timeout_seconds), self._in_flight:
+                await self._write(channel, letter)
+        except aiormq.exceptions.PublishError as returned:
+            raise Unroutable(f"no queue takes {letter.routing_key}") from returned
+        except aiormq.exceptions.DeliveryError as nacked:
+            raise QueueFull(f"{letter.routing_key} was rejected") from nacked
+        except (TimeoutError, OSError, aiormq.AMQPError, RuntimeError) as error:
+            raise ConfirmMissing(type(error).__qualname__) from error
+        except asyncio.CancelledError:
+            if is_cancelled():
+                raise
+            raise ConfirmMissing("the connection was lost") from None
+
+    async def send(self, letter: Letter) -> None:
+        channel = self._unconfirmed
+        if not self.link.is_up or channel is None or channel.is_closed:
+            raise NotPublished("no connection to the broker")
+        try:
+            async with asyncio.timeout(5):
+                await self._write(channel, letter)
+        except (TimeoutError, OSError, aiormq.AMQPError, RuntimeError) as error:
+            raise NotPublished(type(error).__qualname__) from error
+        except asyncio.CancelledError:
+            if is_cancelled():
+                raise
+            raise NotPublished("the connection was lost") from None
+
+    async def check(self) -> None:
+        """For health: raises ``NotPublished`` while there is no connection."""
+        self._channel()
+
+    def _channel(self) -> aiormq.Channel:
+        if self.link.is_up:
+            for _ in range(CHANNELS):
+                channel = self._confirmed[next(self._turn)]
+                if not channel.is_closed:
+                    return channel
+        raise NotPublished("no connection to the broker")
+
+    async def _write(self, channel: aiormq.Channel, letter: Letter) -> None:
+        expiration = None
+        if letter.expiration_seconds is not None:
+            expiration = str(max(1, int(letter.expiration_seconds * 1000)))
+        await channel.basic_publish(
+            letter.body,
+            exchange=letter.exchange,
+            routing_key=letter.routing_key,
+            mandatory=letter.mandatory,
+            properties=spec.Basic.Properties(
+                content_type=letter.content_type,
+                headers=dict(letter.headers),
+                delivery_mode=2 if letter.persistent else 1,
+                correlation_id=letter.correlation_id,
+                reply_to=letter.reply_to,
+                expiration=expiration,
+                # The client matches returns by it, so no two publishes may share one.
+                message_id=uuid4().hex,
+                timestamp=datetime.now(UTC),
+                message_type=letter.type,
+                user_id=self._user,
+                app_id="autograph",
+            ),
+        )
+
+    async def watch(self) -> None:
+        """Runs for as long as the process: a channel that the broker closed alone takes the connection with it."""
+        while True:
+            await asyncio.sleep(1)
+            channels = [*self._confirmed, *filter(None, [self._unconfirmed])]
+            if self.link.is_up and any(channel.is_closed for channel in channels):
+                _log.warning("publishing channel closed by the broker")
+                await self.link.drop()

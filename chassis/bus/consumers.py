@@ -1,0 +1,149 @@
+"""Taking deliveries: what AMQP hands over becomes a task of ours, and is acknowledged when that returns."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import aiormq
+from aiormq import spec
+from aiormq.abc import DeliveredMessage
+
+from chassis.bus.link import Link, is_cancelled, text
+from chassis.bus.ports import Delivery
+from chassis.logging import logger
+from chassis.metrics import BusMetrics
+
+WATCH_SECONDS = 2.0
+PAUSE_SECONDS = 1.0  # before a delivery that could not be settled goes back: its queue's other consumers go first
+
+_log = logger(__name__)
+
+Deliver = Callable[[Delivery], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class _Consumer:
+    channel: aiormq.Channel
+    tag: str
+
+
+class Consumers:
+    """One channel and consumer a queue, on a connection of their own.
+
+    *prefetch* is each queue's concurrency: as many deliveries are in hand at once. A delivery's task belongs to us and
+    not to the channel, since aiormq cancels a channel's tasks when it dies, in the middle of a transaction.
+    """
+
+    def __init__(
+        self, url: str, *, name: str, prefetch: Mapping[str, int], deliver: Deliver, metrics: BusMetrics
+    ) -> None:
+        self.link = Link(url, f"{name} consuming", self._set_up)
+        self._prefetch = dict(prefetch)
+        self._deliver = deliver
+        self._metrics = metrics
+        self._consumers: dict[str, _Consumer] = {}
+        self._in_hand: set[asyncio.Task[None]] = set()
+        self._taking = True
+
+    @property
+    def in_hand(self) -> int:
+        return len(self._in_hand)
+
+    async def _set_up(self, link: Link) -> None:
+        self._consumers = {}
+        if not self._taking:
+            return
+        for queue, prefetch in self._prefetch.items():
+            channel = await link.channel(confirms=False)
+            await channel.basic_qos(prefetch_count=prefetch)
+            taken = self._taker(queue, channel)
+            consuming = await channel.basic_consume(queue, taken)
+            self._consumers[queue] = _Consumer(channel, str(consuming.consumer_tag))
+            self._metrics.consumers.labels(queue).set(1)
+
+    def _taker(self, queue: str, channel: aiormq.Channel) -> Callable[[DeliveredMessage], Coroutine[Any, Any, None]]:
+        async def take(message: DeliveredMessage) -> None:
+            task = asyncio.create_task(self._handle(queue, channel, message), name=f"delivery from {queue}")
+            self._in_hand.add(task)
+            task.add_done_callback(self._in_hand.discard)
+
+        return take
+
+    async def _handle(self, queue: str, channel: aiormq.Channel, message: DeliveredMessage) -> None:
+        assert isinstance(message.delivery, spec.Basic.Deliver)
+        tag = message.delivery.delivery_tag
+        assert tag is not None
+        try:
+            await self._deliver(_delivery(queue, message))
+        except Exception:  # noqa: BLE001 - whatever it is, the message must not be lost
+            _log.exception("delivery not settled", queue=queue)
+            await asyncio.sleep(PAUSE_SECONDS)
+            await self._settle(channel.basic_nack(tag, requeue=True), queue)
+        else:
+            await self._settle(channel.basic_ack(tag), queue)
+
+    @staticmethod
+    async def _settle(settling: Awaitable[None], queue: str) -> None:
+        """On a channel that is gone there is nothing to settle: the broker hands the message over again."""
+        try:
+            await settling
+        except (OSError, aiormq.AMQPError, RuntimeError) as error:
+            _log.info("delivery outlived its channel", queue=queue, error=type(error).__qualname__)
+        except asyncio.CancelledError:
+            if is_cancelled():
+                raise
+            _log.info("delivery outlived its channel", queue=queue)
+
+    async def check(self) -> None:
+        """For health: raises ``RuntimeError`` unless every queue has its consumer."""
+        missing = [queue for queue in self._prefetch if not self._is_registered(queue)]
+        if missing:
+            raise RuntimeError(f"no consumer on {', '.join(missing)}")
+
+    def _is_registered(self, queue: str) -> bool:
+        consumer = self._consumers.get(queue)
+        return (
+            self.link.is_up
+            and consumer is not None
+            and not consumer.channel.is_closed
+            and consumer.tag in consumer.channel.consumers
+        )
+
+    async def watch(self) -> None:
+        """Runs for as long as the process: a consumer that the broker cancelled, or that is gone, is made again."""
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            registered = {queue: self._is_registered(queue) for queue in self._prefetch}
+            for queue, there in registered.items():
+                self._metrics.consumers.labels(queue).set(int(there))
+            if self._taking and self.link.is_up and not all(registered.values()):
+                _log.warning("consumers lost", queues=[queue for queue, there in registered.items() if not there])
+                await self.link.drop()
+
+    async def drain(self) -> None:
+        """Takes nothing more, and returns once all that is in hand is settled."""
+        self._taking = False
+        for consumer in self._consumers.values():
+            await self._settle(consumer.channel.basic_cancel(consumer.tag), "draining")  # type: ignore[arg-type]  # its reply does not matter
+        while self._in_hand:
+            await asyncio.wait(self._in_hand)
+
+
+def _delivery(queue: str, message: DeliveredMessage) -> Delivery:
+    properties = message.header.properties
+    assert isinstance(message.delivery, spec.Basic.Deliver)
+    return Delivery(
+        queue=queue,
+        body=bytes(message.body),
+        content_type=text(properties.content_type),
+        routing_key=text(message.delivery.routing_key) or "",
+        user_id=text(properties.user_id),
+        reply_to=text(properties.reply_to),
+        correlation_id=text(properties.correlation_id),
+        redelivered=bool(message.delivery.redelivered),
+        headers={
+            str(name): text(value) if isinstance(value, bytes | bytearray) else value
+            for name, value in (properties.headers or {}).items()
+        },
+    )

@@ -1,0 +1,122 @@
+"""One AMQP connection that is made again whenever it is lost, with all that stood on it set up anew.
+
+aio-pika's robust connection restores channels one by one and gets stuck on the first that cannot be; what we need of
+a connection is little enough to set it up whole, each time.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import aio_pika
+import aiormq
+from aio_pika.abc import AbstractConnection
+
+from chassis.logging import logger
+
+CONNECT_SECONDS = 5.0
+SET_UP_SECONDS = 10.0
+AGAIN_AFTER_SECONDS = (0.2, 0.7)  # between these, so that processes do not come back all at once
+HEARTBEAT_SECONDS = 10  # a dead peer is noticed after about three times this; below 5 busy peers look dead
+
+_log = logger(__name__)
+
+SetUp = Callable[["Link"], Awaitable[None]]
+
+
+class Link:
+    """*set_up* opens the channels through ``channel`` and raises if it cannot; then the link is up."""
+
+    def __init__(self, url: str, name: str, set_up: SetUp, *, heartbeat_seconds: int = HEARTBEAT_SECONDS) -> None:
+        self._url = url
+        self._name = name
+        self._set_up = set_up
+        self._heartbeat_seconds = heartbeat_seconds
+        self._connection: AbstractConnection | None = None
+        self._channels: list[aio_pika.abc.AbstractChannel] = []  # aio-pika itself keeps only weak references
+        self._up = asyncio.Event()
+        self.generation = 0  # how often it was set up; acknowledgements belong to one
+
+    @property
+    def is_up(self) -> bool:
+        return self._up.is_set()
+
+    async def wait_up(self) -> None:
+        await self._up.wait()
+
+    async def channel(self, *, confirms: bool) -> aiormq.Channel:
+        """A channel of the connection as it now is. Returned messages raise where *confirms*."""
+        assert self._connection is not None
+        channel = self._connection.channel(publisher_confirms=confirms, on_return_raises=confirms)
+        await channel.initialize(timeout=SET_UP_SECONDS)
+        self._channels.append(channel)
+        underlay = await channel.get_underlay_channel()
+        assert isinstance(underlay, aiormq.Channel)
+        return underlay
+
+    async def run(self) -> None:
+        """For as long as the process: connect, set up, wait for the end of it, again."""
+        try:
+            while True:
+                await self._once()
+                await asyncio.sleep(random.uniform(*AGAIN_AFTER_SECONDS))  # noqa: S311 - jitter
+        finally:
+            await self._close()
+
+    async def drop(self) -> None:
+        """Give this connection up, and make another."""
+        await self._close()
+
+    async def _once(self) -> None:
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS + SET_UP_SECONDS):
+                self._connection = await aio_pika.connect(
+                    self._url,
+                    timeout=CONNECT_SECONDS,
+                    heartbeat=self._heartbeat_seconds,
+                    client_properties={"connection_name": self._name},
+                )
+                await self._set_up(self)
+            self.generation += 1
+            self._up.set()
+            _log.info("broker link up", link=self._name)
+            await self._connection.closed()
+        except (OSError, TimeoutError, aiormq.AMQPError, RuntimeError) as error:
+            _log.warning("broker link failed", link=self._name, error=f"{type(error).__qualname__}: {error}")
+        except asyncio.CancelledError:
+            if is_cancelled():
+                raise
+            _log.warning("broker link lost", link=self._name)
+        else:
+            _log.warning("broker link lost", link=self._name)
+        finally:
+            self._up.clear()
+            await self._close()
+
+    async def _close(self) -> None:
+        connection, self._connection, self._channels = self._connection, None, []
+        self._up.clear()
+        if connection is None:
+            return
+        try:
+            async with asyncio.timeout(2):
+                await connection.close()
+        except (OSError, TimeoutError, aiormq.AMQPError, RuntimeError):
+            pass
+        except asyncio.CancelledError:
+            if is_cancelled():
+                raise
+
+
+def is_cancelled() -> bool:
+    """Whether somebody cancelled this task, as opposed to aiormq, which fails what waits on a dead connection so."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def text(value: Any) -> str | None:
+    """AMQP short strings come as str, header values as bytes or str."""
+    if value is None:
+        return None
+    return value.decode("utf-8", "replace") if isinstance(value, bytes | bytearray) else str(value)

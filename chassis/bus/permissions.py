@@ -1,0 +1,83 @@
+"""Who may do what on the broker, as regular expressions of RabbitMQ's.
+
+A topic exchange that has no entry for a user allows that user everything, so every user has one for each of them.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from chassis.bus.headers import OPERATOR_USER, producer_user, service_user
+from chassis.bus.topology import COMMANDS, EVENTS, PARKED, QUERIES, REPLIES, RETRY, TOPIC_EXCHANGES
+
+NOTHING = "^$"
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """Of one user in the virtual host. *topics*: exchange → (write, read) on routing keys."""
+
+    user: str
+    configure: str
+    write: str
+    read: str
+    topics: Mapping[str, tuple[str, str]]
+
+
+def gateway_rights() -> Rights:
+    return _asker(service_user("gateway"), {COMMANDS: ".*", QUERIES: ".*"})
+
+
+def producer_rights(name: str, allowed: Iterable[str]) -> Rights:
+    """*allowed*: routing keys of commands or queries, as ``diagram.create_diagram``."""
+    keys = f"^({'|'.join(re.escape(key) for key in sorted(allowed))})$"
+    return _asker(producer_user(name), {COMMANDS: keys, QUERIES: keys})
+
+
+def worker_rights(worker: str) -> Rights:
+    return Rights(
+        user=service_user(worker),
+        configure=NOTHING,
+        write=_exchanges(EVENTS, REPLIES, RETRY, PARKED),
+        read=rf"^{worker}\..*$",
+        topics=_topics(
+            {
+                EVENTS: (rf"^{worker}\.", NOTHING),
+                REPLIES: (r"^reply\.", NOTHING),
+                PARKED: (rf"^{worker}\.", NOTHING),
+            }
+        ),
+    )
+
+
+def operator_rights() -> Rights:
+    """Takes from the parking lots, and puts back into the queue that a message was taken from."""
+    return Rights(
+        user=OPERATOR_USER,
+        configure=NOTHING,
+        write=r"^(amq\.default|[a-z]+\.parked)$",
+        read=r"^[a-z]+\.parked$",
+        topics=_topics({}),
+    )
+
+
+def _asker(user: str, writes: Mapping[str, str]) -> Rights:
+    """Whoever asks has a reply queue under its own name, and can bind only that."""
+    own = rf"reply\.{re.escape(user)}\..*"
+    return Rights(
+        user=user,
+        configure=f"^{own}$",
+        write=f"^({'|'.join(re.escape(exchange) for exchange in writes)}|{own})$",
+        read=f"^({re.escape(REPLIES)}|{own})$",
+        topics=_topics(
+            {exchange: (keys, NOTHING) for exchange, keys in writes.items()} | {REPLIES: (NOTHING, f"^{own}$")}
+        ),
+    )
+
+
+def _exchanges(*names: str) -> str:
+    return f"^({'|'.join(re.escape(name) for name in names)})$"
+
+
+def _topics(allowed: Mapping[str, tuple[str, str]]) -> dict[str, tuple[str, str]]:
+    return {exchange: allowed.get(exchange, (NOTHING, NOTHING)) for exchange in TOPIC_EXCHANGES}

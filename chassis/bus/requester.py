@@ -1,0 +1,150 @@
+"""Asking over the bus: a request out, its outcome back, and a plain word when there is none."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import UUID, uuid4
+
+from aiormq.abc import DeliveredMessage
+
+from chassis.bus.headers import service_user
+from chassis.bus.link import Link, text
+from chassis.bus.ports import ConfirmMissing, Letter, NotPublished, Publisher
+from chassis.bus.replies import EXCHANGE, read_reply
+from chassis.logging import logger
+from contracts.envelope import Envelope, encode
+from contracts.message import Kind, Message, Request
+from contracts.outcome import Outcome
+
+_log = logger(__name__)
+
+Seal = Callable[[Message, Envelope], Awaitable[Message]]
+
+
+class Unanswered(Exception):  # noqa: N818 - states the outcome
+    """No reply came in time. *confirmed*: the broker has the request, so a command will be carried out."""
+
+    def __init__(self, *, confirmed: bool) -> None:
+        super().__init__("no reply in time")
+        self.confirmed = confirmed
+
+
+class _ReplyLost(Exception):  # noqa: N818 - states the outcome
+    """The reply queue went with its connection: no reply will come any more."""
+
+
+class Requester:
+    """Many requests at once over one reply queue, which is named anew for each connection.
+
+    A reply is believed only from the user of the worker that was asked. A reply that came too late is dropped: the
+    outcome of a command stands in its worker's inbox.
+    """
+
+    def __init__(self, url: str, *, user: str, name: str, publisher: Publisher, seal: Seal) -> None:
+        self.link = Link(url, f"{name} replies", self._set_up)
+        self._user = user
+        self._publisher = publisher
+        self._seal = seal
+        self._reply_to = ""
+        self._waiting: dict[UUID, tuple[str, set[asyncio.Future[Outcome]]]] = {}  # worker's user, waiters
+
+    async def _set_up(self, link: Link) -> None:
+        self._lose()
+        channel = await link.channel(confirms=False)
+        name = f"reply.{self._user}.{uuid4()}"
+        await channel.queue_declare(name, exclusive=True, auto_delete=True)
+        await channel.queue_bind(name, EXCHANGE, routing_key=name)
+        await channel.basic_consume(name, self._take, no_ack=True)
+        self._reply_to = name
+
+    async def ask(self, request: Request[Any], envelope: Envelope, *, timeout_seconds: float) -> Outcome:
+        """The outcome, whichever it is. Raises ``NotPublished`` (certainly not taken) or ``Unanswered``."""
+        if not self.link.is_up:
+            raise NotPublished("no connection to the broker")
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_seconds
+        letter = await self._letter(request, envelope, timeout_seconds, reply_to=self._reply_to)
+        reply: asyncio.Future[Outcome] = loop.create_future()
+        _, waiters = self._waiting.setdefault(envelope.id, (service_user(request.worker()), set()))
+        waiters.add(reply)
+        confirming = asyncio.ensure_future(self._publisher.publish(letter, timeout_seconds=timeout_seconds))
+        try:
+            await asyncio.wait((reply, confirming), timeout=timeout_seconds, return_when=asyncio.FIRST_COMPLETED)
+            if not reply.done() and confirming.done() and isinstance(confirming.exception(), NotPublished):
+                confirming.result()
+            if not reply.done():
+                await asyncio.wait((reply,), timeout=max(0.0, deadline - loop.time()))
+            if reply.done() and not isinstance(reply.exception(), _ReplyLost):
+                return reply.result()
+            confirmed = confirming.done() and not confirming.cancelled() and confirming.exception() is None
+            raise Unanswered(confirmed=confirmed)
+        finally:
+            waiters.discard(reply)
+            if not waiters:
+                self._waiting.pop(envelope.id, None)
+            reply.cancel()
+            if not confirming.done():
+                confirming.add_done_callback(_consume)
+            elif not confirming.cancelled():
+                confirming.exception()
+
+    async def submit(self, request: Request[Any], envelope: Envelope, *, timeout_seconds: float) -> None:
+        """Returns once the broker has it; the outcome is asked for elsewhere.
+
+        Raises ``NotPublished``, or ``Unanswered`` if the confirm did not come.
+        """
+        letter = await self._letter(request, envelope, timeout_seconds, reply_to=None)
+        try:
+            await self._publisher.publish(letter, timeout_seconds=timeout_seconds)
+        except ConfirmMissing as missing:
+            raise Unanswered(confirmed=False) from missing
+
+    async def check(self) -> None:
+        """For health: raises ``NotPublished`` while no reply could come."""
+        if not self.link.is_up:
+            raise NotPublished("no reply queue")
+
+    async def _letter(
+        self, request: Request[Any], envelope: Envelope, timeout_seconds: float, *, reply_to: str | None
+    ) -> Letter:
+        sealed = await self._seal(request, envelope)
+        command = request.kind is Kind.COMMAND
+        return Letter(
+            exchange=request.exchange(),
+            routing_key=request.routing_key(),
+            body=encode(envelope, sealed),
+            type=request.wire_name,
+            correlation_id=envelope.correlationid,
+            reply_to=reply_to,
+            expiration_seconds=None if command else timeout_seconds,
+            persistent=command,
+        )
+
+    async def _take(self, message: DeliveredMessage) -> None:
+        try:
+            request_id, outcome = read_reply(bytes(message.body))
+        except ValueError:
+            _log.warning("unreadable reply")
+            return
+        worker, waiters = self._waiting.get(request_id, ("", set()))
+        if not waiters:
+            return
+        sender = text(message.header.properties.user_id)
+        if sender != worker:
+            _log.warning("reply not believed", sender=sender)
+            return
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(outcome)
+
+    def _lose(self) -> None:
+        for _, waiters in self._waiting.values():
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_exception(_ReplyLost())
+
+
+def _consume(confirming: "asyncio.Future[None]") -> None:
+    """The asker has gone: how its publish ends is of no interest, but must not be reported as never looked at."""
+    if not confirming.cancelled():
+        confirming.exception()

@@ -1,0 +1,172 @@
+"""What every worker stands on, opened in the order in which the parts need each other.
+
+A worker's ``__main__`` calls ``lay_ground``, builds its own tools on it, and ends with ``take_deliveries``.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+from urllib.parse import unquote, urlsplit
+
+from chassis.bus.amqp import AmqpPublisher
+from chassis.bus.consumers import Consumers
+from chassis.bus.failures import Failure
+from chassis.bus.gate import Gate
+from chassis.bus.handlers import Handlers
+from chassis.bus.handling import Handling
+from chassis.cache import CacheMember
+from chassis.database import Database, Trouble, classify, open_database
+from chassis.lifecycle import Service
+from chassis.metrics import BusMetrics, PoolMetrics, RequestMetrics
+from chassis.outbox import OutboxRelay, forget_inbox
+from chassis.redis import Redis
+from chassis.settings import PostgresSettings, ServiceSettings
+from chassis.unit_of_work import Ledger
+from contracts.envelope import Envelope
+from contracts.message import Event, Message, Request
+
+SCHEMA_REVISION = "0003"  # the oldest that this release can work with
+# Deliveries of one queue in hand at once. Their transactions share a pool of 30 connections.
+PREFETCH = 16
+
+ToolsT = TypeVar("ToolsT")
+Unseal = Callable[[Message, Envelope], Awaitable[Message]]
+
+
+class WorkerSettings(ServiceSettings, PostgresSettings):
+    """Of every worker; each adds its own."""
+
+
+SettingsT = TypeVar("SettingsT", bound=WorkerSettings)
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    name: str
+    database: Database
+    redis: Redis
+    caches: CacheMember
+    publisher: AmqpPublisher
+    relay: OutboxRelay
+    ledger: Ledger
+    metrics: BusMetrics
+    pools: PoolMetrics
+
+
+async def lay_ground(service: Service[SettingsT], requests: RequestMetrics) -> Ground:
+    """Waits for nothing but the database, without which there is nothing to do."""
+    settings, name = service.settings, service.name
+    metrics = BusMetrics(service.registry, requests)
+    pools = PoolMetrics(service.registry)
+    database = await service.enter(
+        open_database(
+            settings.postgres_url.get_secret_value(),
+            application_name=f"autograph-{name}",
+            pool_min=settings.postgres_pool_min,
+            pool_max=settings.postgres_pool_max,
+        )
+    )
+    await database.check_revision(SCHEMA_REVISION)
+    redis = Redis(settings.redis_url.get_secret_value(), max_connections=settings.redis_pool_max)
+    service.closes(redis.close)
+    caches = CacheMember(redis, database.pool, name)
+    await caches.join()
+    service.closes(caches.leave)
+    rabbitmq_url = settings.rabbitmq_url.get_secret_value()
+    publisher = AmqpPublisher(rabbitmq_url, user=user_of(rabbitmq_url), name=name)
+    relay = OutboxRelay(database, publisher, metrics)
+    pools.watch("postgres", database.states)
+    pools.watch("redis", lambda: {"used": redis.connections_in_use})
+    service.background(publisher.link.run(), name="publishing")
+    service.background(publisher.watch(), name="publishing watch")
+    service.background(relay.relay(), name="outbox relay")
+    service.background(relay.sweep(caches), name="outbox sweep")
+    service.background(forget_inbox(database), name="inbox retention")
+    service.on_drain(relay.drained, name="outbox")
+    service.health.check("postgres", database.probe)
+    service.health.check("rabbitmq", publisher.check)
+    service.health.check("redis", redis.ping, needed=False)
+    return Ground(
+        name=name,
+        database=database,
+        redis=redis,
+        caches=caches,
+        publisher=publisher,
+        relay=relay,
+        ledger=Ledger(database, name, caches, relay, utc_now),
+        metrics=metrics,
+        pools=pools,
+    )
+
+
+async def take_deliveries(
+    service: Service[SettingsT],
+    ground: Ground,
+    handlers: Handlers[ToolsT],
+    tools: ToolsT,
+    *,
+    unseal: Unseal,
+    prefetch: Mapping[str, int] | None = None,
+    transient: tuple[type[Exception], ...] = (),
+) -> None:
+    """Consumes every queue that *handlers* name, from when the broker is there.
+
+    *prefetch*: other concurrencies than the usual, by queue. *transient*: the worker's own exceptions that are likely
+    gone when the message is tried again.
+    """
+
+    def failure_of(error: BaseException) -> Failure:
+        if isinstance(error, transient):
+            return Failure.TRANSIENT
+        return _FAILURE_OF[classify(error)]
+
+    handling = Handling(
+        service=ground.name,
+        handlers=handlers,
+        tools=tools,
+        inbox=ground.ledger,
+        publisher=ground.publisher,
+        gate=Gate(ground.database.probe),
+        metrics=ground.metrics,
+        classify=failure_of,
+        unseal=unseal,
+        clock=utc_now,
+    )
+    queues = {queue: (prefetch or {}).get(queue, PREFETCH) for queue in _queues(ground.name, handlers)}
+    consumers = Consumers(
+        service.settings.rabbitmq_url.get_secret_value(),
+        name=ground.name,
+        prefetch=queues,
+        deliver=handling.deliver,
+        metrics=ground.metrics,
+    )
+    service.health.check("consumers", consumers.check)
+    # Replies and retries go out through the publisher: without it nothing that is taken could be settled.
+    await ground.publisher.link.wait_up()
+    service.background(consumers.link.run(), name="consuming")
+    service.background(consumers.watch(), name="consuming watch")
+    service.on_drain(consumers.drain, name="deliveries")
+    await consumers.link.wait_up()
+
+
+def user_of(url: str) -> str:
+    """The user in a URL: what the broker knows this process as."""
+    return unquote(urlsplit(url).username or "")
+
+
+def _queues(worker: str, handlers: Handlers[Any]) -> list[str]:
+    queues = set()
+    for message, _ in handlers.by_wire_name.values():
+        if issubclass(message, Event):
+            queues.add(f"{worker}.events")
+        elif issubclass(message, Request):
+            queues.add(message.queue())
+    return sorted(queues)
+
+
+_FAILURE_OF = {Trouble.TRANSIENT: Failure.TRANSIENT, Trouble.DOWN: Failure.DEPENDENCY, None: Failure.BUG}

@@ -1,0 +1,58 @@
+"""The auth worker, put together."""
+
+import os
+
+from chassis.bus.reading import Unreadable
+from chassis.lifecycle import Service, run
+from chassis.metrics import AuthMetrics
+from chassis.sealing import Unsealable, unseal
+from chassis.worker import lay_ground, take_deliveries, utc_now
+from contracts.auth import RegisterUser, SignIn
+from contracts.envelope import Envelope
+from contracts.message import Message
+from contracts.sealed import Box, sealed_fields
+from workers.auth.handlers import handlers
+from workers.auth.keys import KeyRing
+from workers.auth.passwords import PasswordsBusy
+from workers.auth.settings import AuthSettings
+from workers.auth.tools import forget_sessions_for_ever, open_tools
+
+
+async def compose(service: Service[AuthSettings]) -> None:
+    metrics = AuthMetrics(service.registry)
+    ground = await lay_ground(service, metrics.requests)
+    tools = await service.enter(
+        open_tools(service.settings, ledger=ground.ledger, database=ground.database, metrics=metrics, clock=utc_now)
+    )
+    ground.pools.watch("passwords", tools.passwords.states)
+    service.background(tools.keys.keep_for_ever(), name="keys")
+    service.background(forget_sessions_for_ever(tools), name="session retention")
+
+    async def open_boxes(message: Message, envelope: Envelope) -> Message:
+        return await _open_boxes(message, envelope, tools.keys)
+
+    threads = service.settings.password_threads or os.cpu_count() or 1
+    await take_deliveries(
+        service,
+        ground,
+        handlers,
+        tools,
+        unseal=open_boxes,
+        # One more than can hash at once, so that the next is at hand; all others wait in the queue, where any other
+        # worker can take them.
+        prefetch={RegisterUser.queue(): threads + 1, SignIn.queue(): threads + 1},
+        transient=(PasswordsBusy,),
+    )
+
+
+async def _open_boxes(message: Message, envelope: Envelope, keys: KeyRing) -> Message:
+    boxes = [value for field in sealed_fields(type(message)) if isinstance(value := getattr(message, field), Box)]
+    found = {box.key: await keys.sealing_key(box.key) for box in boxes}
+    try:
+        return unseal(message, envelope.id, {key: private for key, private in found.items() if private is not None})
+    except Unsealable as error:
+        raise Unreadable("unsealable", str(error), envelope) from None
+
+
+if __name__ == "__main__":
+    run("auth", AuthSettings, compose)

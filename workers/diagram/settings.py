@@ -4,10 +4,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from chassis.settings import ObjectStoreSettings, Port, PostgresSettings, ServiceSettings
+from chassis.settings import ObjectStoreSettings, Port
+from chassis.worker import WorkerSettings
 
 
-class DiagramSettings(ServiceSettings, PostgresSettings, ObjectStoreSettings):
+class DiagramSettings(WorkerSettings, ObjectStoreSettings):
     side_port: Port = 8082
     # How long the content of a version that is no longer the current one stays in Postgres.
     archive_after_seconds: Annotated[float, Field(ge=0)] = 3600.0

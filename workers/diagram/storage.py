@@ -345,6 +345,7 @@ async def deleted_diagrams(connection: Connection, since: datetime) -> list[tupl
         (UUID(name.removeprefix(NAME_PREFIX)), record["handled_at"])
         for record in records
         for name in record["invalidates"]
+        if name.startswith(NAME_PREFIX)
     ]
 
 

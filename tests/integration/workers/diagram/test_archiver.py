@@ -1,6 +1,7 @@
 """Old content on its way to the object store: found wherever it is, whatever breaks on the way."""
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID, uuid4
@@ -183,11 +184,20 @@ async def test_readers_find_a_version_while_it_is_moved(scene: Scene) -> None:
     assert await moving == 5
 
 
-async def test_what_is_damaged_in_the_store_is_not_given_out(scene: Scene) -> None:
+@pytest.mark.parametrize(
+    "found",
+    [
+        b"not gzip",
+        gzip.compress(b'{"canvas_data":{},"note_content":null}')[:-9],
+        gzip.compress(b'{"canvas_data":{},"note_content":null}'),
+    ],
+    ids=["not gzip", "cut short", "another's"],
+)
+async def test_what_is_damaged_in_the_store_is_not_given_out(scene: Scene, found: bytes) -> None:
     diagram = await with_versions(scene, 2)
     await scene.archiver().archive_old()
     (key,) = await objects(scene, diagram.id)
-    await scene.store.put(BUCKET, key, b"something else")
+    await scene.store.put(BUCKET, key, found)
 
     with pytest.raises(ObjectDamaged):
         await read(scene, diagram.id, 1)
@@ -200,6 +210,16 @@ async def test_an_object_that_vanished_is_an_error_and_not_an_absent_version(sce
     await scene.store.delete(BUCKET, key)
 
     with pytest.raises(ObjectMissing):
+        await read(scene, diagram.id, 1)
+
+
+async def test_only_archived_versions_miss_the_store_while_it_is_away(scene: Scene, away: Archive) -> None:
+    diagram = await with_versions(scene, 2)
+    await scene.archiver().archive_old()
+    scene.use(away)
+
+    assert (await read(scene, diagram.id, 2)).canvas_data == {"n": 2}
+    with pytest.raises(ObjectStoreAway):
         await read(scene, diagram.id, 1)
 
 

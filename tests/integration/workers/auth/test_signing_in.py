@@ -16,6 +16,7 @@ from contracts.auth import (
     ListSessions,
     SessionEndedAlready,
 )
+from tests.eventually import eventually
 from tests.integration.workers.auth.scene import PASSWORD, Scene, acting, open_scene
 
 LOGINS = "auth_service_login_attempts_total"
@@ -91,6 +92,28 @@ async def test_who_may_not_sign_in_hears_the_same_whatever_the_reason(scene: Sce
 
     assert await scene.traces() == before
     assert scene.counted(LOGINS, result="refused") == 8
+    told = await scene.fetch("SELECT detail FROM audit_log ORDER BY position DESC LIMIT 8")
+    assert [row["detail"]["reason"] for row in told[::-1]] == [
+        *["wrong_password"] * 4,
+        "no_such_account",
+        "locked",
+        *["no_such_account"] * 2,
+    ]
+
+
+async def test_who_is_locked_while_their_password_is_checked_is_not_let_in(database: Database) -> None:
+    async with open_scene(database, bcrypt_cost=9) as scene:
+        user = await scene.register()
+        signing_in = asyncio.create_task(scene.sign_in(user.email))
+
+        async def is_checked() -> bool:
+            return scene.tools.passwords.states()["in_hand"] == 1
+
+        await eventually(is_checked)
+        await scene.execute("UPDATE users SET locked_at = now() WHERE id = $1", user.id)
+
+        with pytest.raises(InvalidCredentials):
+            await signing_in
 
 
 async def test_a_failed_sign_in_is_on_the_audit_log_without_what_was_typed(scene: Scene) -> None:

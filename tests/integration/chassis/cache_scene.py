@@ -1,7 +1,5 @@
 """What tests of the leased cache share."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 from uuid import UUID
 
@@ -23,12 +21,6 @@ FAST = Timing(
     dead_after_seconds=1.3,
     retry_seconds=0.01,
 )
-
-
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(20):
-        while not await condition():  # noqa: ASYNC110 - a server's state has no event to wait for
-            await asyncio.sleep(0.01)
 
 
 async def recorded(pool: Pool) -> set[UUID]:

@@ -9,8 +9,10 @@ from uuid import UUID, uuid4
 import pytest
 
 from chassis.cache import CacheMember, CacheReader, Entry, Hit, Miss
-from chassis.redis import Call, Redis
-from tests.integration.chassis.cache_scene import CACHE_SCHEMA, FAST, OWNERS, Pool, recorded, until
+from chassis.cache.member import INVALIDATE
+from chassis.redis import Call, Redis, RedisAway
+from tests.eventually import eventually
+from tests.integration.chassis.cache_scene import CACHE_SCHEMA, FAST, OWNERS, Pool, recorded
 from tests.integration.chassis.proxy import Proxy
 
 SEEN = Entry("thing/1", "ada")
@@ -72,7 +74,7 @@ async def a_miss(reader: CacheReader, entry: Entry = SEEN) -> Miss:
         miss = found
         return found.token is not None
 
-    await until(may_be_filled)
+    await eventually(may_be_filled)
     return miss
 
 
@@ -80,7 +82,7 @@ async def keep(reader: CacheReader, value: bytes, entry: Entry = SEEN) -> None:
     async def kept() -> bool:
         return await reader.fill(await a_miss(reader, entry), value, stay_seconds=60)
 
-    await until(kept)
+    await eventually(kept)
 
 
 async def is_kept(reader: CacheReader, entry: Entry = SEEN) -> bool:
@@ -259,7 +261,7 @@ async def until_joined_anew(redis: Redis, member: CacheMember) -> None:
         (epoch,) = await redis.run(Call(("GET", "cache:epoch")))
         return epoch is not None
 
-    await until(known)
+    await eventually(known)
     assert member.joined
 
 
@@ -276,8 +278,8 @@ async def test_a_dead_member_is_removed_and_reading_goes_on(
     async def gone() -> bool:
         return dead not in await recorded(cache_pool)
 
-    await until(kept_away)
-    await until(gone)
+    await eventually(kept_away)
+    await eventually(gone)
     await a_miss(reader)  # what was kept before the removal is gone
     assert member.joined
     assert f"{CACHE_SCHEMA}:{dead}".encode() not in (await redis.run(Call(("HKEYS", "cache:members"))))[0]
@@ -294,7 +296,7 @@ async def test_a_removed_member_tells_nothing_before_it_is_on_record_again(
         async def is_removed() -> bool:
             return removed not in await recorded(cache_pool)
 
-        await until(is_removed)
+        await eventually(is_removed)
         await zombie.invalidate([SEEN.name])
 
         assert len(await recorded(cache_pool)) == 2
@@ -361,7 +363,7 @@ async def a_miss_after(reader: CacheReader) -> None:
     async def gone() -> bool:
         return not await is_kept(reader)
 
-    await until(gone)
+    await eventually(gone)
 
 
 @pytest.mark.usefixtures("member")
@@ -369,3 +371,30 @@ async def test_a_value_too_large_is_not_kept(redis: Redis) -> None:
     reader = CacheReader(redis, OWNERS, max_value_bytes=10)
 
     assert not await reader.fill(await a_miss(reader), b"x" * 11, stay_seconds=60)
+
+
+async def test_nothing_is_filled_under_an_epoch_that_is_over(
+    reader: CacheReader, redis: Redis, cache_pool: Pool, member: CacheMember
+) -> None:
+    miss = await a_miss(reader)
+    async with joined(redis, cache_pool):
+        assert member.joined
+        assert not await reader.fill(miss, b"old", stay_seconds=60)
+
+
+async def test_a_member_lets_its_lease_run_out_while_redis_does_not_take_its_invalidation(
+    reader: CacheReader, proxy: Proxy, cache_pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with member_behind(proxy, cache_pool) as member:
+        await keep(reader, b"old")
+        real_run = member._redis.run
+
+        async def takes_no_invalidation(*calls: Call) -> list[object]:
+            if calls[0].script is INVALIDATE:
+                raise RedisAway
+            return await real_run(*calls)
+
+        monkeypatch.setattr(member._redis, "run", takes_no_invalidation)
+        async with asyncio.timeout(10):
+            await member.invalidate([SEEN.name])
+        assert not await is_kept(reader)

@@ -7,7 +7,7 @@ import pytest
 
 from chassis.inflight import InFlight
 from chassis.redis import Redis
-from tests.integration.chassis.cache_scene import until
+from tests.eventually import eventually
 from tests.integration.chassis.proxy import Proxy
 
 
@@ -49,7 +49,7 @@ async def test_a_mark_runs_out_by_itself(redis: Redis) -> None:
     async def free() -> bool:
         return await there.claim("key", "second", stay_seconds=60)
 
-    await until(free)
+    await eventually(free)
 
 
 async def test_without_redis_a_process_still_knows_its_own_marks(redis: Redis, proxy: Proxy) -> None:

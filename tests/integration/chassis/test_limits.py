@@ -8,7 +8,7 @@ import pytest
 
 from chassis.limits import Charge, Policy, RateLimits
 from chassis.redis import Call, Redis
-from tests.integration.chassis.cache_scene import until
+from tests.eventually import eventually
 from tests.integration.chassis.proxy import Proxy
 
 USER = Policy("user", quota=10, window_seconds=60)
@@ -71,7 +71,7 @@ async def test_a_window_ends(limits: RateLimits) -> None:
     async def over() -> bool:
         return (await limits.peek(charge)).allowed
 
-    await until(over)
+    await eventually(over)
     assert (await limits.count(charge)).allowed
 
 
@@ -117,7 +117,7 @@ async def test_limits_hold_within_twice_the_quota_while_redis_is_lost_and_comes_
     async def is_back() -> bool:
         return not redis.away
 
-    await until(is_back)
+    await eventually(is_back)
     allowed += sum([(await limits.count(charge)).allowed for _ in range(15)])
 
     assert allowed == 20

@@ -5,11 +5,12 @@ from typing import Annotated
 
 from pydantic import Field
 
-from chassis.settings import Key, Port, PostgresSettings, ServiceSettings
+from chassis.settings import Key, Port
+from chassis.worker import WorkerSettings
 from workers.auth.rules import Lifetimes
 
 
-class AuthSettings(ServiceSettings, PostgresSettings):
+class AuthSettings(WorkerSettings):
     side_port: Port = 8085
 
     auth_secret: Key  # computes refresh tokens and encrypts the private keys at rest; whoever loses it signs all out

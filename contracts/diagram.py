@@ -20,8 +20,8 @@ Label = Annotated[str, StringConstraints(max_length=255), ONE_LINE]
 Description = Annotated[str, StringConstraints(max_length=5_000), STORABLE]
 # It holds a sort key: a title of 255 characters may take 6 bytes each in JSON, and a third more in base64.
 Cursor = Annotated[str, StringConstraints(max_length=4_096, pattern=r"^[A-Za-z0-9_-]+$")]
-# The revision that a change is based on (the ETag's number), or "*": whatever is current.
-Expected = Annotated[int, Field(ge=1)] | Literal["*"]
+# The revision that a change is based on (the ETag's number; 0 is nobody's), or "*": whatever is current.
+Expected = Annotated[int, Field(ge=0)] | Literal["*"]
 
 
 class DiagramSummary(Reply):

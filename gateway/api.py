@@ -1,0 +1,54 @@
+"""The public API, whole, on one screen. ``docs/openapi.json`` is generated from this table."""
+
+from contracts import auth, diagram
+from contracts.refusal import Forbidden
+from gateway.endpoint import Cached, Endpoint
+
+DIAGRAM = "/api/diagrams/{id}"
+OF_SIGN_IN = frozenset({"device", "address"})
+CHANGES = (diagram.DiagramNotFound, diagram.StaleRevision, Forbidden)
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    Endpoint(method="POST", path="/api/auth/register", request=auth.RegisterUser, success=201, public=True,
+             refusals=(auth.EmailTaken, auth.PasswordTooShort, auth.PasswordTooLong), summary="Create an account"),
+    Endpoint(method="POST", path="/api/auth/login", request=auth.SignIn, public=True, from_edge=OF_SIGN_IN,
+             attempts_on="email", no_idempotency=True, refusals=(auth.InvalidCredentials,), summary="Sign in"),
+    Endpoint(method="POST", path="/api/auth/refresh", request=auth.RefreshTokens, public=True, no_idempotency=True,
+             refusals=(auth.InvalidRefreshToken,), summary="Spend a refresh token for the next pair"),
+    Endpoint(method="POST", path="/api/auth/logout", request=auth.SignOut, success=204, summary="End this session"),
+    Endpoint(method="POST", path="/api/auth/logout-all", request=auth.SignOutEverywhere, success=204,
+             summary="End all sessions of the caller"),
+    Endpoint(method="GET", path="/api/auth/me", request=auth.GetMe, refusals=(auth.UserNotFound,),
+             summary="Who the caller is"),
+    Endpoint(method="PATCH", path="/api/auth/me", request=auth.ChangeProfile, refusals=(auth.UserNotFound,),
+             summary="Change the caller's profile"),
+    Endpoint(method="GET", path="/api/auth/sessions", request=auth.ListSessions, summary="The caller's sessions"),
+    Endpoint(method="DELETE", path="/api/auth/sessions/{session_id}", request=auth.EndSession, success=204,
+             refusals=(auth.SessionNotFound,), summary="End one of the caller's sessions"),
+
+    Endpoint(method="POST", path="/api/diagrams", request=diagram.CreateDiagram, success=201, etag="revision",
+             location=DIAGRAM, refusals=(Forbidden,), summary="Keep a new diagram"),
+    Endpoint(method="GET", path="/api/diagrams", request=diagram.ListDiagrams,
+             refusals=(diagram.InvalidCursor, Forbidden), summary="The caller's diagrams, a page at a time"),
+    Endpoint(method="GET", path=DIAGRAM, request=diagram.GetDiagram, etag="revision",
+             cached=Cached("diagram/{id}", seconds=300), refusals=(diagram.DiagramNotFound, Forbidden),
+             summary="A diagram with its content"),
+    Endpoint(method="PATCH", path=DIAGRAM, request=diagram.ChangeDiagram, etag="revision", if_match="expected_revision",
+             refusals=(*CHANGES, diagram.RevisionRequired, diagram.InTrash),
+             summary="Change a diagram; a change of content makes the next version"),
+    Endpoint(method="DELETE", path=DIAGRAM, request=diagram.TrashDiagram, success=204, if_match="expected_revision",
+             refusals=CHANGES, summary="Put a diagram in the trash, or with permanent=true delete it for good"),
+    Endpoint(method="DELETE", path=DIAGRAM, flag="permanent", request=diagram.DeleteDiagram, success=204,
+             if_match="expected_revision", refusals=CHANGES),
+    Endpoint(method="POST", path=f"{DIAGRAM}/restore", request=diagram.RestoreDiagram, etag="revision",
+             if_match="expected_revision", refusals=(*CHANGES, diagram.NotInTrash), summary="Out of the trash"),
+    Endpoint(method="GET", path=f"{DIAGRAM}/versions", request=diagram.ListVersions,
+             refusals=(diagram.DiagramNotFound, diagram.InvalidCursor, Forbidden),
+             summary="A diagram's versions, newest first"),
+    Endpoint(method="GET", path=f"{DIAGRAM}/versions/{{number}}", request=diagram.GetVersion,
+             refusals=(diagram.DiagramNotFound, diagram.VersionNotFound, Forbidden),
+             summary="A version with its content"),
+)  # fmt: skip
+
+# How the outcome of a worker's command is asked for.
+OUTCOMES = {"auth": auth.GetAuthCommand, "diagram": diagram.GetDiagramCommand}

@@ -1,0 +1,62 @@
+"""A breaker for each worker: once it plainly does not answer, nobody waits for it."""
+
+import time
+from collections.abc import Callable
+from enum import IntEnum
+
+from chassis.metrics import GatewayMetrics
+
+OPENS_AFTER = 5  # failures in a row
+PROBE_SECONDS = 2.0  # between single requests that are let through to see
+
+
+class State(IntEnum):
+    """The numbers are the metric's."""
+
+    CLOSED = 0
+    OPEN = 1
+    HALF_OPEN = 2
+
+
+class Breaker:
+    """Counts timeouts, nacks and returns; any reply, a refusal too, closes it."""
+
+    def __init__(self, service: str, metrics: GatewayMetrics, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._gauge = metrics.breaker_state.labels(service)
+        self._counter = metrics.breaker_failures.labels(service)
+        self._failures = 0
+        self._opened_at = 0.0
+        self.state = State.CLOSED
+        self._gauge.set(State.CLOSED)
+
+    def admits(self) -> bool:
+        """Whether a request may go; in an open breaker's turn, exactly one may, and its end decides."""
+        if self.state is State.CLOSED:
+            return True
+        if self._clock() - self._opened_at < PROBE_SECONDS:
+            return False
+        # Also a probe that never ended (its request was dropped) gives way to the next one in time.
+        self._opened_at = self._clock()
+        self._set(State.HALF_OPEN)
+        return True
+
+    @property
+    def retry_after_seconds(self) -> int:
+        return max(1, round(self._opened_at + PROBE_SECONDS - self._clock()))
+
+    def answered(self) -> None:
+        self._failures = 0
+        if self.state is not State.CLOSED:
+            self._set(State.CLOSED)
+
+    def failed(self) -> None:
+        self._counter.inc()
+        self._failures += 1
+        if self.state is State.HALF_OPEN or self._failures >= OPENS_AFTER:
+            self._opened_at = self._clock()
+            self._set(State.OPEN)
+
+    def _set(self, state: State) -> None:
+        self.state = state
+        self._gauge.set(state)

@@ -1,0 +1,93 @@
+"""Idempotency keys and command addresses: identities that any gateway can compute again, without a store."""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import re
+import time
+from dataclasses import dataclass
+from uuid import UUID
+
+from contracts.envelope import Actor
+from gateway.problems import Problem
+
+KEPT_SECONDS = 7 * 86_400  # as long as workers keep inbox rows
+MAC_BYTES = 16
+_KEY = re.compile(r"^[\x21\x23-\x7e]{1,255}$")  # visible ASCII without the quote
+_ADDRESS = re.compile(r"^([a-z]{1,32})\.([0-9a-f-]{36})\.([A-Za-z0-9_-]{27,28})$")
+
+
+def read_key(header: str | None) -> str | None:
+    """The Idempotency-Key, quoted (the IETF draft's form) or bare. Raises ``Problem``."""
+    if header is None:
+        return None
+    value = header.strip()
+    if len(value) > 1 and value.startswith('"') and value.endswith('"'):
+        value = value[1:-1]
+    if not _KEY.match(value):
+        raise Problem("malformed_header", "Idempotency-Key takes 1 to 255 visible ASCII characters")
+    return value
+
+
+def message_id(actor: Actor, method: str, path: str, key: str) -> UUID:
+    """UUIDv8 (RFC 9562 5.8): a retry is the same message, also at another gateway."""
+    digest = hashlib.sha256(f"{actor.key}\n{method}\n{path}\n{key}".encode()).digest()
+    value = int.from_bytes(digest[:16], "big")
+    value = (value & ~(0xF << 76)) | (8 << 76)
+    value = (value & ~(0x3 << 62)) | (0x2 << 62)
+    return UUID(int=value)
+
+
+class Signer:
+    """*secret* is the installation's, the same for all gateways."""
+
+    def __init__(self, secret: str) -> None:
+        self._secret = secret.encode()
+
+    def fingerprint(self, method: str, target: str, preconditions: str, body: bytes) -> str:
+        """Of a request: the same key with another fingerprint is another request."""
+        content = b"\0".join((method.encode(), target.encode(), preconditions.encode("utf-8", "replace"), body))
+        return _text(self._mac(b"fingerprint", content))
+
+    def anonymous_id(self, address: str) -> UUID:
+        """Who nobody signed in as, told apart by address, without the address."""
+        return UUID(bytes=self._mac(b"anonymous", address.encode())[:16], version=8)
+
+    def address(self, worker: str, command_id: UUID, actor: Actor, *, now: float | None = None) -> str:
+        """Where the command's outcome is asked for: only by *actor*, and for as long as it is kept."""
+        issued = int(now if now is not None else time.time()).to_bytes(5, "big")
+        return f"{worker}.{command_id}.{_text(issued + self._address_mac(worker, command_id, actor, issued))}"
+
+    def read_address(self, text: str, actor: Actor, *, now: float | None = None) -> "CommandAddress":
+        """Raises ``Problem``: 404 for what was not issued to *actor*, 410 for what is no longer kept."""
+        match = _ADDRESS.match(text)
+        if match is None:
+            raise Problem("not_found")
+        try:
+            worker, command_id = match[1], UUID(match[2])
+            signed = base64.urlsafe_b64decode(match[3] + "=" * (-len(match[3]) % 4))
+        except (ValueError, binascii.Error):
+            raise Problem("not_found") from None
+        issued, mac = signed[:5], signed[5:]
+        if not hmac.compare_digest(mac, self._address_mac(worker, command_id, actor, issued)):
+            raise Problem("not_found")
+        if int.from_bytes(issued, "big") + KEPT_SECONDS < (now if now is not None else time.time()):
+            raise Problem("command_forgotten")
+        return CommandAddress(worker, command_id)
+
+    def _address_mac(self, worker: str, command_id: UUID, actor: Actor, issued: bytes) -> bytes:
+        return self._mac(b"address", b"\0".join((worker.encode(), command_id.bytes, actor.key.encode(), issued)))
+
+    def _mac(self, use: bytes, content: bytes) -> bytes:
+        return hmac.digest(self._secret, use + b"\0" + content, "sha256")[:MAC_BYTES]
+
+
+@dataclass(frozen=True, slots=True)
+class CommandAddress:
+    worker: str
+    command_id: UUID
+
+
+def _text(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")

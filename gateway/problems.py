@@ -1,0 +1,143 @@
+"""Refusals as HTTP: ``application/problem+json`` (RFC 9457), one form for every status."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+from pydantic import ValidationError
+from pydantic_core import to_json
+
+from contracts import refusal
+from contracts.refusal import FieldError, RefusalKind
+
+CONTENT_TYPE = "application/problem+json"
+TYPES = "/api/docs#"  # a problem's stable URI is the docs' paragraph on its code
+
+STATUS_OF: Mapping[RefusalKind, int] = {
+    RefusalKind.INVALID: 422,
+    RefusalKind.UNAUTHENTICATED: 401,
+    RefusalKind.FORBIDDEN: 403,
+    RefusalKind.NOT_FOUND: 404,
+    RefusalKind.CONFLICT: 409,
+    RefusalKind.GONE: 410,
+    RefusalKind.PRECONDITION_FAILED: 412,
+    RefusalKind.PRECONDITION_REQUIRED: 428,
+    RefusalKind.TOO_MANY: 429,
+}
+
+# What the edge itself says, beside the services' refusals: code → (status, title).
+EDGE_PROBLEMS: Mapping[str, tuple[int, str]] = {
+    "malformed_json": (400, "The body is not JSON in UTF-8"),
+    "malformed_header": (400, "A header is not of its form"),
+    "unauthenticated": (401, "Sign in first"),
+    "invalid_token": (401, "The access token is not valid"),
+    "token_expired": (401, "The access token has expired"),
+    "session_ended": (401, "This session has ended"),
+    "not_found": (404, "There is nothing here"),
+    "method_not_allowed": (405, "This cannot be done here"),
+    "still_running": (409, "The first request with this Idempotency-Key is still running"),
+    "command_forgotten": (410, "The outcome of this command is no longer kept"),
+    "body_too_large": (413, "The body is too large"),
+    "unsupported_media_type": (415, "The body is of a type that is not read here"),
+    "invalid": (422, "The request does not fit its contract"),
+    "rate_limited": (429, "Too many requests"),
+    "internal_error": (500, "Something of ours went wrong"),
+    "unavailable": (503, "A part that is needed is away"),
+    "outcome_unknown": (503, "Whether the command will be carried out is not known yet"),
+    "timeout": (504, "No answer in time"),
+}
+
+
+class Problem(Exception):  # noqa: N818 - the name of the thing on the wire
+    """Ends a request with a problem document. *extra*: further members, *headers*: further headers."""
+
+    def __init__(
+        self,
+        code: str,
+        detail: str | None = None,
+        *,
+        errors: tuple[FieldError, ...] = (),
+        headers: Mapping[str, str] | None = None,
+        extra: Mapping[str, Any] | None = None,
+        status: int | None = None,
+        title: str | None = None,
+    ) -> None:
+        known = EDGE_PROBLEMS.get(code, (500, code))
+        super().__init__(code)
+        self.code = code
+        self.status = status or known[0]
+        self.title = title or known[1]
+        self.detail = detail
+        self.errors = errors
+        self.headers = dict(headers or {})
+        self.extra = dict(extra or {})
+
+    def response(self, request: web.Request, correlation_id: str) -> web.Response:
+        document: dict[str, Any] = {
+            "type": f"{TYPES}{self.code}",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail or self.title,
+            "instance": request.path,
+            "code": self.code,
+            "correlation_id": correlation_id,
+            **self.extra,
+        }
+        if self.errors:
+            document["errors"] = [error.model_dump() for error in self.errors]
+        return web.Response(
+            status=self.status, body=to_json(document), headers={**self.headers, "Content-Type": CONTENT_TYPE}
+        )
+
+
+def of_refusal(problem: refusal.Problem) -> Problem:
+    """A service's refusal or failure, as its kind has it."""
+    if problem.kind is None:
+        if problem.code == "unavailable":
+            return Problem("unavailable", headers={"Retry-After": "1"})
+        return Problem(problem.code, status=500, title=problem.title)
+    headers = {}
+    extra = dict(problem.extra)
+    if "current_revision" in extra:
+        headers["ETag"] = etag(extra["current_revision"])
+        extra["current_etag"] = headers["ETag"]
+    status = STATUS_OF[problem.kind]
+    if status == 401:  # noqa: PLR2004 - RFC 9110 11.6.1: a 401 names the scheme
+        headers["WWW-Authenticate"] = "Bearer"
+    return Problem(
+        problem.code,
+        problem.detail,
+        errors=problem.errors,
+        headers=headers,
+        extra=extra,
+        status=status,
+        title=problem.title,
+    )
+
+
+def of_validation(error: ValidationError) -> Problem:
+    """What is wrong with a request, and where (JSON pointers); never the values, which may be secret."""
+    found = error.errors(include_url=False, include_input=False)
+    if len(found) == 1 and found[0]["type"] == "json_invalid":
+        if "recursion limit" in found[0]["msg"]:
+            deep = FieldError(pointer="", code="too_deep", detail="The document is nested too deep")
+            return Problem("invalid", errors=(deep,))
+        return Problem("malformed_json")
+    return Problem(
+        "invalid",
+        errors=tuple(
+            FieldError(pointer=_pointer(item["loc"]), code=_code(item["type"]), detail=item["msg"]) for item in found
+        ),
+    )
+
+
+def etag(revision: int) -> str:
+    return f'"{revision}"'
+
+
+def _pointer(location: tuple[int | str, ...]) -> str:
+    return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in location)
+
+
+def _code(kind: str) -> str:
+    return {"extra_forbidden": "unknown_field", "missing": "required"}.get(kind, kind)

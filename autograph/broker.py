@@ -61,11 +61,13 @@ class Broker:
 async def open_broker(amqp_url: str, management_url: str) -> AsyncIterator[Broker]:
     """*amqp_url* says which virtual host is meant, *management_url* has the administrator's name and password."""
     parts = urlsplit(management_url)
-    auth = aiohttp.BasicAuth(unquote(parts.username or ""), unquote(parts.password or ""))
+    authorized = {
+        "Authorization": aiohttp.encode_basic_auth(unquote(parts.username or ""), unquote(parts.password or ""))
+    }
     address = parts.netloc.rpartition("@")[2]
     timeout = aiohttp.ClientTimeout(total=SECONDS)
     # Quoted slashes must stay quoted: the default virtual host is called "/".
-    async with aiohttp.ClientSession(auth=auth, timeout=timeout, requote_redirect_url=False) as http:
+    async with aiohttp.ClientSession(headers=authorized, timeout=timeout, requote_redirect_url=False) as http:
         yield Broker(http, f"{parts.scheme}://{address}{parts.path.rstrip('/')}/api", vhost_of(amqp_url))
 
 

@@ -50,8 +50,9 @@ async def fresh_vhost(servers: Servers) -> AsyncIterator[Vhost]:
     name = f"test-{uuid4().hex[:12]}"
     parts = urlsplit(servers.rabbitmq_management_url)
     user, password = parts.username or "", parts.password or ""
+    authorized = {"Authorization": aiohttp.encode_basic_auth(user, password)}
     api = f"http://{parts.hostname}:{parts.port}/api"
-    async with aiohttp.ClientSession(auth=aiohttp.BasicAuth(user, password), raise_for_status=True) as http:
+    async with aiohttp.ClientSession(headers=authorized, raise_for_status=True) as http:
         await http.put(f"{api}/vhosts/{name}", json={})
         await http.put(f"{api}/permissions/{name}/{user}", json={"configure": ".*", "write": ".*", "read": ".*"})
         try:

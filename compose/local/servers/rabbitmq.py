@@ -45,7 +45,7 @@ def specs(home: Home, root: Path) -> tuple[Spec, Spec]:
             aiohttp.ClientSession(timeout=timeout) as http,
             http.get(
                 f"http://127.0.0.1:{management}/api/health/checks/alarms",
-                auth=aiohttp.BasicAuth(USER, home.secret("rabbitmq")),
+                headers={"Authorization": aiohttp.encode_basic_auth(USER, home.secret("rabbitmq"))},
             ) as answer,
         ):
             answer.raise_for_status()

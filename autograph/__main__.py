@@ -2,6 +2,7 @@
 
 import typer
 
+from autograph.generate import generate
 from autograph.keys import app as keys
 from autograph.migrate import migrate
 from autograph.status import status
@@ -13,6 +14,7 @@ app.command()(up)
 app.command()(down)
 app.command()(status)
 app.command()(migrate)
+app.command()(generate)
 app.add_typer(keys, name="keys")
 
 

@@ -1,6 +1,7 @@
 """What the operator's command is told: which servers are the user's own, and where the local stack is."""
 
 from pathlib import Path
+from typing import ClassVar
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
@@ -10,6 +11,8 @@ from compose.local.home import DEFAULT
 
 class OperatorSettings(Settings):
     """Administrators' addresses. A server that is not named is the local stack's."""
+
+    profile_applies: ClassVar[bool] = False
 
     home: Path = DEFAULT
     http_port: int = Field(default=8080, ge=1, le=65535)

@@ -53,10 +53,11 @@ def _open(box: str, private_key: bytes, message_id: str, wire_name: str, field: 
     try:
         sealed = base64.urlsafe_b64decode(box + "=" * (-len(box) % 4))
         content = from_json(SealedBox(PrivateKey(private_key)).decrypt(sealed))
-        made_for = "\n".join((content["id"], content["type"], content["field"]))
+        made_for = f"{content['id']}\n{content['type']}\n{content['field']}".encode()
         value = content["value"]
     except (CryptoError, ValueError, TypeError, KeyError):
         raise Unsealable("the box cannot be opened") from None
-    if not isinstance(value, str) or not hmac.compare_digest(made_for, f"{message_id}\n{wire_name}\n{field}"):
+    this = f"{message_id}\n{wire_name}\n{field}".encode()
+    if not isinstance(value, str) or not hmac.compare_digest(made_for, this):
         raise Unsealable("the box was made for another message")
     return value

@@ -3,7 +3,7 @@
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import (
@@ -203,6 +203,8 @@ class _SecretFiles(PydanticBaseSettingsSource):
 
 
 class _ProfileDefaults(PydanticBaseSettingsSource):
+    """What the profile sets for a service; an operator's command has no addresses but those that it is given."""
+
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002  # theirs
         try:
             profile = Profile(self.current_state.get("profile", Profile.LOCAL))
@@ -231,6 +233,8 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
         validate_default=True,
     )
+
+    profile_applies: ClassVar[bool] = True
 
     profile: Profile = Profile.LOCAL
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -265,7 +269,7 @@ class Settings(BaseSettings):
             _SecretFiles(settings_cls, env_settings),
             dotenv_settings,
             _SecretFiles(settings_cls, dotenv_settings),
-            _ProfileDefaults(settings_cls),
+            *([_ProfileDefaults(settings_cls)] if cls.profile_applies else []),
         )
 
 

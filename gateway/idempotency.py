@@ -54,6 +54,10 @@ class Signer:
         """Who nobody signed in as, told apart by address, without the address."""
         return UUID(bytes=self._mac(b"anonymous", address.encode())[:16], version=8)
 
+    def subject(self, account: str, address: str) -> str:
+        """An account and an address together, as a name that says neither."""
+        return _text(self._mac(b"subject", f"{account}\0{address}".encode("utf-8", "replace")))
+
     def address(self, worker: str, command_id: UUID, actor: Actor, *, now: float | None = None) -> str:
         """Where the command's outcome is asked for: only by *actor*, and for as long as it is kept."""
         issued = int(now if now is not None else time.time()).to_bytes(5, "big")

@@ -1,0 +1,125 @@
+"""What travels on the bus (AsyncAPI 3), computed from the contracts."""
+
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
+
+from contracts.catalogue import EVENTS, MESSAGES, REQUESTS, SUBSCRIPTIONS
+from contracts.envelope import CONTENT_TYPE
+from contracts.message import Message, Request
+
+VERSION = "0.1.0"
+DESCRIPTION = """\
+Commands and queries go to topic exchanges under the key `<worker>.<name>`, events leave under `<worker>.<event>`. Every
+body is a CloudEvents 1.0 document in structured mode; `data` is described here. Replies come to `reply_to`, with the
+request's id as `causationid`.
+"""
+ATTRIBUTES = ("id", "source", "type", "time", "correlationid", "actor")
+
+
+def document() -> dict[str, Any]:
+    wanted: list[tuple[type[BaseModel], JsonSchemaMode]] = [(message, "serialization") for message in MESSAGES]
+    wanted += [(r, "serialization") for request in REQUESTS if (r := request.reply_type()) is not None]
+    refer: Any
+    refer, definitions = models_json_schema(wanted, ref_template="#/components/schemas/{model}")
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "AutoGraph's bus", "version": VERSION, "description": DESCRIPTION,
+            "license": {"name": "Apache-2.0"},
+        },
+        "defaultContentType": CONTENT_TYPE,
+        "channels": {message.routing_key(): _channel(message) for message in MESSAGES},
+        "operations": {
+            message.wire_name.removeprefix("autograph."): _operation(message) for message in MESSAGES
+        },
+        "components": {
+            "messages": {message.__name__: _message(message, refer) for message in MESSAGES},
+            "schemas": dict(sorted(definitions["$defs"].items())) | {"Envelope": _envelope()},
+        },
+    }  # fmt: skip
+
+
+def _channel(message: type[Message]) -> dict[str, Any]:
+    exchange: str = message.exchange()  # type: ignore[attr-defined]  # requests and events have it
+    queues = (
+        [message.queue()]
+        if issubclass(message, Request)
+        else [f"{worker}.events" for worker, heard in SUBSCRIPTIONS.items() if message in heard]
+    )
+    return {
+        "address": message.routing_key(),
+        "description": f"Queue{'s' if len(queues) != 1 else ''}: {', '.join(queues) or 'none of ours'}.",
+        "messages": {message.__name__: {"$ref": f"#/components/messages/{message.__name__}"}},
+        "bindings": {
+            "amqp": {
+                "is": "routingKey",
+                "exchange": {"name": exchange, "type": "topic", "durable": True, "autoDelete": False},
+                "bindingVersion": "0.3.0",
+            }
+        },
+    }
+
+
+def _operation(message: type[Message]) -> dict[str, Any]:
+    channel = f"#/channels/{message.routing_key()}"
+    operation: dict[str, Any] = {
+        "action": "send" if message in EVENTS else "receive",
+        "channel": {"$ref": channel},
+        "messages": [{"$ref": f"{channel}/messages/{message.__name__}"}],
+    }
+    if message.__doc__ and message.__doc__.strip():
+        operation["summary"] = " ".join(message.__doc__.split())
+    return operation
+
+
+def _message(message: type[Message], refer: Any) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "name": message.wire_name,
+        "title": message.__name__,
+        "contentType": CONTENT_TYPE,
+        "payload": {
+            "allOf": [
+                {"$ref": "#/components/schemas/Envelope"},
+                {
+                    "type": "object",
+                    "required": ["data"],
+                    "properties": {"type": {"const": message.wire_name}, "data": refer[message, "serialization"]},
+                },
+            ]
+        },
+        "x-kind": message.kind.value,
+    }
+    if issubclass(message, Request):
+        reply = message.reply_type()
+        described["x-reply"] = None if reply is None else refer[reply, "serialization"]
+        described["x-timeout-seconds"] = message.timeout.total_seconds()
+    return described
+
+
+def _envelope() -> dict[str, Any]:
+    text = {"type": "string"}
+    moment = {"type": "string", "format": "date-time"}
+    identity = {"type": "string", "format": "uuid"}
+    return {
+        "type": "object",
+        "required": ["specversion", *ATTRIBUTES],
+        "properties": {
+            "specversion": {"const": "1.0"},
+            "id": identity,
+            "source": text,
+            "type": text,
+            "subject": text,
+            "sequence": {"type": "string", "pattern": "^[0-9]{20}$"},
+            "time": moment,
+            "datacontenttype": {"const": "application/json"},
+            "correlationid": text,
+            "causationid": identity,
+            "actor": {"type": "string", "examples": ["producer/<id>?name=producer-reports"]},
+            "deadline": moment,
+            "fingerprint": text,
+            "partitionkey": text,
+            "traceparent": text,
+        },
+    }

@@ -1,0 +1,106 @@
+"""From the edge onto the bus: behind each worker's breaker, with an answer for whatever may happen."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from chassis.bus.ports import NotPublished, QueueFull, Unroutable
+from chassis.bus.requester import Requester, Unanswered
+from contracts.envelope import Actor, ActorKind, Envelope
+from contracts.message import Kind, Request
+from contracts.outcome import Outcome
+from gateway.breaker import Breaker
+from gateway.problems import Problem
+
+GATEWAY = Actor(kind=ActorKind.SERVICE, id=UUID(int=0), name="gateway")
+
+
+class Pending(Exception):  # noqa: N818 - states the outcome
+    """A command without an outcome yet. *confirmed*: the broker has it, and it will be carried out."""
+
+    def __init__(self, *, confirmed: bool) -> None:
+        super().__init__("no outcome yet")
+        self.confirmed = confirmed
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    requester: Requester
+    breakers: Mapping[str, Breaker]
+
+    async def ask(self, request: Request[Any], envelope: Envelope, *, wait_seconds: float | None = None) -> Outcome:
+        """The outcome. *wait_seconds*: less than the contract's timeout, where the client wants so.
+
+        Raises ``Pending`` for a command, ``Problem`` (503, 504) for all else that got no answer.
+        """
+        breaker = self._breaker(request)
+        full_seconds = request.timeout.total_seconds()
+        seconds = full_seconds if wait_seconds is None else min(wait_seconds, full_seconds)
+        try:
+            outcome = await self.requester.ask(request, envelope, timeout_seconds=seconds)
+        except NotPublished as error:
+            raise self._not_taken(breaker, error) from None
+        except Unanswered as unanswered:
+            if seconds >= full_seconds:  # a client's own impatience says nothing of the worker
+                breaker.failed()
+            match request.kind:
+                case Kind.COMMAND:
+                    raise Pending(confirmed=unanswered.confirmed) from None
+                case Kind.TRANSIENT:
+                    raise Problem("unavailable", headers={"Retry-After": "1"}) from None
+                case _:
+                    raise Problem("timeout") from None
+        breaker.answered()
+        return outcome
+
+    async def submit(self, request: Request[Any], envelope: Envelope) -> None:
+        """Returns once the broker has the command. Raises ``Pending`` if that is not known, ``Problem`` (503)."""
+        breaker = self._breaker(request)
+        try:
+            await self.requester.submit(request, envelope, timeout_seconds=request.timeout.total_seconds())
+        except NotPublished as error:
+            raise self._not_taken(breaker, error) from None
+        except Unanswered:
+            breaker.failed()
+            raise Pending(confirmed=False) from None
+
+    def _breaker(self, request: Request[Any]) -> Breaker:
+        breaker = self.breakers[request.worker()]
+        if not breaker.admits():
+            raise Problem("unavailable", headers={"Retry-After": str(breaker.retry_after_seconds)})
+        return breaker
+
+    @staticmethod
+    def _not_taken(breaker: Breaker, error: NotPublished) -> Problem:
+        if isinstance(error, QueueFull | Unroutable):
+            breaker.failed()
+        return Problem("unavailable", headers={"Retry-After": "1"})
+
+
+def envelope_of(
+    request: Request[Any],
+    actor: Actor,
+    *,
+    correlation_id: str,
+    message_id: UUID | None = None,
+    fingerprint: str | None = None,
+    traceparent: str | None = None,
+) -> Envelope:
+    now = datetime.now(UTC)
+    # All parts are our own or were checked: validating them again would cost as much as the rest of the envelope.
+    return Envelope.model_construct(
+        id=message_id or uuid7(),
+        source="/gateway",
+        type=request.wire_name,
+        time=now,
+        correlationid=correlation_id,
+        actor=actor,
+        deadline=now + timedelta(seconds=request.timeout.total_seconds()),
+        fingerprint=fingerprint,
+        partitionkey=str(actor.id),
+        traceparent=traceparent,
+    )

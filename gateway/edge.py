@@ -1,0 +1,136 @@
+"""What every answer has, whatever it is: correlation id, security headers, CORS, metrics, one log line."""
+
+import re
+import time
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+from uuid_utils.compat import uuid7
+
+from chassis.logging import bind, logger
+from chassis.metrics import GatewayMetrics
+from gateway.entrance import VERDICT
+from gateway.problems import Problem
+from gateway.settings import GatewaySettings
+
+CORRELATION = web.RequestKey("correlation", str)
+TRACEPARENT = web.RequestKey("traceparent", str)
+_CORRELATION = re.compile(r"^[A-Za-z0-9._~:/+=-]{1,128}$")
+_TRACEPARENT = re.compile(r"^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$")
+
+SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+EXPOSED = (
+    "ETag, Location, Retry-After, RateLimit, RateLimit-Policy, X-Correlation-ID, Idempotent-Replayed, "
+    "Preference-Applied"
+)
+ALLOWED_HEADERS = (
+    "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Prefer, X-Correlation-ID, traceparent"
+)
+
+_log = logger("gateway.requests")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Edge:
+    """The one middleware."""
+
+    def __init__(self, settings: GatewaySettings, metrics: GatewayMetrics) -> None:
+        self._metrics = metrics
+        self._origins = frozenset(settings.cors_origins)
+        self._most = settings.max_concurrent_requests
+        self._under_way = 0
+        self.leaving = False  # answers then close their connections, so that clients go elsewhere
+
+    def middleware(self) -> Middleware:
+        @web.middleware
+        async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
+            return await self._around(request, handler)
+
+        return edge
+
+    async def _around(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        started = time.perf_counter()
+        correlation_id = request.headers.get("X-Correlation-ID", "")
+        if not _CORRELATION.match(correlation_id):
+            correlation_id = str(uuid7())
+        request[CORRELATION] = correlation_id
+        traceparent = request.headers.get("traceparent", "")
+        if _TRACEPARENT.match(traceparent):
+            request[TRACEPARENT] = traceparent
+        self._under_way += 1
+        self._metrics.active.set(self._under_way)
+        try:
+            with bind(correlation_id=correlation_id):
+                response = await self._answer(request, handler, correlation_id)
+                self._dress(request, response, correlation_id)
+                seconds = time.perf_counter() - started
+                resource = request.match_info.route.resource
+                path = resource.canonical if resource is not None else "unmatched"
+                self._metrics.requests.labels(request.method, path, response.status).inc()
+                self._metrics.duration.labels(request.method, path).observe(seconds)
+                _log.info(
+                    "request answered",
+                    method=request.method,
+                    path=path,
+                    status=response.status,
+                    milliseconds=round(seconds * 1000, 2),
+                )
+                return response
+        finally:
+            self._under_way -= 1
+            self._metrics.active.set(self._under_way)
+
+    async def _answer(self, request: web.Request, handler: Handler, correlation_id: str) -> web.StreamResponse:  # noqa: PLR0911 - a return for each kind of end
+        try:
+            if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
+                return web.Response(status=204)
+            if self._under_way > self._most and request.path.startswith("/api/"):
+                raise Problem("unavailable", "Too many requests at once", headers={"Retry-After": "1"})  # noqa: TRY301 - as any other
+            return await handler(request)
+        except Problem as problem:
+            return problem.response(request, correlation_id)
+        except web.HTTPMethodNotAllowed as error:
+            allow = ", ".join(sorted(error.allowed_methods))
+            return Problem("method_not_allowed", headers={"Allow": allow}).response(request, correlation_id)
+        except web.HTTPRequestEntityTooLarge:
+            return Problem("body_too_large").response(request, correlation_id)
+        except web.HTTPException as error:
+            code = "not_found" if error.status == 404 else "malformed_header"  # noqa: PLR2004 - nothing here
+            return Problem(code, status=error.status).response(request, correlation_id)
+        except Exception:  # noqa: BLE001 - ours to answer, and loud in the log
+            _log.exception("request failed")
+            return Problem("internal_error").response(request, correlation_id)
+
+    def _dress(self, request: web.Request, response: web.StreamResponse, correlation_id: str) -> None:
+        headers = response.headers
+        headers["X-Correlation-ID"] = correlation_id
+        for name, value in SECURITY_HEADERS.items():
+            headers.setdefault(name, value)
+        headers.setdefault("Cache-Control", "no-store")
+        if TRACEPARENT in request:
+            headers["traceparent"] = request[TRACEPARENT]
+        verdict = request.get(VERDICT)
+        if verdict is not None and verdict.standings:
+            headers["RateLimit"] = verdict.rate_limit
+            headers["RateLimit-Policy"] = verdict.rate_limit_policy
+        origin = request.headers.get("Origin")
+        if self._origins:
+            headers.add("Vary", "Origin")
+        if origin is not None and (origin in self._origins or "*" in self._origins):
+            headers["Access-Control-Allow-Origin"] = origin
+            headers["Access-Control-Expose-Headers"] = EXPOSED
+            headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+            if request.method == "OPTIONS":
+                headers["Access-Control-Allow-Methods"] = "GET, HEAD, POST, PUT, PATCH, DELETE"
+                headers["Access-Control-Allow-Headers"] = ALLOWED_HEADERS
+                headers["Access-Control-Max-Age"] = "600"
+        if self.leaving:
+            response.force_close()

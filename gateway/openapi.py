@@ -1,0 +1,236 @@
+"""The API's description (OpenAPI 3.1), computed from the table and the contracts."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
+
+from contracts.message import Kind, Reply
+from contracts.refusal import FieldError
+from gateway.api import ENDPOINTS
+from gateway.endpoint import Endpoint
+from gateway.problems import EDGE_PROBLEMS, STATUS_OF
+
+VERSION = "0.1.0"
+REFERENCE = "#/components/schemas/{model}"
+JSON = "application/json"
+PROBLEM = "application/problem+json"
+
+DESCRIPTION = """\
+Sign in, and keep diagrams. Every write is a durable command: what was acknowledged is never lost and never done twice.
+Send an `Idempotency-Key` with writes, and a repeat gets the first outcome again. Send `If-Match` with changes.
+A refusal is a problem document (RFC 9457) with a stable `code`.
+"""
+
+_HEADERS: Mapping[str, tuple[str, str]] = {
+    "Idempotency-Key": ("The same key and request give the first outcome again, for 7 days", "string"),
+    "Prefer": ("`respond-async` or `wait=N` (seconds)", "string"),
+    "If-Match": ('The ETag that the change is based on, or `*`: `"3"`', "string"),
+    "If-None-Match": ("An ETag that the client has: unchanged gives 304", "string"),
+}
+
+
+def document() -> dict[str, Any]:
+    schemas, refer = _schemas()
+    paths: dict[str, dict[str, Any]] = {}
+    for endpoint in ENDPOINTS:
+        if endpoint.flag is None:
+            paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, refer)
+    paths |= _system_paths()
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "AutoGraph",
+            "version": VERSION,
+            "description": DESCRIPTION,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "tags": [{"name": name} for name in ("auth", "diagrams", "commands", "system")],
+        "paths": paths,
+        "components": {
+            "schemas": dict(sorted((schemas | _problem_schemas()).items())),
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+        },
+    }
+
+
+def codes() -> dict[str, tuple[int, str]]:
+    """Every problem code, with its status and title: those of the edge and those of the services."""
+    refusals = {refusal for endpoint in ENDPOINTS for refusal in endpoint.refusals}
+    return dict(sorted(({r.code: (STATUS_OF[r.kind], r.title) for r in refusals} | dict(EDGE_PROBLEMS)).items()))
+
+
+Refer = Mapping[Any, Mapping[str, Any]]  # by (model, mode)
+
+
+def _schemas() -> tuple[dict[str, Any], Refer]:
+    replies: set[type[Reply]] = {r for e in ENDPOINTS if (r := e.request.reply_type()) is not None}
+    wanted: list[tuple[type[BaseModel], JsonSchemaMode]] = [
+        *((endpoint.body, "validation") for endpoint in ENDPOINTS if endpoint.takes_body),
+        *((reply, "serialization") for reply in sorted(replies, key=lambda reply: reply.__name__)),
+    ]
+    refer, definitions = models_json_schema(wanted, ref_template=REFERENCE, schema_generator=GenerateJsonSchema)
+    return definitions["$defs"], refer
+
+
+def _operation(endpoint: Endpoint, refer: Refer) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": endpoint.request.action(),
+        "summary": endpoint.summary,
+        "tags": ["auth" if endpoint.path.startswith("/api/auth") else "diagrams"],
+        "parameters": _parameters(endpoint),
+        "responses": _responses(endpoint, refer),
+    }
+    if not endpoint.public:
+        operation["security"] = [{"bearer": []}]
+    if endpoint.takes_body:
+        operation["requestBody"] = {
+            "required": True,
+            "content": {kind: {"schema": refer[endpoint.body, "validation"]} for kind in endpoint.media_types},
+        }
+    return operation
+
+
+def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
+    found = []
+    for place, part in (("path", endpoint.path_part), ("query", endpoint.query)):
+        schema = part.model_json_schema(ref_template=REFERENCE)
+        for name, of_field in schema.get("properties", {}).items():
+            required = place == "path" or name in schema.get("required", ())
+            described = {key: value for key, value in of_field.items() if key != "title"}
+            found.append({"name": name, "in": place, "required": required, "schema": described})
+    if endpoint.method == "DELETE" and any(row.flag for row in ENDPOINTS if row.path == endpoint.path):
+        found.append({"name": "permanent", "in": "query", "required": False, "schema": {"type": "boolean"}})
+    headers = []
+    if endpoint.request.kind is Kind.COMMAND:
+        headers += ["Idempotency-Key", "Prefer"]
+    if endpoint.if_match:
+        headers.append("If-Match")
+    if endpoint.is_read and endpoint.etag:
+        headers.append("If-None-Match")
+    for name in headers:
+        description, kind = _HEADERS[name]
+        found.append(
+            {"name": name, "in": "header", "required": False, "description": description, "schema": {"type": kind}}
+        )
+    return found
+
+
+def _responses(endpoint: Endpoint, refer: Refer) -> dict[str, Any]:
+    reply = endpoint.request.reply_type()
+    success: dict[str, Any] = {"description": "Done"}
+    if reply is not None and endpoint.success != 204:  # noqa: PLR2004 - no content
+        success["content"] = {JSON: {"schema": refer[reply, "serialization"]}}
+    headers = [name for name, there in (("ETag", endpoint.etag), ("Location", endpoint.location)) if there]
+    if headers:
+        success["headers"] = {name: {"schema": {"type": "string"}} for name in headers}
+    responses = {str(endpoint.success): success}
+    if endpoint.is_read and endpoint.etag:
+        responses["304"] = {"description": "Unchanged"}
+    if endpoint.request.kind is Kind.COMMAND:
+        responses["202"] = {
+            "description": "Accepted: the outcome will stand at the address in Location",
+            "headers": {"Location": {"schema": {"type": "string"}}},
+            "content": {JSON: {"schema": {"$ref": REFERENCE.format(model="Accepted")}}},
+        }
+    by_status: dict[int, list[str]] = {}
+    for refusal in endpoint.refusals:
+        by_status.setdefault(STATUS_OF[refusal.kind], []).append(refusal.code)
+    for code in _edge_codes(endpoint):
+        by_status.setdefault(EDGE_PROBLEMS[code][0], []).append(code)
+    for status, found in sorted(by_status.items()):
+        responses[str(status)] = _problem(found)
+    return responses
+
+
+def _edge_codes(endpoint: Endpoint) -> Iterable[str]:
+    yield from ("malformed_header", "invalid", "rate_limited", "internal_error", "unavailable")
+    if not endpoint.public:
+        yield from ("unauthenticated", "invalid_token", "token_expired", "session_ended")
+    if endpoint.placeholders:
+        yield "not_found"
+    if endpoint.takes_body:
+        yield from ("malformed_json", "body_too_large", "unsupported_media_type")
+    if endpoint.request.kind is Kind.COMMAND:
+        yield from ("still_running", "outcome_unknown")
+    if endpoint.is_read:
+        yield "timeout"
+
+
+def _problem(found: list[str]) -> dict[str, Any]:
+    return {
+        "description": ", ".join(sorted(set(found))),
+        "content": {PROBLEM: {"schema": {"$ref": REFERENCE.format(model="Problem")}}},
+    }
+
+
+def _problem_schemas() -> dict[str, Any]:
+    text = {"type": "string"}
+    return {
+        "FieldError": FieldError.model_json_schema(),
+        "Problem": {
+            "type": "object",
+            "required": ["type", "title", "status", "detail", "instance", "code", "correlation_id"],
+            "properties": {
+                "type": {"type": "string", "format": "uri-reference"},
+                "title": text,
+                "status": {"type": "integer"},
+                "detail": text,
+                "instance": text,
+                "code": {"type": "string", "examples": ["stale_revision"]},
+                "correlation_id": text,
+                "errors": {"type": "array", "items": {"$ref": REFERENCE.format(model="FieldError")}},
+            },
+        },
+        "Accepted": {
+            "type": "object",
+            "required": ["status", "command"],
+            "properties": {"status": {"const": "accepted"}, "command": {"type": "string", "format": "uri-reference"}},
+        },
+        "CommandStatus": {
+            "type": "object",
+            "required": ["status"],
+            "properties": {
+                "status": {"enum": ["accepted", "succeeded", "failed"]},
+                "outcome": {"description": "What the command was answered with"},
+                "problem": {"type": "object"},
+            },
+        },
+        "Health": {
+            "type": "object",
+            "required": ["status", "version", "checks"],
+            "properties": {"status": text, "version": text, "checks": {"type": "object"}},
+        },
+    }
+
+
+def _system_paths() -> dict[str, Any]:
+    def get(operation: str, summary: str, tag: str, responses: dict[str, Any], **more: Any) -> dict[str, Any]:
+        return {"get": {"operationId": operation, "summary": summary, "tags": [tag], "responses": responses, **more}}
+
+    health = {
+        status: {
+            "description": description,
+            "content": {JSON: {"schema": {"$ref": REFERENCE.format(model="Health")}}},
+        }
+        for status, description in (("200", "Well"), ("503", "Not now"))
+    }
+    address = {"name": "address", "in": "path", "required": True, "schema": {"type": "string"}}
+    status = {"200": {
+        "description": "How it stands",
+        "content": {JSON: {"schema": {"$ref": REFERENCE.format(model="CommandStatus")}}},
+    }, "404": _problem(["not_found"]), "410": _problem(["command_forgotten"])}  # fmt: skip
+    text = {"200": {"description": "Prometheus text format", "content": {"text/plain": {"schema": {"type": "string"}}}}}
+    keys = {"200": {"description": "JWK set", "content": {JSON: {"schema": {"type": "object"}}}}}
+    return {
+        "/api/commands/{address}": get(
+            "get_command", "How a command ended, for its sender", "commands", status, parameters=[address]
+        ),
+        "/.well-known/jwks.json": get("get_jwks", "The public keys of access tokens", "system", keys),
+        "/health": get("get_health", "Whether it is ready, and why", "system", health),
+        "/health/live": get("get_liveness", "Whether it should be restarted", "system", health),
+        "/health/ready": get("get_readiness", "Whether it should be sent requests", "system", health),
+        "/metrics": get("get_metrics", "Metrics", "system", text),
+    }

@@ -1,0 +1,29 @@
+"""The Prefer header (RFC 7240): how long a client wants to wait for a command's outcome."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    respond_async: bool = False
+    wait_seconds: int | None = None
+
+    @property
+    def applied(self) -> str:
+        """For Preference-Applied."""
+        if self.respond_async:
+            return "respond-async"
+        return f"wait={self.wait_seconds}"
+
+
+def read_prefer(header: str | None) -> Preference:
+    """What is not understood is left out, as the RFC wants; of a repeated preference the first counts."""
+    respond_async, wait = False, None
+    for part in (header or "").split(","):
+        name, _, value = part.split(";")[0].strip().partition("=")
+        name, value = name.strip().lower(), value.strip().strip('"')
+        if name == "respond-async" and not value:
+            respond_async = True
+        elif name == "wait" and wait is None and value.isdecimal():
+            wait = int(value)
+    return Preference(respond_async, wait)

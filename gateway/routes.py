@@ -1,0 +1,72 @@
+"""The table as aiohttp routes, beside those of the system itself."""
+
+from collections.abc import Awaitable, Callable
+from itertools import groupby
+
+from aiohttp import web
+from pydantic_core import to_json
+
+from chassis.exposition import Registry
+from chassis.health import Health
+from chassis.side_port import operational_routes
+from gateway.answers import Answers
+from gateway.api import ENDPOINTS
+from gateway.docs_page import CONTENT_SECURITY_POLICY, page
+from gateway.edge import Edge
+from gateway.endpoint import Endpoint
+from gateway.openapi import document
+from gateway.tokens import Keys
+
+Answer = Callable[[web.Request], Awaitable[web.Response]]
+
+
+def application(
+    edge: Edge, answers: Answers, keys: Keys, *, registry: Registry, health: Health, max_body_bytes: int
+) -> web.Application:
+    app = web.Application(middlewares=[edge.middleware()], client_max_size=max_body_bytes)
+    table = sorted(ENDPOINTS, key=_place)
+    app.add_routes(
+        web.route(method, path, _carries_out(answers, tuple(rows)))
+        for (method, path), rows in groupby(table, key=_place)
+    )
+    # GET routes answer HEAD too, without the body (RFC 9110 9.3.2).
+    app.add_routes(
+        web.head(endpoint.path, _carries_out(answers, (endpoint,))) for endpoint in table if endpoint.method == "GET"
+    )
+    app.add_routes([web.get("/api/commands/{address}", answers.command)])
+    app.add_routes(_documents(keys))
+    app.add_routes(operational_routes(registry, health))
+    return app
+
+
+def _place(endpoint: Endpoint) -> tuple[str, str]:
+    return endpoint.method, endpoint.path
+
+
+def _carries_out(answers: Answers, rows: tuple[Endpoint, ...]) -> Answer:
+    async def answer(http: web.Request) -> web.Response:
+        return await answers.answer(rows, http)
+
+    return answer
+
+
+def _documents(keys: Keys) -> list[web.RouteDef]:
+    described = document()
+    as_json, as_page = to_json(described), page(described)
+
+    async def openapi(_: web.Request) -> web.Response:
+        return web.Response(body=as_json, content_type="application/json", headers={"Cache-Control": "max-age=300"})
+
+    async def docs(_: web.Request) -> web.Response:
+        headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY, "Cache-Control": "max-age=300"}
+        return web.Response(text=as_page, content_type="text/html", headers=headers)
+
+    async def jwks(_: web.Request) -> web.Response:
+        headers = {"Cache-Control": "public, max-age=300"}
+        return web.Response(body=to_json(keys.jwks()), content_type="application/json", headers=headers)
+
+    return [
+        web.get("/api/openapi.json", openapi),
+        web.get("/api/docs", docs),
+        web.get("/.well-known/jwks.json", jwks),
+    ]

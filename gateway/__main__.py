@@ -84,7 +84,6 @@ async def compose(service: Service[GatewaySettings]) -> None:
     service.health.check("keys", keys.check)
     service.health.check("redis", redis.ping, needed=False)
     service.background(publisher.link.run(), name="publishing")
-    service.background(publisher.watch(), name="publishing watch")
     service.background(requester.link.run(), name="replies")
     service.background(keys.keep(), name="keys")
     service.background(_show(metrics, redis), name="redis gauge")

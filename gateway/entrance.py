@@ -73,8 +73,11 @@ class Entrance:
         """Raises ``Problem`` (401); whoever is refused is counted too."""
         address = self.address(http)
         try:
-            anonymous = Actor(kind=ActorKind.ANONYMOUS, id=self._signer.anonymous_id(address))
-            caller = await caller_of(http.headers.get("Authorization"), self._tokens, anonymous)
+            caller = await caller_of(
+                http.headers.get("Authorization"),
+                self._tokens,
+                lambda: Actor(kind=ActorKind.ANONYMOUS, id=self._signer.anonymous_id(address)),
+            )
             if caller.claims is None and not public:
                 raise Problem("unauthenticated", headers={"WWW-Authenticate": "Bearer"})  # noqa: TRY301 - counted below
         except Problem:

@@ -1,5 +1,6 @@
 """Who calls: a verified token whose session lives, asked at every request in the request's one trip to Redis."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -28,11 +29,11 @@ def bearer(header: str | None) -> str | None:
     return token.strip()
 
 
-async def caller_of(header: str | None, tokens: Tokens, anonymous: Actor) -> Caller:
+async def caller_of(header: str | None, tokens: Tokens, anonymous: Callable[[], Actor]) -> Caller:
     """Raises ``Problem`` (401) for a token that is not valid; without one the caller is *anonymous*."""
     token = bearer(header)
     if token is None:
-        return Caller(anonymous, None)
+        return Caller(anonymous(), None)
     claims = await tokens.verify(token)
     actor = Actor(kind=ActorKind.USER, id=claims.user_id, session_id=claims.session_id, roles=claims.roles)
     return Caller(actor, claims)

@@ -1,21 +1,27 @@
 """The folder that holds all that the local stack keeps: data, secrets, ports, logs, downloads, and what runs."""
 
+import asyncio
 import fcntl
 import json
 import os
+import random
 import secrets
 import socket
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from compose.local.process import Identity
 
 DEFAULT = Path(".autograph")
+PROVIDED_POLL_SECONDS = 0.2
+LOWEST_PORT = 12_000  # above most servers' usual ports
+CLIENTS_BEGIN_AT = 32_768  # Linux' default for net.ipv4.ip_local_port_range
+HIGHEST_PORT = 65_536
 
 
 class CannotProvide(Exception):  # noqa: N818 - states the outcome
@@ -74,24 +80,23 @@ class Home:
     def log(self, name: str) -> Path:
         return self.folder / "logs" / f"{name}.log"
 
-    @contextmanager
-    def providing(self) -> Iterator[None]:
+    @asynccontextmanager
+    async def providing(self) -> AsyncIterator[None]:
         """Held while programs are got: two stacks that share them do not get them twice."""
         self.programs.mkdir(mode=0o755, parents=True, exist_ok=True)
         with (self.programs / "lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            while not _locks(lock):  # noqa: ASYNC110 - held by another process, which signals nothing
+                await asyncio.sleep(PROVIDED_POLL_SECONDS)
             yield
 
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Held by the one supervisor of this home. Raises ``CannotProvide`` if another one holds it."""
         with (self.folder / "lock").open("a") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not _locks(lock):
                 raise CannotProvide(
                     f"AutoGraph already runs in {self.folder}: see `autograph status`, or stop it with `make down`"
-                ) from None
+                )
             yield
 
     def is_locked(self) -> bool:
@@ -123,7 +128,7 @@ class Home:
             candidates = (candidate for candidate in (kept.get(name), wanted) if candidate and candidate not in taken)
             port = next(filter(None, map(_free, candidates)), None)
             while port is None or port in taken:
-                port = _free(0)
+                port = _free(random.randrange(LOWEST_PORT, _first_port_of_clients()))  # noqa: S311 - no secret
             self._ports[name] = port
             self._write("ports.json", {**kept, **self._ports})
             return port
@@ -132,7 +137,10 @@ class Home:
         return [self.port(name) for name in names]
 
     def state(self) -> State:
+        """What was last kept of this boot: a process of an earlier one is gone, whatever has its pid now."""
         kept = self._read("state.json")
+        if kept.get("boot") != _boot():
+            return State()
         supervisor = kept.get("supervisor")
         return State(
             supervisor=Running(**supervisor) if supervisor else None,
@@ -143,6 +151,7 @@ class Home:
         self._write(
             "state.json",
             {
+                "boot": _boot(),
                 "supervisor": asdict(supervisor) if supervisor else None,
                 "processes": [asdict(process) for process in processes],
             },
@@ -163,8 +172,29 @@ class Home:
         Path(temporary).replace(self.folder / name)
 
 
+def _locks(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _boot() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
+def _first_port_of_clients() -> int:
+    """Below it no outgoing connection can take a port of ours while its server restarts."""
+    try:
+        lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii").split()[0])
+    except OSError:
+        return CLIENTS_BEGIN_AT
+    return lowest if lowest > 2 * LOWEST_PORT else HIGHEST_PORT
+
+
 def _free(port: int) -> int | None:
-    """*port*, or for 0 any; ``None`` if something holds it, on whichever of this machine's addresses."""
+    """*port*, or ``None`` if something holds it, on whichever of this machine's addresses."""
     for address in ("127.0.0.1", "0.0.0.0"):  # noqa: S104 - held for a moment, never listened on
         with socket.socket() as probe:
             # As the servers do: a port whose last connections still linger is free.
@@ -173,5 +203,4 @@ def _free(port: int) -> int | None:
                 probe.bind((address, port))
             except OSError:
                 return None
-            port = probe.getsockname()[1]
     return port

@@ -3,10 +3,12 @@
 import os
 import signal
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 POLL_SECONDS = 0.05
+KILLED_WITHIN_SECONDS = 10.0  # the kernel may first have to end a write to disk
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +33,13 @@ class Identity:
         return Identity.of(self.pid) == self
 
     def send(self, number: signal.Signals) -> None:
-        """To its whole group, which our processes lead; nothing happens if it is gone."""
-        if self.alive():
-            try:
-                os.killpg(self.pid, number)
-            except ProcessLookupError:
-                return
-            except PermissionError:
-                os.kill(self.pid, number)
+        """To its whole group if it leads one, as what the supervisor starts does; nothing happens if it is gone."""
+        if not self.alive():
+            return
+        with suppress(ProcessLookupError):
+            # A supervisor that `make` started is in the group of make, which is not ours to signal.
+            send = os.killpg if os.getpgid(self.pid) == self.pid else os.kill
+            send(self.pid, number)
 
 
 def stop_all(processes: list[tuple[Identity, signal.Signals]], limit_seconds: float) -> list[Identity]:
@@ -52,6 +53,7 @@ def stop_all(processes: list[tuple[Identity, signal.Signals]], limit_seconds: fl
         time.sleep(POLL_SECONDS if left else 0)
     for identity in left:
         identity.send(signal.SIGKILL)
-    while any(identity.alive() for identity in left):
+    deadline = time.monotonic() + KILLED_WITHIN_SECONDS
+    while any(identity.alive() for identity in left) and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
     return left

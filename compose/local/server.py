@@ -23,3 +23,4 @@ class Spec:
     stop_seconds: float = 8.0
     ready_seconds: float = 60.0
     kind: str = "server"
+    leaves: tuple[Path, ...] = ()  # what it would leave behind outside its folder

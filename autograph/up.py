@@ -4,22 +4,21 @@ import asyncio
 import contextlib
 import signal
 import time
+from collections.abc import Mapping
 from typing import Annotated
 
-import asyncpg
 import typer
 from rich.console import Console
-from rich.table import Table
 
-from autograph.installation import Installation
+from autograph.installation import installation_in
 from autograph.migrate import apply
 from autograph.services import service_specs
 from autograph.settings import OperatorSettings
+from autograph.status import as_table, found
 from chassis.settings import load
 from compose.local.home import CannotProvide, Home
 from compose.local.process import stop_all
 from compose.local.run import run_servers
-from compose.local.stack import addresses
 from compose.local.supervisor import stop_left
 
 DOWN_SECONDS = 60.0
@@ -50,9 +49,9 @@ async def _up(settings: OperatorSettings, counts: dict[str, int]) -> None:
     ready = False
 
     def asked_to_stop() -> None:
-        stop.set()
-        if not ready:
+        if not ready and not stop.is_set():  # once: what is being stopped must not be left half stopped
             composer.cancel()
+        stop.set()
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -65,24 +64,14 @@ async def _up(settings: OperatorSettings, counts: dict[str, int]) -> None:
 
     try:
         async with run_servers(home, given, report) as supervisor:
-            servers = addresses(home, given)
-            if settings.postgres_url is not None:
-                await _reachable(settings.postgres_url.get_secret_value())
-            secret = settings.installation_secret
-            found = Installation(
-                servers=servers,
-                secret=secret.get_secret_value() if secret else home.secret("installation"),
-                auth_secret=home.secret("auth"),
-                s3_region=settings.s3_region,
-            )
+            installation = installation_in(home, settings)
             report("migrate", "running")
-            await apply(found, Console(quiet=True))
+            await apply(installation, Console(quiet=True))
             report("migrate", "done")
-            specs = service_specs(home, servers, found.secret, settings.http_port, counts)
-            await supervisor.start(specs)
+            await supervisor.start(service_specs(home, installation, settings.http_port, counts))
             ready = True
             if not stop.is_set():
-                _tell(console, home, time.monotonic() - started)
+                _tell(console, home, given, time.monotonic() - started)
             await stop.wait()
             report("autograph", "stopping")
     except asyncio.CancelledError:
@@ -92,23 +81,11 @@ async def _up(settings: OperatorSettings, counts: dict[str, int]) -> None:
     report("autograph", "stopped")
 
 
-async def _reachable(postgres_url: str) -> None:
-    try:
-        connection = await asyncpg.connect(postgres_url, timeout=5)
-    except asyncpg.InvalidCatalogNameError:
-        return  # `migrate` makes the database
-    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
-        raise CannotProvide(f"AUTOGRAPH_POSTGRES_URL names a server that does not let us in: {error}") from None
-    await connection.close()
-
-
-def _tell(console: Console, home: Home, seconds: float) -> None:
-    table = Table("process", "pid", "where", "metrics", box=None, pad_edge=False)
-    for process in home.state().processes:
-        table.add_row(process.name, str(process.pid), process.address, process.metrics_url or "")
-    gateway = next(process.address for process in home.state().processes if process.name == "gateway")
+def _tell(console: Console, home: Home, given: Mapping[str, str], seconds: float) -> None:
+    rows = found(home, given)
+    gateway = next(row["where"] for row in rows if row["name"] == "gateway")
     console.print()
-    console.print(table)
+    console.print(as_table(rows))
     console.print(
         f"\nAutoGraph is ready after {seconds:.1f} s: [bold]{gateway}/api/docs[/bold]\n"
         f"Data and logs are in {home.folder}. Ctrl-C stops it all; what is kept is there next time.",
@@ -119,12 +96,15 @@ def _tell(console: Console, home: Home, seconds: float) -> None:
 def down() -> None:
     """Stop a stack that runs, or that was left behind."""
     home = Home(load(OperatorSettings).home)
-    supervisor = home.state().supervisor
-    names = [process.name for process in home.state().processes]
-    if supervisor is not None and supervisor.identity.alive():
-        stop_all([(supervisor.identity, signal.SIGTERM)], DOWN_SECONDS)
-    left = stop_left(home) if home.folder.exists() else []
-    Console().print(f"stopped: {', '.join(names or left) or 'nothing was running'}", highlight=False)
+    state = home.state()
+    names = [process.name for process in state.processes if process.identity.alive()]
+    if state.supervisor is not None and state.supervisor.identity.alive():
+        Console().print(f"stopping {', '.join(names)}", highlight=False)
+        stop_all([(state.supervisor.identity, signal.SIGTERM)], DOWN_SECONDS)
+    if home.folder.exists():
+        with home.locked():  # a stack that somebody starts meanwhile is not what was left
+            stop_left(home)
+    Console().print(f"stopped: {', '.join(names) or 'nothing was running'}", highlight=False)
 
 
 def _counts(workers: list[str]) -> dict[str, int]:

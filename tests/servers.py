@@ -2,7 +2,7 @@
 
 Fixtures (session-scoped, in ``tests/conftest.py``): ``servers`` (administrators' addresses), ``database_url`` (a fresh
 database, superuser), ``vhost`` (a fresh RabbitMQ vhost), ``redis_url``, ``s3`` (with our buckets).
-``AUTOGRAPH_TEST_SERVERS=DIR`` uses the servers of a running ``python -m compose.local --home DIR``.
+``AUTOGRAPH_TEST_SERVERS=DIR`` uses the servers of a running ``python -m compose.local serve --home DIR``.
 """
 
 import os

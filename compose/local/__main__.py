@@ -1,27 +1,43 @@
-"""``python -m compose.local --home DIR``: the four servers alone, in the foreground, to develop against."""
+"""``python -m compose.local serve --home DIR``: the four servers alone, in the foreground, to develop against."""
 
 import argparse
 import asyncio
-import contextlib
 import signal
 from pathlib import Path
 
-from compose.local.home import DEFAULT, Home
+from compose.local.home import DEFAULT, CannotProvide, Home
 from compose.local.run import run_servers
 
 
 async def _serve(folder: Path) -> None:
     stop = asyncio.Event()
+    ready = False
+    serving = asyncio.current_task()
+    assert serving is not None
+
+    def asked_to_stop() -> None:
+        if not ready and not stop.is_set():
+            serving.cancel()
+        stop.set()
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, asked_to_stop)
     home = Home(folder, programs=DEFAULT / "programs").open()
-    async with run_servers(home, {}, lambda name, state: print(f"{name}: {state}", flush=True)):  # noqa: T201 - progress
-        await stop.wait()
+    try:
+        async with run_servers(home, {}, lambda name, state: print(f"{name}: {state}", flush=True)):  # noqa: T201 - progress
+            ready = True
+            print(f"ready: AUTOGRAPH_TEST_SERVERS={home.folder}", flush=True)  # noqa: T201 - what it is for
+            await stop.wait()
+    except asyncio.CancelledError:
+        if not stop.is_set():
+            raise
+    except CannotProvide as sentence:
+        raise SystemExit(str(sentence)) from None
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--home", type=Path, required=True)
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_serve(parser.parse_args().home))
+    commands = parser.add_subparsers(required=True)
+    commands.add_parser("serve").add_argument("--home", type=Path, required=True)
+    asyncio.run(_serve(parser.parse_args().home))

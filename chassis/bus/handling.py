@@ -77,7 +77,7 @@ class Handling(Generic[ToolsT]):
             settled = await self._settle(received)
             self.metrics.settled(name, settled)
             _log.log(
-                logging.DEBUG if settled is Settled.DONE else logging.INFO,
+                logging.DEBUG if settled is Settled.DONE and received.contract.kind is Kind.QUERY else logging.INFO,
                 "message settled",
                 outcome=settled.value,
                 attempt=received.attempt,

@@ -1,6 +1,6 @@
 """The reading side of the leased cache: for gateways."""
 
-import secrets
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -78,7 +78,7 @@ class CacheReader:
             return [_found(entry, epoch, answer) for entry, answer in zip(entries, answers, strict=True)]
 
         return Ask(
-            call=READ(secrets.token_hex(8), self._fetch_ms, *words),
+            call=READ(f"{random.getrandbits(64):016x}", self._fetch_ms, *words),
             decode=decode,
             fallback=lambda: [Miss(entry) for entry in entries],
         )

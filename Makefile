@@ -30,7 +30,7 @@ status: $(VENV)/.runtime ## List every process and server
 check: $(VENV)/.development ## The fast part: format, lint, types, imports, generated files, unit and architecture tests
 	@$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
-	$(BIN)/lint-imports --no-timing
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/mypy $(CODE)
 	$(BIN)/autograph generate --check
 	$(BIN)/pytest -q tests/unit tests/architecture

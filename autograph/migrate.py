@@ -16,12 +16,19 @@ def migrate() -> None:
 
 
 async def apply(found: Installation, console: Console) -> None:
+    await asyncio.gather(apply_storage(found, console), apply_broker(found, console))
+
+
+async def apply_storage(found: Installation, console: Console) -> None:
     servers = found.servers
-    revisions, _, buckets = await asyncio.gather(
+    revisions, buckets = await asyncio.gather(
         migrate_database(servers.postgres_url, found.secret),
-        apply_topology(servers.rabbitmq_url, servers.rabbitmq_management_url, found.secret),
         ensure_buckets(servers.s3.url, servers.s3.access_key, servers.s3.secret_key, found.s3_region),
     )
     console.print(f"schema: {', '.join(revisions) or 'up to date'}")
-    console.print("topology: applied")
     console.print(f"buckets: {', '.join(buckets) or 'there'}")
+
+
+async def apply_broker(found: Installation, console: Console) -> None:
+    await apply_topology(found.servers.rabbitmq_url, found.servers.rabbitmq_management_url, found.secret)
+    console.print("topology: applied")

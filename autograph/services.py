@@ -69,6 +69,7 @@ def _spec(home: Home, found: Installation, http_port: int, service: str, number:
         ready=ready,
         address=address,
         metrics_url=f"http://127.0.0.1:{side}/metrics",
+        ready_seconds=180.0,  # it may have to wait for a broker that still boots
         stop_seconds=30.0,  # the drain's 20 s, and time to close
         kind="service",
     )

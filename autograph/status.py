@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from autograph.settings import OperatorSettings
 from chassis.settings import load
@@ -30,7 +30,8 @@ def status(
 
 
 def as_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    table = Table("name", "pid", "state", "where", "metrics", box=None, pad_edge=False)
+    columns = [Column(name, overflow="fold") for name in ("name", "pid", "state", "where", "metrics")]
+    table = Table(*columns, box=None, pad_edge=False)
     for row in rows:
         table.add_row(*(str(row[column] or "") for column in ("name", "pid", "state", "where", "metrics_url")))
     return table

@@ -11,14 +11,15 @@ import typer
 from rich.console import Console
 
 from autograph.installation import installation_in
-from autograph.migrate import apply
+from autograph.migrate import apply_broker, apply_storage
 from autograph.services import service_specs
 from autograph.settings import OperatorSettings
 from autograph.status import as_table, found
 from chassis.settings import load
 from compose.local.home import CannotProvide, Home
 from compose.local.process import stop_all
-from compose.local.run import run_servers
+from compose.local.run import start_servers
+from compose.local.stack import is_given
 from compose.local.supervisor import stop_left
 
 DOWN_SECONDS = 60.0
@@ -63,12 +64,21 @@ async def _up(settings: OperatorSettings, counts: dict[str, int]) -> None:
             console.print(f"{time.monotonic() - started:6.1f} s  {name:<10} {state}", highlight=False)
 
     try:
-        async with run_servers(home, given, report) as supervisor:
+        async with start_servers(home, given, report) as servers:
             installation = installation_in(home, settings)
-            report("migrate", "running")
-            await apply(installation, Console(quiet=True))
-            report("migrate", "done")
-            await supervisor.start(service_specs(home, installation, settings.http_port, counts))
+            await servers.ready(*(name for name in ("postgres", "redis", "s3") if not is_given(name, given)))
+            report("schema", "migrating")
+            await apply_storage(installation, Console(quiet=True))
+            report("schema", "up to date")
+
+            async def broker() -> None:
+                await servers.all_ready()
+                await apply_broker(installation, Console(quiet=True))
+                report("topology", "up to date")
+
+            # Services wait for nothing but the database: they may start while the broker, which takes longest, boots.
+            specs = service_specs(home, installation, settings.http_port, counts)
+            await asyncio.gather(broker(), servers.supervisor.start(specs))
             ready = True
             if not stop.is_set():
                 _tell(console, home, given, time.monotonic() - started)
@@ -90,6 +100,7 @@ def _tell(console: Console, home: Home, given: Mapping[str, str], seconds: float
         f"\nAutoGraph is ready after {seconds:.1f} s: [bold]{gateway}/api/docs[/bold]\n"
         f"Data and logs are in {home.folder}. Ctrl-C stops it all; what is kept is there next time.",
         highlight=False,
+        soft_wrap=True,
     )
 
 

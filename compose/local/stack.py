@@ -61,9 +61,13 @@ def addresses(home: Home, given: Mapping[str, str]) -> Servers:
     )
 
 
+def is_given(server: str, given: Mapping[str, str]) -> bool:
+    return all(given.get(variable) for variable in GIVEN_BY[server])
+
+
 async def server_specs(home: Home, given: Mapping[str, str]) -> AsyncIterator[list[Spec]]:
     """The servers that are not given. Groups, since what is there may start while the next is got; the broker first."""
-    wanted = {name for name, variables in GIVEN_BY.items() if not all(given.get(v) for v in variables)}
+    wanted = {name for name in GIVEN_BY if not is_given(name, given)}
     if "rabbitmq" in wanted:
         yield list(rabbitmq.specs(home, await provision.broker(home)))
     for name, package, specify in (

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -36,6 +37,7 @@ class Supervisor:
         self._report = report
         self._children: dict[str, _Child] = {}
         self._watchers: set[asyncio.Task[None]] = set()
+        self._ready: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self._stopping = False
         self._spawning = asyncio.Lock()  # whoever stops sees all that was started, and nothing is started after
         me = Identity.of(os.getpid())
@@ -46,6 +48,10 @@ class Supervisor:
     async def start(self, specs: Sequence[Spec]) -> None:
         """Starts all at once and returns when all are ready. Raises ``CannotProvide`` if one does not get ready."""
         await asyncio.gather(*(self._start(spec) for spec in specs))
+
+    async def ready(self, name: str) -> None:
+        """Waits until it was ready once."""
+        await self._ready[name].wait()
 
     async def _start(self, spec: Spec) -> None:
         child = await self._spawn(spec)
@@ -108,6 +114,7 @@ class Supervisor:
                 await asyncio.sleep(PROBE_SECONDS)
             else:
                 self._state(child, "running")
+                self._ready[name].set()
                 return
 
     async def _watch(self, child: _Child) -> None:

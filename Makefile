@@ -8,7 +8,7 @@ SHELL := bash
 VENV := .venv
 PYTHON_IN_VENV := $(VENV)/bin/python
 BIN := $(VENV)/bin
-CODE := autograph bench chassis compose contracts examples gateway tests workers
+CODE := $(patsubst %/,%,$(sort $(dir $(wildcard */*.py))))
 
 .PHONY: help
 help: ## Show this
@@ -57,6 +57,7 @@ lock: ## Write the lock files anew (needs uv)
 	@compile() { uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --upgrade --quiet "$$@"; }
 	compile pyproject.toml -o requirements.lock
 	compile --group dev pyproject.toml -o requirements-dev.lock
+	compile --no-deps --group servers -o requirements-servers.lock
 
 .PHONY: clean
 clean: ## Remove the virtual environment and what was generated; data in .autograph stays

@@ -1,6 +1,8 @@
 """Fixtures for all tests; what needs no server starts none."""
 
+import signal
 from collections.abc import AsyncIterator
+from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
@@ -9,7 +11,12 @@ from autograph.buckets import ensure_buckets
 from compose.local.servers.seaweedfs import Account
 from compose.local.stack import Servers
 from tests.databases import unused_database
-from tests.servers import Vhost, fresh_vhost, running_servers
+from tests.servers import Vhost, fresh_vhost, own_redis_database, running_servers
+
+
+def pytest_configure() -> None:
+    # A run that is told to end (a CI's limit, say) stops its servers as an interrupted one does.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: signal.raise_signal(signal.SIGINT))
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +28,7 @@ async def servers() -> AsyncIterator[Servers]:
 @pytest.fixture(scope="session")
 async def database_url(servers: Servers) -> AsyncIterator[str]:
     """A superuser's URL of a fresh, empty database."""
-    administrator = servers.postgres_url.replace("/autograph", "/postgres")
+    administrator = urlunsplit(urlsplit(servers.postgres_url)._replace(path="/postgres"))
     async with unused_database(administrator) as url:
         connection = await asyncpg.connect(administrator)
         try:
@@ -38,8 +45,10 @@ async def vhost(servers: Servers) -> AsyncIterator[Vhost]:
 
 
 @pytest.fixture(scope="session")
-def redis_url(servers: Servers) -> str:
-    return servers.redis_url
+async def redis_url(servers: Servers) -> AsyncIterator[str]:
+    """Of a database that no other session uses, empty."""
+    async with own_redis_database(servers) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -1,28 +1,36 @@
 """The real servers that tests run on, started once a session by our own launcher in a folder and on ports of its own.
 
 Fixtures (session-scoped, in ``tests/conftest.py``): ``servers`` (administrators' addresses), ``database_url`` (a fresh
-database, superuser), ``vhost`` (a fresh RabbitMQ vhost), ``redis_url``, ``s3`` (with our buckets).
+database, superuser), ``vhost`` (a fresh RabbitMQ vhost), ``redis_url`` (an empty database), ``s3`` (with our buckets).
 ``AUTOGRAPH_TEST_SERVERS=DIR`` uses the servers of a running ``python -m compose.local serve --home DIR``.
 """
 
 import os
+import shutil
 import tempfile
+import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 import aiohttp
+from redis.asyncio import Redis
 
 from compose.local.home import DEFAULT, Home
 from compose.local.run import run_servers
 from compose.local.stack import Servers, addresses
+from compose.local.supervisor import stop_left
 
 REPOSITORY = Path(__file__).parents[1]
 # Programs are the same for every home, and 100 MB: tests share those of the checkout.
 PROGRAMS = REPOSITORY / DEFAULT / "programs"
+PREFIX = "autograph-test-"
+JUST_MADE_SECONDS = 60.0
+REDIS_DATABASES = range(8, 16)
+CLAIM_SECONDS = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +47,36 @@ async def running_servers() -> AsyncIterator[Servers]:
     if shared:
         yield addresses(Home(Path(shared)).attach(), {})
         return
-    with tempfile.TemporaryDirectory(prefix="autograph-test-") as folder:
+    _end_what_killed_runs_left()
+    with tempfile.TemporaryDirectory(prefix=PREFIX) as folder:
         home = Home(Path(folder), programs=PROGRAMS).open()
         async with run_servers(home, {}, lambda _name, _state: None):
             yield addresses(home, {})
+
+
+def _end_what_killed_runs_left() -> None:
+    """A run that was killed outright could not stop its servers."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        home = Home(folder)
+        with suppress(OSError):  # another user's, or another run is about this one as well
+            if time.time() - folder.stat().st_mtime > JUST_MADE_SECONDS and not home.is_locked():
+                stop_left(home)
+                shutil.rmtree(folder)
+
+
+@asynccontextmanager
+async def own_redis_database(servers: Servers) -> AsyncIterator[str]:
+    """The first that no session has claimed, of those that tests do not name themselves."""
+    for number in REDIS_DATABASES:
+        url = urlunsplit(urlsplit(servers.redis_url)._replace(path=f"/{number}"))
+        async with Redis.from_url(url) as client:
+            if await client.set("claimed by a test session", 1, nx=True, ex=CLAIM_SECONDS):
+                try:
+                    yield url
+                finally:
+                    await client.flushdb()
+                return
+    raise AssertionError("all of the test server's Redis databases are claimed by test sessions")
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
@@ -99,7 +99,7 @@ def spec(home: Home, wheel: Path) -> Spec:
     )
 
 
-def _identities(home: Home) -> dict[str, object]:
+def _identities(home: Home) -> dict[str, list[dict[str, Any]]]:
     rights = [f"{right}:{bucket}" for bucket in BUCKETS for right in ("Read", "Write", "List", "Tagging")]
     return {
         "identities": [

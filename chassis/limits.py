@@ -13,6 +13,10 @@ from typing import Any
 from chassis.redis import Ask, Call, Redis, RedisAway, Script
 
 COUNT = Script.load("chassis", "limits.lua")
+# The window goes on: DECR keeps the key's time.
+GIVE_BACK = Script(
+    "if tonumber(redis.call('GET', KEYS[1]) or 0) > 0 then return redis.call('DECR', KEYS[1]) end return 0"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,11 @@ class LocalWindows:
     def forget(self, key: str) -> None:
         self._windows.pop(key, None)
 
+    def give_back(self, key: str) -> None:
+        window = self._windows.get(key)
+        if window is not None:
+            window.counted = max(0, window.counted - 1)
+
     def judge(self, charges: Sequence[Charge], now: float, *, count: bool) -> Verdict:
         """As the script does, without Redis."""
         windows = [self._current(charge, now) for charge in charges]
@@ -152,6 +161,14 @@ class RateLimits:
         """
         (verdict,) = await self._redis.ask(self.peeking(*charges))
         return verdict
+
+    async def give_back(self, charge: Charge) -> None:
+        """Takes one count back, as for a try that nobody judged. Never raises."""
+        self._local.give_back(charge.key)
+        try:
+            await self._redis.run(GIVE_BACK(keys=[charge.key]))
+        except RedisAway:
+            return  # the window ends by itself
 
     async def forget(self, charge: Charge) -> None:
         """Gives the subject its whole quota back, as after a sign-in that succeeded. Never raises."""

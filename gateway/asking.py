@@ -9,11 +9,12 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from chassis.bus.ports import NotPublished, QueueFull, Unroutable
-from chassis.bus.requester import Requester, Unanswered
+from chassis.bus.requester import Unanswered
 from contracts.envelope import Actor, ActorKind, Envelope
 from contracts.message import Kind, Request
 from contracts.outcome import Outcome
 from gateway.breaker import Breaker
+from gateway.ports import Bus
 from gateway.problems import Problem
 
 GATEWAY = Actor(kind=ActorKind.SERVICE, id=UUID(int=0), name="gateway")
@@ -29,24 +30,24 @@ class Pending(Exception):  # noqa: N818 - states the outcome
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    requester: Requester
+    bus: Bus
     breakers: Mapping[str, Breaker]
 
     async def ask(self, request: Request[Any], envelope: Envelope, *, wait_seconds: float | None = None) -> Outcome:
-        """The outcome. *wait_seconds*: less than the contract's timeout, where the client wants so.
+        """The outcome. *wait_seconds*: less than the contract's timeout, where a command's client wants so.
 
         Raises ``Pending`` for a command, ``Problem`` (503, 504) for all else that got no answer.
         """
-        breaker = self._breaker(request)
         full_seconds = request.timeout.total_seconds()
-        seconds = full_seconds if wait_seconds is None else min(wait_seconds, full_seconds)
+        if wait_seconds is not None and wait_seconds < full_seconds:
+            return await self._ask_briefly(request, envelope, wait_seconds)
+        breaker = self._breaker(request)
         try:
-            outcome = await self.requester.ask(request, envelope, timeout_seconds=seconds)
+            outcome = await self.bus.ask(request, envelope, timeout_seconds=full_seconds)
         except NotPublished as error:
             raise self._not_taken(breaker, error) from None
         except Unanswered as unanswered:
-            if seconds >= full_seconds:  # a client's own impatience says nothing of the worker
-                breaker.failed()
+            breaker.failed()
             match request.kind:
                 case Kind.COMMAND:
                     raise Pending(confirmed=unanswered.confirmed) from None
@@ -57,15 +58,35 @@ class Asking:
         breaker.answered()
         return outcome
 
+    async def _ask_briefly(self, command: Request[Any], envelope: Envelope, wait_seconds: float) -> Outcome:
+        breaker = self._breaker(command)
+        try:
+            outcome = await self.bus.ask(command, envelope, timeout_seconds=wait_seconds)
+        except NotPublished as error:
+            raise self._not_taken(breaker, error) from None
+        except Unanswered as unanswered:  # the client's own impatience: it says nothing of the worker
+            if not unanswered.confirmed:
+                await self._confirm(command, envelope)
+            raise Pending(confirmed=True) from None
+        breaker.answered()
+        return outcome
+
     async def submit(self, request: Request[Any], envelope: Envelope) -> None:
         """Returns once the broker has the command. Raises ``Pending`` if that is not known, ``Problem`` (503)."""
         breaker = self._breaker(request)
         try:
-            await self.requester.submit(request, envelope, timeout_seconds=request.timeout.total_seconds())
+            await self.bus.submit(request, envelope, timeout_seconds=request.timeout.total_seconds())
         except NotPublished as error:
             raise self._not_taken(breaker, error) from None
         except Unanswered:
             breaker.failed()
+            raise Pending(confirmed=False) from None
+
+    async def _confirm(self, command: Request[Any], envelope: Envelope) -> None:
+        """Sends *command* once more, to hear whether the broker has it. As one message it is carried out once."""
+        try:
+            await self.bus.submit(command, envelope, timeout_seconds=command.timeout.total_seconds())
+        except (NotPublished, Unanswered):
             raise Pending(confirmed=False) from None
 
     def _breaker(self, request: Request[Any]) -> Breaker:

@@ -1,6 +1,7 @@
 """What every answer has, whatever it is: correlation id, security headers, CORS, metrics, one log line."""
 
 import logging
+import random
 import re
 import time
 from collections.abc import Awaitable, Callable
@@ -21,6 +22,7 @@ _CORRELATION = re.compile(r"^[A-Za-z0-9._~:/+=-]{1,128}$")
 _TRACEPARENT = re.compile(r"^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$")
 
 SECURITY_HEADERS = {
+    "Server": "autograph",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
@@ -35,6 +37,7 @@ ALLOWED_HEADERS = (
     "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Prefer, X-Correlation-ID, traceparent"
 )
 
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _READS = ("GET", "HEAD")
 
 _log = logger("gateway.requests")
@@ -66,8 +69,10 @@ class Edge:
             correlation_id = str(uuid7())
         request[CORRELATION] = correlation_id
         traceparent = request.headers.get("traceparent", "")
-        if _TRACEPARENT.match(traceparent):
-            request[TRACEPARENT] = traceparent
+        if not _TRACEPARENT.match(traceparent):
+            # Nobody has decided to sample it (flags 00). Never zero: the specification forbids it.
+            traceparent = f"00-{random.getrandbits(128) | 1:032x}-{random.getrandbits(64) | 1:016x}-00"
+        request[TRACEPARENT] = traceparent
         self._under_way += 1
         self._metrics.active.set(self._under_way)
         try:
@@ -77,13 +82,15 @@ class Edge:
                 seconds = time.perf_counter() - started
                 resource = request.match_info.route.resource
                 path = resource.canonical if resource is not None else "unmatched"
-                self._metrics.requests.labels(request.method, path, response.status).inc()
-                self._metrics.duration.labels(request.method, path).observe(seconds)
+                # A method is whatever a client writes: others than these would each make series of their own.
+                method = request.method if request.method in METHODS else "other"
+                self._metrics.requests.labels(method, path, response.status).inc()
+                self._metrics.duration.labels(method, path).observe(seconds)
                 # A read that went well is counted, not written down: a line costs a tenth of what a cached read does.
                 _log.log(
                     logging.DEBUG if request.method in _READS and response.status < 400 else logging.INFO,  # noqa: PLR2004 - refusals
                     "request answered",
-                    method=request.method,
+                    method=method,
                     path=path,
                     status=response.status,
                     milliseconds=round(seconds * 1000, 2),
@@ -120,8 +127,7 @@ class Edge:
         for name, value in SECURITY_HEADERS.items():
             headers.setdefault(name, value)
         headers.setdefault("Cache-Control", "no-store")
-        if TRACEPARENT in request:
-            headers["traceparent"] = request[TRACEPARENT]
+        headers["traceparent"] = request[TRACEPARENT]
         verdict = request.get(VERDICT)
         if verdict is not None and verdict.standings:
             headers["RateLimit"] = verdict.rate_limit

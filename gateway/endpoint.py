@@ -1,6 +1,6 @@
 """One row of the API's table, and how a request becomes its message."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from string import Formatter
@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from contracts.message import Kind, Request
 from contracts.refusal import FieldError, Refusal
+from gateway.body import parse, read_body
+from gateway.preconditions import read_if_match
 from gateway.problems import Problem, of_validation
 
 JSON_TYPES = ("application/json",)
@@ -39,7 +41,7 @@ class Endpoint:
     success: int = 200
     public: bool = False  # signed-in callers only, unless it says otherwise
     refusals: tuple[type[Refusal], ...] = ()
-    flag: str | None = None  # this row is meant where the query has ?flag=true
+    when: tuple[str, bool] | None = None  # of two rows for one place: the query's flag, and its value for this row
     from_edge: frozenset[str] = field(default_factory=frozenset)  # fields that the edge sets, and nobody else
     if_match: str | None = None  # the field that If-Match fills
     etag: str | None = None  # the reply's field that is the ETag
@@ -114,10 +116,10 @@ class Endpoint:
             raise Problem("not_found") from None  # what is no id is nobody's id
 
     def _query(self, http: web.Request) -> BaseModel | None:
-        sent = {name: value for name, value in http.query.items() if name != self.flag}
-        if len(http.query) != len(set(http.query)):
-            repeated = FieldError(pointer="", code="repeated", detail="A query parameter stands more than once")
-            raise Problem("invalid", errors=(repeated,))
+        sent = {name: value for name, value in http.query.items() if self.when is None or name != self.when[0]}
+        repeated = [name for name in sent if len(http.query.getall(name)) > 1]
+        if repeated:
+            raise _invalid(f"/{repeated[0]}", "repeated", "A query parameter stands once")
         if not sent and not self.query.model_fields:
             return None
         try:
@@ -127,37 +129,26 @@ class Endpoint:
 
     async def _body(self, http: web.Request) -> BaseModel | None:
         if not self.takes_body:
-            if http.can_read_body and (await http.read()).strip() not in (b"", b"{}"):
-                raise Problem(
-                    "invalid", errors=(FieldError(pointer="", code="unknown_field", detail="No body is read here"),)
-                )
+            if http.can_read_body and (await read_body(http)).strip() not in (b"", b"{}"):
+                raise _invalid("", "unknown_field", "No body is read here")
             return None
         if http.content_type not in self.media_types or (http.charset or "utf-8").lower() not in ("utf-8", "utf8"):
             accepts = {"Accept-Patch": ", ".join(PATCH_TYPES)} if self.method == "PATCH" else {}
             raise Problem("unsupported_media_type", f"Send {' or '.join(self.media_types)} in UTF-8", headers=accepts)
-        try:
-            raw = await http.read()
-        except web.HTTPRequestEntityTooLarge:
-            raise Problem("body_too_large") from None
-        try:
-            return self.body.model_validate_json(raw, strict=True, context={"edge": True})
-        except ValidationError as error:
-            raise of_validation(error) from None
+        return await parse(self.body, await read_body(http))
 
 
-def read_if_match(header: str | None) -> int | str | None:
-    """The revision that a change is based on, ``*``, or None without a header.
+def meant(rows: Sequence[Endpoint], http: web.Request) -> Endpoint:
+    """Of rows that share method and path, the one that the query's flag chooses. Raises ``Problem``."""
+    first = rows[0]
+    if first.when is None:
+        return first
+    flag = first.when[0]
+    value = http.query.get(flag, "false")
+    if value not in ("true", "false"):
+        raise _invalid(f"/{flag}", "bool_parsing", "Is true or false")
+    return next(row for row in rows if row.when == (flag, value == "true"))
 
-    A tag that cannot be one of ours (weak, or not a revision) matches nothing, which is what revision 0 says: refused
-    by the worker as stale, with the current one (RFC 9110 13.1.1).
-    """
-    if header is None:
-        return None
-    value = header.strip()
-    if value == "*":
-        return "*"
-    if value.startswith('"') and value.endswith('"') and value[1:-1].isdecimal() and len(value) <= 20:  # noqa: PLR2004 - 64 bits
-        return int(value[1:-1])
-    if not value.startswith(('"', "W/")) or "," in value:
-        raise Problem("malformed_header", 'If-Match takes one entity tag, as in If-Match: "3"')
-    return 0
+
+def _invalid(pointer: str, code: str, detail: str) -> Problem:
+    return Problem("invalid", errors=(FieldError(pointer=pointer, code=code, detail=detail),))

@@ -1,8 +1,10 @@
 """Who comes in: identity, limits and what the cache already knows, in one trip to Redis."""
 
-from collections.abc import Awaitable, Callable
+import unicodedata
 from dataclasses import dataclass
-from ipaddress import ip_address
+from enum import Enum
+from functools import lru_cache
+from ipaddress import IPv6Address, ip_address, ip_network
 
 from aiohttp import web
 
@@ -12,14 +14,25 @@ from chassis.limits import Charge, Policy, RateLimits, Verdict
 from chassis.metrics import GatewayMetrics
 from chassis.redis import Ask, Redis
 from contracts.envelope import Actor, ActorKind
+from contracts.outcome import Outcome, Status
 from gateway.idempotency import Signer
 from gateway.problems import Problem
-from gateway.sessions import Caller, caller_of, entry_of, known_live
+from gateway.sessions import Caller, bearer, caller_of, entry_of
 from gateway.settings import GatewaySettings
 from gateway.tokens import Tokens
 
 # What the limits say, for the headers of whatever is answered.
 VERDICT = web.RequestKey("verdict", Verdict)
+
+
+# An IPv6 client has a network of addresses to itself: counting each by itself would limit nobody.
+IPV6_PREFIX = 64
+
+
+class Credentials(Enum):
+    NEEDED = "needed"
+    TAKEN = "taken"  # where there are any
+    IGNORED = "ignored"  # clients send tokens along that have expired, also when they fetch new ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +50,6 @@ class Admission:
     session: Hit | Miss | None  # None: nobody signed in
     found: Hit | Miss | None  # of the cached read, if one was asked for
     claimed: bool
-
-    @property
-    def session_known(self) -> bool:
-        claims = self.caller.claims
-        return claims is None or (self.session is not None and known_live(self.session, claims))
 
 
 class Entrance:
@@ -69,28 +77,28 @@ class Entrance:
         self._per_address = Policy("address", settings.rate_limit_per_address, 60)
         self._attempts = Policy("sign-in", settings.sign_in_attempts, settings.sign_in_window_seconds)
 
-    async def identify(self, http: web.Request, *, public: bool) -> Caller:
+    async def identify(self, http: web.Request, credentials: Credentials) -> Caller:
         """Raises ``Problem`` (401); whoever is refused is counted too."""
-        address = self.address(http)
+        token = None
         try:
-            caller = await caller_of(
-                http.headers.get("Authorization"),
-                self._tokens,
-                lambda: Actor(kind=ActorKind.ANONYMOUS, id=self._signer.anonymous_id(address)),
-            )
-            if caller.claims is None and not public:
+            if credentials is not Credentials.IGNORED:
+                token = bearer(http.headers.get("Authorization"))
+            if token is not None:
+                return await caller_of(token, self._tokens)
+            if credentials is Credentials.NEEDED:
                 raise Problem("unauthenticated", headers={"WWW-Authenticate": "Bearer"})  # noqa: TRY301 - counted below
         except Problem:
-            self._hold(http, await self._limits.count(Charge(self._per_address, address)))
+            self._hold(http, await self._limits.count(self._of_address(http)))
             raise
-        return caller
+        anonymous = Actor(kind=ActorKind.ANONYMOUS, id=self._signer.anonymous_id(self.address(http)))
+        return Caller(anonymous, None)
 
     async def admit(
         self, http: web.Request, caller: Caller, *, wanted: Entry | None = None, claim: Claim | None = None
     ) -> Admission:
         """Raises ``Problem`` (429). A claim that was taken is the caller's to release."""
         claims = caller.claims
-        charges = [Charge(self._per_address, self.address(http))]
+        charges = [self._of_address(http)]
         entries = []
         if claims is not None:
             charges.insert(0, Charge(self._per_user, str(claims.user_id)))
@@ -125,27 +133,42 @@ class Entrance:
             claimed=claimed,
         )
 
-    async def count_attempt(self, http: web.Request, account: str) -> Callable[[], Awaitable[None]]:
-        """Counts a try at *account* from the caller's address; what is returned takes it back, after a success.
+    async def count_attempt(self, http: web.Request, account: str) -> Charge:
+        """Counts a try at *account* from the caller's address, for ``judge_attempt``. Raises ``Problem`` (429).
 
-        Counted first, since many guesses at once would all find the quota unspent. Raises ``Problem`` (429).
+        Counted first, since many guesses at once would all find the quota unspent.
         """
-        charge = Charge(self._attempts, self._signer.subject(account.casefold(), self.address(http)))
+        name = unicodedata.normalize("NFKD", account.casefold()).casefold()
+        charge = Charge(self._attempts, self._signer.subject(name, _network(self.address(http))))
+        before = http.get(VERDICT)
         self._hold(http, await self._limits.count(charge))
-        return lambda: self._limits.forget(charge)
+        if before is not None:
+            http[VERDICT] = before  # how many guesses are left is of use to guessers only
+        return charge
+
+    async def judge_attempt(self, attempt: Charge, outcome: Outcome | None) -> None:
+        """A success clears the account, a refusal stays counted, and what was never judged was no try."""
+        if outcome is not None and outcome.status is Status.SUCCEEDED:
+            await self._limits.forget(attempt)
+        elif outcome is None or outcome.status is Status.FAILED:
+            await self._limits.give_back(attempt)
 
     def address(self, http: web.Request) -> str:
         """The client's: of X-Forwarded-For only what proxies of ours have written."""
         peer = http.remote or "unknown"
         if not self._proxies:
             return peer
-        forwarded = [part.strip() for part in http.headers.get("X-Forwarded-For", "").split(",") if part.strip()]
-        hops = [*forwarded, peer]
+        # Some proxies add a header line of their own, behind the client's: all of them are one list.
+        forwarded = ",".join(http.headers.getall("X-Forwarded-For", ())).split(",")
+        hops = [*(part.strip() for part in forwarded if part.strip()), peer]
         candidate = hops[max(0, len(hops) - 1 - self._proxies)]
         try:
             return str(ip_address(candidate))
         except ValueError:
             return peer
+
+    def _of_address(self, http: web.Request) -> Charge:
+        return Charge(self._per_address, _network(self.address(http)))
 
     def _hold(self, http: web.Request, verdict: Verdict) -> None:
         http[VERDICT] = verdict
@@ -159,3 +182,17 @@ class Entrance:
             headers={"Retry-After": str(verdict.retry_after_seconds)},
             extra={"policy": refused_by.policy.name},
         )
+
+
+@lru_cache(maxsize=10_000)
+def _network(address: str) -> str:
+    """What is limited together."""
+    try:
+        parsed = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if not isinstance(parsed, IPv6Address):
+        return address
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ip_network((parsed, IPV6_PREFIX), strict=False))

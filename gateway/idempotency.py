@@ -18,10 +18,8 @@ _KEY = re.compile(r"^[\x21\x23-\x7e]{1,255}$")  # visible ASCII without the quot
 _ADDRESS = re.compile(r"^([a-z]{1,32})\.([0-9a-f-]{36})\.([A-Za-z0-9_-]{27,28})$")
 
 
-def read_key(header: str | None) -> str | None:
+def read_key(header: str) -> str:
     """The Idempotency-Key, quoted (the IETF draft's form) or bare. Raises ``Problem``."""
-    if header is None:
-        return None
     value = header.strip()
     if len(value) > 1 and value.startswith('"') and value.endswith('"'):
         value = value[1:-1]

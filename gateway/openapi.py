@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
 
 from contracts.message import Kind, Reply
-from contracts.refusal import FieldError
+from contracts.refusal import FieldError, IdempotencyKeyReused
 from gateway.api import ENDPOINTS
 from gateway.endpoint import Endpoint
 from gateway.problems import EDGE_PROBLEMS, STATUS_OF
@@ -16,6 +16,8 @@ VERSION = "0.1.0"
 REFERENCE = "#/components/schemas/{model}"
 JSON = "application/json"
 PROBLEM = "application/problem+json"
+
+EDGE_401 = tuple(code for code, (status, _) in EDGE_PROBLEMS.items() if status == 401)  # noqa: PLR2004 - as named
 
 DESCRIPTION = """\
 Sign in, and keep diagrams. Every write is a durable command: what was acknowledged is never lost and never done twice.
@@ -35,7 +37,7 @@ def document() -> dict[str, Any]:
     schemas, refer = _schemas()
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in ENDPOINTS:
-        if endpoint.flag is None:
+        if endpoint.when is None or not endpoint.when[1]:
             paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, refer)
     paths |= _system_paths()
     return {
@@ -58,7 +60,7 @@ def document() -> dict[str, Any]:
 
 def codes() -> dict[str, tuple[int, str]]:
     """Every problem code, with its status and title: those of the edge and those of the services."""
-    refusals = {refusal for endpoint in ENDPOINTS for refusal in endpoint.refusals}
+    refusals = {refusal for endpoint in ENDPOINTS for refusal in endpoint.refusals} | {IdempotencyKeyReused}
     return dict(sorted(({r.code: (STATUS_OF[r.kind], r.title) for r in refusals} | dict(EDGE_PROBLEMS)).items()))
 
 
@@ -101,8 +103,9 @@ def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
             required = place == "path" or name in schema.get("required", ())
             described = {key: value for key, value in of_field.items() if key != "title"}
             found.append({"name": name, "in": place, "required": required, "schema": described})
-    if endpoint.method == "DELETE" and any(row.flag for row in ENDPOINTS if row.path == endpoint.path):
-        found.append({"name": "permanent", "in": "query", "required": False, "schema": {"type": "boolean"}})
+    if endpoint.when is not None:
+        flag = {"type": "boolean", "default": False}
+        found.append({"name": endpoint.when[0], "in": "query", "required": False, "schema": flag})
     headers = []
     if endpoint.request.kind is Kind.COMMAND:
         headers += ["Idempotency-Key", "Prefer"]
@@ -138,8 +141,9 @@ def _responses(endpoint: Endpoint, refer: Refer) -> dict[str, Any]:
     by_status: dict[int, list[str]] = {}
     for refusal in endpoint.refusals:
         by_status.setdefault(STATUS_OF[refusal.kind], []).append(refusal.code)
+    known = codes()
     for code in _edge_codes(endpoint):
-        by_status.setdefault(EDGE_PROBLEMS[code][0], []).append(code)
+        by_status.setdefault(known[code][0], []).append(code)
     for status, found in sorted(by_status.items()):
         responses[str(status)] = _problem(found)
     return responses
@@ -148,13 +152,13 @@ def _responses(endpoint: Endpoint, refer: Refer) -> dict[str, Any]:
 def _edge_codes(endpoint: Endpoint) -> Iterable[str]:
     yield from ("malformed_header", "invalid", "rate_limited", "internal_error", "unavailable")
     if not endpoint.public:
-        yield from ("unauthenticated", "invalid_token", "token_expired", "session_ended")
+        yield from EDGE_401
     if endpoint.placeholders:
         yield "not_found"
     if endpoint.takes_body:
-        yield from ("malformed_json", "body_too_large", "unsupported_media_type")
+        yield from ("malformed_json", "body_timeout", "body_too_large", "unsupported_media_type")
     if endpoint.request.kind is Kind.COMMAND:
-        yield from ("still_running", "outcome_unknown")
+        yield from ("still_running", "outcome_unknown", IdempotencyKeyReused.code)
     if endpoint.is_read:
         yield "timeout"
 
@@ -218,15 +222,24 @@ def _system_paths() -> dict[str, Any]:
         for status, description in (("200", "Well"), ("503", "Not now"))
     }
     address = {"name": "address", "in": "path", "required": True, "schema": {"type": "string"}}
-    status = {"200": {
-        "description": "How it stands",
-        "content": {JSON: {"schema": {"$ref": REFERENCE.format(model="CommandStatus")}}},
-    }, "404": _problem(["not_found"]), "410": _problem(["command_forgotten"])}  # fmt: skip
+    told = {JSON: {"schema": {"$ref": REFERENCE.format(model="CommandStatus")}}}
+    status = {
+        "200": {"description": "How it stands", "content": told},
+        "401": _problem(list(EDGE_401)),
+        "404": _problem(["not_found"]),
+        "410": _problem(["command_forgotten"]),
+        "429": _problem(["rate_limited"]),
+    }
     text = {"200": {"description": "Prometheus text format", "content": {"text/plain": {"schema": {"type": "string"}}}}}
     keys = {"200": {"description": "JWK set", "content": {JSON: {"schema": {"type": "object"}}}}}
     return {
         "/api/commands/{address}": get(
-            "get_command", "How a command ended, for its sender", "commands", status, parameters=[address]
+            "get_command",
+            "How a command ended, for its sender",
+            "commands",
+            status,
+            parameters=[address],
+            security=[{"bearer": []}, {}],
         ),
         "/.well-known/jwks.json": get("get_jwks", "The public keys of access tokens", "system", keys),
         "/health": get("get_health", "Whether it is ready, and why", "system", health),

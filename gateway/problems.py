@@ -30,13 +30,17 @@ EDGE_PROBLEMS: Mapping[str, tuple[int, str]] = {
     "malformed_json": (400, "The body is not JSON in UTF-8"),
     "malformed_header": (400, "A header is not of its form"),
     "unauthenticated": (401, "Sign in first"),
-    "invalid_token": (401, "The access token is not valid"),
+    "invalid_token": (401, "The access token is not one of ours"),
+    "token_algorithm": (401, "The access token is not signed in the one way that is accepted"),
+    "token_key_unknown": (401, "The access token names a key that is not ours"),
+    "token_signature": (401, "The access token's signature does not fit"),
     "token_expired": (401, "The access token has expired"),
     "session_ended": (401, "This session has ended"),
     "not_found": (404, "There is nothing here"),
     "method_not_allowed": (405, "This cannot be done here"),
     "still_running": (409, "The first request with this Idempotency-Key is still running"),
     "command_forgotten": (410, "The outcome of this command is no longer kept"),
+    "body_timeout": (408, "The body did not come in time"),
     "body_too_large": (413, "The body is too large"),
     "unsupported_media_type": (415, "The body is of a type that is not read here"),
     "invalid": (422, "The request does not fit its contract"),
@@ -46,6 +50,9 @@ EDGE_PROBLEMS: Mapping[str, tuple[int, str]] = {
     "outcome_unknown": (503, "Whether the command will be carried out is not known yet"),
     "timeout": (504, "No answer in time"),
 }
+
+
+BODY_UNREAD = (408, 413)  # what is still on its way would be taken for the next request
 
 
 class Problem(Exception):  # noqa: N818 - the name of the thing on the wire
@@ -72,22 +79,27 @@ class Problem(Exception):  # noqa: N818 - the name of the thing on the wire
         self.headers = dict(headers or {})
         self.extra = dict(extra or {})
 
-    def response(self, request: web.Request, correlation_id: str) -> web.Response:
-        document: dict[str, Any] = {
+    def document(self) -> dict[str, Any]:
+        document = {
+            **self.extra,
             "type": f"{TYPES}{self.code}",
             "title": self.title,
             "status": self.status,
             "detail": self.detail or self.title,
-            "instance": request.path,
             "code": self.code,
-            "correlation_id": correlation_id,
-            **self.extra,
         }
         if self.errors:
             document["errors"] = [error.model_dump() for error in self.errors]
-        return web.Response(
+        return document
+
+    def response(self, request: web.Request, correlation_id: str) -> web.Response:
+        document = {**self.document(), "instance": request.path, "correlation_id": correlation_id}
+        response = web.Response(
             status=self.status, body=to_json(document), headers={**self.headers, "Content-Type": CONTENT_TYPE}
         )
+        if self.status in BODY_UNREAD:
+            response.force_close()
+        return response
 
 
 def of_refusal(problem: refusal.Problem) -> Problem:

@@ -1,10 +1,9 @@
 """Who calls: a verified token whose session lives, asked at every request in the request's one trip to Redis."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from chassis.cache import CacheReader, Entry, Hit, Miss
+from chassis.cache import CacheReader, Entry, Miss
 from contracts.auth import LiveSession
 from contracts.envelope import Actor, ActorKind
 from gateway.problems import Problem
@@ -20,7 +19,7 @@ class Caller:
 
 
 def bearer(header: str | None) -> str | None:
-    """The token of an Authorization header. Raises ``Problem`` for another scheme."""
+    """The token of an Authorization header. Raises ``Problem`` for another scheme, or none."""
     if header is None:
         return None
     scheme, _, token = header.partition(" ")
@@ -29,11 +28,8 @@ def bearer(header: str | None) -> str | None:
     return token.strip()
 
 
-async def caller_of(header: str | None, tokens: Tokens, anonymous: Callable[[], Actor]) -> Caller:
-    """Raises ``Problem`` (401) for a token that is not valid; without one the caller is *anonymous*."""
-    token = bearer(header)
-    if token is None:
-        return Caller(anonymous(), None)
+async def caller_of(token: str, tokens: Tokens) -> Caller:
+    """Raises ``Problem`` (401) for a token that is not valid."""
     claims = await tokens.verify(token)
     actor = Actor(kind=ActorKind.USER, id=claims.user_id, session_id=claims.session_id, roles=claims.roles)
     return Caller(actor, claims)
@@ -43,21 +39,19 @@ def entry_of(claims: Claims) -> Entry:
     return Entry(f"session/{claims.session_id}")
 
 
-def known_live(found: Hit | Miss, claims: Claims) -> bool:
-    """Whether the cache says that the session lives. Raises ``Problem`` if it says that it does not."""
-    if isinstance(found, Miss):
-        return False
-    _hold(LiveSession.model_validate_json(found.value), claims)
-    return True
+def signed_in(caller: Caller, session: LiveSession) -> Caller:
+    """*caller* with the rights that the session now has: those in the token are as old as it is.
 
-
-async def keep(cache: CacheReader, found: Hit | Miss, session: LiveSession, claims: Claims) -> None:
-    _hold(session, claims)
-    if isinstance(found, Miss):
-        left = (session.expires_at - datetime.now(UTC)).total_seconds()
-        await cache.fill(found, session.model_dump_json().encode(), stay_seconds=max(1.0, min(SESSION_SECONDS, left)))
-
-
-def _hold(session: LiveSession, claims: Claims) -> None:
-    if session.user_id != claims.user_id or session.expires_at <= datetime.now(UTC):
+    Raises ``Problem`` (401) for a session that has ended or is another's.
+    """
+    claims = caller.claims
+    if claims is None or session.user_id != claims.user_id or session.expires_at <= datetime.now(UTC):
         raise Problem("session_ended", headers={"WWW-Authenticate": "Bearer"})
+    if session.roles == caller.actor.roles:
+        return caller
+    return replace(caller, actor=caller.actor.model_copy(update={"roles": session.roles}))
+
+
+async def keep(cache: CacheReader, miss: Miss, session: LiveSession) -> None:
+    left = (session.expires_at - datetime.now(UTC)).total_seconds()
+    await cache.fill(miss, session.model_dump_json().encode(), stay_seconds=max(1.0, min(SESSION_SECONDS, left)))

@@ -52,6 +52,7 @@ class Keys:
         self._keys: dict[str, PublicKey] = {}
         self._signing: dict[str, Ed25519PublicKey] = {}
         self._asked_at = float("-inf")
+        self._heard = False  # whether the last time we asked we were told
         self._asking = asyncio.Lock()
 
     async def keep(self) -> None:
@@ -65,13 +66,21 @@ class Keys:
         if not self._keys:
             raise LookupError("no keys yet")
 
-    async def signing(self, key_id: str) -> Ed25519PublicKey | None:
+    async def signing(self, key_id: str) -> Ed25519PublicKey:
+        """Raises ``Problem``: 401 for a key that is none of ours, 503 while nobody tells us which are."""
         if key_id not in self._signing and self._clock() - self._asked_at > UNKNOWN_KEY_PAUSE_SECONDS:
             await self._ask()
-        return self._signing.get(key_id)
+        key = self._signing.get(key_id)
+        if key is not None:
+            return key
+        if not self._heard:  # perhaps a key that is new: to call it unknown would make clients throw good tokens away
+            raise Problem("unavailable", headers={"Retry-After": "1"})
+        raise refused("token_key_unknown")
 
     def jwks(self) -> dict[str, Any]:
-        """RFC 7517, RFC 8037: what tokens may be signed with, the next key included."""
+        """RFC 7517, RFC 8037: what tokens may be signed with, the next key included. Raises ``Problem`` before that."""
+        if not self._keys:
+            raise Problem("unavailable", headers={"Retry-After": "1"})
         return {
             "keys": [
                 {"kty": "OKP", "crv": "Ed25519", "x": key.key, "kid": key.id, "alg": TOKEN_ALGORITHM, "use": "sig"}
@@ -97,6 +106,7 @@ class Keys:
         async with self._asking:
             if self._clock() - self._asked_at < 0.2:  # noqa: PLR2004 - whoever waited for the lock has been served
                 return
+            self._heard = False
             try:
                 found = await self._fetch()
             except (NotPublished, Unanswered, Problem) as error:
@@ -104,6 +114,7 @@ class Keys:
                 return
             finally:
                 self._asked_at = self._clock()
+            self._heard = True
             self._keys = {key.id: key for key in found.keys}
             self._signing = {
                 key.id: Ed25519PublicKey.from_public_bytes(_raw(key.key))
@@ -121,7 +132,7 @@ class Tokens:
         self._verdicts: OrderedDict[bytes, Claims] = OrderedDict()
 
     async def verify(self, token: str) -> Claims:
-        """Raises ``Problem``: 401 ``invalid_token`` or ``token_expired``."""
+        """Raises ``Problem``: 401 with the reason, or 503 while the keys are not known."""
         digest = hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
         claims = self._verdicts.get(digest)
         if claims is None:
@@ -131,20 +142,18 @@ class Tokens:
                 self._verdicts.popitem(last=False)
         if claims.expires_at + LEEWAY_SECONDS <= self._clock():
             self._verdicts.pop(digest, None)
-            raise _refused("token_expired")
+            raise refused("token_expired")
         return claims
 
     async def _check(self, token: str) -> Claims:
         if len(token) > MAX_TOKEN_BYTES:
-            raise _refused("invalid_token")
+            raise refused("invalid_token")
         try:
             header = jwt.get_unverified_header(token)
             # Before any key is looked for: a token chooses neither algorithm nor type.
             if header.get("alg") != TOKEN_ALGORITHM or header.get("typ") != TOKEN_TYPE:
-                raise _refused("invalid_token")
+                raise refused("token_algorithm")
             key = await self._keys.signing(str(header.get("kid", "")))
-            if key is None:
-                raise _refused("invalid_token")
             claims: Mapping[str, Any] = jwt.decode(
                 token,
                 key=key,
@@ -158,12 +167,14 @@ class Tokens:
                 UUID(claims["sub"]), UUID(claims["sid"]), tuple(claims.get("roles", ())), float(claims["exp"])
             )
         except jwt.ExpiredSignatureError:
-            raise _refused("token_expired") from None
+            raise refused("token_expired") from None
+        except jwt.InvalidSignatureError:
+            raise refused("token_signature") from None
         except (jwt.InvalidTokenError, ValueError, TypeError, AttributeError):
-            raise _refused("invalid_token") from None
+            raise refused("invalid_token") from None
 
 
-def _refused(code: str) -> Problem:
+def refused(code: str) -> Problem:
     return Problem(code, headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
 
 

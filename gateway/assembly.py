@@ -1,0 +1,77 @@
+"""The edge put together on Redis and a bus, without the process around it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aiohttp import web
+from uuid_utils.compat import uuid7
+
+from chassis.cache import CacheReader
+from chassis.exposition import Registry
+from chassis.health import Health
+from chassis.inflight import InFlight
+from chassis.limits import RateLimits
+from chassis.metrics import GatewayMetrics
+from chassis.redis import Redis
+from contracts.auth import GetPublicKeys, PublicKeys
+from contracts.catalogue import WORKERS
+from gateway.answers import Answers
+from gateway.asking import GATEWAY, Asking, envelope_of
+from gateway.breaker import Breaker
+from gateway.edge import Edge
+from gateway.entrance import Entrance
+from gateway.idempotency import Signer
+from gateway.ports import Bus, Seal
+from gateway.responses import reply_of
+from gateway.routes import application
+from gateway.settings import GatewaySettings
+from gateway.tokens import Keys, Tokens
+
+# Who invalidates which entries: the schema whose members hold the leases.
+CACHE_OWNERS = {"diagram": "diagram", "session": "auth"}
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    app: web.Application
+    edge: Edge
+    keys: Keys
+    breakers: dict[str, Breaker]
+
+
+def assemble(
+    settings: GatewaySettings,
+    *,
+    metrics: GatewayMetrics,
+    registry: Registry,
+    health: Health,
+    redis: Redis,
+    bus: Callable[[Seal], Bus],
+) -> Gateway:
+    """*bus* makes the bus from what seals secrets, which itself asks over the bus for the keys."""
+    breakers = {worker: Breaker(worker, metrics) for worker in WORKERS}
+
+    async def public_keys() -> PublicKeys:
+        query = GetPublicKeys()
+        outcome = await asking.ask(query, envelope_of(query, GATEWAY, correlation_id=str(uuid7())))
+        return PublicKeys.model_validate(reply_of(outcome))
+
+    keys = Keys(public_keys)
+    asking = Asking(bus(keys.seal), breakers)
+    cache = CacheReader(redis, CACHE_OWNERS)
+    in_flight = InFlight(redis)
+    signer = Signer(settings.gateway_secret.get_secret_value())
+    entrance = Entrance(
+        settings,
+        redis=redis,
+        cache=cache,
+        limits=RateLimits(redis),
+        in_flight=in_flight,
+        tokens=Tokens(keys),
+        signer=signer,
+        metrics=metrics,
+    )
+    answers = Answers(entrance=entrance, asking=asking, cache=cache, in_flight=in_flight, signer=signer)
+    edge = Edge(settings, metrics)
+    app = application(edge, answers, keys, registry=registry, health=health, max_body_bytes=settings.max_body_bytes)
+    return Gateway(app, edge, keys, breakers)

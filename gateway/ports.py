@@ -1,0 +1,18 @@
+"""What the edge needs of the bus. ``chassis.bus.requester.Requester`` is it; tests have one within the process."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from contracts.envelope import Envelope
+from contracts.message import Message, Request
+from contracts.outcome import Outcome
+
+Seal = Callable[[Message, Envelope], Awaitable[Message]]
+
+
+class Bus(Protocol):
+    async def ask(self, request: Request[Any], envelope: Envelope, *, timeout_seconds: float) -> Outcome:
+        """The outcome, whichever it is. Raises ``NotPublished`` (certainly not taken) or ``Unanswered``."""
+
+    async def submit(self, request: Request[Any], envelope: Envelope, *, timeout_seconds: float) -> None:
+        """Returns once the broker has it. Raises ``NotPublished``, or ``Unanswered`` if the confirm did not come."""

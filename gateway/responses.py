@@ -1,0 +1,78 @@
+"""Outcomes as HTTP answers."""
+
+from typing import Any
+
+from aiohttp import web
+from pydantic_core import to_json
+
+from contracts.outcome import Outcome, Status
+from gateway.endpoint import Endpoint
+from gateway.preconditions import is_unchanged
+from gateway.prefer import Preference
+from gateway.problems import Problem, etag, of_refusal
+
+JSON = "application/json; charset=utf-8"
+ASK_AGAIN = {"Retry-After": "1"}
+
+
+def reply_of(outcome: Outcome) -> Any:
+    """Raises ``Problem`` for an outcome that is no success."""
+    if outcome.status is Status.SUCCEEDED:
+        return outcome.reply
+    assert outcome.problem is not None
+    raise of_refusal(outcome.problem)
+
+
+def representation(http: web.Request, tag: str, body: bytes) -> web.Response:
+    """200 with *body*, or 304 if the client has what *tag* names already."""
+    if not tag:
+        return web.Response(body=body, headers={"Content-Type": JSON})
+    if is_unchanged(http.headers.get("If-None-Match"), tag):
+        return web.Response(status=304, headers={"ETag": tag, "Cache-Control": "private, no-cache"})
+    return web.Response(body=body, headers={"Content-Type": JSON, "ETag": tag, "Cache-Control": "private, no-cache"})
+
+
+def changed(endpoint: Endpoint, outcome: Outcome) -> web.Response:
+    headers = {"Idempotent-Replayed": "true"} if outcome.replayed else {}
+    try:
+        reply = reply_of(outcome)
+    except Problem as problem:
+        problem.headers |= headers
+        raise
+    if endpoint.success == 204:  # noqa: PLR2004 - no content
+        return web.Response(status=204, headers=headers)
+    if endpoint.etag is not None:
+        headers["ETag"] = etag(reply[endpoint.etag])
+    if endpoint.location is not None:
+        headers["Location"] = endpoint.location.format(**reply)
+    return json(endpoint.success, reply, headers)
+
+
+def pending(location: str, preference: Preference, *, confirmed: bool) -> web.Response:
+    """202 with the command's address. Raises ``Problem`` if nobody knows whether the broker has the command."""
+    if not confirmed:
+        raise Problem(
+            "outcome_unknown",
+            "Ask the command's address, or repeat the request with the same Idempotency-Key",
+            headers={**ASK_AGAIN, "Location": location},
+            extra={"command": location},
+        )
+    headers = {**ASK_AGAIN, "Location": location}
+    if preference.applied:
+        headers["Preference-Applied"] = preference.applied
+    return json(202, {"status": "accepted", "command": location}, headers)
+
+
+def accepted() -> web.Response:
+    return json(200, {"status": "accepted"}, ASK_AGAIN)
+
+
+def ended(outcome: Outcome) -> web.Response:
+    if outcome.status is Status.SUCCEEDED:
+        return json(200, {"status": "succeeded", "outcome": outcome.reply})
+    assert outcome.problem is not None
+    return json(200, {"status": "failed", "problem": of_refusal(outcome.problem).document()})
+
+
+def json(status: int, document: Any, headers: dict[str, str] | None = None) -> web.Response:
+    return web.Response(status=status, body=to_json(document), headers={**(headers or {}), "Content-Type": JSON})

@@ -10,11 +10,16 @@ from compose.local.home import DEFAULT
 
 
 class OperatorSettings(Settings):
-    """Administrators' addresses. A server that is not named is the local stack's."""
+    """Administrators' addresses. A server that is not named is the local stack's.
+
+    ``AUTOGRAPH_HOME`` is the local stack's folder. ``AUTOGRAPH_PROGRAMS`` is where its servers' programs are unpacked,
+    which several homes may share: otherwise each gets its own, in its ``programs/``.
+    """
 
     profile_applies: ClassVar[bool] = False
 
     home: Path = DEFAULT
+    programs: Path | None = None
     http_port: int = Field(default=8080, ge=1, le=65535)
     postgres_url: PostgresUrl | None = None
     redis_url: RedisUrl | None = None

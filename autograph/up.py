@@ -35,14 +35,14 @@ def up(
     try:
         asyncio.run(_up(settings, _counts(workers or [])))
     except CannotProvide as sentence:
-        Console(stderr=True).print(str(sentence), style="bold red", highlight=False)
+        Console(stderr=True).print(str(sentence), style="bold red", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from None
 
 
 async def _up(settings: OperatorSettings, counts: dict[str, int]) -> None:
     console = Console()
     started = time.monotonic()
-    home = Home(settings.home).open()
+    home = Home(settings.home, programs=settings.programs).open()
     given = settings.given()
     stop = asyncio.Event()
     composer = asyncio.current_task()

@@ -6,6 +6,7 @@ import signal
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from compose.local.home import CannotProvide, Home, Running
@@ -38,7 +39,7 @@ class Supervisor:
         self._children: dict[str, _Child] = {}
         self._watchers: set[asyncio.Task[None]] = set()
         self._ready: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
-        self._stopping = False
+        self._stopping = asyncio.Event()
         self._spawning = asyncio.Lock()  # whoever stops sees all that was started, and nothing is started after
         me = Identity.of(os.getpid())
         assert me is not None
@@ -63,7 +64,7 @@ class Supervisor:
     async def _spawn(self, spec: Spec) -> _Child:
         """Raises ``CannotProvide`` once the stack stops."""
         async with self._spawning:
-            if self._stopping:
+            if self._stopping.is_set():
                 raise CannotProvide(f"{spec.name} was not started: the stack stops")
             return await self._spawn_now(spec)
 
@@ -118,24 +119,31 @@ class Supervisor:
                 return
 
     async def _watch(self, child: _Child) -> None:
-        """Starts it again whenever it ends without our asking."""
+        """Starts it again whenever it ends without our asking: the sooner, the longer it ran or if it left in order."""
         failures = 0
+        ready = True
         while True:
-            await child.process.wait()
-            if self._stopping:
+            status = await child.process.wait()
+            if self._stopping.is_set():
                 return
-            failures = 0 if time.monotonic() - child.started_at > STEADY_SECONDS else failures + 1
+            if (ready and status == 0) or time.monotonic() - child.started_at > STEADY_SECONDS:
+                failures = 0
             self._state(child, "restarting")
-            await asyncio.sleep(BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)])
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)])
+                return
+            failures += 1
+            ready = False
             try:
                 child = await self._spawn(child.spec)
                 await self._until_ready(child)
+                ready = True
             except (CannotProvide, OSError):
                 continue  # it ended again, or could not be started: the next turn sees to it
 
     async def stop(self) -> None:
         """Stops all that was started, and returns when it is gone."""
-        self._stopping = True
+        self._stopping.set()
         async with self._spawning:
             children = list(self._children.values())
         for kind in STOPPING:

@@ -5,6 +5,8 @@ import typer
 from autograph.generate import generate
 from autograph.keys import app as keys
 from autograph.migrate import migrate
+from autograph.parked import app as parked
+from autograph.producer import app as producer
 from autograph.status import status
 from autograph.up import down, up
 from compose.local.home import CannotProvide
@@ -15,6 +17,8 @@ app.command()(down)
 app.command()(status)
 app.command()(migrate)
 app.command()(generate)
+app.add_typer(parked, name="parked")
+app.add_typer(producer, name="producer")
 app.add_typer(keys, name="keys")
 
 

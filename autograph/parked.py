@@ -1,0 +1,236 @@
+"""``autograph parked``: messages that were given up, for a person to decide."""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Final
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import aio_pika
+import typer
+from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
+from pydantic_core import from_json
+from rich.console import Console
+from rich.table import Table
+
+from autograph.credentials import service_password
+from autograph.installation import Installation, installation
+from chassis.bus import headers
+from chassis.outbox import INBOX_DAYS
+from contracts.catalogue import WORKERS
+
+MOST: Final = 10_000  # taken from one parking lot at a time
+# Would only be parked again: nothing but another message mends them.
+HOPELESS: Final = ("undecodable", "untrusted", "invalid", "unsealable")
+
+app: Final = typer.Typer(no_args_is_help=True, help="Messages that were given up, for a person to decide.")
+Ids = Annotated[list[str] | None, typer.Argument(help="As `parked list` shows them; the beginning is enough.")]
+Everything = Annotated[bool, typer.Option("--all", help="All of them.")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
+Worker = Annotated[str | None, typer.Option(help="Only this worker's.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    worker: str
+    message: AbstractIncomingMessage
+
+    @property
+    def document(self) -> dict[str, Any] | None:
+        try:
+            document = from_json(self.message.body)
+        except ValueError:
+            return None
+        return document if isinstance(document, dict) else None
+
+    @property
+    def id(self) -> str:
+        document = self.document or {}
+        return str(document.get("id") or hashlib.sha256(self.message.body).hexdigest()[:32])
+
+    def header(self, name: str) -> str:
+        value = self.message.headers.get(name, "")
+        return value.decode() if isinstance(value, bytes) else str(value)
+
+    def row(self) -> dict[str, Any]:
+        document = self.document or {}
+        return {
+            "id": self.id,
+            "worker": self.worker,
+            "type": document.get("type"),
+            "reason": self.header(headers.PARKED_REASON) or self._by_broker(),
+            "detail": self.header(headers.PARKED_DETAIL),
+            "parked_at": self.header(headers.PARKED_AT),
+            "attempts": int(self.header(headers.ATTEMPT) or 0),
+            "queue": self.queue,
+            "failure_told": self.header(headers.FAILURE_TOLD) == "1",
+        }
+
+    @property
+    def queue(self) -> str:
+        """Where it was taken from."""
+        deaths: Any = self.message.headers.get("x-death") or [{}]
+        return self.header(headers.PARKED_FROM) or str(deaths[0].get("queue", ""))
+
+    def _by_broker(self) -> str:
+        deaths: Any = self.message.headers.get("x-death") or [{}]
+        return str(deaths[0].get("reason", "unknown"))
+
+    def refusal(self, now: datetime) -> str | None:
+        """Why it must not be put back; ``None``: it may."""
+        reason = self.row()["reason"]
+        if reason in HOPELESS:
+            return f"it would be parked again ({reason})"
+        if not self.queue:
+            return "nobody knows which queue it was in"
+        parked_at = self.header(headers.PARKED_AT)
+        if parked_at and datetime.fromisoformat(parked_at) < now - timedelta(days=INBOX_DAYS):
+            return f"it is older than the {INBOX_DAYS} days for which the inbox knows what was done"
+        return None
+
+
+@app.command("list")
+def list_parked(*, worker: Worker = None, as_json: AsJson = False) -> None:
+    """List what is parked."""
+    rows = asyncio.run(_rows(installation(), worker))
+    if as_json:
+        print(json.dumps(rows, indent=1))  # noqa: T201 - this is the output
+        return
+    table = Table("id", "type", "reason", "detail", "parked at", "attempts", box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(
+            row["id"],
+            row["type"] or row["worker"],
+            row["reason"],
+            row["detail"],
+            row["parked_at"],
+            str(row["attempts"]),
+        )
+    Console().print(table if rows else "Nothing is parked.")
+
+
+@app.command()
+def show(identity: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+    """Show one whole, as JSON. Secrets in it are sealed."""
+    shown = asyncio.run(_shown(installation(), identity))
+    if shown is None:
+        raise SystemExit(f"Nothing parked has the id {identity}")
+    print(json.dumps(shown, indent=1, default=str))  # noqa: T201 - this is the output
+
+
+@app.command()
+def redrive(ids: Ids = None, *, everything: Everything = False, worker: Worker = None, as_json: AsJson = False) -> None:
+    """Put messages back into their queues, under the same ids: what was done is not done again."""
+    _told(
+        asyncio.run(_settle(installation(), _wanted(ids, everything=everything), worker, put_back=True)),
+        as_json=as_json,
+    )
+
+
+@app.command()
+def discard(ids: Ids = None, *, everything: Everything = False, worker: Worker = None, as_json: AsJson = False) -> None:
+    """Remove messages for good."""
+    _told(
+        asyncio.run(_settle(installation(), _wanted(ids, everything=everything), worker, put_back=False)),
+        as_json=as_json,
+    )
+
+
+def _wanted(ids: list[str] | None, *, everything: bool) -> list[str]:
+    if bool(ids) == everything:
+        raise typer.BadParameter("name ids, or --all")
+    return ids or [""]
+
+
+def _told(outcomes: list[dict[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(outcomes, indent=1))  # noqa: T201 - this is the output
+    else:
+        for outcome in outcomes:
+            Console(soft_wrap=True).print(f"{outcome['id']}  {outcome['outcome']}", highlight=False)
+    if not outcomes:
+        raise SystemExit("Nothing parked has such an id")
+    if any(outcome["refused"] for outcome in outcomes):
+        raise typer.Exit(1)
+
+
+async def _rows(found: Installation, worker: str | None) -> list[dict[str, Any]]:
+    async with _channel(found) as channel:
+        return [parked.row() async for parked in _all(channel, worker)]
+
+
+async def _shown(found: Installation, identity: str) -> dict[str, Any] | None:
+    async with _channel(found) as channel:
+        async for parked in _all(channel, None):
+            if parked.id.startswith(identity):
+                body = parked.document or {"undecodable": parked.message.body.decode("utf-8", "replace")}
+                return {**parked.row(), "headers": dict(parked.message.headers), "message": body}
+    return None
+
+
+async def _settle(found: Installation, ids: list[str], worker: str | None, *, put_back: bool) -> list[dict[str, Any]]:
+    outcomes = []
+    async with _channel(found) as channel:
+        async for parked in _all(channel, worker):
+            if not parked.id.startswith(tuple(ids)):
+                continue
+            refusal = parked.refusal(datetime.now(UTC)) if put_back else None
+            if refusal is None and put_back:
+                await _put_back(channel, parked)
+            if refusal is None:
+                await parked.message.ack()
+            done = "put back into " + parked.queue if put_back else "discarded"
+            if put_back and parked.row()["failure_told"]:
+                done += "; its sender was told that it had failed"
+            outcomes.append(
+                {"id": parked.id, "refused": refusal is not None, "outcome": f"refused: {refusal}" if refusal else done}
+            )
+    return outcomes
+
+
+async def _put_back(channel: AbstractChannel, parked: Parked) -> None:
+    """Confirmed before the parked one is acknowledged: a crash in between leaves two, of which one has an effect."""
+    message = parked.message
+    await channel.default_exchange.publish(
+        aio_pika.Message(
+            message.body,
+            content_type=message.content_type,
+            type=message.type,
+            correlation_id=message.correlation_id,
+            user_id=headers.OPERATOR_USER,
+            delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+            headers={
+                headers.ORIGINAL_USER: parked.header(headers.ORIGINAL_USER) or (message.user_id or ""),
+                headers.ORIGINAL_ROUTING_KEY: parked.header(headers.ORIGINAL_ROUTING_KEY)
+                or (message.routing_key or ""),
+                headers.ATTEMPT: 1,
+            },
+        ),
+        parked.queue,
+        timeout=10,
+    )
+
+
+async def _all(channel: AbstractChannel, worker: str | None) -> AsyncIterator[Parked]:
+    """Each one once: what is held is not handed out again, and goes back when the channel closes."""
+    for name in WORKERS if worker is None else (worker,):
+        queue = await channel.get_queue(f"{name}.parked", ensure=False)
+        for _ in range(MOST):
+            message = await queue.get(fail=False, timeout=10)
+            if message is None:
+                break
+            yield Parked(name, message)
+
+
+@asynccontextmanager
+async def _channel(found: Installation) -> AsyncIterator[AbstractChannel]:
+    password = service_password(found.secret, "rabbitmq", "operator")
+    parts = urlsplit(found.servers.rabbitmq_url)
+    where = f"{headers.OPERATOR_USER}:{quote(password, safe='')}@{parts.netloc.rpartition('@')[2]}"
+    connection = await aio_pika.connect(urlunsplit(parts._replace(netloc=where)), timeout=10)
+    async with connection, connection.channel(on_return_raises=True) as channel:
+        yield channel

@@ -1,0 +1,43 @@
+"""Creates a diagram through the bus, with nothing of AutoGraph's but the contract's JSON.
+
+Run: python examples/producer.py 'amqp://producer-…' (the address that `autograph producer add` printed).
+"""
+
+import asyncio
+import json
+import sys
+import uuid
+from datetime import UTC, datetime
+
+import aio_pika
+
+USER_IDS = uuid.UUID("6ba1c9f0-4d2e-5c1b-9a57-0d5b1f6e2a11")  # a producer's id follows from its broker user
+
+
+async def main(address: str) -> None:
+    connection = await aio_pika.connect(address)
+    async with connection, connection.channel() as channel:
+        user = connection.url.user or ""
+        replies = await channel.declare_queue(f"reply.{user}.{uuid.uuid4()}", exclusive=True)
+        await replies.bind("autograph.replies", replies.name)
+        event = {
+            "specversion": "1.0",
+            "id": str(uuid.uuid4()),  # sent again, the same id is the same command: it is done once
+            "source": f"/producers/{user}",
+            "type": "autograph.diagram.create_diagram.v1",
+            "time": datetime.now(UTC).isoformat(),
+            "correlationid": str(uuid.uuid4()),
+            "actor": f"producer/{uuid.uuid5(USER_IDS, user)}?name={user}",
+            "data": {"title": "Made by a program", "type": "note", "note_content": "Hello"},
+        }
+        message = aio_pika.Message(
+            json.dumps(event).encode(), content_type="application/cloudevents+json", user_id=user,
+            reply_to=replies.name, delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+        )  # fmt: skip
+        commands = await channel.get_exchange("autograph.commands", ensure=False)
+        await commands.publish(message, "diagram.create_diagram")
+        async with replies.iterator(no_ack=True, timeout=10) as incoming:
+            print(json.dumps(json.loads((await anext(incoming)).body)["data"], indent=1))
+
+
+asyncio.run(main(sys.argv[1]))

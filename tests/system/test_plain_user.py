@@ -1,0 +1,71 @@
+"""A user without rights, on a machine where others hold the usual ports."""
+
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.system.client import somebody
+from tests.system.stack import Stack, gone
+
+NOBODY = 65534
+OUR_USUAL_PORTS = (8080, 9080, 8085, 8082)
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Iterator[Stack]:
+    """As whoever runs the tests, or for root as nobody.
+
+    In a user namespace root's files are nobody's own, so that a checkout which is root's alone can be run, but there
+    are no capabilities and no root, which is what makes a plain user.
+    """
+    prefix: tuple[str, ...] = ()
+    if os.geteuid() == 0:
+        prefix = ("unshare", "--user", f"--map-user={NOBODY}", f"--map-group={NOBODY}")
+    stack = Stack(tmp_path, prefix=prefix)
+    try:
+        yield stack
+    finally:
+        stack.clean_up()
+
+
+@pytest.fixture
+def usual_ports_held() -> Iterator[None]:
+    with ExitStack() as held:
+        for port in OUR_USUAL_PORTS:
+            listening = held.enter_context(socket.socket())
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with suppress(OSError):  # it is held already
+                listening.bind(("127.0.0.1", port))
+                listening.listen()
+        yield
+
+
+@pytest.mark.usefixtures("usual_ports_held")
+async def test_a_plain_user_without_a_home_gets_the_whole_system_on_ports_that_are_free(plain: Stack) -> None:
+    plain.up(HOME="/nonexistent", XDG_CACHE_HOME="", TERM="dumb")
+    await plain.ready()
+    assert os.geteuid() != 0 or _capabilities(plain.process) == 0
+    rows = await plain.status()
+    assert {row["state"] for row in rows.values()} == {"running"}
+    ports = {urlsplit(row[name]).port for row in rows.values() for name in ("url", "metrics_url") if row[name]}
+    assert ports.isdisjoint(OUR_USUAL_PORTS)
+    async with somebody(rows["gateway"]["url"]) as person:
+        place = (await person.create("Mine")).headers["Location"]
+        assert (await person.ask("GET", place)).body["title"] == "Mine"
+
+    identities = await plain.identities()
+    assert await plain.end(signal.SIGINT) == 0
+    await gone(identities)
+
+
+def _capabilities(process: subprocess.Popen[bytes]) -> int:
+    status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
+    effective = next(line for line in status.splitlines() if line.startswith("CapEff:"))
+    return int(effective.split()[1], 16)

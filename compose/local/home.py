@@ -10,7 +10,7 @@ import socket
 import tempfile
 import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -40,6 +40,7 @@ class Running:
     metrics_url: str | None = None
     signal: int = 15
     kind: str = "server"
+    leaves: list[str] = field(default_factory=list)  # files that it would leave behind outside this folder
 
     @property
     def identity(self) -> Identity:
@@ -60,6 +61,7 @@ class Home:
         self.programs = (programs or self.folder / "programs").resolve()
         self._writing = threading.RLock()  # servers are set up in threads, and share these files
         self._ports: dict[str, int] = {}  # as they hold for this run
+        self._claims: ExitStack | None = None  # of a supervisor, on its ports
 
     def attach(self) -> "Home":
         """For whoever asks about a stack that runs: its ports are as they were kept, though of course not free."""
@@ -98,7 +100,12 @@ class Home:
                 raise CannotProvide(
                     f"AutoGraph already runs in {self.folder}: see `autograph status`, or stop it with `make down`"
                 )
-            yield
+            with ExitStack() as claims:
+                self._claims = claims
+                try:
+                    yield
+                finally:
+                    self._claims = None
 
     def is_locked(self) -> bool:
         try:
@@ -127,12 +134,29 @@ class Home:
             kept = self._read("ports.json")
             taken = {*self._ports.values(), *(kept[other] for other in kept if other != name)}
             candidates = (candidate for candidate in (kept.get(name), wanted) if candidate and candidate not in taken)
-            port = next(filter(None, map(_free, candidates)), None)
-            while port is None or port in taken:
-                port = _free(random.randrange(LOWEST_PORT, _first_port_of_clients()))  # noqa: S311 - no secret
+            port = next(filter(self._takes, candidates), None)
+            while port is None:
+                chosen = random.randrange(LOWEST_PORT, _first_port_of_clients())  # noqa: S311 - no secret
+                port = chosen if chosen not in taken and self._takes(chosen) else None
             self._ports[name] = port
             self._write("ports.json", {**kept, **self._ports})
             return port
+
+    def _takes(self, port: int) -> bool:
+        """A supervisor also claims it: two that start at once must not choose the same before either's listens.
+
+        The claim is a socket's abstract name: one in the machine (or the container), and gone with its process.
+        """
+        if not _is_free(port):
+            return False
+        if self._claims is not None:
+            claim = socket.socket(socket.AF_UNIX)
+            self._claims.callback(claim.close)
+            try:
+                claim.bind(f"\0autograph-port-{port}")
+            except OSError:
+                return False
+        return True
 
     def ports(self, *names: str) -> list[int]:
         return [self.port(name) for name in names]
@@ -194,8 +218,8 @@ def _first_port_of_clients() -> int:
     return lowest if lowest > 2 * LOWEST_PORT else HIGHEST_PORT
 
 
-def _free(port: int) -> int | None:
-    """*port*, or ``None`` if something holds it, on whichever of this machine's addresses."""
+def _is_free(port: int) -> bool:
+    """Whether nothing holds it, on whichever of this machine's addresses."""
     for address in ("127.0.0.1", "0.0.0.0"):  # noqa: S104 - held for a moment, never listened on
         with socket.socket() as probe:
             # As the servers do: a port whose last connections still linger is free.
@@ -203,5 +227,5 @@ def _free(port: int) -> int | None:
             try:
                 probe.bind((address, port))
             except OSError:
-                return None
-    return port
+                return False
+    return True

@@ -62,6 +62,16 @@ def test_no_two_servers_get_one_port_though_none_of_them_listens_yet(tmp_path: P
     assert home.port("second", wanted=first) != first
 
 
+def test_two_stacks_that_start_at_once_do_not_choose_one_port(tmp_path: Path) -> None:
+    one, two = a_home(tmp_path / "one"), a_home(tmp_path / "two")
+    with one.locked(), two.locked():
+        port = one.port("gateway")
+
+        assert two.port("gateway", wanted=port) != port
+    with two.locked():
+        assert a_home(tmp_path / "three").port("gateway", wanted=port) == port  # nobody has it any more
+
+
 def test_a_port_is_none_that_an_outgoing_connection_could_have(tmp_path: Path) -> None:
     lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii").split()[0])
 

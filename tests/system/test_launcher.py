@@ -1,0 +1,211 @@
+"""`autograph up`, `down` and `status` as whoever types them sees them."""
+
+import asyncio
+import re
+import signal
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import aiohttp
+import asyncpg
+import pytest
+
+from compose.local.home import Home
+from compose.local.process import Identity
+from compose.local.servers.seaweedfs import client_of
+from compose.local.stack import Servers
+from tests.eventually import eventually
+from tests.system.stack import Stack, gone
+
+NOT_RUNNING = 3
+BEYOND_THE_BROKERS_BOOT_SECONDS = 3.0
+CLOSED = "redis://:a-password@127.0.0.1:1/0"
+
+
+async def test_a_second_up_in_one_home_is_refused_and_disturbs_nothing(stack: Stack) -> None:
+    before = await stack.identities()
+
+    second = await stack.run("up")
+
+    assert second.returncode == 1
+    assert "already runs" in second.stderr
+    assert "Traceback" not in second.stderr
+    assert await stack.identities() == before
+
+
+async def test_up_finds_what_the_last_one_left_at_the_same_address(another: Stack) -> None:
+    another.up()
+    await another.ready()
+    before = await another.status()
+    await _leave_something(another.servers())
+    started = await another.identities()
+    bystander = await asyncio.create_subprocess_exec("sleep", "600")
+
+    assert await another.end(signal.SIGTERM) == 0
+    await gone(started)
+    assert bystander.returncode is None
+    bystander.terminate()
+    await bystander.wait()
+
+    another.up()
+    await another.ready()
+
+    assert await _find_it(another.servers())
+    after = await another.status()
+    # The services' usual ports may by now be another stack's; the servers' are their own.
+    for server in ("postgres", "redis", "rabbitmq", "s3"):
+        assert after[server]["where"] == before[server]["where"]
+    assert _moment(another.output, r"AutoGraph is ready after ([\d.]+) s") <= (
+        _moment(another.output, r"([\d.]+) s +rabbitmq +running") + BEYOND_THE_BROKERS_BOOT_SECONDS
+    )
+    assert await another.end(signal.SIGHUP) == 0
+
+
+async def test_down_stops_what_a_killed_up_left_and_nothing_of_the_stack_beside_it(
+    stack: Stack, another: Stack
+) -> None:
+    shared = urlsplit(stack.servers().redis_url)._replace(path="/5").geturl()  # a server of the user's own
+    another.up(AUTOGRAPH_REDIS_URL=shared)
+    await another.ready()
+    beside = await stack.identities()
+    told = await another.run("status", "--json", AUTOGRAPH_REDIS_URL=shared)
+    assert '"given"' in told.stdout
+    assert "redis" not in await another.status()  # none of ours
+    assert not set(_addresses(await another.status())) & set(_addresses(await stack.status()))
+    left = [found for found in await another.identities() if found.pid != another.process.pid]
+
+    await another.end(signal.SIGKILL)
+    assert all(identity.alive() for identity in left)
+    down = await another.run("down")
+
+    assert down.returncode == 0
+    assert "rabbitmq" in down.stdout
+    await gone(left)
+    assert (await another.run("status")).returncode == NOT_RUNNING
+    assert all(identity.alive() for identity in beside)
+
+
+async def test_up_clears_away_what_a_killed_one_left_and_down_stops_an_up_that_runs(another: Stack) -> None:
+    another.up()
+    await another.ready()
+    left = [found for found in await another.identities() if found.pid != another.process.pid]
+    await another.end(signal.SIGKILL)
+
+    another.up()
+    await another.ready()
+    await gone(left)
+    started = await another.identities()
+    assert (await another.run("down")).returncode == 0
+
+    assert await another.end(None) == 0
+    await gone(started)
+
+
+async def test_an_impatient_ctrl_c_while_it_starts_leaves_nothing_running(another: Stack) -> None:
+    another.up()
+
+    async def has_begun() -> bool:
+        return "postgres   running" in another.output
+
+    await eventually(has_begun, within_seconds=30)
+    started = await another.identities()
+    for _ in range(3):
+        another.process.send_signal(signal.SIGINT)
+        await asyncio.sleep(0)
+
+    assert await another.end(signal.SIGINT) == 0
+    await gone(started)
+    assert (await another.run("status")).returncode == NOT_RUNNING
+
+
+@pytest.mark.parametrize("server", ["redis", "postgres", "s3", "rabbitmq"])
+async def test_a_server_that_was_killed_is_started_again(stack: Stack, gateway: str, server: str) -> None:
+    killed = Identity.of((await stack.status())[server]["pid"])
+    assert killed is not None
+    killed.send(signal.SIGKILL)
+    await gone([killed])
+
+    async def runs_again() -> bool:
+        row = (await stack.status())[server]
+        return bool(row["state"] == "running" and row["pid"] != killed.pid)
+
+    await eventually(runs_again, within_seconds=60)
+
+    async def ready_again() -> bool:
+        async with aiohttp.ClientSession() as http:
+            for row in (await stack.status()).values():
+                if row["metrics_url"]:
+                    where = gateway if row["name"] == "gateway" else row["url"]
+                    async with http.get(f"{where}/health/ready") as answer:
+                        assert answer.status == 200, row["name"]
+        return True
+
+    await eventually(ready_again, within_seconds=60)
+
+
+async def test_without_apt_up_says_in_one_sentence_what_to_do(another: Stack, tmp_path: Path) -> None:
+    refused = await another.run("up", PATH=str(tmp_path), AUTOGRAPH_PROGRAMS=str(tmp_path / "programs"))
+
+    assert refused.returncode == 1
+    assert "there is no apt here" in refused.stderr
+    assert "AUTOGRAPH_RABBITMQ_URL" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert not Home(another.home).state().processes
+
+
+async def test_a_server_of_the_users_own_that_is_not_there_is_said_before_anything_starts(another: Stack) -> None:
+    refused = await another.run("up", AUTOGRAPH_REDIS_URL=CLOSED)
+
+    assert refused.returncode == 1
+    assert "AUTOGRAPH_REDIS_URL" in refused.stderr
+    assert "a-password" not in refused.stderr + refused.stdout
+    assert "Traceback" not in refused.stderr
+    assert "starting" not in refused.stdout
+
+
+def _moment(output: str, pattern: str) -> float:
+    found = re.search(pattern, output)
+    assert found is not None, output
+    return float(found[1])
+
+
+def _addresses(rows: dict[str, dict[str, object]]) -> list[object]:
+    return [row["where"] for row in rows.values() if row["where"]]
+
+
+async def _leave_something(servers: Servers) -> None:
+    database = await asyncpg.connect(servers.postgres_url)
+    await database.execute("CREATE TABLE public.left_behind AS SELECT 'a row' AS content")
+    await database.close()
+    async with client_of(servers.s3) as store:
+        await store.put_object(Bucket="exports", Key="left", Body=b"an object")
+    async with _management(servers) as http:
+        await http.put("/api/queues/autograph/left", json={"durable": True, "arguments": {"x-queue-type": "quorum"}})
+        published = {
+            "properties": {"delivery_mode": 2}, "routing_key": "left", "payload": "a message",
+            "payload_encoding": "string",
+        }  # fmt: skip
+        async with http.post("/api/exchanges/autograph/amq.default/publish", json=published) as answer:
+            assert (await answer.json())["routed"] is True
+
+
+async def _find_it(servers: Servers) -> bool:
+    database = await asyncpg.connect(servers.postgres_url)
+    assert await database.fetchval("SELECT content FROM public.left_behind") == "a row"
+    await database.close()
+    async with client_of(servers.s3) as store:
+        stored = await store.get_object(Bucket="exports", Key="left")
+        assert await stored["Body"].read() == b"an object"
+    asked = {"count": 1, "ackmode": "ack_requeue_true", "encoding": "auto"}
+    async with _management(servers) as http, http.post("/api/queues/autograph/left/get", json=asked) as answer:
+        assert [message["payload"] for message in await answer.json()] == ["a message"]
+    return True
+
+
+def _management(servers: Servers) -> aiohttp.ClientSession:
+    url = urlsplit(servers.rabbitmq_management_url)
+    return aiohttp.ClientSession(
+        url._replace(netloc=f"{url.hostname}:{url.port}").geturl(),
+        headers={"Authorization": aiohttp.encode_basic_auth(url.username or "", url.password or "")},
+        raise_for_status=True,
+    )

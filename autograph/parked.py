@@ -15,7 +15,7 @@ import typer
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from pydantic_core import from_json
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from autograph.credentials import service_password
 from autograph.installation import Installation, installation
@@ -100,7 +100,9 @@ def list_parked(*, worker: Worker = None, as_json: AsJson = False) -> None:
     if as_json:
         print(json.dumps(rows, indent=1))  # noqa: T201 - this is the output
         return
-    table = Table("id", "type", "reason", "detail", "parked at", "attempts", box=None, pad_edge=False)
+    table = Table(
+        Column("id", no_wrap=True), "type", "reason", "detail", "parked at", "attempts", box=None, pad_edge=False
+    )
     for row in rows:
         table.add_row(
             row["id"],

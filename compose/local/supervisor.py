@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from compose.local.home import CannotProvide, Home, Running
 from compose.local.process import Identity, stop_all
@@ -88,6 +89,7 @@ class Supervisor:
             metrics_url=spec.metrics_url,
             signal=int(spec.stop_signal),
             kind=spec.kind,
+            leaves=[str(path) for path in spec.leaves],
         )
         child = _Child(spec, process, running)
         self._children[spec.name] = child
@@ -159,8 +161,7 @@ class Supervisor:
         await asyncio.gather(*(asyncio.to_thread(self._stop_one, child) for child in children))
         for child in children:
             await child.process.wait()
-            for path in child.spec.leaves:
-                path.unlink(missing_ok=True)
+            _clear(child.running)
             self._state(child, "stopped")
 
     @staticmethod
@@ -178,8 +179,17 @@ class Supervisor:
 
 def stop_left(home: Home) -> list[str]:
     """Stops what a supervisor that died left running; returns the names. Touches no process that is not the same."""
-    left = [process for process in home.state().processes if process.identity.alive()]
+    kept = home.state().processes
+    left = [process for process in kept if process.identity.alive()]
     for kind in STOPPING:
         stop_all([(p.identity, signal.Signals(p.signal)) for p in left if p.kind == kind], limit_seconds=15)
+    for process in kept:
+        _clear(process)
     home.keep_state(None, [])
     return [process.name for process in left]
+
+
+def _clear(process: Running) -> None:
+    for path in process.leaves:
+        with suppress(OSError):  # it may by now be another user's, of the same name
+            Path(path).unlink(missing_ok=True)

@@ -14,10 +14,10 @@ from chassis.worker import user_of
 from gateway.assembly import assemble
 from gateway.edge import Edge
 from gateway.ports import Seal
+from gateway.server import Listening
 from gateway.settings import GatewaySettings
 
 GAUGE_SECONDS = 1.0
-BACKLOG = 1024  # connections that wait to be accepted; the kernel's own limit is net.core.somaxconn
 
 _log = logger(__name__)
 
@@ -53,19 +53,17 @@ async def compose(service: Service[GatewaySettings]) -> None:
 
 async def _listen(service: Service[GatewaySettings], app: web.Application, edge: Edge) -> None:
     settings = service.settings
-    # No handler is cancelled: a client that leaves must not stop a command half-way to the broker.
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=settings.drain_seconds, handler_cancellation=False)
-    await runner.setup()
-    service.closes(runner.cleanup)
-    await web.TCPSite(runner, settings.http_host, settings.http_port, backlog=BACKLOG).start()
-    for address in runner.addresses:
-        _log.info("listening", url=f"http://{address[0]}:{address[1]}")
+    listening = Listening(app, drain_seconds=settings.drain_seconds)
+    service.closes(listening.close)
+    await listening.start(settings.http_host, settings.http_port)
+    for url in listening.urls:
+        _log.info("listening", url=url)
 
     async def drain() -> None:
         """Readiness is off already: a load balancer's time to notice, then no new connections, then what is in hand."""
         edge.leaving = True
         await asyncio.sleep(settings.drain_grace_seconds)
-        await runner.cleanup()
+        await listening.close()
 
     service.on_drain(drain, name="http")
 

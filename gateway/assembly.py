@@ -36,6 +36,8 @@ class Gateway:
     app: web.Application
     edge: Edge
     keys: Keys
+    tokens: Tokens
+    signer: Signer
     breakers: dict[str, Breaker]
 
 
@@ -57,6 +59,7 @@ def assemble(
         return PublicKeys.model_validate(reply_of(outcome))
 
     keys = Keys(public_keys)
+    tokens = Tokens(keys)
     asking = Asking(bus(keys.seal), breakers)
     cache = CacheReader(redis, CACHE_OWNERS)
     in_flight = InFlight(redis)
@@ -67,11 +70,11 @@ def assemble(
         cache=cache,
         limits=RateLimits(redis),
         in_flight=in_flight,
-        tokens=Tokens(keys),
+        tokens=tokens,
         signer=signer,
         metrics=metrics,
     )
     answers = Answers(entrance=entrance, asking=asking, cache=cache, in_flight=in_flight, signer=signer)
     edge = Edge(settings, metrics)
     app = application(edge, answers, keys, registry=registry, health=health, max_body_bytes=settings.max_body_bytes)
-    return Gateway(app, edge, keys, breakers)
+    return Gateway(app, edge, keys, tokens, signer, breakers)

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -36,8 +37,9 @@ def message_id(actor: Actor, method: str, path: str, key: str) -> UUID:
 class Signer:
     """*secret* is the installation's, the same for all gateways."""
 
-    def __init__(self, secret: str) -> None:
+    def __init__(self, secret: str, *, clock: Callable[[], float] = time.time) -> None:
         self._secret = secret.encode()
+        self.clock = clock
 
     def fingerprint(self, method: str, target: str, preconditions: str, body: bytes) -> str:
         """Of a request: the same key with another fingerprint is another request."""
@@ -54,10 +56,10 @@ class Signer:
 
     def address(self, worker: str, command_id: UUID, actor: Actor, *, now: float | None = None) -> str:
         """Where the command's outcome is asked for: only by *actor*, and for as long as it is kept."""
-        issued = int(now if now is not None else time.time()).to_bytes(5, "big")
+        issued = int(now if now is not None else self.clock()).to_bytes(5, "big")
         return f"{worker}.{command_id}.{_text(issued + self._address_mac(worker, command_id, actor, issued))}"
 
-    def read_address(self, text: str, actor: Actor, *, now: float | None = None) -> "CommandAddress":
+    def read_address(self, text: str, actor: Actor) -> "CommandAddress":
         """Raises ``Problem``: 404 for what was not issued to *actor*, 410 for what is no longer kept."""
         match = _ADDRESS.match(text)
         if match is None:
@@ -70,7 +72,7 @@ class Signer:
         issued, mac = signed[:5], signed[5:]
         if not hmac.compare_digest(mac, self._address_mac(worker, command_id, actor, issued)):
             raise Problem("not_found")
-        if int.from_bytes(issued, "big") + KEPT_SECONDS < (now if now is not None else time.time()):
+        if int.from_bytes(issued, "big") + KEPT_SECONDS < self.clock():
             raise Problem("command_forgotten")
         return CommandAddress(worker, command_id)
 

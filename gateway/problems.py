@@ -28,6 +28,7 @@ STATUS_OF: Mapping[RefusalKind, int] = {
 # What the edge itself says, beside the services' refusals: code → (status, title).
 EDGE_PROBLEMS: Mapping[str, tuple[int, str]] = {
     "malformed_json": (400, "The body is not JSON in UTF-8"),
+    "malformed_request": (400, "This is not HTTP, or its head is too long"),
     "malformed_header": (400, "A header is not of its form"),
     "unauthenticated": (401, "Sign in first"),
     "invalid_token": (401, "The access token is not one of ours"),
@@ -92,7 +93,7 @@ class Problem(Exception):  # noqa: N818 - the name of the thing on the wire
             document["errors"] = [error.model_dump() for error in self.errors]
         return document
 
-    def response(self, request: web.Request, correlation_id: str) -> web.Response:
+    def response(self, request: web.BaseRequest, correlation_id: str) -> web.Response:
         document = {**self.document(), "instance": request.path, "correlation_id": correlation_id}
         response = web.Response(
             status=self.status, body=to_json(document), headers={**self.headers, "Content-Type": CONTENT_TYPE}

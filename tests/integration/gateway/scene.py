@@ -12,7 +12,6 @@ from uuid import UUID
 
 import aiohttp
 import jwt
-from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from nacl.public import PrivateKey
 
@@ -44,6 +43,7 @@ from contracts.outcome import Outcome
 from contracts.refusal import Refusal
 from gateway.assembly import Gateway, assemble
 from gateway.ports import Seal
+from gateway.server import Listening
 from gateway.settings import GatewaySettings
 
 Handler = Callable[[Any, Envelope], Awaitable[Reply | Outcome | None]]
@@ -129,6 +129,7 @@ class InProcessBus:
 class Scene:
     gateway: Gateway
     bus: InProcessBus
+    listening: Listening
     http: aiohttp.ClientSession
     registry: Registry
     health: Health
@@ -225,17 +226,15 @@ async def open_scene(**changes: Any) -> AsyncIterator[Scene]:
     gateway = assemble(
         settings(**changes), metrics=GatewayMetrics(registry), registry=registry, health=health, redis=redis, bus=bus
     )
-    runner = web.AppRunner(gateway.app, access_log=None)
-    await runner.setup()
+    listening = Listening(gateway.app, drain_seconds=5)
     try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        host, port = runner.addresses[0][:2]
-        async with aiohttp.ClientSession(f"http://{host}:{port}") as http:
-            scene = Scene(gateway, buses[0], http, registry, health)
+        await listening.start("127.0.0.1", 0)
+        async with aiohttp.ClientSession(listening.urls[0]) as http:
+            scene = Scene(gateway, buses[0], listening, http, registry, health)
             _answer_for_auth(scene)
             yield scene
     finally:
-        await runner.cleanup()
+        await listening.close()
         await redis.close()
 
 

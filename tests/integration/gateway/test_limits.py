@@ -1,0 +1,134 @@
+"""Limits, counted here without Redis: what they count, whom they tell apart, what they say."""
+
+import asyncio
+from typing import Any
+
+from contracts.auth import GetMe, InvalidCredentials, SignIn, Tokens, User
+from contracts.diagram import DiagramPage, ListDiagrams
+from contracts.outcome import Outcome
+from tests.integration.gateway.scene import LONG_AGO, SESSION, USER, Scene, access_token, open_scene, signed_in
+
+ME = User(id=USER, email="a@b", name=None, roles=("user",), email_verified=False, created_at=LONG_AGO)
+PAIR = Tokens(access_token="a", refresh_token="r", expires_in=3600, session_id=SESSION)
+LOGIN = "/api/auth/login"
+ANNA = {"email": "anna@example.org", "password": "wrong horse"}
+
+
+async def test_a_user_has_so_many_requests_a_minute_and_every_answer_says_how_many_are_left() -> None:
+    async with open_scene(rate_limit_per_user=3, rate_limit_per_address=100) as scene:
+        scene.on(GetMe, ME)
+        for left in (2, 1, 0):
+            async with scene.http.get("/api/auth/me", headers=signed_in()) as answer:
+                assert answer.status == 200
+                assert answer.headers["RateLimit-Policy"] == '"user";q=3;w=60, "address";q=100;w=60'
+                assert answer.headers["RateLimit"].startswith(f'"user";r={left};t=')
+        async with scene.http.get("/api/auth/me", headers=signed_in()) as answer:
+            assert answer.status == 429
+            assert 0 < int(answer.headers["Retry-After"]) <= 60
+            assert answer.headers["RateLimit"].startswith('"user";r=0;t=')
+            document = await answer.json(content_type=None)
+        assert (document["code"], document["policy"]) == ("rate_limited", "user")
+        assert len(scene.sent()) == 3
+        assert scene.counted("api_gateway_rate_limit_exceeded_total", key_type="user") == 1
+
+
+async def test_bad_requests_and_bad_tokens_count_as_any_other() -> None:
+    async with open_scene(rate_limit_per_address=3) as scene:
+        scene.on(ListDiagrams, DiagramPage(items=(), next_cursor=None, total=0))
+        assert (await scene.problem("GET", "/api/diagrams?limit=many", headers=signed_in()))[0] == 422
+        stale = {"Authorization": f"Bearer {access_token(exp=1)}"}
+        assert (await scene.problem("GET", "/api/diagrams", headers=stale))[0] == 401
+        assert (await scene.problem("POST", "/api/auth/register", data=b"{", headers={}))[0] == 415
+        for path in ("/api/diagrams", "/api/auth/me"):
+            status, problem = await scene.problem("GET", path, headers=stale)
+            assert (status, problem["policy"]) == (429, "address")
+
+
+async def test_the_system_itself_is_not_limited() -> None:
+    async with open_scene(rate_limit_per_address=1) as scene:
+        for _ in range(3):
+            async with scene.http.get("/health/live") as answer:
+                assert answer.status == 200
+                assert "RateLimit" not in answer.headers
+
+
+async def test_forwarded_addresses_are_believed_only_from_our_own_proxies() -> None:
+    async def statuses(scene: Scene, *forwarded: list[tuple[str, str]]) -> list[int]:
+        scene.on(SignIn, InvalidCredentials())
+        found = []
+        for headers in forwarded:
+            async with scene.http.post(LOGIN, json=ANNA, headers=headers) as answer:
+                found.append(answer.status)
+        return found
+
+    def by(*addresses: str) -> list[tuple[str, str]]:
+        return [("X-Forwarded-For", address) for address in addresses]
+
+    async with open_scene(rate_limit_per_address=1) as scene:
+        assert await statuses(scene, by("192.0.2.1"), by("192.0.2.2")) == [401, 429]
+    async with open_scene(rate_limit_per_address=1, trusted_proxies=1) as scene:
+        assert await statuses(scene, by("192.0.2.1"), by("192.0.2.2"), by("192.0.2.1")) == [401, 401, 429]
+    async with open_scene(rate_limit_per_address=1, trusted_proxies=1) as scene:
+        # What the client wrote itself stands before what the proxy adds, in one line or in lines of their own.
+        assert await statuses(scene, by("198.51.100.1, 192.0.2.1"), by("198.51.100.2", "192.0.2.1")) == [401, 429]
+    async with open_scene(rate_limit_per_address=1, trusted_proxies=2) as scene:
+        assert await statuses(scene, by("192.0.2.1, 10.0.0.1"), by("192.0.2.1, 10.0.0.2")) == [401, 429]
+    async with open_scene(rate_limit_per_address=1, trusted_proxies=1) as scene:
+        # One client has a /64 of IPv6 to itself.
+        assert await statuses(scene, by("2001:db8::1"), by("2001:db8::2"), by("2001:db8:0:1::1")) == [401, 429, 401]
+
+
+async def test_five_failed_sign_ins_of_an_account_from_an_address_and_then_no_more() -> None:
+    async with open_scene(trusted_proxies=1) as scene:
+        scene.on(SignIn, InvalidCredentials())
+        for _ in range(5):
+            status, problem = await scene.problem("POST", LOGIN, json=ANNA)
+            assert (status, problem["code"]) == (401, "invalid_credentials")
+        scene.on(SignIn, PAIR)
+        for email in ("anna@example.org", "ANNA@example.org", "\uff41nna@example.org"):
+            async with scene.http.post(LOGIN, json=ANNA | {"email": email}) as answer:
+                assert answer.status == 429, email
+                assert 0 < int(answer.headers["Retry-After"]) <= 900
+                assert (await answer.json(content_type=None))["policy"] == "sign-in"
+        assert len(scene.sent()) == 5
+        # Nobody can lock Anna out, and nobody else is.
+        from_elsewhere = {"X-Forwarded-For": "192.0.2.9"}
+        for email, headers in (("bert@example.org", {}), ("anna@example.org", from_elsewhere)):
+            async with scene.http.post(LOGIN, json=ANNA | {"email": email}, headers=headers) as answer:
+                assert answer.status == 200
+
+
+async def test_many_guesses_at_once_are_five_as_well() -> None:
+    async with open_scene() as scene:
+        scene.on(SignIn, InvalidCredentials())
+        answers = await asyncio.gather(*(scene.problem("POST", LOGIN, json=ANNA) for _ in range(30)))
+        assert sorted(status for status, _ in answers) == [401] * 5 + [429] * 25
+        assert len(scene.sent()) == 5
+
+
+async def test_a_success_clears_the_account_and_no_answer_is_no_failure() -> None:
+    async with open_scene() as scene:
+        scene.on(SignIn, InvalidCredentials())
+        for _ in range(4):
+            await scene.problem("POST", LOGIN, json=ANNA)
+        scene.on(SignIn, PAIR)
+        async with scene.http.post(LOGIN, json=ANNA) as answer:
+            assert answer.status == 200
+        scene.on(SignIn, Outcome.failed("unavailable", "Too busy"))
+        for _ in range(10):
+            assert (await scene.problem("POST", LOGIN, json=ANNA))[0] == 503
+        scene.bus.away = True
+        for _ in range(10):
+            assert (await scene.problem("POST", LOGIN, json=ANNA))[0] == 503
+        scene.bus.away = False
+        scene.on(SignIn, InvalidCredentials())
+        found = [(await scene.problem("POST", LOGIN, json=ANNA))[0] for _ in range(6)]
+        assert found == [401] * 5 + [429]
+
+
+async def test_the_edge_says_who_signs_in_from_where(scene: Scene) -> None:
+    scene.on(SignIn, PAIR)
+    await scene.http.post(LOGIN, json=ANNA, headers={"User-Agent": "a browser " + "x" * 600})
+    message: Any = scene.sent()[0]
+    assert message.device == ("a browser " + "x" * 600)[:500]
+    assert message.address == "127.0.0.1"

@@ -1,0 +1,92 @@
+"""What clients write into headers, and what we make of it."""
+
+from uuid import UUID
+
+import pytest
+
+from contracts.envelope import Actor, ActorKind
+from gateway.idempotency import Signer, message_id, read_key
+from gateway.preconditions import is_unchanged
+from gateway.prefer import Preference, read_prefer
+from gateway.problems import Problem
+
+ANNA = Actor(kind=ActorKind.USER, id=UUID(int=1))
+SIGNER = Signer("a secret of this test, long enough")
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ([], Preference()),
+        (["respond-async"], Preference(respond_async=True)),
+        (["Respond-Async, wait=10"], Preference(respond_async=True, wait_seconds=10)),
+        (["wait=5", "wait=9"], Preference(wait_seconds=5)),
+        (['wait = "7" ; x=1'], Preference(wait_seconds=7)),
+        (["return=minimal, wait=0"], Preference(wait_seconds=0)),
+        (["wait=-1, wait=soon, wait=٣, respond-async=no"], Preference()),
+        (["wait=99999999999"], Preference()),
+    ],
+)
+def test_preferences_that_are_not_understood_are_left_out(headers: list[str], expected: Preference) -> None:
+    assert read_prefer(headers) == expected
+
+
+@pytest.mark.parametrize(
+    ("header", "key"), [("k", "k"), ('"k"', "k"), (" k ", "k"), ("k" * 255, "k" * 255), ("a:b/c", "a:b/c")]
+)
+def test_a_key_is_quoted_or_bare(header: str, key: str) -> None:
+    assert read_key(header) == key
+
+
+@pytest.mark.parametrize("header", ["", '""', '"', "a b", "k" * 256, "ä", 'a"b', "a\x7f"])
+def test_what_is_no_key_is_refused(header: str) -> None:
+    with pytest.raises(Problem) as refused:
+        read_key(header)
+    assert refused.value.status == 400
+
+
+def test_a_key_makes_one_message_for_each_caller_and_place() -> None:
+    first = message_id(ANNA, "POST", "/a", "k")
+    assert first == message_id(ANNA, "POST", "/a", "k")
+    assert first.version == 8
+    assert first.variant == "specified in RFC 4122"
+    others = {
+        message_id(Actor(kind=ActorKind.USER, id=UUID(int=2)), "POST", "/a", "k"),
+        message_id(Actor(kind=ActorKind.PRODUCER, id=UUID(int=1)), "POST", "/a", "k"),
+        message_id(ANNA, "PATCH", "/a", "k"),
+        message_id(ANNA, "POST", "/b", "k"),
+        message_id(ANNA, "POST", "/a", "l"),
+    }
+    assert len(others | {first}) == 6
+
+
+def test_a_caller_s_session_and_rights_are_no_part_of_his_identity() -> None:
+    """After a new sign-in a retry is still the same message."""
+    again = ANNA.model_copy(update={"session_id": UUID(int=9), "roles": ("admin",)})
+    assert message_id(ANNA, "POST", "/a", "k") == message_id(again, "POST", "/a", "k")
+
+
+def test_fingerprints_differ_wherever_requests_do() -> None:
+    prints = {
+        SIGNER.fingerprint(*request)
+        for request in (
+            ("POST", "/a", "", b"x"), ("PATCH", "/a", "", b"x"), ("POST", "/a?y", "", b"x"), ("POST", "/a", "1", b"x"),
+            ("POST", "/a", "", b"y"), ("POST", "/a", "", b""),
+        )
+    }  # fmt: skip
+    assert len(prints) == 6
+    assert Signer("another secret, as long as the first").fingerprint("POST", "/a", "", b"x") not in prints
+
+
+def test_who_is_not_signed_in_is_told_apart_by_address_without_it() -> None:
+    first, second = SIGNER.anonymous_id("192.0.2.1"), SIGNER.anonymous_id("192.0.2.2")
+    assert first != second
+    assert first == SIGNER.anonymous_id("192.0.2.1")
+    assert first.version == 8
+
+
+@pytest.mark.parametrize(
+    ("header", "unchanged"), [(None, False), ("", False), ('"1"', True), (' W/"1" , "2"', True), ('"2"', False)]
+)
+def test_if_none_match_compares_weakly(header: str | None, unchanged: bool) -> None:  # noqa: FBT001 - a table's column
+    assert is_unchanged(header, '"1"') is unchanged

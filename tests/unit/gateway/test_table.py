@@ -1,0 +1,141 @@
+"""The API's table holds together: with the contracts, with the handlers' words, with itself."""
+
+import re
+from collections import Counter
+from typing import Any
+
+import pytest
+from openapi_spec_validator import validate
+
+from contracts import auth, diagram, refusal
+from contracts.catalogue import REQUESTS, WORKERS
+from contracts.message import Kind
+from contracts.refusal import Invalid, Refusal
+from contracts.sealed import sealed_fields
+from gateway.api import ENDPOINTS, OUTCOMES
+from gateway.assembly import CACHE_OWNERS
+from gateway.endpoint import Endpoint
+from gateway.openapi import codes, document
+from gateway.problems import EDGE_PROBLEMS, STATUS_OF, of_refusal
+from workers.auth.handlers import handlers as auth_handlers
+from workers.diagram.handlers import handlers as diagram_handlers
+
+HANDLERS = {**auth_handlers.by_wire_name, **diagram_handlers.by_wire_name}
+REFUSALS: dict[str, type[Refusal]] = {
+    name: found
+    for module in (auth, diagram, refusal)
+    for name, found in vars(module).items()
+    if isinstance(found, type) and issubclass(found, Refusal) and found is not Refusal
+}
+# Asked by the edge on its own behalf, or by the command's address.
+INTERNAL = {auth.GetLiveSession, auth.GetPublicKeys, *OUTCOMES.values()}
+
+rows = pytest.mark.parametrize("row", ENDPOINTS, ids=lambda row: row.request.__name__)
+
+
+@rows
+def test_each_placeholder_is_a_field(row: Endpoint) -> None:
+    assert set(row.placeholders) <= set(row.request.model_fields)
+
+
+@rows
+def test_each_option_names_a_field(row: Endpoint) -> None:
+    reply = row.request.reply_type()
+    request_fields, reply_fields = set(row.request.model_fields), set(reply.model_fields if reply else ())
+    assert row.from_edge <= request_fields
+    assert {row.if_match, row.attempts_on} - {None} <= request_fields
+    assert {row.etag} - {None} <= reply_fields
+    if row.location is not None:
+        assert set(re.findall(r"{(\w+)}", row.location)) <= reply_fields
+        assert row.location in {other.path for other in ENDPOINTS}
+    if row.cached is not None:
+        assert set(re.findall(r"{(\w+)}", row.cached.name)) <= set(row.placeholders)
+        assert row.cached.name.partition("/")[0] in CACHE_OWNERS
+        assert row.is_read
+
+
+@rows
+def test_a_read_is_a_query_and_a_change_is_not(row: Endpoint) -> None:
+    assert (row.method == "GET") is (row.request.kind is Kind.QUERY)
+    assert (row.success == 204) is (row.request.reply_type() is None)
+    assert row.no_idempotency is (row.request.kind is Kind.TRANSIENT)
+
+
+@rows
+def test_every_refusal_that_the_handler_names_stands_in_the_row(row: Endpoint) -> None:
+    _, handler = HANDLERS[row.request.wire_name]
+    words = re.findall(r"\b[A-Z]\w+", handler.__doc__ or "")
+    named = {REFUSALS[word] for word in words if word in REFUSALS} - {Invalid}  # any request may be invalid
+    assert named == set(row.refusals)
+
+
+@rows
+def test_secrets_come_in_bodies_only(row: Endpoint) -> None:
+    """Paths and queries end up in logs of proxies."""
+    secret = set(sealed_fields(row.request))
+    assert secret <= set(row.body.model_fields)
+
+
+@rows
+def test_no_bulkhead_or_kind_can_wait_longer_than_a_client(row: Endpoint) -> None:
+    assert 0 < row.request.timeout.total_seconds() <= 30
+
+
+def test_a_place_is_taken_once() -> None:
+    assert max(Counter((row.method, row.path, row.when) for row in ENDPOINTS).values()) == 1
+    by_place: dict[tuple[str, str], list[Endpoint]] = {}
+    for row in ENDPOINTS:
+        by_place.setdefault((row.method, row.path), []).append(row)
+    for same in by_place.values():
+        if len(same) > 1:
+            flags = [row.when for row in same]
+            assert None not in flags
+            assert {(row.public, row.success, row.no_idempotency, row.request.timeout) for row in same} == {
+                (same[0].public, same[0].success, same[0].no_idempotency, same[0].request.timeout)
+            }
+
+
+def test_every_request_is_public_or_known_to_be_internal() -> None:
+    assert {row.request for row in ENDPOINTS} | INTERNAL == set(REQUESTS)
+
+
+def test_only_who_cannot_have_signed_in_yet_need_not() -> None:
+    public = {row.request for row in ENDPOINTS if row.public}
+    assert public == {auth.RegisterUser, auth.SignIn, auth.RefreshTokens}
+
+
+def test_every_worker_tells_how_its_commands_ended() -> None:
+    assert set(OUTCOMES) == set(WORKERS)
+
+
+def test_codes_are_one_each() -> None:
+    """A code has one status, wherever it comes from."""
+    for refusal_type in REFUSALS.values():
+        if refusal_type.code in EDGE_PROBLEMS:
+            assert EDGE_PROBLEMS[refusal_type.code][0] == STATUS_OF[refusal_type.kind]
+        assert re.fullmatch(r"[a-z_]+", refusal_type.code)
+    by_code = Counter(refusal_type.code for refusal_type in REFUSALS.values())
+    assert max(by_code.values()) == 1
+
+
+@pytest.mark.parametrize("refusal_type", REFUSALS.values(), ids=lambda found: found.__name__)
+def test_every_refusal_has_a_status(refusal_type: type[Refusal]) -> None:
+    problem = of_refusal(refusal_type().problem())
+    assert 400 <= problem.status < 500
+    assert (problem.code, problem.title) == (refusal_type.code, refusal_type.title)
+
+
+def test_the_description_is_valid_openapi() -> None:
+    validate(document())
+
+
+def test_the_description_has_every_row_and_every_code() -> None:
+    described = document()
+    for row in ENDPOINTS:
+        operation = described["paths"][row.path][row.method.lower()]
+        assert ("security" in operation) is not row.public
+        answers: dict[str, Any] = operation["responses"]
+        for refusal_type in row.refusals:
+            answer = answers[str(STATUS_OF[refusal_type.kind])]
+            assert refusal_type.code in answer["description"].split(", ")
+            assert refusal_type.code in codes()

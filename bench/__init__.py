@@ -1,0 +1,1 @@
+"""What the system costs, beside what its parts cost bare, in the same run."""

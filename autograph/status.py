@@ -31,7 +31,7 @@ def status(
 
 def as_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     columns = [Column(name, overflow="fold") for name in ("name", "pid", "state", "where", "metrics")]
-    table = Table(*columns, box=None, pad_edge=False)
+    table = Table(*columns, box=None, pad_edge=False, collapse_padding=True)
     for row in rows:
         table.add_row(*(str(row[column] or "") for column in ("name", "pid", "state", "where", "metrics_url")))
     return table

@@ -23,6 +23,12 @@ _log = logger(__name__)
 
 
 async def compose(service: Service[GatewaySettings]) -> None:
+    for url in await open_gateway(service):
+        _log.info("listening", url=url)
+
+
+async def open_gateway(service: Service[GatewaySettings]) -> tuple[str, ...]:
+    """Where it listens; whether it is ready is for health to say."""
     settings = service.settings
     metrics = GatewayMetrics(service.registry)
     url = settings.rabbitmq_url.get_secret_value()
@@ -48,16 +54,14 @@ async def compose(service: Service[GatewaySettings]) -> None:
     service.background(requester.link.run(), name="replies")
     service.background(gateway.keys.keep(), name="keys")
     service.background(_show(metrics, redis), name="redis gauge")
-    await _listen(service, gateway.app, gateway.edge)
+    return await _listen(service, gateway.app, gateway.edge)
 
 
-async def _listen(service: Service[GatewaySettings], app: web.Application, edge: Edge) -> None:
+async def _listen(service: Service[GatewaySettings], app: web.Application, edge: Edge) -> tuple[str, ...]:
     settings = service.settings
     listening = Listening(app, drain_seconds=settings.drain_seconds)
     service.closes(listening.close)
     await listening.start(settings.http_host, settings.http_port)
-    for url in listening.urls:
-        _log.info("listening", url=url)
 
     async def drain() -> None:
         """Readiness is off already: a load balancer's time to notice, then no new connections, then what is in hand."""
@@ -66,6 +70,7 @@ async def _listen(service: Service[GatewaySettings], app: web.Application, edge:
         await listening.close()
 
     service.on_drain(drain, name="http")
+    return listening.urls
 
 
 async def _show(metrics: GatewayMetrics, redis: Redis) -> None:

@@ -231,14 +231,14 @@ async def open_scene(**changes: Any) -> AsyncIterator[Scene]:
         await listening.start("127.0.0.1", 0)
         async with aiohttp.ClientSession(listening.urls[0]) as http:
             scene = Scene(gateway, buses[0], listening, http, registry, health)
-            _answer_for_auth(scene)
+            answer_for_auth(scene)
             yield scene
     finally:
         await listening.close()
         await redis.close()
 
 
-def _answer_for_auth(scene: Scene) -> None:
+def answer_for_auth(scene: Scene) -> None:
     expires_at = datetime.now(UTC) + timedelta(hours=1)
     scene.sessions[SESSION] = LiveSession(session_id=SESSION, user_id=USER, roles=("user",), expires_at=expires_at)
 

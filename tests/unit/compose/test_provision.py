@@ -41,14 +41,17 @@ async def test_without_apt_the_broker_cannot_be_provided_and_the_way_out_is_said
 
 
 @pytest.mark.parametrize("written", ['ROOTDIR="/usr/lib/erlang"', "ROOTDIR=/usr/lib/erlang"])
-def test_erlang_starts_from_where_it_is_also_after_it_was_moved(tmp_path: Path, written: str) -> None:
-    for place in ("first", "second"):
-        root = tmp_path / place
-        script = root / "usr/lib/erlang/bin/erl"
-        script.parent.mkdir(parents=True)
-        script.write_text(f'if true; then\n    {written}\nfi\nBINDIR="$ROOTDIR/bin"\n', encoding="ascii")
-        provision._relocate(root)
-        written = script.read_text(encoding="ascii").splitlines()[1].strip()
+async def test_erlang_starts_from_where_it_is_also_after_it_was_moved(tmp_path: Path, written: str) -> None:
+    home = tmp_path / "home"
+    script = Path("programs/broker/usr/lib/erlang/bin/erl")
+    (home / script).parent.mkdir(parents=True)
+    (home / "programs/broker/.installed").touch()
+    (home / script).write_text(f'if true; then\n    {written}\nfi\nBINDIR="$ROOTDIR/bin"\n', encoding="ascii")
 
-        assert written == f'ROOTDIR="{root}/usr/lib/erlang"'
-        assert 'BINDIR="$ROOTDIR/bin"' in script.read_text(encoding="ascii")
+    for place in (home, tmp_path / "moved"):
+        home = home.rename(place)
+        root = await provision.broker(Home(home))
+
+        assert root == place / "programs/broker"
+        lines = (place / script).read_text(encoding="ascii").splitlines()
+        assert lines == ["if true; then", f'    ROOTDIR="{root}/usr/lib/erlang"', "fi", 'BINDIR="$ROOTDIR/bin"']

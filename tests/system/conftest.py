@@ -20,6 +20,7 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
         assert await stack.end(signal.SIGINT) == 0
         await gone(identities)
         assert (await stack.run("status")).returncode == 3
+        assert stack.left_in_tmp() == []
     finally:
         stack.clean_up()
 

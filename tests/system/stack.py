@@ -120,6 +120,11 @@ class Stack:
     def servers(self) -> Servers:
         return addresses(Home(self.home).attach(), {})
 
+    def left_in_tmp(self) -> list[Path]:
+        """Sockets that SeaweedFS makes there, whatever it is told."""
+        ports = json.loads((self.home / "ports.json").read_text(encoding="utf-8")).values()
+        return [path for path in Path("/tmp").glob("seaweedfs-*") if any(f"-{port}." in path.name for port in ports)]  # noqa: S108 - theirs
+
     def log(self, name: str) -> list[dict[str, Any]]:
         lines = (self.home / "logs" / f"{name}.log").read_text(encoding="utf-8").splitlines()
         return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]

@@ -86,6 +86,18 @@ async def test_failed_sign_ins_are_looked_up_before_and_counted_after(limits: Ra
     assert (await limits.peek(pair)).standings[0].remaining == 5
 
 
+async def test_what_was_given_back_was_never_counted_and_the_window_goes_on(limits: RateLimits, redis: Redis) -> None:
+    pair = Charge(SIGN_IN, str(uuid4()))
+    await limits.give_back(pair)  # of nothing counted
+    for _ in range(8):
+        assert (await limits.count(pair)).standings[0].counted == 1
+        await limits.give_back(pair)
+
+    (left_seconds,) = await redis.run(Call(("TTL", pair.key)))
+
+    assert left_seconds in range(880, 901)
+
+
 async def test_a_quota_of_zero_limits_nobody(limits: RateLimits) -> None:
     verdict = await limits.count(Charge(Policy("off", quota=0, window_seconds=60), "ada"))
 

@@ -78,3 +78,15 @@ def test_the_window_that_was_used_longest_ago_makes_room() -> None:
     assert len(windows) == 2
     assert windows.judge([Charge(USER, "first")], now=0.0, count=False).allowed
     assert set(windows._windows) == {"first", "third"}
+
+
+def test_what_was_given_back_was_never_counted() -> None:
+    windows = LocalWindows()
+    windows.give_back(ADA.key)  # of nothing counted
+
+    verdicts = []
+    for _ in range(5):
+        verdicts.append(windows.judge([ADA], now=0.0, count=True))
+        windows.give_back(ADA.key)
+
+    assert [verdict.standings[0].counted for verdict in verdicts] == [1] * 5

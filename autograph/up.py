@@ -50,9 +50,9 @@ async def _up(settings: OperatorSettings, counts: dict[str, int]) -> None:
     ready = False
 
     def asked_to_stop() -> None:
-        if not ready and not stop.is_set():  # once: what is being stopped must not be left half stopped
-            composer.cancel()
         stop.set()
+        if not ready:
+            composer.cancel()
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

@@ -16,9 +16,9 @@ async def _serve(folder: Path) -> None:
     assert serving is not None
 
     def asked_to_stop() -> None:
-        if not ready and not stop.is_set():
-            serving.cancel()
         stop.set()
+        if not ready:
+            serving.cancel()
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

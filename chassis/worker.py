@@ -83,7 +83,6 @@ async def lay_ground(service: Service[SettingsT], requests: RequestMetrics) -> G
     pools.watch("postgres", database.states)
     pools.watch("redis", lambda: {"used": redis.connections_in_use})
     service.background(publisher.link.run(), name="publishing")
-    service.background(publisher.watch(), name="publishing watch")
     service.background(relay.relay(), name="outbox relay")
     service.background(relay.sweep(caches), name="outbox sweep")
     service.background(forget_inbox(database), name="inbox retention")

@@ -10,13 +10,10 @@ from aiormq import spec
 
 from chassis.bus.link import Link, is_cancelled
 from chassis.bus.ports import ConfirmMissing, Letter, NotPublished, QueueFull, Unroutable
-from chassis.logging import logger
 
 # aiormq writes one publish at a time on a channel, and waits for the socket in between.
 CHANNELS = 4
 IN_FLIGHT = 1_000  # acknowledging many at once costs aiormq time in proportion to all that are open
-
-_log = logger(__name__)
 
 
 class AmqpPublisher:
@@ -38,10 +35,17 @@ class AmqpPublisher:
         self._unconfirmed = await link.channel(confirms=False)
 
     async def publish(self, letter: Letter, *, timeout_seconds: float = 5.0) -> None:
-        channel = self._channel()
+        self._channel()  # while the broker is away nobody waits for a place
+        deadline = asyncio.get_running_loop().time() + timeout_seconds
         try:
-            async with asyncio.timeout(timeout_seconds), self._in_flight:
-                await self._write(channel, letter)
+            async with asyncio.timeout_at(deadline):
+                await self._in_flight.acquire()
+        except TimeoutError:
+            raise NotPublished("too many wait for the broker's confirm") from None
+        try:
+            # From here on the broker may have it, whatever happens, unless it says itself that it has not.
+            async with asyncio.timeout_at(deadline):
+                confirm = await self._write(self._channel(), letter)
         except aiormq.exceptions.PublishError as returned:
             raise Unroutable(f"no queue takes {letter.routing_key}") from returned
         except aiormq.exceptions.DeliveryError as nacked:
@@ -52,6 +56,10 @@ class AmqpPublisher:
             if is_cancelled():
                 raise
             raise ConfirmMissing("the connection was lost") from None
+        finally:
+            self._in_flight.release()
+        if not isinstance(confirm, spec.Basic.Ack):
+            raise ConfirmMissing(type(confirm).__qualname__)
 
     async def send(self, letter: Letter) -> None:
         channel = self._unconfirmed
@@ -79,11 +87,12 @@ class AmqpPublisher:
                     return channel
         raise NotPublished("no connection to the broker")
 
-    async def _write(self, channel: aiormq.Channel, letter: Letter) -> None:
+    async def _write(self, channel: aiormq.Channel, letter: Letter) -> object:
+        """What the broker answered; ``None`` on a channel without confirms."""
         expiration = None
         if letter.expiration_seconds is not None:
             expiration = str(max(1, int(letter.expiration_seconds * 1000)))
-        await channel.basic_publish(
+        return await channel.basic_publish(
             letter.body,
             exchange=letter.exchange,
             routing_key=letter.routing_key,
@@ -103,12 +112,3 @@ class AmqpPublisher:
                 app_id="autograph",
             ),
         )
-
-    async def watch(self) -> None:
-        """Runs for as long as the process: a channel that the broker closed alone takes the connection with it."""
-        while True:
-            await asyncio.sleep(1)
-            channels = [*self._confirmed, *filter(None, [self._unconfirmed])]
-            if self.link.is_up and any(channel.is_closed for channel in channels):
-                _log.warning("publishing channel closed by the broker")
-                await self.link.drop()

@@ -119,7 +119,7 @@ class Consumers:
                 self._metrics.consumers.labels(queue).set(int(there))
             if self._taking and self.link.is_up and not all(registered.values()):
                 _log.warning("consumers lost", queues=[queue for queue, there in registered.items() if not there])
-                await self.link.drop()
+                self.link.drop()
 
     async def drain(self) -> None:
         """Takes nothing more, and returns once all that is in hand is settled."""

@@ -5,6 +5,7 @@ a connection is little enough to set it up whole, each time.
 """
 
 import asyncio
+import logging
 import random
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -17,6 +18,7 @@ from chassis.logging import logger
 
 CONNECT_SECONDS = 5.0
 SET_UP_SECONDS = 10.0
+CLOSE_SECONDS = 2.0
 AGAIN_AFTER_SECONDS = (0.2, 0.7)  # between these, so that processes do not come back all at once
 HEARTBEAT_SECONDS = 10  # a dead peer is noticed after about three times this; below 5 busy peers look dead
 
@@ -26,7 +28,11 @@ SetUp = Callable[["Link"], Awaitable[None]]
 
 
 class Link:
-    """*set_up* opens the channels through ``channel`` and raises if it cannot; then the link is up."""
+    """*set_up* opens the channels through ``channel`` and raises if it cannot; then the link is up.
+
+    A channel that dies alone, or a consumer that the broker cancels, takes the whole connection with it: nobody has to
+    know how to mend a part.
+    """
 
     def __init__(self, url: str, name: str, set_up: SetUp, *, heartbeat_seconds: int = HEARTBEAT_SECONDS) -> None:
         self._url = url
@@ -35,12 +41,13 @@ class Link:
         self._heartbeat_seconds = heartbeat_seconds
         self._connection: AbstractConnection | None = None
         self._channels: list[aio_pika.abc.AbstractChannel] = []  # aio-pika itself keeps only weak references
+        self._lost = asyncio.Event()  # of the present connection; each has its own
         self._up = asyncio.Event()
-        self.generation = 0  # how often it was set up; acknowledgements belong to one
+        self._failed_before = False
 
     @property
     def is_up(self) -> bool:
-        return self._up.is_set()
+        return self._up.is_set() and not self._lost.is_set()
 
     async def wait_up(self) -> None:
         await self._up.wait()
@@ -53,22 +60,23 @@ class Link:
         self._channels.append(channel)
         underlay = await channel.get_underlay_channel()
         assert isinstance(underlay, aiormq.Channel)
+        lost = self._lost
+        underlay.closing.add_done_callback(lambda _: lost.set())
+        underlay.on_consumer_cancel_callbacks.add(lambda _: lost.set())
         return underlay
 
     async def run(self) -> None:
         """For as long as the process: connect, set up, wait for the end of it, again."""
-        try:
-            while True:
-                await self._once()
-                await asyncio.sleep(random.uniform(*AGAIN_AFTER_SECONDS))  # noqa: S311 - jitter
-        finally:
-            await self._close()
+        while True:
+            await self._once()
+            await asyncio.sleep(random.uniform(*AGAIN_AFTER_SECONDS))  # noqa: S311 - jitter
 
-    async def drop(self) -> None:
-        """Give this connection up, and make another."""
-        await self._close()
+    def drop(self) -> None:
+        """Give this connection up, so that another is made."""
+        self._lost.set()
 
     async def _once(self) -> None:
+        lost = self._lost = asyncio.Event()
         try:
             async with asyncio.timeout(CONNECT_SECONDS + SET_UP_SECONDS):
                 self._connection = await aio_pika.connect(
@@ -77,33 +85,43 @@ class Link:
                     heartbeat=self._heartbeat_seconds,
                     client_properties={"connection_name": self._name},
                 )
+                assert self._connection.transport is not None
+                self._connection.transport.connection.closing.add_done_callback(lambda _: lost.set())
                 await self._set_up(self)
-            self.generation += 1
             self._up.set()
+            self._failed_before = False
             _log.info("broker link up", link=self._name)
-            await self._connection.closed()
-        except (OSError, TimeoutError, aiormq.AMQPError, RuntimeError) as error:
-            _log.warning("broker link failed", link=self._name, error=f"{type(error).__qualname__}: {error}")
+            await lost.wait()
+            _log.warning("broker link lost", link=self._name)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the next connection may have better luck
+            self._report(f"{type(error).__qualname__}: {error}")
         except asyncio.CancelledError:
             if is_cancelled():
                 raise
-            _log.warning("broker link lost", link=self._name)
-        else:
-            _log.warning("broker link lost", link=self._name)
+            self._report("the connection was lost while it was set up")
         finally:
             self._up.clear()
             await self._close()
 
+    def _report(self, error: str) -> None:
+        """Once for each outage: the next attempt is half a second away."""
+        _log.log(
+            logging.DEBUG if self._failed_before else logging.WARNING,
+            "broker link failed",
+            link=self._name,
+            error=error,
+        )
+        self._failed_before = True
+
     async def _close(self) -> None:
         connection, self._connection, self._channels = self._connection, None, []
-        self._up.clear()
         if connection is None:
             return
         try:
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(CLOSE_SECONDS):
                 await connection.close()
-        except (OSError, TimeoutError, aiormq.AMQPError, RuntimeError):
-            pass
+        except (OSError, TimeoutError, aiormq.AMQPError, RuntimeError) as error:
+            _log.debug("broker link did not close in order", link=self._name, error=type(error).__qualname__)
         except asyncio.CancelledError:
             if is_cancelled():
                 raise

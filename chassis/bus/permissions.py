@@ -55,7 +55,7 @@ def operator_rights() -> Rights:
     return Rights(
         user=OPERATOR_USER,
         configure=NOTHING,
-        write=r"^(amq\.default|[a-z]+\.parked)$",
+        write=r"^amq\.default$",
         read=r"^[a-z]+\.parked$",
         topics=_topics({}),
     )

@@ -59,41 +59,44 @@ class Requester:
 
     async def ask(self, request: Request[Any], envelope: Envelope, *, timeout_seconds: float) -> Outcome:
         """The outcome, whichever it is. Raises ``NotPublished`` (certainly not taken) or ``Unanswered``."""
-        if not self.link.is_up:
-            raise NotPublished("no connection to the broker")
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_seconds
-        letter = await self._letter(request, envelope, timeout_seconds, reply_to=self._reply_to)
+        sealed = await self._seal(request, envelope)
+        await self.check()
+        left = deadline - loop.time()
+        letter = _letter(request, envelope, sealed, left, reply_to=self._reply_to)
         reply: asyncio.Future[Outcome] = loop.create_future()
         _, waiters = self._waiting.setdefault(envelope.id, (service_user(request.worker()), set()))
         waiters.add(reply)
-        confirming = asyncio.ensure_future(self._publisher.publish(letter, timeout_seconds=timeout_seconds))
+        confirming = asyncio.create_task(self._publisher.publish(letter, timeout_seconds=left), name="request")
         try:
-            await asyncio.wait((reply, confirming), timeout=timeout_seconds, return_when=asyncio.FIRST_COMPLETED)
-            if not reply.done() and confirming.done() and isinstance(confirming.exception(), NotPublished):
+            # A reply may overtake the confirm, and then nobody needs that any more.
+            await asyncio.wait((reply, confirming), timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            if not _has_outcome(reply) and confirming.done() and isinstance(confirming.exception(), NotPublished):
                 confirming.result()
-            if not reply.done():
-                await asyncio.wait((reply,), timeout=max(0.0, deadline - loop.time()))
-            if reply.done() and not isinstance(reply.exception(), _ReplyLost):
+            await asyncio.wait((reply,), timeout=max(0.0, deadline - loop.time()))
+            if _has_outcome(reply):
                 return reply.result()
-            confirmed = confirming.done() and not confirming.cancelled() and confirming.exception() is None
-            raise Unanswered(confirmed=confirmed)
+            # The reply is lost or late: whether the broker has the request is what can still be told.
+            await asyncio.wait((confirming,), timeout=max(0.0, deadline - loop.time()))
+            if confirming.done() and isinstance(confirming.exception(), NotPublished):
+                confirming.result()
+            raise Unanswered(confirmed=confirming.done() and confirming.exception() is None)
         finally:
             waiters.discard(reply)
             if not waiters:
                 self._waiting.pop(envelope.id, None)
+            reply.add_done_callback(_consume)
             reply.cancel()
-            if not confirming.done():
-                confirming.add_done_callback(_consume)
-            elif not confirming.cancelled():
-                confirming.exception()
+            confirming.add_done_callback(_consume)  # goes on without us: half a publish is none
 
     async def submit(self, request: Request[Any], envelope: Envelope, *, timeout_seconds: float) -> None:
         """Returns once the broker has it; the outcome is asked for elsewhere.
 
         Raises ``NotPublished``, or ``Unanswered`` if the confirm did not come.
         """
-        letter = await self._letter(request, envelope, timeout_seconds, reply_to=None)
+        sealed = await self._seal(request, envelope)
+        letter = _letter(request, envelope, sealed, timeout_seconds, reply_to=None)
         try:
             await self._publisher.publish(letter, timeout_seconds=timeout_seconds)
         except ConfirmMissing as missing:
@@ -103,22 +106,6 @@ class Requester:
         """For health: raises ``NotPublished`` while no reply could come."""
         if not self.link.is_up:
             raise NotPublished("no reply queue")
-
-    async def _letter(
-        self, request: Request[Any], envelope: Envelope, timeout_seconds: float, *, reply_to: str | None
-    ) -> Letter:
-        sealed = await self._seal(request, envelope)
-        command = request.kind is Kind.COMMAND
-        return Letter(
-            exchange=request.exchange(),
-            routing_key=request.routing_key(),
-            body=encode(envelope, sealed),
-            type=request.wire_name,
-            correlation_id=envelope.correlationid,
-            reply_to=reply_to,
-            expiration_seconds=None if command else timeout_seconds,
-            persistent=command,
-        )
 
     async def _take(self, message: DeliveredMessage) -> None:
         try:
@@ -144,7 +131,27 @@ class Requester:
                     waiter.set_exception(_ReplyLost())
 
 
-def _consume(confirming: "asyncio.Future[None]") -> None:
-    """The asker has gone: how its publish ends is of no interest, but must not be reported as never looked at."""
-    if not confirming.cancelled():
-        confirming.exception()
+def _letter(
+    request: Request[Any], envelope: Envelope, sealed: Message, seconds: float, *, reply_to: str | None
+) -> Letter:
+    is_command = request.kind is Kind.COMMAND
+    return Letter(
+        exchange=request.exchange(),
+        routing_key=request.routing_key(),
+        body=encode(envelope, sealed),
+        type=request.wire_name,
+        correlation_id=envelope.correlationid,
+        reply_to=reply_to,
+        expiration_seconds=None if is_command else seconds,
+        persistent=is_command,
+    )
+
+
+def _has_outcome(reply: "asyncio.Future[Outcome]") -> bool:
+    return reply.done() and reply.exception() is None
+
+
+def _consume(future: "asyncio.Future[Any]") -> None:
+    """The asker has gone: how this ends is of no interest, but must not be reported as never looked at."""
+    if not future.cancelled():
+        future.exception()

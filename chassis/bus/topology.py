@@ -25,6 +25,8 @@ COMMANDS_MAX, COMMANDS_MAX_BYTES = 100_000, 1 << 30  # beyond, the gateway hears
 TRANSIENT_MAX = 10_000  # what waits longer than its deadline is dropped anyway
 EVENTS_MAX = 1_000_000
 RETRY_MAX = 1_000_000
+# Whoever looks into a parking lot puts the messages back, which counts; since 4.0 the broker's own limit is 20.
+PARKED_DELIVERY_LIMIT = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,7 @@ def _policies() -> list[Policy]:
             {"max-length": TRANSIENT_MAX, "overflow": "reject-publish"},
         ),
         *retries,
+        Policy("autograph-parked", r"^[a-z]+\.parked$", {"delivery-limit": PARKED_DELIVERY_LIMIT}),
     ]
 
 

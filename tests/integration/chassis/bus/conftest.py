@@ -8,9 +8,12 @@ import pytest
 from autograph.credentials import service_password
 from autograph.database import migrate_database
 from chassis.database import Database, open_database
+from compose.local.stack import Servers
+from tests.brokers import prepared_vhost
 from tests.databases import as_role
 from tests.integration.autograph.installation import INSTALLATION_SECRET
 from tests.integration.chassis.bus.scene import Scene
+from tests.servers import Vhost
 
 
 @pytest.fixture
@@ -39,3 +42,10 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 @pytest.fixture
 async def scene(database: Database) -> Scene:
     return Scene(database)
+
+
+@pytest.fixture
+async def broker(servers: Servers) -> AsyncIterator[Vhost]:
+    """A virtual host of its own, with the topology and no worker."""
+    async with prepared_vhost(servers) as vhost:
+        yield vhost

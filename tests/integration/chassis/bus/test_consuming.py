@@ -1,0 +1,180 @@
+"""Deliveries become tasks of ours; what is not settled comes again, whatever the connection does."""
+
+import asyncio
+
+import pytest
+
+from chassis.bus.ports import Delivery
+from tests.brokers import close_connections, open_channel
+from tests.eventually import eventually
+from tests.integration.chassis.bus.broker_scene import a_letter, open_consumers, open_publisher
+from tests.servers import Vhost
+
+QUEUE = "diagram.commands"
+CREATE = "diagram.create_diagram"
+
+
+class Handler:
+    """Notes what it was given; finishes once ``go`` is set."""
+
+    def __init__(self) -> None:
+        self.go = asyncio.Event()
+        self.begun: list[Delivery] = []
+        self.finished: list[bytes] = []
+        self.cancelled = 0
+        self.fails = 0
+
+    async def __call__(self, delivery: Delivery) -> None:
+        self.begun.append(delivery)
+        try:
+            await self.go.wait()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        if self.fails:
+            self.fails -= 1
+            raise RuntimeError("the broker did not take the copy")
+        self.finished.append(delivery.body)
+
+    async def has_begun(self) -> bool:
+        return bool(self.begun)
+
+
+async def put(vhost: Vhost, *bodies: bytes) -> None:
+    async with open_publisher(vhost, "gateway") as publisher:
+        for body in bodies:
+            await publisher.publish(a_letter(CREATE, body))
+
+
+async def unsettled(vhost: Vhost) -> int:
+    """How many are in the queue once nobody holds any."""
+    async with open_channel(vhost.url) as channel:
+        queue = await channel.declare_queue(QUEUE, passive=True)
+        return queue.declaration_result.message_count or 0
+
+
+async def test_a_delivery_carries_what_the_broker_vouches_for(broker: Vhost) -> None:
+    handler = Handler()
+    handler.go.set()
+    async with open_consumers(broker, "diagram", {QUEUE: 4}, handler):
+        async with open_publisher(broker, "gateway") as publisher:
+            await publisher.publish(
+                a_letter(CREATE, b"1", reply_to="reply.autograph-gateway.1", headers={"rung": "1s"})
+            )
+        await eventually(handler.has_begun)
+    delivery = handler.begun[0]
+    assert (delivery.queue, delivery.routing_key, delivery.body) == (QUEUE, CREATE, b"1")
+    assert (delivery.user_id, delivery.reply_to, delivery.correlation_id) == (
+        "autograph-gateway", "reply.autograph-gateway.1", "c",
+    )  # fmt: skip
+    assert (delivery.redelivered, dict(delivery.headers)) == (False, {"rung": "1s"})
+
+
+async def test_a_handler_is_not_cancelled_when_its_connection_dies_and_its_message_comes_again(broker: Vhost) -> None:
+    handler = Handler()
+    async with open_consumers(broker, "diagram", {QUEUE: 1}, handler) as consumers:
+        await put(broker, b"1")
+        await eventually(handler.has_begun)
+        await close_connections(broker, "autograph-diagram", count=1)
+
+        async def is_redelivered() -> bool:
+            return len(handler.begun) == 2
+
+        await eventually(is_redelivered, within_seconds=20)
+        assert handler.cancelled == 0
+        assert handler.begun[1].redelivered
+        handler.go.set()
+
+        async def both_finished() -> bool:
+            return handler.finished == [b"1", b"1"] and consumers.in_hand == 0
+
+        assert await eventually(both_finished)
+        await consumers.check()
+    assert await unsettled(broker) == 0
+
+
+async def test_a_consumer_that_the_broker_cancels_is_made_again(broker: Vhost) -> None:
+    handler = Handler()
+    handler.go.set()
+    async with open_consumers(broker, "diagram", {QUEUE: 4}, handler) as consumers:
+
+        async def is_missed() -> bool:
+            try:
+                await consumers.check()
+            except RuntimeError:
+                return True
+            return False
+
+        async with open_channel(broker.url) as channel:
+            await channel.queue_delete(QUEUE)
+
+            await eventually(is_missed)
+            queue = await channel.declare_queue(QUEUE, durable=True, arguments={"x-queue-type": "quorum"})
+            await queue.bind("autograph.commands", CREATE)
+
+        async def is_back() -> bool:
+            return not await is_missed()
+
+        await eventually(is_back)
+        await put(broker, b"1")
+        assert await eventually(handler.has_begun)
+
+
+async def test_what_could_not_be_settled_goes_back_and_comes_again(broker: Vhost) -> None:
+    handler = Handler()
+    handler.fails = 1
+    handler.go.set()
+    async with open_consumers(broker, "diagram", {QUEUE: 4}, handler):
+        await put(broker, b"1")
+
+        async def is_finished() -> bool:
+            return handler.finished == [b"1"]
+
+        assert await eventually(is_finished)
+    assert [delivery.redelivered for delivery in handler.begun] == [False, True]
+    assert await unsettled(broker) == 0
+
+
+async def test_no_more_are_in_hand_than_the_prefetch_allows(broker: Vhost) -> None:
+    handler = Handler()
+    await put(broker, *(b"%d" % number for number in range(10)))
+    async with open_consumers(broker, "diagram", {QUEUE: 3}, handler) as consumers:
+
+        async def three() -> bool:
+            return len(handler.begun) == 3
+
+        await eventually(three)
+        assert consumers.in_hand == 3
+        assert await unsettled(broker) == 7
+        handler.go.set()
+
+        async def all_finished() -> bool:
+            return len(handler.finished) == 10
+
+        assert await eventually(all_finished)
+
+
+async def test_a_drain_settles_what_is_in_hand_and_leaves_the_rest_to_others(broker: Vhost) -> None:
+    handler = Handler()
+    async with open_consumers(broker, "diagram", {QUEUE: 2}, handler) as consumers:
+        await put(broker, b"1", b"2", b"3")
+
+        async def two() -> bool:
+            return len(handler.begun) == 2
+
+        await eventually(two)
+        draining = asyncio.create_task(consumers.drain())
+        await asyncio.wait((draining,), timeout=0.2)
+        assert not draining.done()
+        handler.go.set()
+        await draining
+        assert handler.finished == [b"1", b"2"]
+        assert await unsettled(broker) == 1
+
+
+async def test_health_says_which_queue_has_no_consumer(broker: Vhost) -> None:
+    async with open_consumers(broker, "diagram", {QUEUE: 1}, Handler()) as consumers:
+        await consumers.check()
+        await consumers.drain()
+        with pytest.raises(RuntimeError, match=QUEUE):
+            await consumers.check()

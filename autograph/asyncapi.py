@@ -8,19 +8,23 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from contracts.catalogue import EVENTS, MESSAGES, REQUESTS, SUBSCRIPTIONS
 from contracts.envelope import CONTENT_TYPE
 from contracts.message import Message, Request
+from contracts.outcome import Outcome
 
 VERSION = "0.1.0"
 DESCRIPTION = """\
 Commands and queries go to topic exchanges under the key `<worker>.<name>`, events leave under `<worker>.<event>`. Every
-body is a CloudEvents 1.0 document in structured mode; `data` is described here. Replies come to `reply_to`, with the
-request's id as `causationid`.
+body is a CloudEvents 1.0 document in structured mode; `data` is described here. Replies come to the AMQP property
+`reply_to` (a queue of the asker's, bound to `autograph.replies` under its own name, `reply.<broker user>.<anything>`),
+with the request's id as `causationid`. A `user_id` property is needed: the broker vouches for it.
 """
+REPLIES = "replies"
 ATTRIBUTES = ("id", "source", "type", "time", "correlationid", "actor")
 
 
 def document() -> dict[str, Any]:
     wanted: list[tuple[type[BaseModel], JsonSchemaMode]] = [(message, "serialization") for message in MESSAGES]
     wanted += [(r, "serialization") for request in REQUESTS if (r := request.reply_type()) is not None]
+    wanted += [(Outcome, "serialization")]
     refer: Any
     refer, definitions = models_json_schema(wanted, ref_template="#/components/schemas/{model}")
     return {
@@ -30,12 +34,13 @@ def document() -> dict[str, Any]:
             "license": {"name": "Apache-2.0"},
         },
         "defaultContentType": CONTENT_TYPE,
-        "channels": {message.routing_key(): _channel(message) for message in MESSAGES},
+        "channels": {message.routing_key(): _channel(message) for message in MESSAGES} | {REPLIES: _replies()},
         "operations": {
             message.wire_name.removeprefix("autograph."): _operation(message) for message in MESSAGES
         },
         "components": {
-            "messages": {message.__name__: _message(message, refer) for message in MESSAGES},
+            "messages": {message.__name__: _message(message, refer) for message in MESSAGES}
+            | {_reply_name(request): _reply(request, refer) for request in REQUESTS},
             "schemas": dict(sorted(definitions["$defs"].items())) | {"Envelope": _envelope()},
         },
     }  # fmt: skip
@@ -69,6 +74,12 @@ def _operation(message: type[Message]) -> dict[str, Any]:
         "channel": {"$ref": channel},
         "messages": [{"$ref": f"{channel}/messages/{message.__name__}"}],
     }
+    if issubclass(message, Request):
+        operation["reply"] = {
+            "address": {"location": "$message.header#/reply_to", "description": "The AMQP property reply_to."},
+            "channel": {"$ref": f"#/channels/{REPLIES}"},
+            "messages": [{"$ref": f"#/channels/{REPLIES}/messages/{_reply_name(message)}"}],
+        }
     if message.__doc__ and message.__doc__.strip():
         operation["summary"] = " ".join(message.__doc__.split())
     return operation
@@ -79,23 +90,52 @@ def _message(message: type[Message], refer: Any) -> dict[str, Any]:
         "name": message.wire_name,
         "title": message.__name__,
         "contentType": CONTENT_TYPE,
-        "payload": {
-            "allOf": [
-                {"$ref": "#/components/schemas/Envelope"},
-                {
-                    "type": "object",
-                    "required": ["data"],
-                    "properties": {"type": {"const": message.wire_name}, "data": refer[message, "serialization"]},
-                },
-            ]
-        },
+        "payload": _payload(message.wire_name, refer[message, "serialization"]),
         "x-kind": message.kind.value,
     }
     if issubclass(message, Request):
-        reply = message.reply_type()
-        described["x-reply"] = None if reply is None else refer[reply, "serialization"]
         described["x-timeout-seconds"] = message.timeout.total_seconds()
     return described
+
+
+def _replies() -> dict[str, Any]:
+    names = [_reply_name(request) for request in REQUESTS]
+    return {
+        "address": None,  # the asker's own
+        "description": "The asker's queue.",
+        "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in names},
+    }
+
+
+def _reply_name(request: type[Request[Any]]) -> str:
+    return f"{request.__name__}Reply"
+
+
+def _reply(request: type[Request[Any]], refer: Any) -> dict[str, Any]:
+    """An outcome; where it succeeded, with the request's own reply."""
+    reply = request.reply_type()
+    success = {"type": "null"} if reply is None else {"anyOf": [refer[reply, "serialization"], {"type": "null"}]}
+    outcome = {"allOf": [refer[Outcome, "serialization"], {"type": "object", "properties": {"reply": success}}]}
+    wire_name = f"autograph.{request.worker()}.reply.v1"
+    return {
+        "name": wire_name,
+        "title": _reply_name(request),
+        "contentType": CONTENT_TYPE,
+        "payload": _payload(wire_name, outcome),
+    }
+
+
+def _payload(wire_name: str, data: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "allOf": [
+            {"$ref": "#/components/schemas/Envelope"},
+            {
+                "type": "object",
+                "required": ["data"],
+                "properties": {"type": {"const": wire_name}, "data": data},
+            },
+        ]
+    }
 
 
 def _envelope() -> dict[str, Any]:

@@ -176,6 +176,7 @@ async def test_a_new_key_is_fetched_when_its_first_token_comes_and_forgeries_do_
     async with scene.http.get("/api/auth/me", headers=by_new_key) as answer:
         assert answer.status == 200
     for number in range(20):
+        now += 0.24
         forged = {"Authorization": bearer(access_token(headers={"kid": f"forged-{number}"}))}
         assert (await scene.problem("GET", "/api/auth/me", headers=forged))[0] == 401
     assert asked == 2

@@ -46,5 +46,5 @@ def read_reply(body: bytes) -> tuple[UUID, Outcome]:
     """
     document = from_json(body)
     if not isinstance(document, dict) or not isinstance(document.get("causationid"), str):
-        raise ValueError("a reply names its request as causationid")
+        raise ValueError("a reply names its request as causationid")  # noqa: TRY004 - bad input, not a bug
     return UUID(document["causationid"]), Outcome.model_validate(document.get("data"))

@@ -146,6 +146,13 @@ async def test_a_problem_never_repeats_what_was_sent(scene: Scene) -> None:
     assert "12345" not in json.dumps(problem)
 
 
+async def test_a_word_is_no_boolean_in_a_body(scene: Scene) -> None:
+    document = {"email": "a@b", "password": "correct horse", "remember_me": "true"}
+    status, problem = await scene.problem("POST", "/api/auth/login", json=document)
+    assert (status, problem["errors"][0]["pointer"]) == (422, "/remember_me")
+    assert scene.bus.sent == []
+
+
 async def test_what_the_edge_sets_nobody_else_can(scene: Scene) -> None:
     document = {"email": "a@b", "password": "correct horse", "address": "198.51.100.1"}
     status, problem = await scene.problem("POST", "/api/auth/login", json=document)

@@ -160,7 +160,19 @@ async def test_what_the_edge_sets_nobody_else_can(scene: Scene) -> None:
     assert problem["errors"][0]["pointer"] == "/address"
 
 
-async def test_a_body_over_the_limit_is_refused_before_it_is_read(scene: Scene) -> None:
+async def test_a_body_that_says_it_is_too_large_is_not_waited_for(scene: Scene) -> None:
+    host, port = scene.listening.urls[0].removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    head = {"Host": host, "Content-Length": str(11 << 20)} | as_json()
+    lines = ["POST /api/diagrams HTTP/1.1", *(f"{name}: {value}" for name, value in head.items())]
+    writer.write("\r\n".join([*lines, "", ""]).encode())
+    status = await asyncio.wait_for(reader.readline(), 5)
+    writer.close()
+    await writer.wait_closed()
+    assert status.split()[1] == b"413"
+
+
+async def test_a_body_over_the_limit_is_refused(scene: Scene) -> None:
     async with open_scene(max_body_bytes=2048) as small:
         for body in (b"x" * 2049, _in_pieces(b"x" * 1025, 2)):
             status, problem = await small.problem("POST", DIAGRAMS, data=body, headers=as_json())

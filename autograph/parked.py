@@ -62,9 +62,9 @@ class Parked:
             "id": self.id,
             "worker": self.worker,
             "type": document.get("type"),
-            "reason": self.header(headers.PARKED_REASON) or self._by_broker(),
+            "reason": self.header(headers.PARKED_REASON) or str(self._death.get("reason", "unknown")),
             "detail": self.header(headers.PARKED_DETAIL),
-            "parked_at": self.header(headers.PARKED_AT),
+            "parked_at": self.parked_at.isoformat() if self.parked_at else "",
             "attempts": int(self.header(headers.ATTEMPT) or 0),
             "queue": self.queue,
             "failure_told": self.header(headers.FAILURE_TOLD) == "1",
@@ -73,22 +73,37 @@ class Parked:
     @property
     def queue(self) -> str:
         """Where it was taken from."""
-        deaths: Any = self.message.headers.get("x-death") or [{}]
-        return self.header(headers.PARKED_FROM) or str(deaths[0].get("queue", ""))
+        return self.header(headers.PARKED_FROM) or str(self._death.get("queue", ""))
 
-    def _by_broker(self) -> str:
+    @property
+    def parked_at(self) -> datetime | None:
+        """By its worker, or by the broker itself."""
+        told = self.header(headers.PARKED_AT)
+        if told:
+            return datetime.fromisoformat(told)
+        time = self._death.get("time")
+        return time.astimezone(UTC) if isinstance(time, datetime) else None
+
+    @property
+    def original_routing_key(self) -> str:
+        dead_keys = self._death.get("routing-keys") or [self.message.routing_key or ""]
+        return self.header(headers.ORIGINAL_ROUTING_KEY) or str(dead_keys[0])
+
+    @property
+    def _death(self) -> dict[str, Any]:
+        """What the broker wrote when it moved the message here by itself."""
         deaths: Any = self.message.headers.get("x-death") or [{}]
-        return str(deaths[0].get("reason", "unknown"))
+        return dict(deaths[0])
 
     def refusal(self, now: datetime) -> str | None:
         """Why it must not be put back; ``None``: it may."""
         reason = self.row()["reason"]
         if reason in HOPELESS:
             return f"it would be parked again ({reason})"
-        if not self.queue:
-            return "nobody knows which queue it was in"
-        parked_at = self.header(headers.PARKED_AT)
-        if parked_at and datetime.fromisoformat(parked_at) < now - timedelta(days=INBOX_DAYS):
+        # A header only says so: whoever may park here must not reach another worker's queue by way of the operator.
+        if not self.queue.startswith(f"{self.worker}."):
+            return f"it was in no queue of {self.worker}'s"
+        if self.parked_at is None or self.parked_at < now - timedelta(days=INBOX_DAYS):
             return f"it is older than the {INBOX_DAYS} days for which the inbox knows what was done"
         return None
 
@@ -207,8 +222,7 @@ async def _put_back(channel: AbstractChannel, parked: Parked) -> None:
             delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
             headers={
                 headers.ORIGINAL_USER: parked.header(headers.ORIGINAL_USER) or (message.user_id or ""),
-                headers.ORIGINAL_ROUTING_KEY: parked.header(headers.ORIGINAL_ROUTING_KEY)
-                or (message.routing_key or ""),
+                headers.ORIGINAL_ROUTING_KEY: parked.original_routing_key,
                 headers.ATTEMPT: 1,
             },
         ),

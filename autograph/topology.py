@@ -1,6 +1,9 @@
 """Makes the broker what the contracts need, and says where it is not."""
 
 import asyncio
+import re
+from collections.abc import Mapping
+from typing import Any
 
 import aio_pika
 import aiormq
@@ -42,9 +45,7 @@ async def check_topology(amqp_url: str, management_url: str) -> list[str]:
             (found["source"], found["destination"], found["arguments"].get("rung") or found["routing_key"])
             for found in await broker.get("bindings", vhost)
         }
-        policies = {
-            found["name"]: (found["pattern"], found["definition"]) for found in await broker.get("policies", vhost)
-        }
+        policies = {found["name"]: found for found in await broker.get("policies", vhost)}
         rights = {
             found["user"]: (found["configure"], found["write"], found["read"])
             for found in await broker.get("vhosts", vhost, "permissions")
@@ -68,11 +69,7 @@ async def check_topology(amqp_url: str, management_url: str) -> list[str]:
         for binding in NEEDED.bindings
         if (binding.exchange, binding.queue, binding.rung or binding.routing_key) not in bound
     ]
-    differences += [
-        f"policy {policy.name} is missing or differs"
-        for policy in NEEDED.policies
-        if policies.get(policy.name) != (policy.pattern, dict(policy.definition))
-    ]
+    differences += _policy_differences(policies)
     for needed in _all_rights():
         if rights.get(needed.user) != (needed.configure, needed.write, needed.read):
             differences.append(f"user {needed.user} is missing or has other permissions")
@@ -81,6 +78,23 @@ async def check_topology(amqp_url: str, management_url: str) -> list[str]:
             for exchange, keys in needed.topics.items()
             if topics.get((needed.user, exchange)) != keys
         ]
+    return differences
+
+
+def _policy_differences(policies: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    ours = {policy.name for policy in NEEDED.policies}
+    differences = []
+    for policy in NEEDED.policies:
+        found = policies.get(policy.name)
+        if found is None or (found["pattern"], found["definition"]) != (policy.pattern, dict(policy.definition)):
+            differences.append(f"policy {policy.name} is missing or differs")
+    # One policy applies to a queue: another's, of the same or a higher priority, takes ours away.
+    for name, found in policies.items():
+        if name in ours or found["apply-to"] == "exchanges" or found["priority"] < 0:
+            continue
+        taken = [queue for queue in NEEDED.queues if re.search(found["pattern"], queue)]
+        if taken:
+            differences.append(f"policy {name} may apply to {', '.join(taken)} instead of ours")
     return differences
 
 

@@ -56,7 +56,7 @@ def operator_rights() -> Rights:
         user=OPERATOR_USER,
         configure=NOTHING,
         write=r"^amq\.default$",
-        read=r"^[a-z]+\.parked$",
+        read=r"^(?!autograph\.)[a-z]+\.parked$",  # the queues, not the exchange of that name
         topics=_topics({}),
     )
 

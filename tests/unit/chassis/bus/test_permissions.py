@@ -1,0 +1,79 @@
+"""Rights as regular expressions: what they let through and what they do not."""
+
+import re
+
+import pytest
+
+from chassis.bus.permissions import Rights, gateway_rights, operator_rights, producer_rights, worker_rights
+from chassis.bus.topology import COMMANDS, EVENTS, EXCHANGES, PARKED, QUERIES, REPLIES, RETRY, TOPIC_EXCHANGES
+
+PRODUCER = producer_rights("billing", ["diagram.create_diagram"])
+EVERYBODY = [gateway_rights(), operator_rights(), worker_rights("auth"), worker_rights("diagram"), PRODUCER]
+QUEUES = ["diagram.commands", "diagram.parked", "auth.commands", "auth.parked", "retry.1s", "reply.other.1"]
+
+
+def may(pattern: str, names: list[str]) -> list[str]:
+    return [name for name in names if re.search(pattern, name)]
+
+
+@pytest.mark.parametrize("rights", EVERYBODY, ids=lambda rights: rights.user)
+def test_every_user_has_a_word_on_every_topic_exchange(rights: Rights) -> None:
+    assert set(rights.topics) == set(TOPIC_EXCHANGES)  # without one the broker would allow everything
+
+
+@pytest.mark.parametrize("rights", EVERYBODY, ids=lambda rights: rights.user)
+def test_nobody_makes_or_changes_exchanges_or_others_queues(rights: Rights) -> None:
+    assert may(rights.configure, [*EXCHANGES, *QUEUES]) == []
+
+
+def test_an_asker_writes_only_to_what_workers_read() -> None:
+    assert may(gateway_rights().write, [*EXCHANGES, "amq.default", *QUEUES]) == [COMMANDS, QUERIES]
+    assert may(gateway_rights().read, [*EXCHANGES, *QUEUES]) == [REPLIES]
+
+
+def test_an_asker_has_reply_queues_under_its_own_name_only() -> None:
+    rights = gateway_rights()
+    names = [
+        "reply.autograph-gateway.1",
+        "reply.autograph-gateway2.1",
+        "reply.producer-billing.1",
+        "xreply.autograph-gateway.1",
+    ]
+    for pattern in (rights.configure, rights.read, rights.write, rights.topics[REPLIES][1]):
+        assert may(pattern, names) == ["reply.autograph-gateway.1"]
+    assert may(rights.topics[REPLIES][0], names) == []
+
+
+def test_a_worker_announces_and_parks_only_what_is_its_own() -> None:
+    rights = worker_rights("diagram")
+    assert may(rights.write, [*EXCHANGES, "amq.default", *QUEUES]) == [EVENTS, REPLIES, RETRY, PARKED]
+    keys = ["diagram.diagram_created", "auth.user_registered", "xdiagram.y"]
+    assert may(rights.topics[EVENTS][0], keys) == ["diagram.diagram_created"]
+    assert may(rights.topics[PARKED][0], keys) == ["diagram.diagram_created"]
+
+
+def test_a_worker_reads_its_own_queues_only() -> None:
+    assert may(worker_rights("diagram").read, [*EXCHANGES, *QUEUES]) == ["diagram.commands", "diagram.parked"]
+
+
+def test_a_producer_sends_what_it_is_allowed_and_nothing_like_it() -> None:
+    keys = [
+        "diagram.create_diagram",
+        "diagram.create_diagram2",
+        "diagramXcreate_diagram",
+        "diagram.delete_diagram",
+        "#",
+    ]
+    for exchange in (COMMANDS, QUERIES):
+        assert may(PRODUCER.topics[exchange][0], keys) == ["diagram.create_diagram"]
+    assert may(PRODUCER.topics[EVENTS][0], keys) == []
+
+
+def test_a_producer_that_is_allowed_nothing_sends_nothing() -> None:
+    assert may(producer_rights("idle", []).topics[COMMANDS][0], ["diagram.create_diagram", "x"]) == []
+
+
+def test_the_operator_takes_from_parking_lots_and_puts_back_into_queues() -> None:
+    rights = operator_rights()
+    assert may(rights.read, [*EXCHANGES, *QUEUES]) == ["diagram.parked", "auth.parked"]
+    assert may(rights.write, [*EXCHANGES, "amq.default", *QUEUES]) == ["amq.default"]

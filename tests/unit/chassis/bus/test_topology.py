@@ -1,0 +1,94 @@
+"""What the broker is told to have follows from the contracts."""
+
+import re
+
+import pytest
+
+from chassis.bus.failures import RUNGS
+from chassis.bus.topology import COMMANDS, EXCHANGES, PARKED, QUERIES, RETRY, RUNG_SECONDS, Policy, topology
+from contracts.catalogue import REQUESTS, SUBSCRIPTIONS, WORKERS
+from contracts.message import Kind
+
+NEEDED = topology(REQUESTS, SUBSCRIPTIONS, WORKERS)
+
+
+def policy_of(queue: str) -> Policy:
+    (policy,) = (policy for policy in NEEDED.policies if re.search(policy.pattern, queue))
+    return policy
+
+
+@pytest.mark.parametrize("queue", NEEDED.queues)
+def test_exactly_one_policy_is_for_each_queue(queue: str) -> None:
+    assert sum(bool(re.search(policy.pattern, queue)) for policy in NEEDED.policies) == 1
+
+
+def test_no_policy_is_for_a_reply_queue() -> None:
+    name = "reply.autograph-gateway.0192"
+    assert not any(re.search(policy.pattern, name) for policy in NEEDED.policies)
+
+
+def test_every_request_gets_to_its_own_queue_and_no_other() -> None:
+    for request in REQUESTS:
+        bound = [
+            binding.queue
+            for binding in NEEDED.bindings
+            if (binding.exchange, binding.routing_key) == (request.exchange(), request.routing_key())
+        ]
+        assert bound == [request.queue()]
+
+
+def test_what_must_not_be_lost_is_in_quorum_queues_and_what_is_worthless_late_is_not() -> None:
+    for request in REQUESTS:
+        assert NEEDED.queues[request.queue()] == ("quorum" if request.kind is Kind.COMMAND else "classic")
+    for queue, kind in NEEDED.queues.items():
+        if queue.startswith("retry.") or queue.endswith((".parked", ".events")):
+            assert kind == "quorum"
+
+
+def test_every_subscriber_hears_its_events_in_a_queue_of_its_own() -> None:
+    for worker, events in SUBSCRIPTIONS.items():
+        heard = {binding.routing_key for binding in NEEDED.bindings if binding.queue == f"{worker}.events"}
+        assert heard == {event.routing_key() for event in events}
+
+
+def test_what_leaves_a_command_queue_by_itself_goes_to_parking_and_safely() -> None:
+    for queue in NEEDED.queues:
+        if queue.endswith((".commands", ".events")):
+            definition = policy_of(queue).definition
+            assert definition["dead-letter-exchange"] == PARKED
+            assert definition["delivery-limit"] == 100
+            assert definition["dead-letter-strategy"] == "at-least-once"
+            assert definition["overflow"] == "reject-publish"  # at-least-once needs it
+
+
+def test_what_is_worthless_late_is_bounded_and_dies_where_it_is() -> None:
+    for request in REQUESTS:
+        if request.kind is not Kind.COMMAND:
+            definition = policy_of(request.queue()).definition
+            assert "dead-letter-exchange" not in definition
+            assert definition["overflow"] == "reject-publish"
+            assert definition["max-length"] > 0
+
+
+def test_every_rung_waits_its_time_and_gives_back_to_the_queue_that_the_copy_names() -> None:
+    assert list(RUNG_SECONDS) == list(RUNGS)
+    for rung, seconds in RUNG_SECONDS.items():
+        definition = policy_of(f"retry.{rung}").definition
+        assert definition["message-ttl"] == seconds * 1000
+        assert definition["dead-letter-exchange"] == ""  # the default one routes by queue name
+        assert definition["dead-letter-strategy"] == "at-least-once"
+        (binding,) = (binding for binding in NEEDED.bindings if binding.queue == f"retry.{rung}")
+        assert (binding.exchange, binding.rung) == (RETRY, rung)
+
+
+def test_what_is_parked_stays_however_often_one_looks() -> None:
+    for worker in WORKERS:
+        definition = policy_of(f"{worker}.parked").definition
+        assert "message-ttl" not in definition
+        assert "max-length" not in definition
+        assert definition["delivery-limit"] >= 1_000_000  # since RabbitMQ 4.0 the default is 20
+
+
+def test_routing_is_by_topic_except_up_the_ladder() -> None:
+    assert {name for name, kind in EXCHANGES.items() if kind != "topic"} == {RETRY}
+    assert {request.exchange() for request in REQUESTS} == {COMMANDS, QUERIES}

@@ -1,6 +1,7 @@
 """From the edge onto the bus: behind each worker's breaker, with an answer for whatever may happen."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,6 +18,8 @@ from gateway.breaker import Breaker
 from gateway.ports import Bus
 from gateway.problems import Problem
 
+NEARLY = 0.9  # of a timeout, since two clocks measure it
+
 GATEWAY = Actor(kind=ActorKind.SERVICE, id=UUID(int=0), name="gateway")
 
 
@@ -32,6 +35,7 @@ class Pending(Exception):  # noqa: N818 - states the outcome
 class Asking:
     bus: Bus
     breakers: Mapping[str, Breaker]
+    clock: Callable[[], float] = time.monotonic
 
     async def ask(self, request: Request[Any], envelope: Envelope, *, wait_seconds: float | None = None) -> Outcome:
         """The outcome. *wait_seconds*: less than the contract's timeout, where a command's client wants so.
@@ -42,12 +46,15 @@ class Asking:
         if wait_seconds is not None and wait_seconds < full_seconds:
             return await self._ask_briefly(request, envelope, wait_seconds)
         breaker = self._breaker(request)
+        asked_at = self.clock()
         try:
             outcome = await self.bus.ask(request, envelope, timeout_seconds=full_seconds)
         except NotPublished as error:
             raise self._not_taken(breaker, error) from None
         except Unanswered as unanswered:
-            breaker.failed()
+            # Before its time: our own reply queue was lost, which says nothing of the worker.
+            if self.clock() - asked_at >= full_seconds * NEARLY:
+                breaker.failed()
             match request.kind:
                 case Kind.COMMAND:
                     raise Pending(confirmed=unanswered.confirmed) from None

@@ -27,15 +27,19 @@ CREATE = CreateDiagram(title="Plan", type="canvas")
 
 
 class OneAnswer:
-    """A bus on which the same happens to every request."""
+    """A bus on which the same happens to every request, and time passes while there is no answer."""
 
     def __init__(self, answer: Outcome | Exception) -> None:
         self.answer = answer
         self.asked = 0
+        self.now = 1_000.0
+        self.passing = 1.0  # of a timeout
 
     async def ask(self, request: Request[Any], envelope: Envelope, *, timeout_seconds: float) -> Outcome:  # noqa: ARG002 - the seam's
         self.asked += 1
         if isinstance(self.answer, Exception):
+            if isinstance(self.answer, Unanswered):
+                self.now += timeout_seconds * self.passing
             raise self.answer
         return self.answer
 
@@ -46,14 +50,13 @@ class OneAnswer:
 class Bench:
     def __init__(self, answer: Outcome | Exception) -> None:
         self.registry = CollectorRegistry()
-        self.now = 1_000.0
+        self.bus = OneAnswer(answer)
         metrics = GatewayMetrics(self.registry)
         self.breakers = {name: Breaker(name, metrics, clock=self.clock) for name in ("auth", "diagram")}
-        self.bus = OneAnswer(answer)
-        self.asking = Asking(self.bus, self.breakers)
+        self.asking = Asking(self.bus, self.breakers, clock=self.clock)
 
     def clock(self) -> float:
-        return self.now
+        return self.bus.now
 
     async def ask(self, request: Request[Any] = READ, **more: Any) -> Outcome | Exception:
         try:
@@ -114,6 +117,13 @@ async def test_our_own_lost_connection_says_nothing_of_a_worker() -> None:
     assert (ended.status, ended.headers["Retry-After"]) == (503, "1")
 
 
+async def test_replies_that_were_lost_with_our_own_connection_say_nothing_of_a_worker() -> None:
+    bench = Bench(SILENCE)
+    bench.bus.passing = 0.1
+    await bench.fail(50)
+    assert bench.metric("state") == State.CLOSED
+
+
 async def test_a_client_s_impatience_says_nothing_of_a_worker() -> None:
     bench = Bench(SILENCE)
     for _ in range(50):
@@ -124,16 +134,16 @@ async def test_a_client_s_impatience_says_nothing_of_a_worker() -> None:
 async def test_an_open_one_lets_a_single_request_through_to_see() -> None:
     bench = Bench(SILENCE)
     await bench.fail(OPENS_AFTER)
-    bench.now += PROBE_SECONDS
+    bench.bus.now += PROBE_SECONDS
     asked = bench.bus.asked
     breaker = bench.breakers["diagram"]
     assert [breaker.admits() for _ in range(5)] == [True, False, False, False, False]
     assert bench.metric("state") == State.HALF_OPEN
-    bench.now += PROBE_SECONDS  # that probe never ended
+    bench.bus.now += PROBE_SECONDS  # that probe never ended
     await bench.ask()
     assert bench.bus.asked == asked + 1
     assert bench.metric("state") == State.OPEN
-    bench.now += PROBE_SECONDS
+    bench.bus.now += PROBE_SECONDS
     bench.bus.answer = DONE
     assert await bench.ask() == DONE
     assert bench.metric("state") == State.CLOSED

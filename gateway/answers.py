@@ -21,6 +21,7 @@ from gateway.edge import CORRELATION, TRACEPARENT
 from gateway.endpoint import Endpoint, meant
 from gateway.entrance import Admission, Claim, Credentials, Entrance
 from gateway.idempotency import Signer, message_id, read_key
+from gateway.preconditions import whole_header
 from gateway.prefer import read_prefer
 from gateway.problems import Problem, etag
 from gateway.sessions import Caller, keep, signed_in
@@ -85,12 +86,16 @@ class Answers:
     async def _write(self, rows: Sequence[Endpoint], http: web.Request, caller: Caller) -> web.Response:
         """With an idempotency key: under a mark that tells a repeat that this one still runs."""
         first = rows[0]
-        key = None if first.no_idempotency else http.headers.get("Idempotency-Key")
+        key = None if first.no_idempotency else whole_header(http, "Idempotency-Key")
         if key is None:
             caller = await self._live(http, await self._entrance.admit(http, caller))
             return await self._change(meant(rows, http), http, caller, None)
         stay_seconds = first.request.timeout.total_seconds()
-        identity = message_id(caller.actor, http.method, http.path, read_key(key))
+        try:
+            identity = message_id(caller.actor, http.method, http.path, read_key(key))
+        except Problem:
+            await self._entrance.admit(http, caller)  # counted as any other
+            raise
         claim = Claim(str(identity), uuid4().hex, stay_seconds)
         admission = await self._entrance.admit(http, caller, claim=claim)
         if not admission.claimed:
@@ -149,7 +154,7 @@ class Answers:
         return caller
 
     async def _fingerprint(self, http: web.Request) -> str:
-        preconditions = http.headers.get("If-Match", "")
+        preconditions = whole_header(http, "If-Match") or ""
         return self._signer.fingerprint(http.method, http.path_qs, preconditions, await read_body(http))
 
     def _from_edge(self, endpoint: Endpoint, http: web.Request) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
 from contracts.refusal import FieldError
-from gateway.problems import Problem, of_validation
+from gateway.problems import Problem, of_validation, shortened
 
 READ_SECONDS = 30.0  # for a whole body; whoever is slower holds a place that others wait for
 # Validating costs 0.1 ms a KiB (2026-11): beyond this it goes on in a thread, so that others are served between.
@@ -18,7 +18,7 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 async def read_body(http: web.Request) -> bytes:
-    """All of it; a second call gives the same. Raises ``Problem``: 408, 413."""
+    """All of it; a second call gives the same. Raises ``Problem``: 400, 408, 413."""
     if http.content_length is not None and http.content_length > http.client_max_size:
         raise _too_large(http)
     try:
@@ -28,6 +28,8 @@ async def read_body(http: web.Request) -> bytes:
         raise _too_large(http) from None
     except TimeoutError:
         raise Problem("body_timeout") from None
+    except (web.RequestPayloadError, ConnectionError):  # not unpacked, or not all of it came: no fault of ours
+        raise Problem("body_broken") from None
 
 
 async def parse(model: type[ModelT], raw: bytes) -> ModelT:
@@ -51,7 +53,7 @@ def _hold_names_unique(raw: bytes) -> None:
     try:
         json.loads(raw, object_pairs_hook=_unique)
     except _Repeated as repeated:
-        detail = f"The name {repeated.name!r} stands more than once in one object"
+        detail = f"The name {shortened(repeated.name)!r} stands more than once in one object"
         raise Problem("invalid", errors=(FieldError(pointer="", code="repeated", detail=detail),)) from None
 
 

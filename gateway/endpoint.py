@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from contracts.message import Kind, Request
 from contracts.refusal import FieldError, Refusal
 from gateway.body import parse, read_body
-from gateway.preconditions import read_if_match
+from gateway.preconditions import read_if_match, whole_header
 from gateway.problems import Problem, of_validation
 
 JSON_TYPES = ("application/json",)
@@ -101,7 +101,7 @@ class Endpoint:
         values = {name: getattr(part, name) for part in parts for name in part.model_fields_set}
         values |= {name: value for name, value in from_edge.items() if name in self.from_edge}
         if self.if_match is not None:
-            expected = read_if_match(http.headers.get("If-Match"))
+            expected = read_if_match(whole_header(http, "If-Match"))
             if expected is not None:
                 values[self.if_match] = expected
         # All parts are validated: building it unvalidated keeps what was set apart from what was left out.
@@ -117,7 +117,7 @@ class Endpoint:
 
     def _query(self, http: web.Request) -> BaseModel | None:
         sent = {name: value for name, value in http.query.items() if self.when is None or name != self.when[0]}
-        repeated = [name for name in sent if len(http.query.getall(name)) > 1]
+        repeated = [name for name in http.query if len(http.query.getall(name)) > 1]
         if repeated:
             raise _invalid(f"/{repeated[0]}", "repeated", "A query parameter stands once")
         if not sent and not self.query.model_fields:

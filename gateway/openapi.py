@@ -156,7 +156,7 @@ def _edge_codes(endpoint: Endpoint) -> Iterable[str]:
     if endpoint.placeholders:
         yield "not_found"
     if endpoint.takes_body:
-        yield from ("malformed_json", "body_timeout", "body_too_large", "unsupported_media_type")
+        yield from ("malformed_json", "body_broken", "body_timeout", "body_too_large", "unsupported_media_type")
     if endpoint.request.kind is Kind.COMMAND:
         yield from ("still_running", "outcome_unknown", IdempotencyKeyReused.code)
     if endpoint.is_read:

@@ -2,11 +2,19 @@
 
 import re
 
+from aiohttp import web
+
 from gateway.problems import Problem
 
 # A revision fits 63 bits; a tag is compared octet by octet, so "03" is not "3" (RFC 9110 8.8.3.2).
 _REVISION = re.compile(r'^"(0|[1-9][0-9]{0,17})"$')
 _TAG = re.compile(r'^(?:W/)?"[\x21\x23-\x7e\x80-\U0010ffff]*"$')
+
+
+def whole_header(http: web.Request, name: str) -> str | None:
+    """All lines of that name as the one list that they are (RFC 9110 5.3)."""
+    lines = http.headers.getall(name, ())
+    return ", ".join(lines) if lines else None
 
 
 def read_if_match(header: str | None) -> int | str | None:

@@ -7,7 +7,7 @@ from pydantic_core import to_json
 
 from contracts.outcome import Outcome, Status
 from gateway.endpoint import Endpoint
-from gateway.preconditions import is_unchanged
+from gateway.preconditions import is_unchanged, whole_header
 from gateway.prefer import Preference
 from gateway.problems import Problem, etag, of_refusal
 
@@ -27,7 +27,7 @@ def representation(http: web.Request, tag: str, body: bytes) -> web.Response:
     """200 with *body*, or 304 if the client has what *tag* names already."""
     if not tag:
         return web.Response(body=body, headers={"Content-Type": JSON})
-    if is_unchanged(http.headers.get("If-None-Match"), tag):
+    if is_unchanged(whole_header(http, "If-None-Match"), tag):
         return web.Response(status=304, headers={"ETag": tag, "Cache-Control": "private, no-cache"})
     return web.Response(body=body, headers={"Content-Type": JSON, "ETag": tag, "Cache-Control": "private, no-cache"})
 

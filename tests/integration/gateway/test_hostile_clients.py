@@ -1,0 +1,206 @@
+"""What no ordinary client sends: told to be the client's mistake, cheap for us, and never half believed."""
+
+import asyncio
+import gzip
+import json
+from typing import Any
+
+import pytest
+
+from contracts.diagram import ChangeDiagram, CreateDiagram, DeleteDiagram, GetDiagram, TrashDiagram
+from gateway.problems import LONGEST_NAME, MOST_ERRORS, MOST_LISTED
+from tests.eventually import eventually
+from tests.integration.gateway.scene import DIAGRAM, SUMMARY, WHOLE, Scene, access_token, as_json, open_scene, signed_in
+
+DIAGRAMS = "/api/diagrams"
+ONE = f"/api/diagrams/{DIAGRAM}"
+PLAN = {"title": "Plan", "type": "canvas"}
+
+
+async def connected(scene: Scene) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    host, port = scene.listening.urls[0].removeprefix("http://").split(":")
+    return await asyncio.open_connection(host, int(port))
+
+
+def head(request_line: str, *lines: str) -> bytes:
+    authorization = f"Authorization: Bearer {access_token()}"
+    always = ("Host: here", "Connection: close", "Content-Type: application/json", authorization)
+    return "\r\n".join((request_line, *always, *lines, "", "")).encode("latin-1")
+
+
+async def exchanged(scene: Scene, sent: bytes) -> tuple[int, dict[str, Any]]:
+    reader, writer = await connected(scene)
+    writer.write(sent)
+    top, _, body = (await asyncio.wait_for(reader.read(), 5)).partition(b"\r\n\r\n")
+    writer.close()
+    await writer.wait_closed()
+    assert b"application/problem+json" in top
+    assert b"x-correlation-id" in top.lower()
+    return int(top.split()[1]), json.loads(body)
+
+
+def failures(scene: Scene) -> float:
+    return sum(
+        sample.value
+        for family in scene.registry.collect()
+        for sample in family.samples
+        if sample.name == "api_gateway_requests_total" and sample.labels["status"].startswith("5")
+    )
+
+
+@pytest.mark.parametrize("packing", ["gzip", "deflate"])
+async def test_a_body_that_is_not_packed_as_it_says_is_the_client_s_mistake(scene: Scene, packing: str) -> None:
+    headers = as_json(**{"Content-Encoding": packing})
+    status, problem = await scene.problem("POST", DIAGRAMS, data=b"\xff\xff\xff\xff", headers=headers)
+    assert (status, problem["code"]) == (400, "body_broken")
+    assert scene.sent() == []
+    assert failures(scene) == 0
+
+
+async def test_a_packed_body_is_read(scene: Scene) -> None:
+    scene.on(CreateDiagram, SUMMARY)
+    packed = gzip.compress(json.dumps(PLAN).encode())
+    async with scene.http.post(DIAGRAMS, data=packed, headers=as_json(**{"Content-Encoding": "gzip"})) as answer:
+        assert answer.status == 201
+
+
+async def test_a_client_that_leaves_within_its_body_is_no_failure_of_ours_and_leaves_its_key_free(
+    scene: Scene,
+) -> None:
+    scene.on(CreateDiagram, SUMMARY)
+    key = {"Idempotency-Key": "half-sent"}
+    reader, writer = await connected(scene)
+    writer.write(head(f"POST {DIAGRAMS} HTTP/1.1", "Idempotency-Key: half-sent", "Content-Length: 300") + b"{")
+    await eventually(lambda: _active(scene, 1))
+    writer.transport.abort()
+    await eventually(lambda: _active(scene, 0))
+    assert not await reader.read()
+    assert failures(scene) == 0
+    async with scene.http.post(DIAGRAMS, json=PLAN, headers=as_json(**key)) as answer:
+        assert answer.status == 201
+    assert len(scene.sent()) == 1
+
+
+async def test_a_client_that_leaves_once_all_is_sent_leaves_its_command_to_be_carried_out(scene: Scene) -> None:
+    """And its key is free for the repeat as soon as that is done."""
+    begun, finish = asyncio.Event(), asyncio.Event()
+
+    async def slowly(_message: Any, _envelope: Any) -> Any:
+        begun.set()
+        await finish.wait()
+        return SUMMARY
+
+    scene.bus.handlers[CreateDiagram] = slowly
+    body = json.dumps(PLAN).encode()
+    _, writer = await connected(scene)
+    length = f"Content-Length: {len(body)}"
+    writer.write(head(f"POST {DIAGRAMS} HTTP/1.1", "Idempotency-Key: left", length) + body)
+    await begun.wait()
+    writer.transport.abort()
+    finish.set()
+    await eventually(lambda: _active(scene, 0))
+    async with scene.http.post(DIAGRAMS, json=PLAN, headers=as_json(**{"Idempotency-Key": "left"})) as answer:
+        assert answer.status == 201
+    first, second = scene.envelopes()
+    assert first.id == second.id
+
+
+async def _active(scene: Scene, count: int) -> bool:
+    return scene.counted("api_gateway_active_connections") == count
+
+
+async def test_a_flag_that_stands_twice_deletes_nothing(scene: Scene) -> None:
+    scene.on(TrashDiagram, None)
+    scene.on(DeleteDiagram, None)
+    for query in ("permanent=false&permanent=true", "permanent=true&permanent=true"):
+        status, problem = await scene.problem("DELETE", f"{ONE}?{query}", headers=signed_in())
+        assert (status, problem["errors"][0]["pointer"], problem["errors"][0]["code"]) == (
+            422, "/permanent", "repeated",
+        )  # fmt: skip
+    assert scene.sent() == []
+
+
+@pytest.mark.parametrize(("name", "values"), [("If-Match", ('"3"', '"4"')), ("Idempotency-Key", ("a", "b"))])
+async def test_of_two_header_lines_neither_is_chosen(scene: Scene, name: str, values: tuple[str, str]) -> None:
+    scene.on(ChangeDiagram, SUMMARY)
+    headers = [*as_json().items(), *((name, value) for value in values)]
+    status, problem = await scene.problem("PATCH", ONE, json={"title": "b"}, headers=headers)
+    assert (status, problem["code"]) == (400, "malformed_header")
+    assert scene.sent() == []
+
+
+async def test_tags_in_several_header_lines_are_one_list(scene: Scene) -> None:
+    scene.on(GetDiagram, WHOLE)
+    headers = [*signed_in().items(), ("If-None-Match", '"1"'), ("If-None-Match", '"3"')]
+    async with scene.http.get(ONE, headers=headers) as answer:
+        assert answer.status == 304
+
+
+async def test_a_malformed_key_counts_as_any_other_request() -> None:
+    async with open_scene(rate_limit_per_user=2) as scene:
+        headers = as_json(**{"Idempotency-Key": "a b"})
+        found = [(await scene.problem("POST", DIAGRAMS, json=PLAN, headers=headers))[0] for _ in range(3)]
+        assert found == [400, 400, 429]
+
+
+async def test_an_answer_to_a_thousand_mistakes_is_no_larger_than_to_a_hundred(scene: Scene) -> None:
+    document = PLAN | {f"field-{number}": number for number in range(MOST_LISTED)}
+    status, problem = await scene.problem("POST", DIAGRAMS, json=document, headers=as_json())
+    assert (status, len(problem["errors"])) == (422, MOST_ERRORS)
+    status, problem = await scene.problem("POST", DIAGRAMS, json=document | {"more": 1}, headers=as_json())
+    assert status == 422
+    assert [error["code"] for error in problem["errors"]] == ["too_many_errors"]
+
+
+@pytest.mark.parametrize("body", [{"n" * 50_000: 1} | PLAN, None])
+async def test_a_name_as_long_as_a_body_does_not_come_back(scene: Scene, body: Any) -> None:
+    name = b'"' + b"n" * 50_000 + b'"'
+    twice = b'{"title": "a", "type": "canvas", "canvas_data": {' + name + b": 1, " + name + b": 2}}"
+    data = twice if body is None else json.dumps(body).encode()
+    status, problem = await scene.problem("POST", DIAGRAMS, data=data, headers=as_json())
+    assert status == 422
+    assert LONGEST_NAME < len(json.dumps(problem["errors"])) < LONGEST_NAME + 200
+
+
+@pytest.mark.parametrize(
+    "request_line",
+    ["GET /api/diagrams/%2e%2e/diagrams HTTP/1.1", "GET //api/diagrams HTTP/1.1", "GET /api/x/../diagrams HTTP/1.1",
+     "GET /api/diagrams/ HTTP/1.1", "OPTIONS * HTTP/1.1", "GET /api/%ED%A0%80 HTTP/1.1", "GET /API/diagrams HTTP/1.1"],
+)  # fmt: skip
+async def test_a_path_is_what_it_says_and_nothing_that_it_might_mean(scene: Scene, request_line: str) -> None:
+    status, problem = await exchanged(scene, head(request_line))
+    assert (status, problem["code"]) == (404, "not_found")
+    assert scene.sent() == []
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [("Content-Length: -1",), ("Content-Length: 99999999999999999999999",), ("Content-Length: 3", "Content-Length: 4"),
+     ("Transfer-Encoding: chunked", "Content-Length: 3"), ("Transfer-Encoding: sideways", "Content-Length: 3")],
+)  # fmt: skip
+async def test_a_length_that_lies_is_not_believed(scene: Scene, lines: tuple[str, ...]) -> None:
+    """Nor left to us and a proxy before us to read differently."""
+    status, problem = await exchanged(scene, head(f"POST {DIAGRAMS} HTTP/1.1", *lines) + b"{}}")
+    assert (status, problem["code"]) == (400, "malformed_request")
+    assert scene.sent() == []
+
+
+async def test_a_token_whose_head_is_a_labyrinth_is_no_token(scene: Scene) -> None:
+    labyrinth = "W1tb" * 900  # "[[[" in base64
+    headers = {"Authorization": f"Bearer {labyrinth}.e30.eA"}
+    status, problem = await scene.problem("GET", "/api/auth/me", headers=headers)
+    assert (status, problem["code"]) == (401, "invalid_token")
+
+
+async def test_what_a_client_writes_into_headers_makes_no_headers(scene: Scene) -> None:
+    scene.on(GetDiagram, WHOLE)
+    async with open_scene(cors_origins="*") as open_to_all:
+        open_to_all.on(GetDiagram, WHOLE)
+        sent = head(f"GET {ONE} HTTP/1.1", "Origin: \xff", "X-Correlation-ID: a\x0bSet-Cookie: b", "Prefer: \xff=,;")
+        reader, writer = await connected(open_to_all)
+        writer.write(sent)
+        answer = await asyncio.wait_for(reader.read(), 5)
+        writer.close()
+        await writer.wait_closed()
+    assert answer.split()[1] in (b"200", b"400")
+    assert b"Set-Cookie" not in answer

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
+from chassis import failpoints
 from chassis.bus.ports import ConfirmMissing, Letter, NotPublished, Publisher
 from chassis.database import Database
 from chassis.logging import logger
@@ -106,6 +107,8 @@ class OutboxRelay:
         ]
         if not confirmed:
             return
+        if failpoints.ARMED:
+            await failpoints.reached("after_publish", rows[0].type)
         try:
             async with self._database.connection() as connection:
                 await connection.execute("DELETE FROM outbox WHERE id = ANY($1::uuid[])", confirmed)

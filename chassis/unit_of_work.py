@@ -12,6 +12,7 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
+from chassis import failpoints
 from chassis.database import Connection, Database
 from contracts.envelope import Envelope, encode
 from contracts.message import Event, Reply
@@ -120,6 +121,8 @@ class Ledger:
             if not await _claim(work, self._consumer):
                 raise AlreadyHandled
             yield work
+            if failpoints.ARMED:
+                await failpoints.reached("in_transaction", envelope.type)
             await _finish(work, self._consumer)
         await self._tell(work)
 
@@ -134,12 +137,18 @@ class Ledger:
 
     @asynccontextmanager
     async def _transaction(self, envelope: Envelope) -> AsyncIterator[UnitOfWork]:
+        if failpoints.ARMED:
+            await failpoints.reached("before_transaction", envelope.type)
         async with self._database.transaction() as connection:
             yield UnitOfWork(connection, envelope, self._source, self._clock())
 
     async def _tell(self, work: UnitOfWork) -> None:
+        if failpoints.ARMED:
+            await failpoints.reached("after_commit", work.envelope.type)
         if work.stale:
             await self._caches.invalidate(work.stale)
+            if failpoints.ARMED:
+                await failpoints.reached("after_invalidation", work.envelope.type)
         if work.outbox:
             self._relay.hand(work.outbox)
 

@@ -9,6 +9,7 @@ import aiormq
 from aiormq import spec
 from aiormq.abc import DeliveredMessage
 
+from chassis import failpoints
 from chassis.bus.link import Link, is_cancelled, text
 from chassis.bus.ports import Delivery
 from chassis.logging import logger
@@ -76,6 +77,8 @@ class Consumers:
         assert tag is not None
         try:
             await self._deliver(_delivery(queue, message))
+            if failpoints.ARMED:
+                await failpoints.reached("before_ack", queue)
         except Exception:  # noqa: BLE001 - whatever it is, the message must not be lost
             _log.exception("delivery not settled", queue=queue)
             await asyncio.sleep(PAUSE_SECONDS)

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Generic, Protocol, TypeVar
 from uuid import UUID
 
+from chassis import failpoints
 from chassis.bus import headers
 from chassis.bus.failures import Failure, next_rung, where
 from chassis.bus.gate import Gate
@@ -111,6 +112,8 @@ class Handling(Generic[ToolsT]):
                     continue
                 return await self._try_later(received, failure, error)
             await self._tell(received, outcome)
+            if failpoints.ARMED:
+                await failpoints.reached("after_reply", received.contract.wire_name)
             return settled
 
     async def _carry_out(self, received: Received) -> tuple[Outcome, Settled]:

@@ -2,6 +2,7 @@
 
 import typer
 
+from autograph.backup.command import backup, restore_command
 from autograph.generate import generate
 from autograph.keys import app as keys
 from autograph.migrate import migrate
@@ -16,6 +17,8 @@ app.command()(up)
 app.command()(down)
 app.command()(status)
 app.command()(migrate)
+app.command()(backup)
+app.command("restore")(restore_command)
 app.command()(generate)
 app.add_typer(parked, name="parked")
 app.add_typer(producer, name="producer")

@@ -58,7 +58,7 @@ async def migrate_database(admin_url: str, installation_secret: str, revision: s
     """
     target = _script().get_revision(revision).revision
     applied = []
-    await _create_database(admin_url)
+    await create_database(admin_url)
     async with _only_one(admin_url) as administrator:
         for service in SERVICES:
             await _create_role(administrator, service, service_password(installation_secret, "postgres", service))
@@ -115,7 +115,7 @@ def newest_revision() -> str:
 # The database, the roles and their rights
 
 
-async def _create_database(admin_url: str) -> None:
+async def create_database(admin_url: str) -> None:
     try:
         await (await asyncpg.connect(admin_url)).close()
     except asyncpg.InvalidCatalogNameError:

@@ -126,6 +126,11 @@ class Home:
             value: str = kept[name]
             return value
 
+    def keep_secret(self, name: str, value: str) -> None:
+        """From now on; whatever was made with the one before cannot be read any more."""
+        with self._writing:
+            self._write("secrets.json", {**self._read("secrets.json"), name: value})
+
     def port(self, name: str, *, wanted: int | None = None) -> int:
         """The port of last time, or *wanted*, or any: whichever is free first."""
         with self._writing:

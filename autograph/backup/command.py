@@ -1,0 +1,94 @@
+"""``autograph backup`` and ``autograph restore`` as the operator types them."""
+
+import asyncio
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from autograph.backup.make import Source, make
+from autograph.backup.manifest import Manifest
+from autograph.backup.progress import bars
+from autograph.backup.restore import Target, check_release, check_secrets, restore, secrets_of
+from autograph.backup.verify import verify
+from autograph.installation import installation, installation_in
+from autograph.settings import OperatorSettings
+from chassis.settings import load
+from compose.local.home import Home
+from compose.local.run import start_servers
+
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The backup's folder.")]
+INCOMPLETE = 3  # exit status: the backup is good, and something was lost before it was made
+
+
+def backup(
+    folder: Folder,
+    *,
+    verify_only: Annotated[
+        bool, typer.Option("--verify", help="Read a backup that is there and check all of it, instead of making one.")
+    ] = False,
+    with_secrets: Annotated[
+        bool, typer.Option("--secrets/--no-secrets", help="Keep the secrets that its keys are encrypted under.")
+    ] = True,
+) -> None:
+    """Copy database, objects, waiting messages and broker users of a running installation into a new folder."""
+    settings = load(OperatorSettings)
+    console = Console()
+    with bars(Console(stderr=True)) as progress:
+        if verify_only:
+            manifest = verify(folder, progress)
+        else:
+            source = Source(installation(), _home(settings).programs)
+            manifest = asyncio.run(make(source, folder, progress, with_secrets=with_secrets))
+    _tell(console, folder, manifest)
+    if manifest.missing:
+        raise typer.Exit(INCOMPLETE)
+
+
+def restore_command(folder: Folder) -> None:
+    """Bring a backup into an empty installation, and check it there. The local stack must not be running."""
+    settings = load(OperatorSettings)
+    asyncio.run(_restore(settings, folder))
+
+
+async def _restore(settings: OperatorSettings, folder: Path) -> None:
+    home, console = _home(settings), Console()
+    with bars(Console(stderr=True)) as progress:
+        manifest = await asyncio.to_thread(verify, folder, progress)
+        check_release(manifest)
+        given = settings.given()
+        async with start_servers(home.open(), given, lambda _name, _state: None) as servers:
+            await servers.all_ready()
+            found = installation_in(home, settings)
+            brought = secrets_of(folder, manifest)
+            # A secret that the user names stands; the home's own was made for an installation that holds nothing.
+            kept = {name: secret for name, secret in brought.items() if getattr(settings, f"{name}_secret") is None}
+            found = dataclasses.replace(
+                found,
+                auth_secret=kept.get("auth", found.auth_secret),
+                gateway_secret=kept.get("gateway", found.gateway_secret),
+            )
+            check_secrets(manifest, found)
+            await restore(Target(found, home.programs), folder, manifest, progress, console)
+            for name, secret in kept.items():
+                home.keep_secret(name, secret)
+    console.print("Its users sign in as before: `autograph up` starts it.", soft_wrap=True)
+
+
+def _home(settings: OperatorSettings) -> Home:
+    return Home(settings.home, programs=settings.programs)
+
+
+def _tell(console: Console, folder: Path, manifest: Manifest) -> None:
+    waiting = sum(manifest.messages.values())
+    console.print(
+        f"{folder}: as of {manifest.snapshot_at.isoformat(timespec='seconds')}, {sum(manifest.rows.values())} rows, "
+        f"{manifest.objects} objects ({manifest.objects_bytes} bytes), {waiting} waiting messages",
+        soft_wrap=True, highlight=False,
+    )  # fmt: skip
+    secret = ", ".join(part.name for part in manifest.parts if part.secret)
+    console.print(f"secret, for the owner only: {secret}", soft_wrap=True, highlight=False)
+    for lost in manifest.missing:
+        console.print(f"lost before this backup: {lost.bucket}/{lost.key} ({lost.why})", soft_wrap=True)

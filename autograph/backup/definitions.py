@@ -1,0 +1,76 @@
+"""The broker's part: what `autograph migrate` does not make anew, which is producers and policies of one's own."""
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+
+from autograph.backup.manifest import DEFINITIONS, write_private
+from autograph.broker import Broker
+from autograph.topology import NEEDED
+from chassis.bus.headers import producer_user
+
+PRODUCERS: Final = producer_user("")
+OUR_POLICIES: Final = frozenset(policy.name for policy in NEEDED.policies)
+
+
+async def write_definitions(broker: Broker, folder: Path) -> str:
+    """As RabbitMQ exports them, of our virtual host and the users that may enter it; returns the server's version."""
+    whole: dict[str, Any] = await broker.get("definitions")
+    users = {one["user"] for one in whole["permissions"] if one["vhost"] == broker.vhost}
+    ours = {
+        part: [one for one in whole.get(part, ()) if one.get("vhost") == broker.vhost]
+        for part in ("permissions", "topic_permissions", "policies", "exchanges", "queues", "bindings")
+    }
+    ours["users"] = [one for one in whole["users"] if one["name"] in users]
+    version = str((await broker.get("overview"))["rabbitmq_version"])
+    write_private(folder / DEFINITIONS, json.dumps({"rabbitmq_version": version, **ours}, indent=1).encode())
+    return version
+
+
+async def apply_definitions(broker: Broker, folder: Path) -> None:
+    """Producers with their passwords' hashes and rights, and policies that are not ours; in whichever vhost this is."""
+    kept: dict[str, Any] = json.loads((folder / DEFINITIONS).read_bytes())
+    for user in kept["users"]:
+        if user["name"].startswith(PRODUCERS):
+            body = {name: user[name] for name in ("password_hash", "hashing_algorithm")}
+            await broker.put("users", user["name"], body={**body, "tags": ""})
+    for one in kept["permissions"]:
+        if one["user"].startswith(PRODUCERS):
+            body = {name: one[name] for name in ("configure", "write", "read")}
+            await broker.put("permissions", broker.vhost, one["user"], body=body)
+    for one in kept["topic_permissions"]:
+        if one["user"].startswith(PRODUCERS):
+            body = {name: one[name] for name in ("exchange", "write", "read")}
+            await broker.put("topic-permissions", broker.vhost, one["user"], body=body)
+    for policy in kept["policies"]:
+        if policy["name"] not in OUR_POLICIES:
+            body = {name: policy[name] for name in ("pattern", "definition", "priority", "apply-to")}
+            await broker.put("policies", broker.vhost, policy["name"], body=body)
+
+
+async def forget_definitions(broker: Broker, folder: Path) -> None:
+    """The reverse of ``apply_definitions``, for a restore that did not come to its end."""
+    kept: dict[str, Any] = json.loads((folder / DEFINITIONS).read_bytes())
+    for user in kept["users"]:
+        if user["name"].startswith(PRODUCERS):
+            await broker.delete("users", user["name"])
+    for policy in kept["policies"]:
+        if policy["name"] not in OUR_POLICIES:
+            await broker.delete("policies", broker.vhost, policy["name"])
+
+
+async def occupied(broker: Broker) -> str | None:
+    """Why the broker is not empty; None: it is, or it has no such virtual host."""
+    for user in await broker.get("users"):
+        if user["name"].startswith(PRODUCERS):
+            return f"the broker has the producer {user['name'].removeprefix(PRODUCERS)}"
+    try:
+        queues = await broker.get("queues", broker.vhost)
+    except aiohttp.ClientResponseError as error:
+        if error.status == 404:  # noqa: PLR2004 - no such virtual host
+            return None
+        raise
+    full = sorted(queue["name"] for queue in queues if queue.get("messages"))
+    return f"the broker's queue {full[0]} holds messages" if full else None

@@ -1,0 +1,111 @@
+"""Making a backup: messages first, then a snapshot of the database, then the objects that the snapshot names."""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from pydantic_core import to_json
+
+from autograph.backup import messages, objects, postgres
+from autograph.backup.definitions import write_definitions
+from autograph.backup.manifest import (
+    DEFINITIONS,
+    DUMP,
+    FORMAT,
+    MESSAGES,
+    OBJECT_LIST,
+    SECRETS,
+    Manifest,
+    part_of,
+    secret_check,
+    write_manifest,
+    write_private,
+)
+from autograph.backup.progress import Bars
+from autograph.broker import open_broker
+from autograph.installation import Installation
+from chassis.objects import s3_client
+from compose.local.home import CannotProvide
+
+UNFINISHED: Final = ".unfinished-"
+PARTS: Final = {DUMP: True, DEFINITIONS: True, MESSAGES: True, OBJECT_LIST: False}  # name → whether it is secret
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    found: Installation
+    programs: Path  # where the launcher's own PostgreSQL is, if it is
+
+
+async def make(source: Source, target: Path, bars: Bars, *, with_secrets: bool) -> Manifest:
+    """Raises ``CannotProvide``. *target* appears whole or not at all."""
+    with _whole_or_not(target) as folder:
+        manifest = await _filled(source, folder, bars, with_secrets=with_secrets)
+        write_manifest(folder, manifest)
+    return manifest
+
+
+@contextmanager
+def _whole_or_not(target: Path) -> Iterator[Path]:
+    """A folder beside *target* that takes its place at the end, and is removed if it does not come to that."""
+    if target.exists():
+        raise CannotProvide(f"{target} is there already: name a folder that is not")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{target.name}{UNFINISHED}", dir=target.parent))  # 0700
+    try:
+        yield folder
+        folder.rename(target)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _filled(source: Source, folder: Path, bars: Bars, *, with_secrets: bool) -> Manifest:
+    found, servers = source.found, source.found.servers
+    async with open_broker(servers.rabbitmq_url, servers.rabbitmq_management_url) as broker:
+        rabbitmq = await write_definitions(broker, folder)
+        # Before the snapshot: what was carried out in between is in both, and is not done twice. What was taken from
+        # the queues between a snapshot and a copy of them would be in neither.
+        began_at, waiting = await messages.capture(servers.rabbitmq_url, broker, folder)
+    async with (
+        postgres.open_snapshot(servers.postgres_url) as snapshot,
+        s3_client(servers.s3.url, servers.s3.access_key, servers.s3.secret_key, region=found.s3_region) as store,
+    ):
+        try:
+            async with asyncio.TaskGroup() as group:
+                dumping = group.create_task(
+                    postgres.dump(servers.postgres_url, snapshot, source.programs, folder / DUMP, bars.bar("database"))
+                )
+                copying = group.create_task(objects.copy_out(snapshot.connection, store, folder, bars.bar("objects")))
+        except* CannotProvide as sentences:
+            raise sentences.exceptions[0] from None
+        count, size, missing = copying.result()
+    secrets = {"auth": found.auth_secret, "gateway": found.gateway_secret}
+    parts = dict(PARTS)
+    if with_secrets:
+        write_private(folder / SECRETS, to_json(secrets))
+        parts[SECRETS] = True
+    return Manifest(
+        format=FORMAT,
+        revision=snapshot.revision,
+        postgres=snapshot.server_version,
+        pg_dump=dumping.result(),
+        rabbitmq=rabbitmq,
+        began_at=began_at,
+        snapshot_at=snapshot.at,
+        finished_at=datetime.now(UTC),
+        database_bytes=snapshot.size_bytes,
+        rows=snapshot.rows,
+        messages=waiting,
+        objects=count,
+        objects_bytes=size,
+        missing=tuple(missing),
+        secrets_included=with_secrets,
+        secret_checks={name: secret_check(secret) for name, secret in secrets.items()},
+        parts=tuple(part_of(folder, name, secret=secret) for name, secret in parts.items()),
+    )

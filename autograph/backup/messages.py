@@ -1,0 +1,210 @@
+"""What the durable queues hold: accepted, and not yet carried out. Copied without being consumed.
+
+For a moment all of it is ours: a consumer that goes before the workers' takes whatever is ready, and the workers'
+connections are closed, so that the broker puts back what they have in hand. Each message is written down, nothing is
+acknowledged, and when we let go all of it goes on to the workers. What they had in hand may then come a second time,
+which the inbox is there for.
+"""
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any, Final
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import aio_pika
+import aiormq
+from aiormq import spec
+from aiormq.abc import DeliveredMessage
+from pydantic import BaseModel, ConfigDict
+
+from autograph.backup.manifest import MESSAGES, read_lines
+from autograph.broker import Broker
+from autograph.credentials import service_password
+from autograph.topology import NEEDED
+from chassis.bus import headers
+from chassis.bus.topology import RUNG_SECONDS
+from compose.local.home import CannotProvide
+
+DURABLE: Final = tuple(sorted(name for name, kind in NEEDED.queues.items() if kind == "quorum"))
+RUNGS: Final = frozenset(f"retry.{rung}" for rung in RUNG_SECONDS)
+FIRST: Final = 100  # any priority above the workers', which is 0
+PREFETCH: Final = 65_535  # the most that AMQP can say
+CONSUMING: Final = " consuming"  # how the workers name the connection on which they take deliveries
+ROUNDS: Final = 10  # looks at the queues, some 10 ms each: workers are back after 0.2 s at the earliest
+SETTLED_SECONDS: Final = 30.0
+POLL_SECONDS: Final = 0.02
+
+
+class QueuedMessage(BaseModel):
+    """A line of ``messages.jsonl``; bytes are base64."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    queue: str
+    routing_key: str
+    user: str | None
+    type: str | None
+    content_type: str | None
+    correlation_id: str | None
+    headers: dict[str, Any]
+    body: str
+
+
+async def capture(amqp_url: str, broker: Broker, folder: Path) -> tuple[datetime, dict[str, int]]:
+    """The moment before which nothing that was accepted is missing, and how many messages each queue held."""
+    counts = dict.fromkeys(DURABLE, 0)
+    path = folder / MESSAGES
+    path.touch(mode=0o600)
+    began_at = datetime.now(UTC)
+    with path.open("w", encoding="utf-8") as file:
+        try:
+            async with _holding(amqp_url, file, counts) as (channel, ours):
+                await _take_back(broker, channel, ours)
+                await _all_held(channel)
+        except TimeoutError:
+            raise CannotProvide(f"The queues did not come to rest within {SETTLED_SECONDS:.0f} s: try again") from None
+    return began_at, counts
+
+
+@asynccontextmanager
+async def _holding(
+    amqp_url: str, file: IO[str], counts: dict[str, int]
+) -> AsyncIterator[tuple[aiormq.Channel, dict[str, int]]]:
+    """Every durable queue's messages are written to *file* and held until the block ends; also, our consumers."""
+    connection = await aio_pika.connect(amqp_url, timeout=10, client_properties={"connection_name": "backup"})
+    async with connection:
+        channel = connection.channel(publisher_confirms=False)
+        await channel.initialize()
+        underlay = await channel.get_underlay_channel()
+        assert isinstance(underlay, aiormq.Channel)
+        await underlay.basic_qos(prefetch_count=PREFETCH)
+
+        def taker(queue: str) -> Any:
+            async def take(message: DeliveredMessage) -> None:
+                file.write(_written(queue, message).model_dump_json() + "\n")
+                counts[queue] += 1
+
+            return take
+
+        ours = {}
+        for queue in DURABLE:
+            waiting = (await underlay.queue_declare(queue, passive=True)).message_count or 0
+            ours[queue] = 2 + waiting // PREFETCH  # room for what the workers have in hand, and for what comes
+            for _ in range(ours[queue]):
+                await underlay.basic_consume(queue, taker(queue), no_ack=False, arguments={"x-priority": FIRST})
+        yield underlay, ours
+
+
+async def _take_back(broker: Broker, channel: aiormq.Channel, ours: Mapping[str, int]) -> None:
+    """Close the connections on which workers take deliveries: what they have in hand goes back to its queue.
+
+    A queue without their consumers has got all of it back, and when they return in half a second they find nothing.
+    """
+    theirs = set(ours)
+    async with asyncio.timeout(SETTLED_SECONDS):
+        while theirs:
+            for connection in await broker.get("vhosts", broker.vhost, "connections"):
+                name = connection.get("client_properties", {}).get("connection_name", "")
+                if connection.get("user", "").startswith(headers.service_user("")) and name.endswith(CONSUMING):
+                    await broker.delete("connections", connection["name"])
+            for _ in range(ROUNDS):
+                for queue in sorted(theirs):
+                    if (await channel.queue_declare(queue, passive=True)).consumer_count == ours[queue]:
+                        theirs.discard(queue)
+
+
+async def _all_held(channel: aiormq.Channel) -> None:
+    """Returns once no queue has anything left that we do not hold."""
+    async with asyncio.timeout(SETTLED_SECONDS):
+        for queue in DURABLE:
+            while (await channel.queue_declare(queue, passive=True)).message_count:  # noqa: ASYNC110 - the broker tells nobody
+                await asyncio.sleep(POLL_SECONDS)
+        # What the broker had sent before this answer has come before it.
+        await channel.basic_qos(prefetch_count=PREFETCH)
+
+
+def _written(queue: str, message: DeliveredMessage) -> QueuedMessage:
+    properties = message.header.properties
+    return QueuedMessage(
+        queue=queue,
+        routing_key=message.routing_key or "",
+        user=properties.user_id,
+        type=properties.message_type,
+        content_type=properties.content_type,
+        correlation_id=properties.correlation_id,
+        headers=_plain(properties.headers or {}),
+        body=base64.b64encode(message.body).decode("ascii"),
+    )
+
+
+def _plain(value: Any) -> Any:
+    """As JSON; what it does not know is marked, so that ``_table`` finds it again."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    if isinstance(value, bytes | bytearray):
+        return {"$bytes": base64.b64encode(value).decode("ascii")}
+    if isinstance(value, datetime):
+        return {"$time": value.astimezone(UTC).isoformat()}
+    return value
+
+
+def _table(value: Any) -> Any:
+    """The reverse of ``_plain``."""
+    if isinstance(value, list):
+        return [_table(part) for part in value]
+    if not isinstance(value, dict):
+        return value
+    if set(value) == {"$bytes"}:
+        return base64.b64decode(value["$bytes"])
+    if set(value) == {"$time"}:
+        return datetime.fromisoformat(value["$time"])
+    return {key: _table(part) for key, part in value.items()}
+
+
+async def replay(amqp_url: str, installation_secret: str, folder: Path) -> None:
+    """Puts each message back into its queue, confirmed, as a copy that the operator passes on.
+
+    What waited for a retry goes to the queue that it came from at once. Nobody waits for a reply any more.
+    """
+    parts = urlsplit(amqp_url)
+    password = quote(service_password(installation_secret, "rabbitmq", "operator"), safe="")
+    where = f"{headers.OPERATOR_USER}:{password}@{parts.netloc.rpartition('@')[2]}"
+    connection = await aio_pika.connect(urlunsplit(parts._replace(netloc=where)), timeout=10)
+    async with connection, connection.channel(on_return_raises=True) as channel:
+        underlay = await channel.get_underlay_channel()
+        for message in read_lines(QueuedMessage, folder / MESSAGES):
+            await underlay.basic_publish(
+                base64.b64decode(message.body),
+                exchange="",
+                routing_key=message.routing_key if message.queue in RUNGS else message.queue,
+                mandatory=True,
+                properties=spec.Basic.Properties(
+                    content_type=message.content_type,
+                    headers=_passed_on(message),
+                    delivery_mode=2,
+                    correlation_id=message.correlation_id,
+                    message_type=message.type,
+                    user_id=headers.OPERATOR_USER,
+                ),
+                timeout=10,
+            )
+
+
+def _passed_on(message: QueuedMessage) -> dict[str, Any]:
+    table: dict[str, Any] = _table(message.headers)
+    table.pop(headers.RUNG, None)
+    if message.user is not None:
+        table.setdefault(headers.ORIGINAL_USER, message.user)
+        table.setdefault(headers.ORIGINAL_ROUTING_KEY, message.routing_key)
+    return table
+
+
+async def purge(broker: Broker) -> None:
+    for queue in DURABLE:
+        await broker.delete("queues", broker.vhost, queue, "contents")

@@ -1,0 +1,205 @@
+"""Restoring a backup into an empty installation, whole or not at all.
+
+First the backup is read back, then the target is looked at, and only then written to: objects, broker, database. The
+database comes last, in one transaction, because services start on nothing else. A mark in the object store says that
+a restore is under way; what a killed one left is cleared by the next, which finds the mark and no schema.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import asyncpg
+from pydantic_core import from_json
+from rich.console import Console
+
+from autograph.backup import messages, objects, postgres
+from autograph.backup.definitions import apply_definitions, forget_definitions, occupied
+from autograph.backup.manifest import DUMP, SECRETS, BackupBroken, Manifest, secret_check
+from autograph.backup.progress import Bars
+from autograph.broker import Broker, open_broker
+from autograph.buckets import ensure_buckets
+from autograph.database import create_database, migrate_database, newest_revision
+from autograph.installation import Installation
+from autograph.topology import apply_topology
+from chassis.bus.headers import service_user
+from chassis.objects import s3_client
+from compose.local.home import CannotProvide
+
+if TYPE_CHECKING:  # stubs
+    from types_aiobotocore_s3 import S3Client
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    found: Installation
+    programs: Path  # where the launcher's own PostgreSQL is, if it is
+
+    @property
+    def postgres_url(self) -> str:
+        return self.found.servers.postgres_url
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """The servers of the target, connected."""
+
+    target: Target
+    broker: Broker
+    store: "S3Client"
+
+
+def check_release(manifest: Manifest) -> None:
+    """Raises ``CannotProvide``."""
+    if int(manifest.revision) > int(newest_revision()):
+        raise CannotProvide(
+            f"The backup's schema is at revision {manifest.revision}, and this release knows {newest_revision()} at "
+            "most: restore it with the release that made it, or a newer one"
+        )
+
+
+def secrets_of(folder: Path, manifest: Manifest) -> dict[str, str]:
+    """Those that the backup brings, by name."""
+    if not manifest.secrets_included:
+        return {}
+    kept: dict[str, str] = from_json((folder / SECRETS).read_bytes())
+    return kept
+
+
+def check_secrets(manifest: Manifest, found: Installation) -> None:
+    """Raises ``CannotProvide`` unless *found* has the secrets that the backup's data was made with."""
+    wrong = [
+        f"AUTOGRAPH_{name.upper()}_SECRET"
+        for name, secret in (("auth", found.auth_secret), ("gateway", found.gateway_secret))
+        if secret_check(secret) != manifest.secret_checks[name]
+    ]
+    if wrong:
+        raise CannotProvide(
+            f"{' and '.join(wrong)} must be as in the installation that was backed up, and is not: its keys could not "
+            "be read, nor its sessions and command addresses be recognised"
+        )
+
+
+async def restore(target: Target, folder: Path, manifest: Manifest, bars: Bars, console: Console) -> None:
+    """Raises ``CannotProvide``, and then nothing of the backup is left in the target. *manifest* was verified."""
+    servers = target.found.servers
+    async with (
+        open_broker(servers.rabbitmq_url, servers.rabbitmq_management_url) as broker,
+        s3_client(servers.s3.url, servers.s3.access_key, servers.s3.secret_key, region=target.found.s3_region) as store,
+    ):
+        opened = _Opened(target, broker, store)
+        await _check_empty(opened)
+        async with _undone_if_it_fails(opened, folder):
+            await _restored(opened, folder, manifest, bars)
+        await objects.unmark(store)
+    console.print(f"restored: {sum(manifest.rows.values())} rows, {manifest.objects} objects, {_count(manifest)}")
+
+
+async def _restored(opened: _Opened, folder: Path, manifest: Manifest, bars: Bars) -> None:
+    target, servers = opened.target, opened.target.found.servers
+    await objects.copy_in(opened.store, folder, bars.bar("objects", manifest.objects_bytes))
+    await apply_topology(servers.rabbitmq_url, servers.rabbitmq_management_url, target.found.secret)
+    await apply_definitions(opened.broker, folder)
+    await messages.replay(servers.rabbitmq_url, target.found.secret, folder)
+    await objects.check_in(opened.store, folder, bars.bar("reading back", manifest.objects_bytes))
+    await create_database(target.postgres_url)
+    await postgres.restore(target.postgres_url, folder / DUMP, target.programs, manifest.pg_dump)
+    await _check_database(target.postgres_url, manifest)
+    await migrate_database(target.postgres_url, target.found.secret)
+
+
+async def _check_database(url: str, manifest: Manifest) -> None:
+    """As the snapshot was: as many rows, an unbroken audit log, and every object named is one that was copied."""
+    connection = await asyncpg.connect(url)
+    try:
+        found = await postgres.count_rows(connection)
+        different = sorted(
+            name for name in {*found, *manifest.rows} if found.get(name, 0) != manifest.rows.get(name, 0)
+        )
+        if different:
+            raise BackupBroken(f"The restored database has other numbers of rows in {', '.join(different)}")
+        broken_at = await connection.fetchval("SELECT auth.audit_log_broken_at()")
+        if broken_at is not None:
+            raise BackupBroken(f"The restored audit log is broken at position {broken_at}")
+        named = await connection.fetchval("SELECT count(*) FROM diagram.versions WHERE object_key IS NOT NULL")
+    finally:
+        await connection.close()
+    lost = sum(1 for one in manifest.missing if one.bucket == objects.ARCHIVE)
+    if named > manifest.objects + lost:
+        raise BackupBroken(f"The restored database names {named} objects, and the backup has {manifest.objects}")
+
+
+async def _check_empty(opened: _Opened) -> None:
+    """Raises ``CannotProvide`` saying what is there. What a killed restore left counts as nothing, and is cleared."""
+    why = await _schema_there(opened.target.postgres_url) or await _services_there(opened.broker)
+    if why is None:
+        if await objects.is_marked(opened.store):
+            await _cleared(opened)
+        elif not await objects.is_empty(opened.store):
+            why = "its buckets hold objects"
+        else:
+            why = await occupied(opened.broker)
+    if why is not None:
+        raise CannotProvide(f"A backup is restored into an empty installation only, and this one is not: {why}")
+    servers = opened.target.found.servers
+    await ensure_buckets(servers.s3.url, servers.s3.access_key, servers.s3.secret_key, opened.target.found.s3_region)
+    await objects.mark(opened.store)
+
+
+async def _schema_there(url: str) -> str | None:
+    try:
+        connection = await asyncpg.connect(url)
+    except asyncpg.InvalidCatalogNameError:
+        return None
+    try:
+        there = await connection.fetchval("SELECT min(nspname) FROM pg_namespace WHERE nspname = ANY($1)", _SCHEMAS)
+    finally:
+        await connection.close()
+    return f"its database has the schema {there}" if there else None
+
+
+async def _services_there(broker: Broker) -> str | None:
+    for connection in await broker.get("connections"):
+        if connection.get("vhost") == broker.vhost and connection.get("user", "").startswith(service_user("")):
+            return f"{connection['user']} is running on it"
+    return None
+
+
+@asynccontextmanager
+async def _undone_if_it_fails(opened: _Opened, folder: Path) -> AsyncIterator[None]:
+    try:
+        yield
+    except BaseException:  # also an impatient Ctrl-C
+        await asyncio.shield(_undone(opened, folder))
+        raise
+
+
+async def _undone(opened: _Opened, folder: Path) -> None:
+    try:
+        connection = await asyncpg.connect(opened.target.postgres_url)
+    except asyncpg.InvalidCatalogNameError:
+        pass
+    else:
+        try:
+            for schema in _SCHEMAS[::-1]:
+                await connection.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+        finally:
+            await connection.close()
+    await forget_definitions(opened.broker, folder)
+    await _cleared(opened)
+
+
+async def _cleared(opened: _Opened) -> None:
+    await messages.purge(opened.broker)
+    await objects.clear(opened.store)
+
+
+def _count(manifest: Manifest) -> str:
+    waiting = sum(manifest.messages.values())
+    return f"{waiting} messages" if waiting != 1 else "1 message"
+
+
+_SCHEMAS = list(postgres.SCHEMAS)

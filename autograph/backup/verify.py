@@ -1,0 +1,40 @@
+"""Reading a backup back: every byte against its checksum, and what the parts say of each other."""
+
+from pathlib import Path
+
+from autograph.backup.manifest import (
+    MESSAGES,
+    Manifest,
+    kept_objects,
+    measured,
+    object_file,
+    read_lines,
+    read_manifest,
+    read_part,
+)
+from autograph.backup.manifest import BackupBroken as Broken
+from autograph.backup.messages import QueuedMessage
+from autograph.backup.progress import Bars
+
+
+def verify(folder: Path, bars: Bars) -> Manifest:
+    """Raises ``BackupBroken`` for the first thing that is not as it was written."""
+    manifest = read_manifest(folder)
+    advance = bars.bar("reading back", sum(part.bytes for part in manifest.parts) + manifest.objects_bytes)
+    for part in manifest.parts:
+        with read_part(folder / part.name):
+            if measured(folder / part.name, advance) != (part.bytes, part.sha256):
+                raise Broken(f"{folder / part.name} is not what was written: its checksum differs")
+    count = 0
+    for kept in kept_objects(folder):
+        path = object_file(folder, kept.sha256)
+        with read_part(path):
+            if measured(path, advance) != (kept.bytes, kept.sha256):
+                raise Broken(f"{path} ({kept.bucket}/{kept.key}) is not what was written: its checksum differs")
+        count += 1
+    if count != manifest.objects:
+        raise Broken(f"{folder} lists {count} objects, and its manifest counts {manifest.objects}")
+    waiting = sum(1 for _ in read_lines(QueuedMessage, folder / MESSAGES))
+    if waiting != sum(manifest.messages.values()):
+        raise Broken(f"{folder} holds {waiting} messages, and its manifest counts {sum(manifest.messages.values())}")
+    return manifest

@@ -35,14 +35,13 @@ def backup(
 ) -> None:
     """Copy database, objects, waiting messages and broker users of a running installation into a new folder."""
     settings = load(OperatorSettings)
-    console = Console()
     with bars(Console(stderr=True)) as progress:
         if verify_only:
             manifest = verify(folder, progress)
         else:
             source = Source(installation(), _home(settings).programs)
             manifest = asyncio.run(make(source, folder, progress, with_secrets=with_secrets))
-    _tell(console, folder, manifest)
+    _tell(folder, manifest)
     if manifest.missing:
         raise typer.Exit(INCOMPLETE)
 
@@ -54,7 +53,7 @@ def restore_command(folder: Folder) -> None:
 
 
 async def _restore(settings: OperatorSettings, folder: Path) -> None:
-    home, console = _home(settings), Console()
+    home = _home(settings)
     with bars(Console(stderr=True)) as progress:
         manifest = await asyncio.to_thread(verify, folder, progress)
         check_release(manifest)
@@ -71,24 +70,31 @@ async def _restore(settings: OperatorSettings, folder: Path) -> None:
                 gateway_secret=kept.get("gateway", found.gateway_secret),
             )
             check_secrets(manifest, found)
-            await restore(Target(found, home.programs), folder, manifest, progress, console)
-            for name, secret in kept.items():
-                home.keep_secret(name, secret)
-    console.print("Its users sign in as before: `autograph up` starts it.", soft_wrap=True)
+
+            def keep_secrets() -> None:
+                for name, secret in kept.items():
+                    home.keep_secret(name, secret)
+
+            await restore(Target(found, home.programs), folder, manifest, progress, keep_secrets=keep_secrets)
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(f"restored: {_contents(manifest)}")
+    console.print("Its users sign in as before: `autograph up` starts it.")
 
 
 def _home(settings: OperatorSettings) -> Home:
     return Home(settings.home, programs=settings.programs)
 
 
-def _tell(console: Console, folder: Path, manifest: Manifest) -> None:
-    waiting = sum(manifest.messages.values())
-    console.print(
-        f"{folder}: as of {manifest.snapshot_at.isoformat(timespec='seconds')}, {sum(manifest.rows.values())} rows, "
-        f"{manifest.objects} objects ({manifest.objects_bytes} bytes), {waiting} waiting messages",
-        soft_wrap=True, highlight=False,
-    )  # fmt: skip
-    secret = ", ".join(part.name for part in manifest.parts if part.secret)
-    console.print(f"secret, for the owner only: {secret}", soft_wrap=True, highlight=False)
+def _tell(folder: Path, manifest: Manifest) -> None:
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(f"{folder}: as of {manifest.snapshot_at.isoformat(timespec='milliseconds')}, {_contents(manifest)}")
+    console.print(f"secret, for the owner only: {', '.join(part.name for part in manifest.parts if part.secret)}")
     for lost in manifest.missing:
-        console.print(f"lost before this backup: {lost.bucket}/{lost.key} ({lost.why})", soft_wrap=True)
+        console.print(f"lost before this backup: {lost.bucket}/{lost.key} ({lost.why})")
+
+
+def _contents(manifest: Manifest) -> str:
+    return (
+        f"{sum(manifest.rows.values())} rows, {manifest.objects} objects ({manifest.objects_bytes} bytes), "
+        f"{sum(manifest.messages.values())} waiting messages"
+    )

@@ -1,14 +1,14 @@
-"""Making a backup: messages first, then a snapshot of the database, then the objects that the snapshot names."""
+"""Making a backup: of one moment, at which the queues are held and the database's snapshot is taken."""
 
 import asyncio
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pydantic_core import to_json
 
@@ -33,6 +33,9 @@ from autograph.installation import Installation
 from chassis.objects import s3_client
 from compose.local.home import CannotProvide
 
+if TYPE_CHECKING:  # stubs
+    from types_aiobotocore_s3 import S3Client
+
 UNFINISHED: Final = ".unfinished-"
 PARTS: Final = {DUMP: True, DEFINITIONS: True, MESSAGES: True, OBJECT_LIST: False}  # name → whether it is secret
 
@@ -51,6 +54,14 @@ async def make(source: Source, target: Path, bars: Bars, *, with_secrets: bool) 
     return manifest
 
 
+async def _read(
+    snapshot: postgres.Snapshot, store: "S3Client", folder: Path, bars: Bars
+) -> tuple[dict[str, int], objects.Copied]:
+    """One after the other: both use the snapshot's connection."""
+    rows = await postgres.count_rows(snapshot.connection)
+    return rows, await objects.copy_out(snapshot.connection, store, folder, bars.bar("objects"))
+
+
 @contextmanager
 def _whole_or_not(target: Path) -> Iterator[Path]:
     """A folder beside *target* that takes its place at the end, and is removed if it does not come to that."""
@@ -67,24 +78,24 @@ def _whole_or_not(target: Path) -> Iterator[Path]:
 
 async def _filled(source: Source, folder: Path, bars: Bars, *, with_secrets: bool) -> Manifest:
     found, servers = source.found, source.found.servers
-    async with open_broker(servers.rabbitmq_url, servers.rabbitmq_management_url) as broker:
+    async with open_broker(servers.rabbitmq_url, servers.rabbitmq_management_url) as broker, AsyncExitStack() as stack:
         rabbitmq = await write_definitions(broker, folder)
-        # Before the snapshot: what was carried out in between is in both, and is not done twice. What was taken from
-        # the queues between a snapshot and a copy of them would be in neither.
-        began_at, waiting = await messages.capture(servers.rabbitmq_url, broker, folder)
-    async with (
-        postgres.open_snapshot(servers.postgres_url) as snapshot,
-        s3_client(servers.s3.url, servers.s3.access_key, servers.s3.secret_key, region=found.s3_region) as store,
-    ):
+        async with messages.held(servers.rabbitmq_url, broker, folder) as capture:
+            snapshot = await stack.enter_async_context(postgres.open_snapshot(servers.postgres_url))
+            # An event that was published after the queues were at rest, and whose row the snapshot no longer has.
+            await capture.settled()
+        store = await stack.enter_async_context(
+            s3_client(servers.s3.url, servers.s3.access_key, servers.s3.secret_key, region=found.s3_region)
+        )
         try:
             async with asyncio.TaskGroup() as group:
                 dumping = group.create_task(
                     postgres.dump(servers.postgres_url, snapshot, source.programs, folder / DUMP, bars.bar("database"))
                 )
-                copying = group.create_task(objects.copy_out(snapshot.connection, store, folder, bars.bar("objects")))
+                copying = group.create_task(_read(snapshot, store, folder, bars))
         except* CannotProvide as sentences:
             raise sentences.exceptions[0] from None
-        count, size, missing = copying.result()
+        rows, copied = copying.result()
     secrets = {"auth": found.auth_secret, "gateway": found.gateway_secret}
     parts = dict(PARTS)
     if with_secrets:
@@ -96,15 +107,14 @@ async def _filled(source: Source, folder: Path, bars: Bars, *, with_secrets: boo
         postgres=snapshot.server_version,
         pg_dump=dumping.result(),
         rabbitmq=rabbitmq,
-        began_at=began_at,
         snapshot_at=snapshot.at,
         finished_at=datetime.now(UTC),
         database_bytes=snapshot.size_bytes,
-        rows=snapshot.rows,
-        messages=waiting,
-        objects=count,
-        objects_bytes=size,
-        missing=tuple(missing),
+        rows=rows,
+        messages=capture.counts,
+        objects=copied.count,
+        objects_bytes=copied.bytes,
+        missing=tuple(copied.missing),
         secrets_included=with_secrets,
         secret_checks={name: secret_check(secret) for name, secret in secrets.items()},
         parts=tuple(part_of(folder, name, secret=secret) for name, secret in parts.items()),

@@ -66,8 +66,7 @@ class Manifest(_Record):
     postgres: str  # the server's version
     pg_dump: int  # its major version
     rabbitmq: str
-    began_at: datetime  # every command acknowledged before it is here, as its effect or as a message
-    snapshot_at: datetime  # every effect committed before it is here, and none after
+    snapshot_at: datetime  # what was acknowledged before it is here, as its effect or as a message that waits
     finished_at: datetime
     database_bytes: int
     rows: dict[str, int]  # schema.table → how many

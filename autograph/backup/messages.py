@@ -8,9 +8,10 @@ which the inbox is there for.
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Final
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -54,58 +55,31 @@ class QueuedMessage(BaseModel):
     body: str
 
 
-async def capture(amqp_url: str, broker: Broker, folder: Path) -> tuple[datetime, dict[str, int]]:
-    """The moment before which nothing that was accepted is missing, and how many messages each queue held."""
-    counts = dict.fromkeys(DURABLE, 0)
-    path = folder / MESSAGES
-    path.touch(mode=0o600)
-    began_at = datetime.now(UTC)
-    with path.open("w", encoding="utf-8") as file:
-        try:
-            async with _holding(amqp_url, file, counts) as (channel, ours):
-                await _take_back(broker, channel, ours)
-                await _all_held(channel)
-        except TimeoutError:
-            raise CannotProvide(f"The queues did not come to rest within {SETTLED_SECONDS:.0f} s: try again") from None
-    return began_at, counts
+class Capture:
+    """Every durable queue's messages, written to a file as they are handed to us."""
 
+    def __init__(self, channel: aiormq.Channel, file: IO[str]) -> None:
+        self.counts = dict.fromkeys(DURABLE, 0)
+        self._channel = channel
+        self._file = file
+        self._ours: dict[str, int] = {}  # consumers of a queue
 
-@asynccontextmanager
-async def _holding(
-    amqp_url: str, file: IO[str], counts: dict[str, int]
-) -> AsyncIterator[tuple[aiormq.Channel, dict[str, int]]]:
-    """Every durable queue's messages are written to *file* and held until the block ends; also, our consumers."""
-    connection = await aio_pika.connect(amqp_url, timeout=10, client_properties={"connection_name": "backup"})
-    async with connection:
-        channel = connection.channel(publisher_confirms=False)
-        await channel.initialize()
-        underlay = await channel.get_underlay_channel()
-        assert isinstance(underlay, aiormq.Channel)
-        await underlay.basic_qos(prefetch_count=PREFETCH)
-
-        def taker(queue: str) -> Any:
-            async def take(message: DeliveredMessage) -> None:
-                file.write(_written(queue, message).model_dump_json() + "\n")
-                counts[queue] += 1
-
-            return take
-
-        ours = {}
+    async def begin(self) -> None:
+        await self._channel.basic_qos(prefetch_count=PREFETCH)
         for queue in DURABLE:
-            waiting = (await underlay.queue_declare(queue, passive=True)).message_count or 0
-            ours[queue] = 2 + waiting // PREFETCH  # room for what the workers have in hand, and for what comes
-            for _ in range(ours[queue]):
-                await underlay.basic_consume(queue, taker(queue), no_ack=False, arguments={"x-priority": FIRST})
-        yield underlay, ours
+            waiting = (await self._looked_at(queue)).message_count or 0
+            self._ours[queue] = 2 + waiting // PREFETCH  # room for what workers have in hand, and for what comes
+            for _ in range(self._ours[queue]):
+                await self._channel.basic_consume(
+                    queue, partial(self._take, queue), no_ack=False, arguments={"x-priority": FIRST}
+                )
 
+    async def take_back(self, broker: Broker) -> None:
+        """Close the connections on which workers take deliveries: what they have in hand goes back to its queue.
 
-async def _take_back(broker: Broker, channel: aiormq.Channel, ours: Mapping[str, int]) -> None:
-    """Close the connections on which workers take deliveries: what they have in hand goes back to its queue.
-
-    A queue without their consumers has got all of it back, and when they return in half a second they find nothing.
-    """
-    theirs = set(ours)
-    async with asyncio.timeout(SETTLED_SECONDS):
+        A queue without their consumers has got all of it back, and when they return in half a second they find nothing.
+        """
+        theirs = set(DURABLE)
         while theirs:
             for connection in await broker.get("vhosts", broker.vhost, "connections"):
                 name = connection.get("client_properties", {}).get("connection_name", "")
@@ -113,18 +87,54 @@ async def _take_back(broker: Broker, channel: aiormq.Channel, ours: Mapping[str,
                     await broker.delete("connections", connection["name"])
             for _ in range(ROUNDS):
                 for queue in sorted(theirs):
-                    if (await channel.queue_declare(queue, passive=True)).consumer_count == ours[queue]:
+                    if (await self._looked_at(queue)).consumer_count == self._ours[queue]:
                         theirs.discard(queue)
 
-
-async def _all_held(channel: aiormq.Channel) -> None:
-    """Returns once no queue has anything left that we do not hold."""
-    async with asyncio.timeout(SETTLED_SECONDS):
+    async def settled(self) -> None:
+        """Returns once all that was in a queue when this was called has been written."""
         for queue in DURABLE:
-            while (await channel.queue_declare(queue, passive=True)).message_count:  # noqa: ASYNC110 - the broker tells nobody
+            while (await self._looked_at(queue)).message_count:  # noqa: ASYNC110 - the broker tells nobody
                 await asyncio.sleep(POLL_SECONDS)
         # What the broker had sent before this answer has come before it.
-        await channel.basic_qos(prefetch_count=PREFETCH)
+        await self._channel.basic_qos(prefetch_count=PREFETCH)
+
+    async def _looked_at(self, queue: str) -> spec.Queue.DeclareOk:
+        return await self._channel.queue_declare(queue, passive=True)
+
+    def _take(self, queue: str, message: DeliveredMessage) -> Coroutine[Any, Any, None]:
+        """No coroutine: it is done when the client calls it, and thus before any later answer of the broker is seen."""
+        self._file.write(_written(queue, message).model_dump_json() + "\n")
+        self.counts[queue] += 1
+        return _nothing()
+
+
+async def _nothing() -> None:
+    return None
+
+
+@asynccontextmanager
+async def held(amqp_url: str, broker: Broker, folder: Path) -> AsyncIterator[Capture]:
+    """For as long as the block runs, every accepted command and event is carried out already, or held and written.
+
+    Raises ``CannotProvide`` if the block, with what goes before it, takes too long: the workers stand still meanwhile.
+    """
+    path = folder / MESSAGES
+    path.touch(mode=0o600)
+    connection = await aio_pika.connect(amqp_url, timeout=10, client_properties={"connection_name": "backup"})
+    try:
+        with path.open("w", encoding="utf-8") as file:
+            async with asyncio.timeout(SETTLED_SECONDS), connection:
+                channel = connection.channel(publisher_confirms=False)
+                await channel.initialize()
+                underlay = await channel.get_underlay_channel()
+                assert isinstance(underlay, aiormq.Channel)
+                capture = Capture(underlay, file)
+                await capture.begin()
+                await capture.take_back(broker)
+                await capture.settled()
+                yield capture
+    except TimeoutError:
+        raise CannotProvide(f"The queues did not come to rest within {SETTLED_SECONDS:.0f} s: try again") from None
 
 
 def _written(queue: str, message: DeliveredMessage) -> QueuedMessage:

@@ -6,6 +6,7 @@ import hashlib
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 from uuid import uuid4
@@ -46,6 +47,13 @@ class Named(NamedTuple):
     content_sha256: str | None  # of what is in the gzip
 
 
+@dataclass(slots=True)
+class Copied:
+    count: int = 0
+    bytes: int = 0
+    missing: list[MissingObject] = field(default_factory=list)
+
+
 class Damaged(Exception):  # noqa: N818 - states what is so
     """The store holds something else than what the database says."""
 
@@ -68,33 +76,30 @@ async def keys(client: "S3Client", bucket: str) -> AsyncIterator[str]:
                 yield entry["Key"]
 
 
-async def copy_out(
-    connection: OwnConnection, client: "S3Client", folder: Path, advance: Advance
-) -> tuple[int, int, list[MissingObject]]:
-    """How many there are, their bytes, and what could not be had. The list is in the order of arrival."""
-    count = size = 0
-    missing: list[MissingObject] = []
+async def copy_out(connection: OwnConnection, client: "S3Client", folder: Path, advance: Advance) -> Copied:
+    """The list of objects is in the order of their arrival."""
+    copied = Copied()
     path = folder / OBJECT_LIST
     path.touch(mode=0o600)
     with path.open("w", encoding="utf-8") as lines:
 
         async def one(wanted: Named) -> None:
-            nonlocal count, size
             try:
                 kept = await _fetch(client, folder, wanted, advance)
             except client.exceptions.NoSuchKey:
                 # In the other buckets nothing was promised: it went between being listed and being read.
                 if wanted.bucket == ARCHIVE:
-                    missing.append(MissingObject(bucket=wanted.bucket, key=wanted.key, why="not in the store"))
+                    copied.missing.append(MissingObject(bucket=wanted.bucket, key=wanted.key, why="not in the store"))
                 return
             except Damaged as damage:
-                missing.append(MissingObject(bucket=wanted.bucket, key=wanted.key, why=str(damage)))
+                copied.missing.append(MissingObject(bucket=wanted.bucket, key=wanted.key, why=str(damage)))
                 return
             lines.write(kept.model_dump_json() + "\n")
-            count, size = count + 1, size + kept.bytes
+            copied.count += 1
+            copied.bytes += kept.bytes
 
         await _each(named(connection, client), one)
-    return count, size, missing
+    return copied
 
 
 async def _fetch(client: "S3Client", folder: Path, wanted: Named, advance: Advance) -> KeptObject:

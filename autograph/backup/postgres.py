@@ -24,6 +24,8 @@ SCHEMAS: Final = (*SERVICES, REVISION_SCHEMA)
 # Who may invalidate the cache is about processes that run, and in another installation those do not.
 NOT_KEPT: Final = tuple(f"{schema}.cache_members" for schema in SERVICES)
 INSTALLED: Final = "/usr/lib/postgresql/*/bin"  # Debian keeps all versions there, and one of them on the PATH
+# While somebody holds it the diagram service removes no object, and the snapshot's are all there to be copied.
+KEEP_OBJECTS: Final = "SELECT pg_advisory_lock_shared('diagram.versions'::regclass::oid::bigint)"
 _VERSION: Final = re.compile(r"\) (\d+)")
 _MAJOR: Final = 10_000  # server_version_num is 180006 for 18.6
 
@@ -39,18 +41,19 @@ class Snapshot:
     server_version: str
     major: int
     size_bytes: int
-    rows: dict[str, int]
 
 
 @asynccontextmanager
 async def open_snapshot(url: str) -> AsyncIterator[Snapshot]:
     connection = await asyncpg.connect(url, server_settings={"idle_in_transaction_session_timeout": "0"})
     try:
+        if await current_revision(connection) is None:
+            raise CannotProvide("There is no schema to back up: `autograph migrate` makes it")
+        await connection.execute(KEEP_OBJECTS)
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             name = await connection.fetchval("SELECT pg_export_snapshot()")
             revision = await current_revision(connection)
-            if revision is None:
-                raise CannotProvide("There is no schema to back up: `autograph migrate` makes it")
+            assert revision is not None
             yield Snapshot(
                 connection=connection,
                 name=name,
@@ -59,7 +62,6 @@ async def open_snapshot(url: str) -> AsyncIterator[Snapshot]:
                 server_version=await connection.fetchval("SHOW server_version"),
                 major=await _major(connection),
                 size_bytes=await connection.fetchval("SELECT pg_database_size(current_database())"),
-                rows=await count_rows(connection),
             )
     finally:
         await connection.close()

@@ -6,7 +6,7 @@ a restore is under way; what a killed one left is cleared by the next, which fin
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 from pydantic_core import from_json
-from rich.console import Console
 
 from autograph.backup import messages, objects, postgres
 from autograph.backup.definitions import apply_definitions, forget_definitions, occupied
@@ -83,8 +82,13 @@ def check_secrets(manifest: Manifest, found: Installation) -> None:
         )
 
 
-async def restore(target: Target, folder: Path, manifest: Manifest, bars: Bars, console: Console) -> None:
-    """Raises ``CannotProvide``, and then nothing of the backup is left in the target. *manifest* was verified."""
+async def restore(
+    target: Target, folder: Path, manifest: Manifest, bars: Bars, *, keep_secrets: Callable[[], None]
+) -> None:
+    """Raises ``CannotProvide``, and then nothing of the backup is left in the target. *manifest* was verified.
+
+    *keep_secrets* is called once the target is known to be empty, before there is anything that needs them.
+    """
     servers = target.found.servers
     async with (
         open_broker(servers.rabbitmq_url, servers.rabbitmq_management_url) as broker,
@@ -92,10 +96,10 @@ async def restore(target: Target, folder: Path, manifest: Manifest, bars: Bars, 
     ):
         opened = _Opened(target, broker, store)
         await _check_empty(opened)
+        keep_secrets()
         async with _undone_if_it_fails(opened, folder):
             await _restored(opened, folder, manifest, bars)
         await objects.unmark(store)
-    console.print(f"restored: {sum(manifest.rows.values())} rows, {manifest.objects} objects, {_count(manifest)}")
 
 
 async def _restored(opened: _Opened, folder: Path, manifest: Manifest, bars: Bars) -> None:
@@ -195,11 +199,6 @@ async def _undone(opened: _Opened, folder: Path) -> None:
 async def _cleared(opened: _Opened) -> None:
     await messages.purge(opened.broker)
     await objects.clear(opened.store)
-
-
-def _count(manifest: Manifest) -> str:
-    waiting = sum(manifest.messages.values())
-    return f"{waiting} messages" if waiting != 1 else "1 message"
 
 
 _SCHEMAS = list(postgres.SCHEMAS)

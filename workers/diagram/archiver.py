@@ -112,11 +112,17 @@ class Archiver:
         return moved
 
     async def clear_deleted(self) -> int:
-        """Removes the objects of diagrams that were deleted for good; returns how many. Raises ``ObjectStoreAway``."""
+        """Removes the objects of diagrams that were deleted for good; returns how many. Raises ``ObjectStoreAway``.
+
+        Not while a backup runs: its snapshot may name them.
+        """
         began = self._clock()
         everything = began - self._cleared_all_at >= CLEAR_ALL_SECONDS
         async with self._database.connection() as connection:
             deleted = await storage.deleted_diagrams(connection, EPOCH if everything else self._cleared_to)
+            # Asked after the list was read: a backup that begins now knows these diagrams as deleted.
+            if await storage.objects_are_kept(connection):
+                return 0
         removed = 0
         for diagram_id, deleted_at in deleted:
             removed += await self._archive.remove_all(diagram_id)

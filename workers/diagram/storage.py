@@ -334,6 +334,11 @@ async def object_key(connection: Connection, file_id: UUID, number: int) -> str 
     return key
 
 
+async def objects_are_kept(connection: Connection) -> bool:
+    """Whether a backup is under way, which holds this lock shared."""
+    return not await connection.fetchval(_OBJECTS_MAY_GO)
+
+
 async def deleted_diagrams(connection: Connection, since: datetime) -> list[tuple[UUID, datetime]]:
     """What was deleted for good and when, oldest first, as the inbox remembers it (7 days).
 
@@ -475,6 +480,8 @@ _DROP_CONTENT = """
     WHERE file_id = $1 AND number = $2 AND object_key IS NULL
     RETURNING true
 """
+
+_OBJECTS_MAY_GO = "SELECT pg_try_advisory_xact_lock('versions'::regclass::oid::bigint)"
 
 _DELETED = """
     SELECT invalidates, handled_at FROM inbox

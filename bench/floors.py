@@ -1,136 +1,125 @@
-"""What the parts cost bare: servers of their own (``python -m bench.floors http|echo …``), and clients for them."""
+"""Clients of what the parts cost bare. Their servers are in ``bench.floor_servers``, each a process of its own."""
 
 import asyncio
-import sys
 import uuid
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from itertools import cycle
+from types import TracebackType
+from typing import Final, Self
 
 import aio_pika
 import asyncpg
 import bcrypt
-import uvloop
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
-from aiohttp import web
-from redis.asyncio import Redis
 
-from bench.load import Connection, Failed, Operation
+from bench.load import OPERATION_SECONDS, Connection, Failed, Operation, Workload
+from bench.scene import DIAGRAM
 
-ANSWER = {"id": "0192f3b4-0000-7000-8000-000000000000", "title": "Plan", "tags": ["a", "b"], "body": "x" * 4000}
-QUEUES = {"classic": "bench.classic", "quorum": "bench.quorum"}
-BODY = b"x" * 4096
-
-
-def serve_http(port: int, redis_url: str) -> None:
-    redis = Redis.from_url(redis_url, max_connections=64)
-
-    async def bare(_: web.Request) -> web.Response:
-        return web.json_response(ANSWER)
-
-    async def with_redis(_: web.Request) -> web.Response:
-        await redis.get("bench")
-        return web.json_response(ANSWER)
-
-    app = web.Application()
-    app.add_routes([web.get("/bare", bare), web.get("/redis", with_redis)])
-    uvloop.install()
-    web.run_app(app, host="127.0.0.1", port=port, access_log=None, print=None)
+QUEUES = {"classic": "bench.queries", "quorum": "bench.commands"}  # so named, the system's own policies hold for them
+CHANNELS = 4  # one writes one publish at a time
+COST: Final = 12  # as the auth service's default
 
 
-async def serve_echo(url: str) -> None:
-    connection = await aio_pika.connect(url)
-    async with connection:
-        for kind, name in QUEUES.items():
-            channel = await connection.channel()
-            await channel.set_qos(32)
-            answers = await connection.channel(publisher_confirms=False)
-            queue = await channel.declare_queue(name, durable=True, arguments={"x-queue-type": kind})
+def http(base: str, path: str) -> Workload:
+    @asynccontextmanager
+    async def workload(_: int) -> AsyncIterator[Operation]:
+        async with Connection(base) as connection:
 
-            async def echo(message: AbstractIncomingMessage, answers: AbstractChannel = answers) -> None:
-                answer = aio_pika.Message(message.body, correlation_id=message.correlation_id)
-                await answers.default_exchange.publish(answer, message.reply_to or "", mandatory=False)
-                await message.ack()
+            async def ask() -> None:
+                status, _ = await connection.ask("GET", path)
+                if status != 200:  # noqa: PLR2004 - OK
+                    raise Failed
 
-            await queue.consume(echo)
-            _KEPT.append(answers)  # aio-pika keeps only weak references
-            _KEPT.append(queue)
-        print("ready", flush=True)
-        await asyncio.Event().wait()
+            yield ask
+
+    return workload
 
 
-_KEPT: list[object] = []
+class Echo:
+    """Asks as the gateway does: mandatory and confirmed, answered over an exclusive queue."""
 
-
-class EchoClient:
-    """Asks as the gateway does: confirmed, over an exclusive reply queue."""
-
-    def __init__(self) -> None:
+    def __init__(self, url: str) -> None:
+        self._url = url
         self._waiting: dict[str, asyncio.Future[bytes]] = {}
+        self._channels: list[AbstractChannel] = []
 
-    async def open(self, url: str) -> None:
-        self._connection = await aio_pika.connect(url)
-        self._channel = await self._connection.channel(on_return_raises=True)
+    async def __aenter__(self) -> Self:
+        self._connection = await aio_pika.connect(self._url)
+        self._channels = [await self._connection.channel(on_return_raises=True) for _ in range(CHANNELS)]
+        self._turn = cycle(self._channels)
         self._replies = await self._connection.channel(publisher_confirms=False)
-        queue = await self._replies.declare_queue(exclusive=True)
-        self._reply_to = queue.name
-        await queue.consume(self._take, no_ack=True)
+        self._queue = await self._replies.declare_queue(exclusive=True)
+        await self._queue.consume(self._take, no_ack=True)
+        return self
 
-    async def close(self) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         await self._connection.close()
 
     async def _take(self, message: AbstractIncomingMessage) -> None:
-        waiter = self._waiting.pop(message.correlation_id or "", None)
+        waiter = self._waiting.get(message.correlation_id or "")
         if waiter is not None and not waiter.done():
             waiter.set_result(message.body)
 
-    def operation(self, kind: str) -> Operation:
-        durable = kind == "quorum"
+    def commands(self) -> Workload:
+        return self._workload(QUEUES["quorum"], aio_pika.DeliveryMode.PERSISTENT, None)
 
+    def queries(self) -> Workload:
+        return self._workload(QUEUES["classic"], aio_pika.DeliveryMode.NOT_PERSISTENT, OPERATION_SECONDS)
+
+    def _workload(self, queue: str, mode: aio_pika.DeliveryMode, expiration: float | None) -> Workload:
         async def ask() -> None:
             identity = uuid.uuid4().hex
-            waiter: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-            self._waiting[identity] = waiter
+            waiter = self._waiting[identity] = asyncio.get_running_loop().create_future()
             message = aio_pika.Message(
-                BODY,
+                DIAGRAM,
+                message_id=identity,
                 correlation_id=identity,
-                reply_to=self._reply_to,
-                delivery_mode=aio_pika.DeliveryMode.PERSISTENT if durable else aio_pika.DeliveryMode.NOT_PERSISTENT,
-                expiration=None if durable else 10,
+                reply_to=self._queue.name,
+                delivery_mode=mode,
+                expiration=expiration,
             )
-            await self._channel.default_exchange.publish(message, QUEUES[kind], timeout=10)
-            await waiter
+            try:
+                await next(self._turn).default_exchange.publish(message, queue)
+                await waiter
+            finally:
+                del self._waiting[identity]
 
-        return ask
+        @asynccontextmanager
+        async def workload(_: int) -> AsyncIterator[Operation]:
+            yield ask
+
+        return workload
 
 
-def http_operation(base: str, path: str) -> Operation:
-    connection = Connection(base)
+TABLE = "CREATE TABLE bench (id uuid PRIMARY KEY, body text NOT NULL)"
+
+
+def insert(pool: "asyncpg.Pool[asyncpg.Record]") -> Workload:
+    """One statement, which commits itself."""
+    body = DIAGRAM.decode()
 
     async def ask() -> None:
-        status, _ = await connection.ask("GET", path)
-        if status != 200:  # noqa: PLR2004 - done
-            raise Failed
+        await pool.execute("INSERT INTO bench (id, body) VALUES ($1, $2)", uuid.uuid4(), body)
 
-    return ask
+    @asynccontextmanager
+    async def workload(_: int) -> AsyncIterator[Operation]:
+        yield ask
 
-
-def insert_operation(pool: "asyncpg.Pool[asyncpg.Record]") -> Operation:
-    async def insert() -> None:
-        await pool.execute("INSERT INTO bench (body) VALUES ($1)", "x" * 4000)
-
-    return insert
+    return workload
 
 
-def bcrypt_operation(threads: ThreadPoolExecutor, cost: int) -> Operation:
-    hashed = bcrypt.hashpw(b"correct horse", bcrypt.gensalt(cost))
+def hashing(threads: ThreadPoolExecutor) -> Workload:
+    hashed = bcrypt.hashpw(b"correct horse", bcrypt.gensalt(COST))
 
-    async def check() -> None:
+    async def ask() -> None:
         await asyncio.get_running_loop().run_in_executor(threads, bcrypt.checkpw, b"correct horse", hashed)
 
-    return check
+    @asynccontextmanager
+    async def workload(_: int) -> AsyncIterator[Operation]:
+        yield ask
 
-
-if __name__ == "__main__":
-    if sys.argv[1] == "http":
-        serve_http(int(sys.argv[2]), sys.argv[3])
-    else:
-        uvloop.run(serve_echo(sys.argv[2]))
+    return workload

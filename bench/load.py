@@ -1,65 +1,73 @@
-"""A closed loop of workers, and a client of HTTP/1.1 that costs little: it shares the cores with what it measures."""
+"""Closed loops that ask, and a client of HTTP/1.1 that costs little: it shares the cores with what it measures."""
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
 from urllib.parse import urlsplit
 
-Operation = Callable[[], Awaitable[None]]
+from bench.cpu import Meter
+
 MOST_OPERATIONS = 200_000  # in one round, whatever its length
+OPERATION_SECONDS = 10.0
+PAUSE_SECONDS = 0.01  # after a failure, so that a server that is away is not hammered
 
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    operations: int
-    seconds: float
-    p50_ms: float
-    p99_ms: float
-    failed: int
-
-    @property
-    def per_second(self) -> float:
-        return self.operations / self.seconds
+Operation = Callable[[], Awaitable[None]]
+Workload = Callable[[int], AbstractAsyncContextManager[Operation]]  # the operation of one loop, by the loop's number
 
 
 class Failed(Exception):  # noqa: N818 - states the outcome
     """An answer that is not the wanted one; counted, and not among the latencies."""
 
 
-async def measure(make: Callable[[], Awaitable[Operation]], workers: int, seconds: float) -> Measured:
-    """*workers* loops, each with its own operation from *make*, for *seconds*."""
-    operations = [await make() for _ in range(workers)]
+class Exhausted(Exception):  # noqa: N818 - states the outcome
+    """There is nothing left to ask for: the loop ends before its time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    seconds: float
+    latencies: list[float]
+    failed: int
+    cpu: dict[str, float]  # seconds of each process
+
+    @property
+    def per_second(self) -> float:
+        return len(self.latencies) / self.seconds
+
+
+async def measure(workload: Workload, loops: int, seconds: float, meter: Meter) -> Round:
+    """*loops* at once, each asking again as soon as it is answered, for *seconds*. Connections are made before."""
     latencies: list[float] = []
     failed = 0
-    began = time.perf_counter()
-    end = began + seconds
 
     async def loop(operation: Operation) -> None:
         nonlocal failed
         while time.perf_counter() < end and len(latencies) + failed < MOST_OPERATIONS:
             start = time.perf_counter()
             try:
-                await operation()
-            except Failed:
+                async with asyncio.timeout(OPERATION_SECONDS):
+                    await operation()
+            except Exhausted:
+                return
+            except (Failed, TimeoutError):
                 failed += 1
+                await asyncio.sleep(PAUSE_SECONDS)
             else:
                 latencies.append(time.perf_counter() - start)
 
-    await asyncio.gather(*map(loop, operations))
-    took = time.perf_counter() - began
-    latencies.sort()
-    return Measured(
-        operations=len(latencies),
-        seconds=took,
-        p50_ms=_percentile(latencies, 0.50),
-        p99_ms=_percentile(latencies, 0.99),
-        failed=failed,
-    )
-
-
-def _percentile(ordered: list[float], share: float) -> float:
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share))] * 1000 if ordered else 0.0
+    async with AsyncExitStack() as stack:
+        operations = [await stack.enter_async_context(workload(number)) for number in range(loops)]
+        before = meter.read()
+        began = time.perf_counter()
+        end = began + seconds
+        await asyncio.gather(*map(loop, operations))
+        took = time.perf_counter() - began
+        cpu = meter.since(before)
+    return Round(took, latencies, failed, cpu)
 
 
 class Connection:
@@ -67,16 +75,43 @@ class Connection:
 
     def __init__(self, base: str) -> None:
         parts = urlsplit(base)
-        self._host, self._port = parts.hostname or "127.0.0.1", parts.port or 80
+        assert parts.hostname == "127.0.0.1"  # the load is for this machine only
+        assert parts.port is not None
+        self._host, self._port = parts.hostname, parts.port
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
+    async def __aenter__(self) -> Self:
+        self._streams = await asyncio.open_connection(self._host, self._port)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._drop()
+
+    def _drop(self) -> None:
+        if self._streams is not None:
+            self._streams[1].close()
+            self._streams = None
+
     async def ask(self, method: str, path: str, body: bytes = b"", headers: str = "") -> tuple[int, bytes]:
+        """Status and body. Raises ``Failed`` if the connection broke; the next question makes a new one."""
+        content = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n" if body else ""
+        head = f"{method} {path} HTTP/1.1\r\nHost: {self._host}\r\n{content}{headers}\r\n"
+        try:
+            return await self._exchange(head.encode() + body)
+        except (OSError, asyncio.IncompleteReadError) as error:
+            self._drop()
+            raise Failed(str(error)) from error
+        except BaseException:
+            self._drop()  # an answer that comes after all is not the next question's
+            raise
+
+    async def _exchange(self, request: bytes) -> tuple[int, bytes]:
         if self._streams is None:
             self._streams = await asyncio.open_connection(self._host, self._port)
         reader, writer = self._streams
-        content = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n" if body else ""
-        head = f"{method} {path} HTTP/1.1\r\nHost: {self._host}\r\n{content}{headers}\r\n"
-        writer.write(head.encode() + body)
+        writer.write(request)
         answer = await reader.readuntil(b"\r\n\r\n")
         length = 0
         for line in answer.split(b"\r\n"):

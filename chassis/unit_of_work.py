@@ -166,13 +166,13 @@ class Ledger:
             await self._caches.invalidate(row.invalidates)
         return row
 
-    async def record(self, envelope: Envelope, outcome: Outcome) -> InboxRow:
-        """Keep a refusal or failure, unless the inbox has an outcome already; returns what now stands.
+    async def record(self, envelope: Envelope, outcome: Outcome) -> bool:
+        """Keep a refusal or failure, unless the inbox has an outcome already; whether this one now stands.
 
         A kept failure gives way to a later outcome, a refusal or success to nothing.
         """
         async with self._database.connection() as connection:
-            await connection.execute(
+            recorded = await connection.fetchval(
                 _RECORD,
                 self._consumer,
                 envelope.actor.key,
@@ -180,13 +180,10 @@ class Ledger:
                 envelope.type,
                 envelope.fingerprint,
                 outcome.status.value,
-                outcome.model_dump(mode="json"),
+                outcome.json_bytes(),
                 envelope.correlationid,
             )
-        row = await self.find(envelope.actor.key, envelope.id)
-        if row is None:
-            raise LookupError("the inbox row vanished as it was written")
-        return row
+        return bool(recorded)
 
 
 async def _claim(work: UnitOfWork, consumer: str) -> bool:
@@ -211,7 +208,7 @@ async def _finish(work: UnitOfWork, consumer: str) -> None:
         consumer,
         work.envelope.actor.key,
         work.envelope.id,
-        work.outcome.model_dump(mode="json"),
+        work.outcome.json_bytes(),
         work.stale,
     )
 
@@ -257,4 +254,5 @@ _RECORD = """
     ON CONFLICT (consumer, actor, id) DO UPDATE
         SET status = excluded.status, outcome = excluded.outcome, handled_at = now()
         WHERE kept.status = 'failed' AND kept.fingerprint IS NOT DISTINCT FROM excluded.fingerprint
+    RETURNING true
 """

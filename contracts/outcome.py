@@ -19,13 +19,17 @@ class Outcome(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     status: Status
-    reply: Any = None  # the reply's JSON; None where the answer is only "done"
+    # Where it was made, the reply itself; where it was read, the reply's JSON. None where the answer is only "done".
+    reply: Any = None
     problem: Problem | None = None
     replayed: bool = False  # the outcome of an earlier delivery of the same message, told again
 
+    def json_bytes(self) -> bytes:
+        return self.model_dump_json().encode()
+
     @classmethod
     def succeeded(cls, reply: Reply | None) -> Self:
-        return cls(status=Status.SUCCEEDED, reply=None if reply is None else reply.model_dump(mode="json"))
+        return cls(status=Status.SUCCEEDED, reply=reply)
 
     @classmethod
     def refused(cls, refusal: Refusal) -> Self:

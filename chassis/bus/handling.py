@@ -47,7 +47,7 @@ class Settled(StrEnum):
 
 class Inbox(Protocol):
     async def find(self, actor: str, message_id: UUID) -> InboxRow | None: ...
-    async def record(self, envelope: Envelope, outcome: Outcome) -> InboxRow: ...
+    async def record(self, envelope: Envelope, outcome: Outcome) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,11 +144,9 @@ class Handling(Generic[ToolsT]):
 
     async def _refused(self, received: Received, refusal: Refusal) -> tuple[Outcome, Settled]:
         outcome = Outcome.refused(refusal)
-        if received.contract.kind is Kind.COMMAND:
-            # Whoever was first wins: a concurrent delivery of the same command may have succeeded meanwhile.
-            row = await self.inbox.record(received.envelope, outcome)
-            if row.outcome != outcome:
-                return await self._told_before(received)
+        # Whoever was first wins: this may be a repeat of what succeeded, refused since it has.
+        if received.contract.kind is Kind.COMMAND and not await self.inbox.record(received.envelope, outcome):
+            return await self._told_before(received)
         return outcome, Settled.REFUSED
 
     async def _try_later(self, received: Received, failure: Failure, error: BaseException) -> Settled:
@@ -157,10 +155,10 @@ class Handling(Generic[ToolsT]):
         if rung is None:
             await self._park(received.delivery, f"{failure}", where(error), received=received)
             if received.contract.kind is Kind.COMMAND:
-                row = await self.inbox.record(
-                    received.envelope, Outcome.failed("parked", "The command failed and is parked")
-                )
-                await self._tell(received, row.outcome)
+                outcome = Outcome.failed("parked", "The command failed and is parked")
+                if not await self.inbox.record(received.envelope, outcome):
+                    outcome, _ = await self._told_before(received)
+                await self._tell(received, outcome)
             return Settled.PARKED
         delivery = received.delivery
         await self.publisher.publish(

@@ -7,7 +7,7 @@ from pydantic_core import from_json
 from uuid_utils.compat import uuid7
 
 from chassis.bus.ports import Letter
-from contracts.envelope import Envelope, encode
+from contracts.envelope import Envelope, enclose
 from contracts.outcome import Outcome
 
 EXCHANGE = "autograph.replies"
@@ -31,7 +31,7 @@ def reply_letter(
     return Letter(
         exchange=EXCHANGE,
         routing_key=reply_to,
-        body=encode(envelope, outcome),
+        body=enclose(envelope, outcome.json_bytes()),
         type=envelope.type,
         correlation_id=correlation_id or request.correlationid,
         persistent=False,

@@ -23,7 +23,6 @@ from contracts.auth import (
 )
 from contracts.envelope import Actor, ActorKind
 from contracts.message import Request
-from contracts.outcome import Outcome
 from contracts.refusal import Forbidden, Invalid, Refusal
 from tests.integration.workers.auth.scene import PASSWORD, Scene, acting
 
@@ -88,7 +87,8 @@ async def test_a_registration_that_is_delivered_again_makes_no_second_account(sc
         await scene.ask(command, message_id=message_id)
 
     found = await scene.ask(GetAuthCommand(command_id=message_id))
-    assert found.outcome == Outcome.succeeded(user)
+    assert found.outcome is not None
+    assert found.outcome.reply == user.model_dump(mode="json")
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,9 @@ async def test_the_address_of_a_command_tells_its_outcome_to_its_actor_only(scen
     user, other, message_id = await scene.register(), await scene.register(), uuid7()
     renamed = await scene.ask(ChangeProfile(name="Berta"), acting(user), message_id=message_id)
 
-    assert (await scene.ask(GetAuthCommand(command_id=message_id), acting(user))).outcome == Outcome.succeeded(renamed)
+    told = (await scene.ask(GetAuthCommand(command_id=message_id), acting(user))).outcome
+    assert told is not None
+    assert told.reply == renamed.model_dump(mode="json")
     assert (await scene.ask(GetAuthCommand(command_id=message_id), acting(other))).outcome is None
     assert (await scene.ask(GetAuthCommand(command_id=uuid7()), acting(user))).outcome is None
 

@@ -39,6 +39,10 @@ check: $(VENV)/.development ## The fast part: format, lint, types, imports, gene
 test: $(VENV)/.development ## Everything: unit, architecture, integration on real servers, system from outside
 	@$(BIN)/pytest tests
 
+.PHONY: faults
+faults: $(VENV)/.development ## Break the running system in every way one machine can show (15 min; LONG=1: hours)
+	@AUTOGRAPH_FAULTS_LONG=$(LONG) $(BIN)/pytest tests/faults -m ""
+
 .PHONY: gen
 gen: $(VENV)/.development ## Write docs/openapi.json and docs/asyncapi.yaml anew
 	@$(BIN)/autograph generate

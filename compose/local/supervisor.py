@@ -34,8 +34,9 @@ class _Child:
 
 
 class Supervisor:
-    def __init__(self, home: Home, report: Report) -> None:
+    def __init__(self, home: Home, report: Report, *, backoff_seconds: Sequence[float] = BACKOFF_SECONDS) -> None:
         self._home = home
+        self._backoff_seconds = backoff_seconds
         self._report = report
         self._children: dict[str, _Child] = {}
         self._watchers: set[asyncio.Task[None]] = set()
@@ -132,7 +133,8 @@ class Supervisor:
                 failures = 0
             self._state(child, "restarting")
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)])
+                pause_seconds = self._backoff_seconds[min(failures, len(self._backoff_seconds) - 1)]
+                await asyncio.wait_for(self._stopping.wait(), pause_seconds)
                 return
             failures += 1
             ready = False

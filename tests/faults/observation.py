@@ -1,0 +1,165 @@
+"""What is so at the end: read from Postgres and from the broker's queues, when all is quiet."""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID, uuid4
+
+import aio_pika
+
+from tests.eventually import eventually
+from tests.faults.stack import FaultStack
+
+QUIET_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """An event on the wire; the same one may come again."""
+
+    id: UUID
+    type: str
+    cause: UUID | None
+    subject: str
+    sequence: int
+    owner: str
+
+
+@dataclass(slots=True)
+class Observation:
+    inbox: dict[UUID, str] = field(default_factory=dict)  # command → status
+    diagrams: dict[str, tuple[int, int, int]] = field(default_factory=dict)  # → revision, version, sequence
+    owners: dict[str, str] = field(default_factory=dict)
+    versions: dict[str, list[int]] = field(default_factory=dict)
+    heard: list[Heard] = field(default_factory=list)
+    audited: set[UUID] = field(default_factory=set)
+    audit_broken_at: int | None = None
+    outbox: int = 0
+    parked: int = 0
+    waiting: int = 0  # commands and copies on the retry ladder
+
+
+class Tap:
+    """A durable queue on every event: a subscriber that reads when all is over, and so misses nothing meanwhile."""
+
+    def __init__(self, stack: FaultStack, queue: str) -> None:
+        self._stack = stack
+        self._queue = queue
+
+    async def read(self) -> list[Heard]:
+        connection = await aio_pika.connect(self._stack.installation.servers.rabbitmq_url, timeout=10)
+        heard: list[Heard] = []
+        async with connection, connection.channel() as channel:
+            queue = await channel.get_queue(self._queue, ensure=False)
+            while (message := await queue.get(no_ack=True, fail=False)) is not None:
+                document = json.loads(message.body)
+                cause = document.get("causationid")
+                heard.append(
+                    Heard(
+                        id=UUID(document["id"]),
+                        type=document["type"],
+                        cause=UUID(cause) if cause else None,
+                        subject=document["subject"],
+                        sequence=int(document["sequence"]),
+                        owner=document["data"].get("owner_id", ""),
+                    )
+                )
+        return heard
+
+
+@asynccontextmanager
+async def tapped(stack: FaultStack) -> AsyncIterator[Tap]:
+    name = f"faults.{uuid4().hex}"
+    url = stack.installation.servers.rabbitmq_url
+    async with await aio_pika.connect(url, timeout=10) as connection, connection.channel() as channel:
+        queue = await channel.declare_queue(name, durable=True, arguments={"x-queue-type": "quorum"})
+        await queue.bind("autograph.events", "#")
+    try:
+        yield Tap(stack, name)
+    finally:
+        async with await aio_pika.connect(url, timeout=10) as connection, connection.channel() as channel:
+            await channel.queue_delete(name)
+
+
+async def quiet(stack: FaultStack, *, within_seconds: float = QUIET_SECONDS) -> None:
+    """Returns once nothing is on its way any more: no command waits or is in hand, no event is left in an outbox."""
+
+    async def nothing_left() -> bool:
+        counts = await _queues(stack)
+        on_their_way = {
+            name: count
+            for name, count in counts.items()
+            if count and not name.endswith(".parked") and "." in name and not name.startswith("faults.")
+        }
+        if on_their_way:
+            await asyncio.sleep(0.2)
+            return False
+        connection = await stack.postgres()
+        try:
+            left = await connection.fetchval(
+                "SELECT (SELECT count(*) FROM auth.outbox) + (SELECT count(*) FROM diagram.outbox)"
+            )
+        finally:
+            await connection.close()
+        return not left
+
+    await eventually(nothing_left, within_seconds=within_seconds)
+
+
+async def _queues(stack: FaultStack) -> dict[str, int]:
+    """Messages in each, ready or unacknowledged. Asked of AMQP's own counts: the management API's are seconds old."""
+    told = await stack.rabbitmqctl("--vhost", "autograph", "--silent", "list_queues", "name", "messages")
+    rows = (line.split("\t") for line in told.splitlines() if "\t" in line)
+    return {name: int(count) for name, count in rows if count.isdecimal()}
+
+
+async def parked(stack: FaultStack) -> int:
+    return sum(count for name, count in (await _queues(stack)).items() if name.endswith(".parked"))
+
+
+async def observe(stack: FaultStack, tap: Tap, users: list[str]) -> Observation:
+    seen = Observation()
+    connection = await stack.postgres()
+    try:
+        for schema in ("auth", "diagram"):
+            for row in await connection.fetch(f"SELECT id, status FROM {schema}.inbox"):  # noqa: S608 - our own names
+                seen.inbox[row["id"]] = row["status"]
+            seen.outbox += await connection.fetchval(f"SELECT count(*) FROM {schema}.outbox")  # noqa: S608 - as above
+        rows = await connection.fetch(
+            "SELECT id, owner_id, revision, version, sequence FROM diagram.files WHERE owner_id = ANY($1::uuid[])",
+            users,
+        )
+        for row in rows:
+            diagram = str(row["id"])
+            seen.diagrams[diagram] = (row["revision"], row["version"], row["sequence"])
+            seen.owners[diagram] = str(row["owner_id"])
+        for row in await connection.fetch(
+            "SELECT file_id, number FROM diagram.versions WHERE file_id = ANY($1::uuid[]) ORDER BY number",
+            list(seen.diagrams),
+        ):
+            seen.versions.setdefault(str(row["file_id"]), []).append(row["number"])
+        seen.audited = {row["id"] for row in await connection.fetch("SELECT id FROM auth.audit_log")}
+        seen.audit_broken_at = await connection.fetchval("SELECT auth.audit_log_broken_at()")
+    finally:
+        await connection.close()
+    counts = await _queues(stack)
+    seen.parked = sum(count for name, count in counts.items() if name.endswith(".parked"))
+    seen.waiting = sum(count for name, count in counts.items() if "commands" in name or name.startswith("retry."))
+    seen.heard = [heard for heard in await tap.read() if heard.owner in users]
+    return seen
+
+
+def repeated(heard: list[Heard]) -> int:
+    """How many came more than once, which the wire may do."""
+    return sum(count - 1 for count in Counter(event.id for event in heard).values())
+
+
+def subjects(heard: list[Heard]) -> dict[str, Any]:
+    found: dict[str, set[int]] = {}
+    for event in heard:
+        found.setdefault(event.subject, set()).add(event.sequence)
+    return found

@@ -1,0 +1,131 @@
+"""The frame of every scenario: people at work, a fault, the healing, quiet, and what they were told is judged."""
+
+import re
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.eventually import eventually
+from tests.faults.clients import Command, Crowd, Told, at_work
+from tests.faults.observation import Observation, observe, quiet, repeated, tapped
+from tests.faults.report import Row
+from tests.faults.stack import FaultStack
+
+WARM_COMMANDS = 12  # told before anything breaks
+# What asyncio says of an exception that nobody took, and the chassis of a task that should not have ended.
+UNHANDLED = re.compile(r"exception was never retrieved|background task died|service failed|Unhandled exception")
+
+
+@dataclass(slots=True)
+class Run:
+    """One scenario under way. ``fired`` is what its faults did, by name; at the end each must have happened."""
+
+    stack: FaultStack
+    crowd: Crowd
+    fault: str
+    fired: dict[str, int] = field(default_factory=dict)
+    began_at: float = field(default_factory=time.monotonic)
+    healed_at: float | None = None
+    recovery_seconds: float | None = None
+    observation: Observation = field(default_factory=Observation)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def told(self) -> Told:
+        return self.crowd.told
+
+    def count(self, name: str, times: int = 1) -> None:
+        self.fired[name] = self.fired.get(name, 0) + times
+
+    async def until_told(self, count: int, *, within_seconds: float = 60.0) -> None:
+        """Until *count* more commands have succeeded."""
+        wanted = self._succeeded() + count
+
+        async def so_many() -> bool:
+            return self._succeeded() >= wanted
+
+        await eventually(so_many, within_seconds=within_seconds)
+
+    def _succeeded(self) -> int:
+        return sum(command.outcome == "succeeded" for command in self.told.commands)
+
+    async def recovered(self, since: float | None = None, *, within_seconds: float = 60.0) -> float:
+        """Seconds from *since*, when the fault was over, until a command that a client sent after it had succeeded."""
+        self.healed_at = time.monotonic() if since is None else since
+        healed_at = self.healed_at
+
+        async def served() -> Command | None:
+            return next((c for c in self.told.commands if c.outcome == "succeeded" and c.ended_at > healed_at), None)
+
+        command = await eventually(served, within_seconds=within_seconds)
+        assert command is not None
+        self.recovery_seconds = max(self.recovery_seconds or 0.0, command.ended_at - healed_at)
+        return command.ended_at - healed_at
+
+
+@asynccontextmanager
+async def under_load(
+    stack: FaultStack, rows: list[Row], fault: str, *, address: str | None = None, clients: int = 4
+) -> AsyncIterator[Run]:
+    """People at work for as long as the block runs; then all that was promised is held against what is so.
+
+    What was parked before is not counted. Whatever the block armed is disarmed.
+    """
+    marks = _log_marks(stack)
+    async with tapped(stack) as tap:
+        async with at_work(address or stack.gateway, clients=clients) as crowd:
+            run = Run(stack, crowd, fault)
+            await run.until_told(WARM_COMMANDS)
+            try:
+                yield run
+            finally:
+                stack.failpoints.disarm()
+                crowd.stop.set()
+        await stack.all_running()
+        await quiet(stack)
+        run.observation = await observe(stack, tap, list(crowd.told.users.values()))
+    _judge(run, rows, _unhandled(stack, marks))
+
+
+def _judge(run: Run, rows: list[Row], unhandled: list[str]) -> None:
+    told, seen = run.told, run.observation
+    lost = [c for c in told.commands if c.accepted and seen.inbox.get(c.id) is None]
+    caused: dict[object, set[object]] = {}
+    for heard in seen.heard:
+        caused.setdefault(heard.cause, set()).add(heard.id)
+    doubled = [c for c in told.commands if len(caused.get(c.id, ())) > 1]
+    row = Row(
+        fault=run.fault,
+        fired=run.fired,
+        requests=len(told.requests),
+        accepted=told.accepted,
+        lost=len(lost),
+        doubled=len(doubled),
+        regressions=0,
+        recovery_seconds=run.recovery_seconds,
+        worst_open_seconds=told.worst_open_seconds(),
+        notes=[*run.notes, f"{repeated(seen.heard)} events twice on the wire"],
+    )
+    rows.append(row)
+    assert run.fired, "no fault was injected"
+    assert [name for name, times in run.fired.items() if not times] == []
+    assert not lost
+    assert not doubled
+    assert not unhandled
+
+
+def _log_marks(stack: FaultStack) -> dict[Path, int]:
+    return {path: path.stat().st_size for path in (stack.home.folder / "logs").glob("*.log")}
+
+
+def _unhandled(stack: FaultStack, marks: dict[Path, int]) -> list[str]:
+    found = []
+    for path in (stack.home.folder / "logs").glob("*.log"):
+        if path.stem.split("-")[0] not in ("gateway", "auth", "diagram"):
+            continue
+        with path.open(encoding="utf-8", errors="replace") as log:
+            log.seek(marks.get(path, 0))
+            found += [f"{path.stem}: {line[:500]}" for line in log if UNHANDLED.search(line)]
+    return found

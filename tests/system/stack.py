@@ -55,11 +55,11 @@ class Stack:
         assert self._process is not None
         return self._process
 
-    def up(self, **more: str) -> None:
+    def up(self, *options: str, **more: str) -> None:
         self.ups += 1
         with self._output_file().open("wb") as output:
             self._process = subprocess.Popen(
-                [*self._command, "up"],
+                [*self._command, "up", *options],
                 cwd=self._checkout,
                 env=self._environment | more,
                 stdin=subprocess.DEVNULL,

@@ -4,8 +4,6 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-import aiohttp
-
 from autograph.backup.manifest import DEFINITIONS, write_private
 from autograph.broker import Broker
 from autograph.topology import NEEDED
@@ -61,16 +59,7 @@ async def forget_definitions(broker: Broker, folder: Path) -> None:
             await broker.delete("policies", broker.vhost, policy["name"])
 
 
-async def occupied(broker: Broker) -> str | None:
-    """Why the broker is not empty; None: it is, or it has no such virtual host."""
-    for user in await broker.get("users"):
-        if user["name"].startswith(PRODUCERS):
-            return f"the broker has the producer {user['name'].removeprefix(PRODUCERS)}"
-    try:
-        queues = await broker.get("queues", broker.vhost)
-    except aiohttp.ClientResponseError as error:
-        if error.status == 404:  # noqa: PLR2004 - no such virtual host
-            return None
-        raise
-    full = sorted(queue["name"] for queue in queues if queue.get("messages"))
-    return f"the broker's queue {full[0]} holds messages" if full else None
+async def a_producer(broker: Broker) -> str | None:
+    """Any that the broker knows."""
+    names = (user["name"] for user in await broker.get("users"))
+    return next((name.removeprefix(PRODUCERS) for name in names if name.startswith(PRODUCERS)), None)

@@ -97,7 +97,7 @@ def read_manifest(folder: Path) -> Manifest:
         raise BackupBroken(f"{folder} is no finished backup: it has no {MANIFEST} with its checksum") from None
     if hashlib.sha256(text).hexdigest() != expected:
         raise BackupBroken(f"{folder / MANIFEST} is not what was written: its checksum differs")
-    form = _Form.model_validate_json(text).format
+    form = _parsed(_Form, text, folder / MANIFEST).format
     if form != FORMAT:
         raise BackupBroken(f"{folder} has format {form}, and this release reads format {FORMAT} only")
     return _parsed(Manifest, text, folder / MANIFEST)

@@ -215,6 +215,19 @@ def _passed_on(message: QueuedMessage) -> dict[str, Any]:
     return table
 
 
+async def a_full_queue(amqp_url: str, broker: Broker) -> str | None:
+    """Any durable one that holds messages. Asked of the queues themselves: the management API is seconds behind."""
+    if not any(vhost["name"] == broker.vhost for vhost in await broker.get("vhosts")):
+        return None
+    there = {queue["name"] for queue in await broker.get("queues", broker.vhost)}
+    connection = await aio_pika.connect(amqp_url, timeout=10)
+    async with connection, connection.channel() as channel:
+        for name in sorted(there & set(DURABLE)):
+            if (await channel.declare_queue(name, passive=True)).declaration_result.message_count:
+                return name
+    return None
+
+
 async def purge(broker: Broker) -> None:
     for queue in DURABLE:
         await broker.delete("queues", broker.vhost, queue, "contents")

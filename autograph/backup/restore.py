@@ -16,7 +16,7 @@ import asyncpg
 from pydantic_core import from_json
 
 from autograph.backup import messages, objects, postgres
-from autograph.backup.definitions import apply_definitions, forget_definitions, occupied
+from autograph.backup.definitions import a_producer, apply_definitions, forget_definitions
 from autograph.backup.manifest import DUMP, SECRETS, BackupBroken, Manifest, secret_check
 from autograph.backup.progress import Bars
 from autograph.broker import Broker, open_broker
@@ -145,7 +145,7 @@ async def _check_empty(opened: _Opened) -> None:
         elif not await objects.is_empty(opened.store):
             why = "its buckets hold objects"
         else:
-            why = await occupied(opened.broker)
+            why = await _broker_occupied(opened)
     if why is not None:
         raise CannotProvide(f"A backup is restored into an empty installation only, and this one is not: {why}")
     servers = opened.target.found.servers
@@ -163,6 +163,14 @@ async def _schema_there(url: str) -> str | None:
     finally:
         await connection.close()
     return f"its database has the schema {there}" if there else None
+
+
+async def _broker_occupied(opened: _Opened) -> str | None:
+    if producer := await a_producer(opened.broker):
+        return f"the broker has the producer {producer}"
+    if queue := await messages.a_full_queue(opened.target.found.servers.rabbitmq_url, opened.broker):
+        return f"the broker's queue {queue} holds messages"
+    return None
 
 
 async def _services_there(broker: Broker) -> str | None:

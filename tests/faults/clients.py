@@ -120,6 +120,24 @@ class Person:
                     await self._act(kind)
             await asyncio.sleep(self._random.uniform(*PAUSE_SECONDS))
 
+    async def ask_for(self, path: str) -> Request:
+        answer, _ = await self._ask("GET", path)
+        return answer
+
+    async def try_once(self, **headers: str) -> Request:
+        """One create, asked for once: whatever is told of it holds."""
+        key, path = uuid4().hex, "/api/diagrams"
+        command = Command(self.name, "create", message_id(self._actor, "POST", path, key), None, time.monotonic())
+        body = {"title": f"{self.name} {key}", "type": "canvas", "canvas_data": {"elements": []}}
+        answer, told = await self._ask("POST", path, body, {"Idempotency-Key": f'"{key}"', **headers})
+        command.requests.append(answer)
+        command.accepted = answer.status in (201, 202)
+        if answer.status == 201:
+            command.diagram, command.outcome, command.reply = told["id"], "succeeded", told
+        command.ended_at = time.monotonic()
+        self._told.commands.append(command)
+        return answer
+
     async def _create(self) -> None:
         body = {"title": f"{self.name} {uuid4().hex}", "type": "canvas", "canvas_data": {"elements": []}}
         command = await self._until_told("create", None, ("POST", "/api/diagrams"), body)

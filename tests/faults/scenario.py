@@ -1,6 +1,8 @@
 """The frame of every scenario: people at work, a fault, the healing, quiet, and what they were told is judged."""
 
+import asyncio
 import re
+import resource
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,6 +16,7 @@ from tests.faults.report import Row
 from tests.faults.stack import FaultStack
 
 WARM_COMMANDS = 12  # told before anything breaks
+PROBE_SECONDS = 0.1
 # What asyncio says of an exception that nobody took, and the chassis of a task that should not have ended.
 UNHANDLED = re.compile(r"exception was never retrieved|background task died|service failed|Unhandled exception")
 
@@ -47,6 +50,38 @@ class Run:
             return self._succeeded() >= wanted
 
         await eventually(so_many, within_seconds=within_seconds)
+
+    def seconds_of(self, status: int, *, since: float, until: float = float("inf"), code: str = "") -> list[float]:
+        """How long each request took that began then and was answered so."""
+        return [
+            request.seconds
+            for request in self.told.requests
+            if since <= request.begun_at <= until and request.status == status and code in ("", request.code)
+        ]
+
+    @asynccontextmanager
+    async def probed(self) -> AsyncIterator[None]:
+        """Somebody who asks every tenth of a second, whether or not the last one was answered."""
+
+        async def probe(group: asyncio.TaskGroup) -> None:
+            while True:
+                group.create_task(self.crowd.people[0].try_once())
+                await asyncio.sleep(PROBE_SECONDS)
+
+        async with asyncio.TaskGroup() as group:
+            probing = group.create_task(probe(group))
+            try:
+                yield
+            finally:
+                probing.cancel()
+
+    async def connections(self) -> list[str]:
+        told = await self.stack.rabbitmqctl("--silent", "list_connections", "pid")
+        return told.split()
+
+    def resident_bytes(self, name: str) -> int:
+        pages = Path(f"/proc/{self.stack.row(name).pid}/statm").read_text(encoding="ascii").split()[1]
+        return int(pages) * resource.getpagesize()
 
     def _succeeded(self) -> int:
         return sum(command.outcome == "succeeded" for command in self.told.commands)
@@ -114,6 +149,10 @@ def _judge(run: Run, rows: list[Row], unhandled: list[str]) -> None:
     assert not lost
     assert not doubled
     assert not unhandled
+
+
+def percentile(values: list[float], percent: int) -> float:
+    return sorted(values)[max(0, len(values) * percent // 100 - 1)]
 
 
 def _log_marks(stack: FaultStack) -> dict[Path, int]:

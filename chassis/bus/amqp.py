@@ -36,28 +36,27 @@ class AmqpPublisher:
 
     async def publish(self, letter: Letter, *, timeout_seconds: float = 5.0) -> None:
         self._channel()  # while the broker is away nobody waits for a place
-        deadline = asyncio.get_running_loop().time() + timeout_seconds
+        written = False
         try:
-            async with asyncio.timeout_at(deadline):
-                await self._in_flight.acquire()
+            async with asyncio.timeout(timeout_seconds), self._in_flight:
+                channel = self._channel()
+                # From here on the broker may have it, whatever happens, unless it says itself that it has not.
+                written = True
+                confirm = await self._write(channel, letter)
         except TimeoutError:
-            raise NotPublished("too many wait for the broker's confirm") from None
-        try:
-            # From here on the broker may have it, whatever happens, unless it says itself that it has not.
-            async with asyncio.timeout_at(deadline):
-                confirm = await self._write(self._channel(), letter)
+            if not written:
+                raise NotPublished("too many wait for the broker's confirm") from None
+            raise ConfirmMissing("no confirm in time") from None
         except aiormq.exceptions.PublishError as returned:
             raise Unroutable(f"no queue takes {letter.routing_key}") from returned
         except aiormq.exceptions.DeliveryError as nacked:
             raise QueueFull(f"{letter.routing_key} was rejected") from nacked
-        except (TimeoutError, OSError, aiormq.AMQPError, RuntimeError) as error:
+        except (OSError, aiormq.AMQPError, RuntimeError) as error:
             raise ConfirmMissing(type(error).__qualname__) from error
         except asyncio.CancelledError:
             if is_cancelled():
                 raise
             raise ConfirmMissing("the connection was lost") from None
-        finally:
-            self._in_flight.release()
         if not isinstance(confirm, spec.Basic.Ack):
             raise ConfirmMissing(type(confirm).__qualname__)
 
@@ -111,4 +110,5 @@ class AmqpPublisher:
                 user_id=self._user,
                 app_id="autograph",
             ),
+            wait=False,  # until the socket took it: the client's queue of frames is bounded
         )

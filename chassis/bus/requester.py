@@ -1,7 +1,8 @@
 """Asking over the bus: a request out, its outcome back, and a plain word when there is none."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -68,27 +69,26 @@ class Requester:
         reply: asyncio.Future[Outcome] = loop.create_future()
         _, waiters = self._waiting.setdefault(envelope.id, (service_user(request.worker()), set()))
         waiters.add(reply)
-        confirming = asyncio.create_task(self._publisher.publish(letter, timeout_seconds=left), name="request")
+        confirmed = False
         try:
-            # A reply may overtake the confirm, and then nobody needs that any more.
-            await asyncio.wait((reply, confirming), timeout=left, return_when=asyncio.FIRST_COMPLETED)
-            if not _has_outcome(reply) and confirming.done() and isinstance(confirming.exception(), NotPublished):
-                confirming.result()
-            await asyncio.wait((reply,), timeout=max(0.0, deadline - loop.time()))
+            async with asyncio.timeout_at(deadline) as waiting:
+                try:
+                    with _overtaken_by(reply, waiting):
+                        await self._publisher.publish(letter, timeout_seconds=left)
+                    confirmed = True
+                except ConfirmMissing:
+                    pass  # the reply may come all the same
+                return await reply
+        except (TimeoutError, _ReplyLost):
             if _has_outcome(reply):
                 return reply.result()
-            # The reply is lost or late: whether the broker has the request is what can still be told.
-            await asyncio.wait((confirming,), timeout=max(0.0, deadline - loop.time()))
-            if confirming.done() and isinstance(confirming.exception(), NotPublished):
-                confirming.result()
-            raise Unanswered(confirmed=confirming.done() and confirming.exception() is None)
+            raise Unanswered(confirmed=confirmed) from None
         finally:
             waiters.discard(reply)
             if not waiters:
                 self._waiting.pop(envelope.id, None)
             reply.add_done_callback(_consume)
             reply.cancel()
-            confirming.add_done_callback(_consume)  # goes on without us: half a publish is none
 
     async def submit(self, request: Request[Any], envelope: Envelope, *, timeout_seconds: float) -> None:
         """Returns once the broker has it; the outcome is asked for elsewhere.
@@ -147,8 +147,23 @@ def _letter(
     )
 
 
+@contextmanager
+def _overtaken_by(reply: "asyncio.Future[Outcome]", waiting: asyncio.Timeout) -> Iterator[None]:
+    """Ends *waiting* once the outcome is there: nobody needs the broker's confirm any more."""
+
+    def stop(_: "asyncio.Future[Outcome]") -> None:
+        if _has_outcome(reply):
+            waiting.reschedule(asyncio.get_running_loop().time())
+
+    reply.add_done_callback(stop)
+    try:
+        yield
+    finally:
+        reply.remove_done_callback(stop)
+
+
 def _has_outcome(reply: "asyncio.Future[Outcome]") -> bool:
-    return reply.done() and reply.exception() is None
+    return reply.done() and not reply.cancelled() and reply.exception() is None
 
 
 def _consume(future: "asyncio.Future[Any]") -> None:

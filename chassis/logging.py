@@ -4,8 +4,8 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Iterator, MutableMapping
-from contextlib import contextmanager
+from collections.abc import MutableMapping
+from contextlib import AbstractContextManager
 from functools import lru_cache
 from typing import Any, Final, TextIO
 from uuid import UUID
@@ -69,11 +69,9 @@ def configure(service: str, level: str, *, json: bool, stream: TextIO | None = N
     logging.captureWarnings(capture=True)
 
 
-@contextmanager
-def bind(*, correlation_id: str | UUID, **facts: Any) -> Iterator[None]:
+def bind(*, correlation_id: str | UUID, **facts: Any) -> AbstractContextManager[None]:
     """Puts *correlation_id* and *facts* (``message=…``) on every line that this task and its children log."""
-    with bound_contextvars(correlation_id=str(correlation_id), **facts):
-        yield
+    return bound_contextvars(correlation_id=str(correlation_id), **facts)
 
 
 def logger(name: str) -> FilteringBoundLogger:

@@ -24,7 +24,7 @@ from gateway.idempotency import Signer, message_id, read_key
 from gateway.preconditions import whole_header
 from gateway.prefer import read_prefer
 from gateway.problems import Problem, etag
-from gateway.sessions import Caller, keep, signed_in
+from gateway.sessions import Caller, as_kept, keep, signed_in
 
 
 class Answers:
@@ -144,7 +144,7 @@ class Answers:
         if found is None:
             return caller
         if isinstance(found, Hit):
-            return signed_in(caller, LiveSession.model_validate_json(found.value))
+            return signed_in(caller, as_kept(found.value))
         assert caller.claims is not None
         query = GetLiveSession(session_id=caller.claims.session_id)
         reply = responses.reply_of(await self._asking.ask(query, _envelope(query, http, caller)))

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
-from uuid_utils.compat import uuid7
+from uuid_utils import uuid7  # only its text is wanted: the standard class takes longer to make and to write
 
 from chassis.logging import bind, logger
 from chassis.metrics import GatewayMetrics
@@ -37,10 +37,10 @@ ALLOWED_HEADERS = (
     "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Prefer, X-Correlation-ID, traceparent"
 )
 
+_log = logger("gateway.requests")
+
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _READS = ("GET", "HEAD")
-
-_log = logger("gateway.requests")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -53,6 +53,7 @@ class Edge:
         self._origins = frozenset(settings.cors_origins)
         self._most = settings.max_concurrent_requests
         self._under_way = 0
+        metrics.active.set_function(lambda: self._under_way)
         self.leaving = False  # answers then close their connections, so that clients go elsewhere
 
     def middleware(self) -> Middleware:
@@ -74,7 +75,6 @@ class Edge:
             traceparent = f"00-{random.getrandbits(128) | 1:032x}-{random.getrandbits(64) | 1:016x}-00"
         request[TRACEPARENT] = traceparent
         self._under_way += 1
-        self._metrics.active.set(self._under_way)
         try:
             with bind(correlation_id=correlation_id):
                 response = await self._answer(request, handler, correlation_id)
@@ -87,18 +87,20 @@ class Edge:
                 self._metrics.requests.labels(method, path, response.status).inc()
                 self._metrics.duration.labels(method, path).observe(seconds)
                 # A read that went well is counted, not written down: a line costs a tenth of what a cached read does.
-                _log.log(
-                    logging.DEBUG if request.method in _READS and response.status < 400 else logging.INFO,  # noqa: PLR2004 - refusals
-                    "request answered",
-                    method=method,
-                    path=path,
-                    status=response.status,
-                    milliseconds=round(seconds * 1000, 2),
-                )
+                level = logging.DEBUG if request.method in _READS and response.status < 400 else logging.INFO  # noqa: PLR2004 - refusals
+                if logging.root.isEnabledFor(level):
+                    milliseconds = round(seconds * 1000, 2)
+                    _log.log(
+                        level,
+                        "request answered",
+                        method=method,
+                        path=path,
+                        status=response.status,
+                        milliseconds=milliseconds,
+                    )
                 return response
         finally:
             self._under_way -= 1
-            self._metrics.active.set(self._under_way)
 
     async def _answer(self, request: web.Request, handler: Handler, correlation_id: str) -> web.StreamResponse:  # noqa: PLR0911 - a return for each kind of end
         try:

@@ -116,6 +116,8 @@ class Endpoint:
             raise Problem("not_found") from None  # what is no id is nobody's id
 
     def _query(self, http: web.Request) -> BaseModel | None:
+        if not http.query_string and not self.query.model_fields:
+            return None
         sent = {name: value for name, value in http.query.items() if self.when is None or name != self.when[0]}
         repeated = [name for name in http.query if len(http.query.getall(name)) > 1]
         if repeated:

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from chassis.cache import CacheReader, Entry, Miss
 from contracts.auth import LiveSession
-from contracts.envelope import Actor, ActorKind
+from contracts.envelope import Actor
 from gateway.problems import Problem
 from gateway.tokens import Claims, Tokens
 
@@ -31,12 +32,17 @@ def bearer(header: str | None) -> str | None:
 async def caller_of(token: str, tokens: Tokens) -> Caller:
     """Raises ``Problem`` (401) for a token that is not valid."""
     claims = await tokens.verify(token)
-    actor = Actor(kind=ActorKind.USER, id=claims.user_id, session_id=claims.session_id, roles=claims.roles)
-    return Caller(actor, claims)
+    return Caller(claims.actor, claims)
 
 
 def entry_of(claims: Claims) -> Entry:
     return Entry(f"session/{claims.session_id}")
+
+
+@lru_cache(maxsize=4_096)
+def as_kept(entry: bytes) -> LiveSession:
+    """The session that a cache entry holds; the same text is read once."""
+    return LiveSession.model_validate_json(entry)
 
 
 def signed_in(caller: Caller, session: LiveSession) -> Caller:

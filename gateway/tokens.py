@@ -19,7 +19,7 @@ from chassis.bus.requester import Unanswered
 from chassis.logging import logger
 from chassis.sealing import seal
 from contracts.auth import TOKEN_ALGORITHM, TOKEN_AUDIENCE, TOKEN_ISSUER, TOKEN_TYPE, PublicKey, PublicKeys
-from contracts.envelope import Envelope
+from contracts.envelope import Actor, ActorKind, Envelope
 from contracts.message import Message
 from contracts.sealed import sealed_fields
 from gateway.problems import Problem
@@ -37,9 +37,9 @@ Fetch = Callable[[], Awaitable[PublicKeys]]
 
 @dataclass(frozen=True, slots=True)
 class Claims:
+    actor: Actor
     user_id: UUID
     session_id: UUID
-    roles: tuple[str, ...]
     expires_at: float  # POSIX seconds
 
 
@@ -163,9 +163,10 @@ class Tokens:
                 leeway=LEEWAY_SECONDS,
                 options={"require": ["exp", "iat", "sub", "sid"]},
             )
-            return Claims(
-                UUID(claims["sub"]), UUID(claims["sid"]), tuple(claims.get("roles", ())), float(claims["exp"])
-            )
+            user_id, session_id = UUID(claims["sub"]), UUID(claims["sid"])
+            roles = tuple(claims.get("roles", ()))
+            actor = Actor(kind=ActorKind.USER, id=user_id, session_id=session_id, roles=roles)
+            return Claims(actor, user_id, session_id, float(claims["exp"]))
         except jwt.ExpiredSignatureError:
             raise refused("token_expired") from None
         except jwt.InvalidSignatureError:

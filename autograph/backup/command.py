@@ -16,7 +16,7 @@ from autograph.backup.verify import verify
 from autograph.installation import installation, installation_in
 from autograph.settings import OperatorSettings
 from chassis.settings import load
-from compose.local.home import Home
+from compose.local.home import CannotProvide, Home
 from compose.local.run import start_servers
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The backup's folder.")]
@@ -39,11 +39,21 @@ def backup(
         if verify_only:
             manifest = verify(folder, progress)
         else:
-            source = Source(installation(), _home(settings).programs)
+            source = _source(settings)
             manifest = asyncio.run(make(source, folder, progress, with_secrets=with_secrets))
     _tell(folder, manifest)
     if manifest.missing:
         raise typer.Exit(INCOMPLETE)
+
+
+def _source(settings: OperatorSettings) -> Source:
+    home = _home(settings)
+    unset = [name for name in ("auth_secret", "gateway_secret") if getattr(settings, name) is None]
+    if unset and not (home.folder / "ports.json").exists():
+        # A home without a stack would make up new ones.
+        variables = " and ".join(f"AUTOGRAPH_{name.upper()}" for name in unset)
+        raise CannotProvide(f"{variables} must be set as the services have it")
+    return Source(installation(), home.programs)
 
 
 def restore_command(folder: Folder) -> None:

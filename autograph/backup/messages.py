@@ -224,7 +224,7 @@ async def a_full_queue(amqp_url: str, broker: Broker) -> str | None:
     async with connection, connection.channel() as channel:
         for name in sorted(there & set(DURABLE)):
             if (await channel.declare_queue(name, passive=True)).declaration_result.message_count:
-                return name
+                return str(name)
     return None
 
 

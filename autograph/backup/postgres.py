@@ -18,6 +18,7 @@ import asyncpg
 from autograph.backup.manifest import CHUNK_BYTES, Advance
 from autograph.database import SERVICES
 from chassis.database import REVISION_SCHEMA, OwnConnection, current_revision
+from chassis.key_pairs import KeysUnreadable, Safe, load
 from compose.local.home import CannotProvide
 
 SCHEMAS: Final = (*SERVICES, REVISION_SCHEMA)
@@ -78,6 +79,18 @@ async def count_rows(connection: OwnConnection) -> dict[str, int]:
         for row in tables
         if row["name"] not in NOT_KEPT
     }
+
+
+async def check_keys(connection: OwnConnection, auth_secret: str) -> None:
+    """Raises ``CannotProvide`` unless the keys in the database can be read with *auth_secret*."""
+    await connection.execute("SET search_path = auth")
+    try:
+        await load(connection, Safe(auth_secret))
+    except KeysUnreadable:
+        raise CannotProvide(
+            "AUTOGRAPH_AUTH_SECRET is not the one that the auth service encrypts its keys with: a backup would be "
+            "worthless with it"
+        ) from None
 
 
 async def dump(url: str, snapshot: Snapshot, programs: Path, target: Path, advance: Advance) -> int:

@@ -111,13 +111,13 @@ async def _restored(opened: _Opened, folder: Path, manifest: Manifest, bars: Bar
     await objects.check_in(opened.store, folder, bars.bar("reading back", manifest.objects_bytes))
     await create_database(target.postgres_url)
     await postgres.restore(target.postgres_url, folder / DUMP, target.programs, manifest.pg_dump)
-    await _check_database(target.postgres_url, manifest)
+    await _check_database(target, manifest)
     await migrate_database(target.postgres_url, target.found.secret)
 
 
-async def _check_database(url: str, manifest: Manifest) -> None:
-    """As the snapshot was: as many rows, an unbroken audit log, and every object named is one that was copied."""
-    connection = await asyncpg.connect(url)
+async def _check_database(target: Target, manifest: Manifest) -> None:
+    """As the snapshot was: as many rows, an unbroken audit log, keys that open, no object named but those copied."""
+    connection = await asyncpg.connect(target.postgres_url)
     try:
         found = await postgres.count_rows(connection)
         different = sorted(
@@ -128,6 +128,7 @@ async def _check_database(url: str, manifest: Manifest) -> None:
         broken_at = await connection.fetchval("SELECT auth.audit_log_broken_at()")
         if broken_at is not None:
             raise BackupBroken(f"The restored audit log is broken at position {broken_at}")
+        await postgres.check_keys(connection, target.found.auth_secret)
         named = await connection.fetchval("SELECT count(*) FROM diagram.versions WHERE object_key IS NOT NULL")
     finally:
         await connection.close()

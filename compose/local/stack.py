@@ -45,11 +45,12 @@ class Servers:
 def addresses(home: Home, given: Mapping[str, str]) -> Servers:
     """*given*: the AUTOGRAPH_ variables by which the user names servers of their own."""
     own = "AUTOGRAPH_S3_URL" in given
-    account = seaweedfs.administrator(home)
-    if own:
+    if own:  # the home, which need not be there, is not asked
         account = seaweedfs.Account(
             given["AUTOGRAPH_S3_URL"], given["AUTOGRAPH_S3_ACCESS_KEY"], given["AUTOGRAPH_S3_SECRET_KEY"]
         )
+    else:
+        account = seaweedfs.administrator(home)
     return Servers(
         postgres_url=given.get("AUTOGRAPH_POSTGRES_URL") or postgres.url(home),
         redis_url=given.get("AUTOGRAPH_REDIS_URL") or valkey.url(home),

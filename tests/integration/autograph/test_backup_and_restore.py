@@ -1,7 +1,12 @@
 """Backing up and restoring on real servers: what is taken, what is refused, and that a failure leaves no trace."""
 
+import asyncio
+import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import aio_pika
@@ -15,13 +20,14 @@ from autograph.backup.restore import check_release, check_secrets
 from autograph.credentials import service_environment
 from autograph.database import check_database, newest_revision, rollback_database
 from autograph.migrate import apply
+from chassis.key_pairs import Purpose, Safe, rotate
 from chassis.objects import s3_client
 from compose.local.home import CannotProvide, Home
 from compose.local.run import run_servers
 from compose.local.stack import addresses
 from tests.eventually import eventually
 from tests.integration.autograph.restoring import SECRETS, WAITING, House
-from tests.servers import PREFIX, PROGRAMS
+from tests.servers import PREFIX, PROGRAMS, REPOSITORY
 
 
 @pytest.fixture(scope="module")
@@ -218,3 +224,59 @@ async def test_a_snapshot_sees_nothing_of_what_comes_later(house: House) -> None
         await house.execute("DELETE FROM diagram.files")
         named = [one.key async for one in objects.named(snapshot.connection, client)]
     assert named == [house.object_key, "one.png"]
+
+
+async def test_with_a_secret_that_opens_no_key_nothing_is_backed_up(house: House, tmp_path: Path) -> None:
+    connection = await house.connect()
+    await connection.execute("SET search_path = auth")
+    await rotate(connection, Safe("another secret, long enough to be one"), Purpose.SIGNING, datetime.now(UTC))
+    await connection.close()
+    with pytest.raises(CannotProvide, match="AUTOGRAPH_AUTH_SECRET is not the one"):
+        await house.back_up(tmp_path / "backup")
+    assert [*tmp_path.glob("*")] == []  # noqa: ASYNC240 - a local folder
+
+
+async def test_servers_named_by_the_environment_are_backed_up_and_restored_by_command(
+    house: House, tmp_path: Path
+) -> None:
+    folder = str(tmp_path / "backup")
+    secrets = {f"AUTOGRAPH_{name.upper()}": secret for name, secret in SECRETS.items()}
+    unnamed = await _autograph(house, tmp_path, "backup", folder)
+    assert unnamed.stderr == "AUTOGRAPH_AUTH_SECRET and AUTOGRAPH_GATEWAY_SECRET must be set as the services have it\n"
+    made = await _autograph(house, tmp_path, "backup", folder, "--no-secrets", **secrets)
+    assert made.returncode == 0, made.stderr
+    assert "secrets.json" not in made.stdout
+    assert (await _autograph(house, tmp_path, "backup", "--verify", folder)).returncode == 0
+    await house.empty()
+
+    refused = await _autograph(house, tmp_path, "restore", folder, **(secrets | {"AUTOGRAPH_AUTH_SECRET": "d" * 48}))
+    assert (refused.returncode, "AUTOGRAPH_AUTH_SECRET must be" in refused.stderr) == (1, True)
+    assert await house.everything() == ([], set(), [], {})
+
+    restored = await _autograph(house, tmp_path, "restore", folder, **secrets)
+    assert restored.returncode == 0, restored.stderr
+    assert await house.stored() == {f"diagrams/{house.object_key}", "exports/one.png"}
+    refused = await _autograph(house, tmp_path, "restore", folder, **secrets)
+    assert (refused.returncode, "Traceback" in refused.stderr) == (1, False)
+
+
+async def _autograph(
+    house: House, folder: Path, *arguments: str, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    return await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-m", "autograph", *arguments],
+        env={
+            "PATH": os.environ["PATH"],
+            "AUTOGRAPH_HOME": str(folder / "home"),
+            "AUTOGRAPH_PROGRAMS": str(house.programs),
+            "AUTOGRAPH_INSTALLATION_SECRET": house.installation.secret,
+            **house.servers.environment(),
+            **environment,
+        },
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol, TypeVar
+from functools import lru_cache
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -54,11 +55,10 @@ class InboxRow:
     invalidates: tuple[str, ...]
 
 
-@dataclass(slots=True)
-class UnitOfWork:
-    """What a handler may do inside its transaction. Nothing of it is seen outside before the commit."""
+@dataclass(slots=True, kw_only=True)
+class Work:
+    """What a message comes to, beside the state: its outcome, its events, and the caches that it makes wrong."""
 
-    connection: Connection
     envelope: Envelope
     source: str
     now: datetime
@@ -97,6 +97,25 @@ class UnitOfWork:
         return reply
 
 
+@dataclass(slots=True, kw_only=True)
+class UnitOfWork(Work):
+    """What a handler may do inside its transaction. Nothing of it is seen outside before the commit."""
+
+    connection: Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Writes:
+    """All that a command writes, where it need not read first: it can then be one statement.
+
+    *queries* are a constant: ``name AS (INSERT …), …``, with parameters from ``$1``. They draw from ``claimed``, which
+    has one row if the message is new and none if it is not, so that a repeat writes nothing.
+    """
+
+    queries: str
+    values: tuple[Any, ...]
+
+
 class Ledger:
     """Inbox and outbox of one service: the record of what was handled and what is to be announced."""
 
@@ -126,6 +145,29 @@ class Ledger:
             await _finish(work, self._consumer)
         await self._tell(work)
 
+    def work(self, envelope: Envelope) -> Work:
+        """For ``carry_out``: what it comes to is said first, and then written at once."""
+        return Work(envelope=envelope, source=self._source, now=self._clock())
+
+    async def carry_out(self, work: Work, writes: Writes) -> None:
+        """A whole unit of work in one statement, which is its transaction: one way there and back, not five (ADR 9).
+
+        Raises ``AlreadyHandled`` if the inbox has the message; waits for a concurrent delivery's commit as well.
+        """
+        if failpoints.ARMED:
+            await failpoints.reached("before_transaction", work.envelope.type)
+        async with self._database.connection() as connection:
+            is_new = await connection.fetchval(
+                _at_once(writes.queries, len(writes.values)),
+                *writes.values,
+                *_columns(work),
+                *_identity(work.envelope, self._consumer),
+                work.outcome.json_bytes(),
+            )
+        if not is_new:
+            raise AlreadyHandled
+        await self._tell(work)
+
     @asynccontextmanager
     async def transaction(self, envelope: Envelope) -> AsyncIterator[UnitOfWork]:
         """The same without an inbox row: for transient commands, whose repeat is a new attempt by design."""
@@ -140,9 +182,9 @@ class Ledger:
         if failpoints.ARMED:
             await failpoints.reached("before_transaction", envelope.type)
         async with self._database.transaction() as connection:
-            yield UnitOfWork(connection, envelope, self._source, self._clock())
+            yield UnitOfWork(connection=connection, envelope=envelope, source=self._source, now=self._clock())
 
-    async def _tell(self, work: UnitOfWork) -> None:
+    async def _tell(self, work: Work) -> None:
         if failpoints.ARMED:
             await failpoints.reached("after_commit", work.envelope.type)
         if work.stale:
@@ -187,18 +229,12 @@ class Ledger:
 
 
 async def _claim(work: UnitOfWork, consumer: str) -> bool:
-    envelope = work.envelope
-    return bool(
-        await work.connection.fetchval(
-            _CLAIM,
-            consumer,
-            envelope.actor.key,
-            envelope.id,
-            envelope.type,
-            envelope.fingerprint,
-            envelope.correlationid,
-        )
-    )
+    return bool(await work.connection.fetchval(_CLAIM, *_identity(work.envelope, consumer)))
+
+
+def _identity(envelope: Envelope, consumer: str) -> tuple[str, str, UUID, str, str | None, str]:
+    """The inbox row's part that is known before the work."""
+    return consumer, envelope.actor.key, envelope.id, envelope.type, envelope.fingerprint, envelope.correlationid
 
 
 async def _finish(work: UnitOfWork, consumer: str) -> None:
@@ -213,7 +249,7 @@ async def _finish(work: UnitOfWork, consumer: str) -> None:
     )
 
 
-def _columns(work: UnitOfWork) -> tuple[list[UUID], list[str], list[str], list[str]]:
+def _columns(work: Work) -> tuple[list[UUID], list[str], list[str], list[str]]:
     """The outbox rows as arrays, for ``unnest``: one statement however many events."""
     rows = work.outbox
     return (
@@ -239,6 +275,33 @@ _ANNOUNCE = """
     SELECT id, routing_key, envelope::jsonb, $4::text[]
     FROM unnest($1::uuid[], $2::text[], $3::text[]) AS row (id, routing_key, envelope)
 """
+
+
+@lru_cache
+def _at_once(queries: str, values: int) -> str:
+    """*queries*, which take the first *values* parameters, between the claim and the announcement."""
+    ids, keys, bodies, stale, consumer, actor, message, type_, fingerprint, correlation, outcome = (
+        f"${values + number}" for number in range(1, 12)
+    )
+    return f"""
+        WITH claimed AS (
+            INSERT INTO inbox AS kept
+                (consumer, actor, id, type, fingerprint, correlation_id, outcome, invalidates, status)
+            VALUES ({consumer}, {actor}, {message}, {type_}, {fingerprint}, {correlation}, {outcome}, {stale},
+                    'succeeded')
+            ON CONFLICT (consumer, actor, id) DO UPDATE
+                SET status = 'succeeded', outcome = excluded.outcome, invalidates = excluded.invalidates,
+                    handled_at = now()
+                WHERE kept.status = 'failed' AND kept.fingerprint IS NOT DISTINCT FROM excluded.fingerprint
+            RETURNING true
+        ), {queries}, announced AS (
+            INSERT INTO outbox (id, routing_key, envelope, invalidates)
+            SELECT id, routing_key, envelope::jsonb, {stale}::text[]
+            FROM claimed, unnest({ids}::uuid[], {keys}::text[], {bodies}::text[]) AS row (id, routing_key, envelope)
+        )
+        SELECT true FROM claimed
+    """  # noqa: S608 - constants of this package, and numbered parameters
+
 
 _FINISH = f"""
     WITH announced AS ({_ANNOUNCE})

@@ -110,5 +110,4 @@ class AmqpPublisher:
                 user_id=self._user,
                 app_id="autograph",
             ),
-            wait=False,  # until the socket took it: the client's queue of frames is bounded
         )

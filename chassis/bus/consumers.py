@@ -82,9 +82,9 @@ class Consumers:
         except Exception:  # noqa: BLE001 - whatever it is, the message must not be lost
             _log.exception("delivery not settled", queue=queue)
             await asyncio.sleep(PAUSE_SECONDS)
-            await self._settle(channel.basic_nack(tag, requeue=True, wait=False), queue)
+            await self._settle(channel.basic_nack(tag, requeue=True), queue)
         else:
-            await self._settle(channel.basic_ack(tag, wait=False), queue)
+            await self._settle(channel.basic_ack(tag), queue)
 
     @staticmethod
     async def _settle(settling: Awaitable[None], queue: str) -> None:

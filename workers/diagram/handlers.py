@@ -6,7 +6,7 @@ from uuid_utils.compat import uuid7
 
 from chassis.bus.handlers import Handlers
 from chassis.objects import ObjectMissing
-from chassis.unit_of_work import UnitOfWork
+from chassis.unit_of_work import UnitOfWork, Work
 from contracts.auth import CommandOutcome
 from contracts.diagram import (
     ChangeDiagram,
@@ -50,29 +50,30 @@ async def create_diagram(command: CreateDiagram, envelope: Envelope, tools: Tool
         asked=command.model_fields_set,
     )
     canvas_json = rules.content_json(command.canvas_data)
-    async with tools.ledger.unit_of_work(envelope) as work:
-        new = NewDiagram(
-            id=uuid7(),
-            owner_id=owner,
-            title=command.title,
-            type=command.type,
-            tags=rules.without_repeats(command.tags),
-            canvas_json=canvas_json,
-            note=command.note_content,
-            size_bytes=rules.size_bytes(canvas_json, command.note_content),
-            now=work.now,
-        )
-        diagram = work.reply(await storage.create(work.connection, new))
-        created = DiagramCreated(
-            diagram_id=diagram.id,
-            owner_id=owner,
-            title=diagram.title,
-            type=diagram.type,
-            version=diagram.version,
-            revision=diagram.revision,
-        )
-        # Nobody can have cached it, so that there is nothing to invalidate.
-        _announce(work, created, diagram, sequence=1)
+    work = tools.ledger.work(envelope)
+    new = NewDiagram(
+        id=uuid7(),
+        owner_id=owner,
+        title=command.title,
+        type=command.type,
+        tags=rules.without_repeats(command.tags),
+        canvas_json=canvas_json,
+        note=command.note_content,
+        size_bytes=rules.size_bytes(canvas_json, command.note_content),
+        now=work.now,
+    )
+    diagram = work.reply(new.summary())
+    created = DiagramCreated(
+        diagram_id=diagram.id,
+        owner_id=owner,
+        title=diagram.title,
+        type=diagram.type,
+        version=diagram.version,
+        revision=diagram.revision,
+    )
+    # Nobody can have cached it, so that there is nothing to invalidate.
+    _announce(work, created, diagram, sequence=1)
+    await storage.create(tools.ledger, work, new)
     tools.metrics.created.inc()
     return diagram
 
@@ -246,6 +247,6 @@ def _change(command: ChangeDiagram, found: LockedDiagram, canvas_json: bytes | N
     return change
 
 
-def _announce(work: UnitOfWork, event: Event, diagram: DiagramSummary, *, sequence: int) -> None:
+def _announce(work: Work, event: Event, diagram: DiagramSummary, *, sequence: int) -> None:
     owner = str(diagram.owner_id)
     work.publish(event, subject=f"{NAME_PREFIX}{diagram.id}", sequence=sequence, partitionkey=owner)

@@ -10,6 +10,7 @@ from uuid import UUID
 import asyncpg
 
 from chassis.database import Connection
+from chassis.unit_of_work import Ledger, Work, Writes
 from contracts.diagram import (
     DeleteDiagram,
     Diagram,
@@ -51,6 +52,33 @@ class NewDiagram:
     note: str | None
     size_bytes: int
     now: datetime
+
+    def summary(self) -> DiagramSummary:
+        """As it will stand once it is created."""
+        return DiagramSummary(
+            id=self.id,
+            title=self.title,
+            type=self.type,
+            owner_id=self.owner_id,
+            team_id=None,
+            folder_id=None,
+            tags=tuple(self.tags),
+            version=1,
+            revision=1,
+            size_bytes=self.size_bytes,
+            starred=False,
+            permission="owner",
+            created_at=self.now,
+            updated_at=self.now,
+            updated_by=self.owner_id,
+            last_viewed_at=None,
+            view_count=0,
+            comment_count=0,
+            export_count=0,
+            collaborator_count=0,
+            deleted_at=None,
+            thumbnail_url=None,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,27 +126,28 @@ class Changed:
     fields: tuple[str, ...]  # which really differ
 
 
-async def create(connection: Connection, diagram: NewDiagram) -> DiagramSummary:
-    """With its first version. Raises ``Forbidden`` if there is no such user to own it."""
+async def create(ledger: Ledger, work: Work, diagram: NewDiagram) -> None:
+    """With its first version, and with what *work* comes to.
+
+    Raises ``Forbidden`` if there is no such user to own it, ``AlreadyHandled``.
+    """
+    values = (
+        diagram.id,
+        diagram.owner_id,
+        diagram.title,
+        diagram.type,
+        diagram.tags,
+        diagram.canvas_json,
+        diagram.note,
+        diagram.size_bytes,
+        diagram.now,
+    )
     try:
-        record = await connection.fetchrow(
-            _CREATE,
-            diagram.id,
-            diagram.owner_id,
-            diagram.title,
-            diagram.type,
-            diagram.tags,
-            diagram.canvas_json,
-            diagram.note,
-            diagram.size_bytes,
-            diagram.now,
-        )
+        await ledger.carry_out(work, Writes(_CREATE, values))
     except asyncpg.ForeignKeyViolationError as error:
         if error.constraint_name == _OWNER_IS_A_USER:
             raise Forbidden("There is no such user") from error
         raise
-    assert record is not None
-    return _summary(record)
 
 
 async def lock(connection: Connection, diagram_id: UUID, owner_id: UUID) -> LockedDiagram:
@@ -363,18 +392,20 @@ def _for_owner(record: asyncpg.Record) -> dict[str, Any]:
     return {**record, "permission": "owner", "thumbnail_url": None}
 
 
-_CREATE = f"""
-    WITH file AS (
+# What is not named here begins as its column's default, which `NewDiagram.summary` repeats.
+_CREATE = """
+    file AS (
         INSERT INTO files (id, owner_id, title, type, tags, canvas_data, note_content, size_bytes, sequence,
                            created_at, updated_at, updated_by)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, $9, $9, $2)
-        RETURNING {_SUMMARY}, canvas_data, note_content
+        SELECT $1::uuid, $2::uuid, $3::text, $4::text, $5::text[], $6::jsonb, $7::text, $8::bigint, 1,
+               $9::timestamptz, $9, $2
+        FROM claimed
+        RETURNING id, version, canvas_data, note_content, size_bytes, created_at, owner_id
     ), first AS (
         INSERT INTO versions (file_id, number, canvas_data, note_content, size_bytes, created_at, created_by)
-        SELECT id, version, canvas_data, note_content, size_bytes, created_at, owner_id FROM file
+        SELECT * FROM file
     )
-    SELECT {_SUMMARY} FROM file
-"""  # noqa: S608 - constants of this file
+"""
 
 # The lock that an UPDATE takes: what only refers to the diagram (a comment, say) need not wait.
 _LOCK = f"""

@@ -57,6 +57,14 @@ async def test_a_reply_to_a_write_leaves_the_content_out(scene: Scene) -> None:
     assert type(created) is type(changed) is DiagramSummary
 
 
+async def test_the_reply_to_a_create_is_what_is_then_read(scene: Scene) -> None:
+    created = await scene.create(tags=("a", "b"), canvas_data={"n": [1]}, note_content="ü")
+
+    read = await scene.ask(GetDiagram(id=created.id))
+
+    assert DiagramSummary.model_validate(read.model_dump()) == created
+
+
 async def test_a_new_diagram_is_announced_to_who_wants_to_know(scene: Scene) -> None:
     created = await scene.create()
 

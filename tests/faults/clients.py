@@ -53,7 +53,7 @@ class Command:
 class Read:
     client: str
     diagram: str
-    at_least: int  # the revision that had been told to this client before it asked
+    begun_at: float
     revision: int
 
 
@@ -184,7 +184,7 @@ class Person:
         at_least = self._known[diagram][0]
         answer, body = await self._ask("GET", f"/api/diagrams/{diagram}")
         if answer.status == 200:
-            self._told.reads.append(Read(self.name, diagram, at_least, body["revision"]))
+            self._told.reads.append(Read(self.name, diagram, answer.begun_at, body["revision"]))
             self._known[diagram] = (max(at_least, body["revision"]), body["deleted_at"] is not None)
 
     async def _refresh(self) -> None:

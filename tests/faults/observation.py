@@ -1,12 +1,10 @@
 """What is so at the end: read from Postgres and from the broker's queues, when all is quiet."""
 
-import asyncio
 import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
 from uuid import UUID, uuid4
 
 import aio_pika
@@ -90,24 +88,21 @@ async def quiet(stack: FaultStack, *, within_seconds: float = QUIET_SECONDS) -> 
 
     async def nothing_left() -> bool:
         counts = await _queues(stack)
-        on_their_way = {
-            name: count
-            for name, count in counts.items()
-            if count and not name.endswith(".parked") and "." in name and not name.startswith("faults.")
-        }
-        if on_their_way:
-            await asyncio.sleep(0.2)
-            return False
+        left = {name: count for name, count in counts.items() if count and _is_on_its_way(name)}
         connection = await stack.postgres()
         try:
-            left = await connection.fetchval(
-                "SELECT (SELECT count(*) FROM auth.outbox) + (SELECT count(*) FROM diagram.outbox)"
-            )
+            for schema in ("auth", "diagram"):
+                left[f"{schema}.outbox"] = await connection.fetchval(f"SELECT count(*) FROM {schema}.outbox")  # noqa: S608 - our own names
         finally:
             await connection.close()
-        return not left
+        assert not any(left.values()), f"still on its way: {left}"
+        return True
 
     await eventually(nothing_left, within_seconds=within_seconds)
+
+
+def _is_on_its_way(queue: str) -> bool:
+    return not queue.startswith("faults.") and not queue.endswith(".parked")
 
 
 async def _queues(stack: FaultStack) -> dict[str, int]:
@@ -156,10 +151,3 @@ async def observe(stack: FaultStack, tap: Tap, users: list[str]) -> Observation:
 def repeated(heard: list[Heard]) -> int:
     """How many came more than once, which the wire may do."""
     return sum(count - 1 for count in Counter(event.id for event in heard).values())
-
-
-def subjects(heard: list[Heard]) -> dict[str, Any]:
-    found: dict[str, set[int]] = {}
-    for event in heard:
-        found.setdefault(event.subject, set()).add(event.sequence)
-    return found

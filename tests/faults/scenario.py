@@ -4,19 +4,25 @@ import asyncio
 import re
 import resource
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from contracts.catalogue import SUBSCRIPTIONS
 from tests.eventually import eventually
+from tests.faults import history
+from tests.faults.checker import Promise, check
 from tests.faults.clients import Command, Crowd, Told, at_work
-from tests.faults.observation import Observation, observe, quiet, repeated, tapped
+from tests.faults.history import History
+from tests.faults.observation import Observation, observe, parked, quiet, repeated, tapped
 from tests.faults.report import Row
 from tests.faults.stack import FaultStack
 
 WARM_COMMANDS = 12  # told before anything breaks
 PROBE_SECONDS = 0.1
+ALLOWED_SECONDS = 10.0  # the contracts' timeout
 # What asyncio says of an exception that nobody took, and the chassis of a task that should not have ended.
 UNHANDLED = re.compile(r"exception was never retrieved|background task died|service failed|Unhandled exception")
 
@@ -32,6 +38,7 @@ class Run:
     began_at: float = field(default_factory=time.monotonic)
     healed_at: float | None = None
     recovery_seconds: float | None = None
+    parked_before: int = 0
     observation: Observation = field(default_factory=Observation)
     notes: list[str] = field(default_factory=list)
 
@@ -111,7 +118,7 @@ async def under_load(
     marks = _log_marks(stack)
     async with tapped(stack) as tap:
         async with at_work(address or stack.gateway, clients=clients) as crowd:
-            run = Run(stack, crowd, fault)
+            run = Run(stack, crowd, fault, parked_before=await parked(stack))
             await run.until_told(WARM_COMMANDS)
             try:
                 yield run
@@ -121,34 +128,83 @@ async def under_load(
         await stack.all_running()
         await quiet(stack)
         run.observation = await observe(stack, tap, list(crowd.told.users.values()))
-    _judge(run, rows, _unhandled(stack, marks))
+    _judge(run, rows, _history(run, _unhandled(stack, marks)))
 
 
-def _judge(run: Run, rows: list[Row], unhandled: list[str]) -> None:
-    told, seen = run.told, run.observation
-    lost = [c for c in told.commands if c.accepted and seen.inbox.get(c.id) is None]
-    caused: dict[object, set[object]] = {}
-    for heard in seen.heard:
-        caused.setdefault(heard.cause, set()).add(heard.id)
-    doubled = [c for c in told.commands if len(caused.get(c.id, ())) > 1]
-    row = Row(
-        fault=run.fault,
-        fired=run.fired,
-        requests=len(told.requests),
-        accepted=told.accepted,
-        lost=len(lost),
-        doubled=len(doubled),
-        regressions=0,
-        recovery_seconds=run.recovery_seconds,
-        worst_open_seconds=told.worst_open_seconds(),
-        notes=[*run.notes, f"{repeated(seen.heard)} events twice on the wire"],
+def _judge(run: Run, rows: list[Row], found: History) -> None:
+    violations = check(found)
+    broken = Counter(violation.promise for violation in violations)
+    told = run.told
+    rows.append(
+        Row(
+            fault=run.fault,
+            fired=run.fired,
+            requests=len(told.requests),
+            accepted=told.accepted,
+            lost=broken[Promise.LOST],
+            doubled=broken[Promise.DOUBLED] + broken[Promise.APPLIED_ONCE],
+            regressions=broken[Promise.VERSIONS] + broken[Promise.STALE],
+            recovery_seconds=run.recovery_seconds,
+            worst_open_seconds=told.worst_open_seconds(),
+            notes=[*run.notes, f"{repeated(run.observation.heard)} events twice on the wire"],
+        )
     )
-    rows.append(row)
     assert run.fired, "no fault was injected"
     assert [name for name, times in run.fired.items() if not times] == []
-    assert not lost
-    assert not doubled
-    assert not unhandled
+    if violations:
+        file = run.stack.home.place("histories") / f"{re.sub(r'[^a-z0-9]+', '-', run.fault.lower())}.json"
+        found.write(file)
+        raise AssertionError("\n".join([*map(str, violations[:20]), f"{len(violations)} in all; the history: {file}"]))
+
+
+def _history(run: Run, unhandled: list[str]) -> History:
+    told, seen = run.told, run.observation
+    return History(
+        commands=[
+            history.Command(
+                id=command.id,
+                client=command.client,
+                aggregate=None if command.diagram is None else f"diagram/{command.diagram}",
+                begun_at=command.begun_at,
+                ended_at=command.ended_at,
+                accepted=command.accepted,
+                outcome=command.outcome,
+                revision=command.reply.get("revision"),
+            )
+            for command in told.commands
+        ],
+        reads=[
+            history.Read(read.client, f"diagram/{read.diagram}", read.begun_at, read.revision) for read in told.reads
+        ],
+        requests=[
+            history.Request(one.begun_at, one.seconds, one.status, allowed_seconds=ALLOWED_SECONDS)
+            for one in told.requests
+        ],
+        heard=[
+            history.Event(
+                heard.id,
+                heard.cause,
+                heard.subject,
+                heard.sequence,
+                tuple(name for name, types in _HEARERS.items() if heard.type in types),
+            )
+            for heard in seen.heard
+        ],
+        # The log's ids are unique: what would be applied twice is refused by it, and stands in the parking lot then.
+        applied={"auth": [heard.id for heard in set(seen.heard) if heard.id in seen.audited]},
+        inbox=seen.inbox,
+        aggregates={
+            f"diagram/{name}": history.Aggregate(revision, sequence, tuple(seen.versions.get(name, ())))
+            for name, (revision, _, sequence) in seen.diagrams.items()
+        },
+        outbox=seen.outbox,
+        parked=seen.parked - run.parked_before,
+        waiting=seen.waiting,
+        unhandled=unhandled,
+    )
+
+
+_HEARERS = {name: {event.wire_name for event in events} for name, events in SUBSCRIPTIONS.items()}
 
 
 def percentile(values: list[float], percent: int) -> float:

@@ -81,10 +81,10 @@ async def test_what_an_alarm_held_back_is_carried_out_once(
     stack: FaultStack, rows: list[Row], alarm: tuple[str, ...], cleared: tuple[str, ...]
 ) -> None:
     async with under_load(stack, rows, f"broker's alarm: {alarm[0]}") as run:
+        begun = time.monotonic()
         await stack.rabbitmqctl(*alarm)
         try:
             run.count("alarm")
-            begun = time.monotonic()
             await asyncio.sleep(ALARM_SECONDS)
             assert run.seconds_of(503, since=begun), "no publish was held back"
         finally:

@@ -3,6 +3,7 @@
 import typer
 
 from autograph.backup.command import backup, restore_command
+from autograph.doctor import doctor
 from autograph.generate import generate
 from autograph.keys import app as keys
 from autograph.migrate import migrate
@@ -16,6 +17,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="Run and oper
 app.command()(up)
 app.command()(down)
 app.command()(status)
+app.command()(doctor)
 app.command()(migrate)
 app.command()(backup)
 app.command("restore")(restore_command)

@@ -17,12 +17,12 @@ def service_environment(servers: Servers, installation_secret: str, service: str
 
     No service gets another's credentials, nor an administrator's.
     """
-    broker = _as_user(
+    broker = as_user(
         servers.rabbitmq_url, f"autograph-{service}", service_password(installation_secret, "rabbitmq", service)
     )
     environment = {"AUTOGRAPH_REDIS_URL": servers.redis_url, "AUTOGRAPH_RABBITMQ_URL": broker}
     if service != "gateway":
-        environment["AUTOGRAPH_POSTGRES_URL"] = _as_user(
+        environment["AUTOGRAPH_POSTGRES_URL"] = as_user(
             servers.postgres_url, f"autograph_{service}", service_password(installation_secret, "postgres", service)
         )
     if service == "diagram":
@@ -34,7 +34,8 @@ def service_environment(servers: Servers, installation_secret: str, service: str
     return environment
 
 
-def _as_user(url: str, user: str, password: str) -> str:
+def as_user(url: str, user: str, password: str) -> str:
+    """*url* under another user."""
     parts = urlsplit(url)
     address = parts.netloc.rpartition("@")[2]
     return urlunsplit(parts._replace(netloc=f"{quote(user, safe='')}:{quote(password, safe='')}@{address}"))

@@ -182,6 +182,13 @@ def _alembic() -> Config:
     return config
 
 
+def head_revision() -> str:
+    """This release's."""
+    head = _script().get_current_head()
+    assert head is not None
+    return head
+
+
 def _script() -> ScriptDirectory:
     return ScriptDirectory.from_config(_alembic())
 

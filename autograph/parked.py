@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
-from urllib.parse import quote, urlsplit, urlunsplit
 
 import aio_pika
 import typer
@@ -17,7 +16,7 @@ from pydantic_core import from_json
 from rich.console import Console
 from rich.table import Column, Table
 
-from autograph.credentials import service_password
+from autograph.credentials import as_user, service_password
 from autograph.installation import Installation, installation
 from chassis.bus import headers
 from chassis.outbox import INBOX_DAYS
@@ -62,13 +61,17 @@ class Parked:
             "id": self.id,
             "worker": self.worker,
             "type": document.get("type"),
-            "reason": self.header(headers.PARKED_REASON) or str(self._death.get("reason", "unknown")),
+            "reason": self.reason,
             "detail": self.header(headers.PARKED_DETAIL),
             "parked_at": self.parked_at.isoformat() if self.parked_at else "",
             "attempts": int(self.header(headers.ATTEMPT) or 0),
             "queue": self.queue,
             "failure_told": self.header(headers.FAILURE_TOLD) == "1",
         }
+
+    @property
+    def reason(self) -> str:
+        return self.header(headers.PARKED_REASON) or str(self._death.get("reason", "unknown"))
 
     @property
     def queue(self) -> str:
@@ -97,9 +100,8 @@ class Parked:
 
     def refusal(self, now: datetime) -> str | None:
         """Why it must not be put back; ``None``: it may."""
-        reason = self.row()["reason"]
-        if reason in HOPELESS:
-            return f"it would be parked again ({reason})"
+        if self.reason in HOPELESS:
+            return f"it would be parked again ({self.reason})"
         # A header only says so: whoever may park here must not reach another worker's queue by way of the operator.
         if not self.queue.startswith(f"{self.worker}."):
             return f"it was in no queue of {self.worker}'s"
@@ -245,8 +247,7 @@ async def _all(channel: AbstractChannel, worker: str | None) -> AsyncIterator[Pa
 @asynccontextmanager
 async def _channel(found: Installation) -> AsyncIterator[AbstractChannel]:
     password = service_password(found.secret, "rabbitmq", "operator")
-    parts = urlsplit(found.servers.rabbitmq_url)
-    where = f"{headers.OPERATOR_USER}:{quote(password, safe='')}@{parts.netloc.rpartition('@')[2]}"
-    connection = await aio_pika.connect(urlunsplit(parts._replace(netloc=where)), timeout=10)
+    url = as_user(found.servers.rabbitmq_url, headers.OPERATOR_USER, password)
+    connection = await aio_pika.connect(url, timeout=10)
     async with connection, connection.channel(on_return_raises=True) as channel:
         yield channel

@@ -5,7 +5,6 @@ import json
 import re
 import secrets
 from typing import Annotated, Any, Final
-from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
 import typer
@@ -13,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from autograph.broker import open_broker
+from autograph.credentials import as_user
 from autograph.installation import Installation, installation
 from chassis.bus.headers import producer_user
 from chassis.bus.permissions import producer_rights
@@ -90,9 +90,7 @@ async def _add(found: Installation, name: str, allowed: list[str], *, rotate: bo
             await connection.close()
         await broker.make_user(user, password)
         await broker.grant(producer_rights(name, allowed))
-    parts = urlsplit(servers.rabbitmq_url)
-    where = f"{user}:{quote(password, safe='')}@{parts.netloc.rpartition('@')[2]}"
-    return urlunsplit(parts._replace(netloc=where)), str(actor)
+    return as_user(servers.rabbitmq_url, user, password), str(actor)
 
 
 async def _list(found: Installation) -> list[dict[str, Any]]:

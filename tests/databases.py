@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 import asyncpg
@@ -20,9 +20,3 @@ async def unused_database(admin_url: str) -> AsyncIterator[str]:
             await server.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
         finally:
             await server.close()
-
-
-def as_role(url: str, role: str, password: str) -> str:
-    parts = urlsplit(url)
-    address = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{role}:{quote(password, safe='')}@{address}"))

@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, Final
-from urllib.parse import quote, urlsplit, urlunsplit
 
 import aio_pika
 import aiormq
@@ -24,7 +23,7 @@ from pydantic import BaseModel, ConfigDict
 
 from autograph.backup.manifest import MESSAGES, read_lines
 from autograph.broker import Broker
-from autograph.credentials import service_password
+from autograph.credentials import as_user, service_password
 from autograph.topology import NEEDED
 from chassis.bus import headers
 from chassis.bus.topology import RUNG_SECONDS
@@ -182,10 +181,8 @@ async def replay(amqp_url: str, installation_secret: str, folder: Path) -> None:
 
     What waited for a retry goes to the queue that it came from at once. Nobody waits for a reply any more.
     """
-    parts = urlsplit(amqp_url)
-    password = quote(service_password(installation_secret, "rabbitmq", "operator"), safe="")
-    where = f"{headers.OPERATOR_USER}:{password}@{parts.netloc.rpartition('@')[2]}"
-    connection = await aio_pika.connect(urlunsplit(parts._replace(netloc=where)), timeout=10)
+    password = service_password(installation_secret, "rabbitmq", "operator")
+    connection = await aio_pika.connect(as_user(amqp_url, headers.OPERATOR_USER, password), timeout=10)
     async with connection, connection.channel(on_return_raises=True) as channel:
         underlay = await channel.get_underlay_channel()
         for message in read_lines(QueuedMessage, folder / MESSAGES):

@@ -3,10 +3,10 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from autograph.credentials import service_password
+from autograph.credentials import as_user, service_password
 from autograph.database import migrate_database
 from chassis.database import OwnConnection
-from tests.databases import as_role, unused_database
+from tests.databases import unused_database
 from tests.integration.autograph.installation import INSTALLATION_SECRET
 
 
@@ -38,9 +38,9 @@ async def administrator(admin_url: str) -> AsyncIterator[OwnConnection]:
 
 @pytest.fixture
 def auth_url(admin_url: str) -> str:
-    return as_role(admin_url, "autograph_auth", service_password(INSTALLATION_SECRET, "postgres", "auth"))
+    return as_user(admin_url, "autograph_auth", service_password(INSTALLATION_SECRET, "postgres", "auth"))
 
 
 @pytest.fixture
 def diagram_url(admin_url: str) -> str:
-    return as_role(admin_url, "autograph_diagram", service_password(INSTALLATION_SECRET, "postgres", "diagram"))
+    return as_user(admin_url, "autograph_diagram", service_password(INSTALLATION_SECRET, "postgres", "diagram"))

@@ -7,10 +7,9 @@ from contextlib import asynccontextmanager
 import asyncpg
 import pytest
 
-from autograph.credentials import service_password
+from autograph.credentials import as_user, service_password
 from autograph.database import _revisions, check_database, migrate_database, newest_revision, rollback_database
 from chassis.database import OwnConnection, SchemaNotReady, open_database
-from tests.databases import as_role
 from tests.integration.autograph.installation import INSTALLATION_SECRET
 
 MISSION_TABLES = {
@@ -178,7 +177,7 @@ async def test_an_extension_that_was_there_before_stays_where_it_is(unused_url: 
     await migrate_database(unused_url, INSTALLATION_SECRET)
 
     password = service_password(INSTALLATION_SECRET, "postgres", "diagram")
-    async with connected(as_role(unused_url, "autograph_diagram", password)) as service:
+    async with connected(as_user(unused_url, "autograph_diagram", password)) as service:
         assert await service.fetchval("SELECT similarity('diagram', 'diagram')") == 1
     await rollback_database(unused_url, "base")
     async with connected(unused_url) as connection:

@@ -7,8 +7,8 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
+from autograph.credentials import as_user
 from chassis.database import OwnConnection
-from tests.databases import as_role
 
 ADD_USER = "INSERT INTO auth.users (id, email, email_key) VALUES ($1, $2, $2)"
 ADD_FILE = "INSERT INTO files (id, owner_id, title, type, updated_by) VALUES ($1, $2, 'Plan', 'canvas', $2)"
@@ -126,4 +126,4 @@ async def test_only_the_derived_password_opens_a_role(admin_url: str, auth_url: 
     async with connected(auth_url) as auth:
         assert await auth.fetchval("SELECT current_user") == "autograph_auth"
     with pytest.raises(asyncpg.InvalidPasswordError):
-        await asyncpg.connect(as_role(admin_url, "autograph_auth", "wrong"))
+        await asyncpg.connect(as_user(admin_url, "autograph_auth", "wrong"))

@@ -11,7 +11,7 @@ from uuid import uuid4
 import aiohttp
 
 from autograph.buckets import ensure_buckets
-from autograph.credentials import service_password
+from autograph.credentials import as_user, service_password
 from autograph.database import migrate_database
 from autograph.topology import apply_topology
 from chassis.lifecycle import Service
@@ -19,7 +19,6 @@ from chassis.settings import ServiceSettings
 from compose.local.stack import Servers
 from gateway.__main__ import open_gateway
 from gateway.settings import GatewaySettings
-from tests.databases import as_role
 from tests.eventually import eventually
 from tests.integration.autograph.installation import INSTALLATION_SECRET
 from tests.servers import Vhost
@@ -151,7 +150,7 @@ async def open_house(servers: Servers, vhost: Vhost, database_url: str, redis_ur
             _env_file=None,
             redis_url=redis_url,
             rabbitmq_url=broker_url(vhost, service),
-            postgres_url=as_role(database_url, f"autograph_{service}", password),
+            postgres_url=as_user(database_url, f"autograph_{service}", password),
             postgres_pool_min=1,
             side_port=0,
             **more,

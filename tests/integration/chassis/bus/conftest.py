@@ -5,12 +5,11 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from autograph.credentials import service_password
+from autograph.credentials import as_user, service_password
 from autograph.database import migrate_database
 from chassis.database import Database, open_database
 from compose.local.stack import Servers
 from tests.brokers import prepared_vhost
-from tests.databases import as_role
 from tests.integration.autograph.installation import INSTALLATION_SECRET
 from tests.integration.chassis.bus.scene import Scene
 from tests.servers import Vhost
@@ -31,7 +30,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     )
     try:
         password = service_password(INSTALLATION_SECRET, "postgres", "diagram")
-        own = as_role(database_url, "autograph_diagram", password)
+        own = as_user(database_url, "autograph_diagram", password)
         async with open_database(own, application_name="test", pool_min=1, pool_max=20) as database:
             yield database
     finally:

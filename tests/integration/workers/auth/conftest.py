@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from autograph.credentials import service_password
+from autograph.credentials import as_user, service_password
 from autograph.database import migrate_database
 from chassis.database import Database, open_database
-from tests.databases import as_role, unused_database
+from tests.databases import unused_database
 from tests.integration.autograph.installation import INSTALLATION_SECRET
 from tests.integration.workers.auth.scene import Scene, open_scene
 
@@ -21,7 +21,7 @@ async def admin_url(database_url: str) -> AsyncIterator[str]:
 
 @pytest.fixture(scope="module")
 def auth_url(admin_url: str) -> str:
-    return as_role(admin_url, "autograph_auth", service_password(INSTALLATION_SECRET, "postgres", "auth"))
+    return as_user(admin_url, "autograph_auth", service_password(INSTALLATION_SECRET, "postgres", "auth"))
 
 
 @pytest.fixture(scope="module")

@@ -3,11 +3,11 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from autograph.credentials import service_password
+from autograph.credentials import as_user, service_password
 from autograph.database import migrate_database
 from chassis.database import Database, OwnConnection, open_database
 from chassis.objects import ObjectStore, open_object_store
-from tests.databases import as_role, unused_database
+from tests.databases import unused_database
 from tests.integration.autograph.installation import INSTALLATION_SECRET
 from tests.integration.workers.diagram.scene import Scene
 from tests.object_store import S3
@@ -25,7 +25,7 @@ async def admin_url(database_url: str) -> AsyncIterator[str]:
 async def database(admin_url: str) -> AsyncIterator[Database]:
     """As the diagram service reaches it: its own role, its own schema."""
     password = service_password(INSTALLATION_SECRET, "postgres", "diagram")
-    url = as_role(admin_url, "autograph_diagram", password)
+    url = as_user(admin_url, "autograph_diagram", password)
     async with open_database(url, application_name="test", pool_min=1, pool_max=20) as database:
         yield database
 

@@ -191,7 +191,7 @@ def compare_objects(wanted: set[str], stored: dict[str, datetime], now: datetime
     orphans = [key for key, at in stored.items() if key not in wanted and now - at > timedelta(days=1)]
     if orphans:
         what = f"{len(orphans)} objects belong to no version, first {min(orphans)}"
-        findings.append(Finding("objects_orphaned", False, what, "they cost room only; the archiver removes them"))
+        findings.append(Finding("objects_orphaned", False, what, "they cost room only"))
     return findings
 
 

@@ -64,7 +64,7 @@ async def test_a_frozen_redis_costs_one_timeout_and_then_nothing(proxy: Proxy) -
         for _ in range(20):
             with pytest.raises(RedisAway):
                 await redis.run(Call(("PING",)))
-        assert time.monotonic() - started_at < 0.2
+        assert time.monotonic() - started_at < 1  # and not twenty timeouts
 
         proxy.thaw()
         await until_back(redis)

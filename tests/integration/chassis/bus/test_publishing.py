@@ -73,7 +73,7 @@ async def test_without_a_broker_a_publish_is_refused_at_once() -> None:
         for publishing in (publisher.publish(a_letter(CREATE)), publisher.send(a_letter(CREATE))):
             with pytest.raises(NotPublished):
                 await publishing
-        assert time.monotonic() - began < 0.1
+        assert time.monotonic() - began < 1  # and not a connection's timeout
 
 
 async def test_publishes_on_a_connection_that_the_broker_closes_end_at_once_and_later_ones_get_through(

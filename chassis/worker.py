@@ -118,12 +118,6 @@ async def take_deliveries(
     *prefetch*: other concurrencies than the usual, by queue. *transient*: the worker's own exceptions that are likely
     gone when the message is tried again.
     """
-
-    def failure_of(error: BaseException) -> Failure:
-        if isinstance(error, transient):
-            return Failure.TRANSIENT
-        return _FAILURE_OF[classify(error)]
-
     handling = Handling(
         service=ground.name,
         handlers=handlers,
@@ -132,7 +126,7 @@ async def take_deliveries(
         publisher=ground.publisher,
         gate=Gate(ground.database.probe),
         metrics=ground.metrics,
-        classify=failure_of,
+        classify=lambda error: failure_of(error, transient),
         unseal=unseal,
         clock=utc_now,
     )
@@ -151,6 +145,10 @@ async def take_deliveries(
     service.background(consumers.watch(), name="consuming watch")
     service.on_drain(consumers.drain, name="deliveries")
     await consumers.link.wait_up()
+
+
+def failure_of(error: BaseException, transient: tuple[type[Exception], ...] = ()) -> Failure:
+    return Failure.TRANSIENT if isinstance(error, transient) else _FAILURE_OF[classify(error)]
 
 
 def user_of(url: str) -> str:

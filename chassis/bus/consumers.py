@@ -9,18 +9,15 @@ import aiormq
 from aiormq import spec
 from aiormq.abc import DeliveredMessage
 
-from chassis import failpoints
 from chassis.bus.link import Link, is_cancelled, text
 from chassis.bus.ports import Delivery
+from chassis.bus.settling import Deliver, settle
 from chassis.logging import logger
 from chassis.metrics import BusMetrics
 
 WATCH_SECONDS = 2.0
-PAUSE_SECONDS = 1.0  # before a delivery that could not be settled goes back: its queue's other consumers go first
 
 _log = logger(__name__)
-
-Deliver = Callable[[Delivery], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -75,19 +72,10 @@ class Consumers:
         assert isinstance(message.delivery, spec.Basic.Deliver)
         tag = message.delivery.delivery_tag
         assert tag is not None
-        try:
-            await self._deliver(_delivery(queue, message))
-            if failpoints.ARMED:
-                await failpoints.reached("before_ack", queue)
-        except Exception:  # noqa: BLE001 - whatever it is, the message must not be lost
-            _log.exception("delivery not settled", queue=queue)
-            await asyncio.sleep(PAUSE_SECONDS)
-            await self._settle(channel.basic_nack(tag, requeue=True), queue)
-        else:
-            await self._settle(channel.basic_ack(tag), queue)
+        await settle(_delivery(queue, message), self._deliver, _Receipt(self, channel, tag, queue))
 
     @staticmethod
-    async def _settle(settling: Awaitable[None], queue: str) -> None:
+    async def tell(settling: Awaitable[None], queue: str) -> None:
         """On a channel that is gone there is nothing to settle: the broker hands the message over again."""
         try:
             await settling
@@ -128,9 +116,23 @@ class Consumers:
         """Takes nothing more, and returns once all that is in hand is settled."""
         self._taking = False
         for consumer in self._consumers.values():
-            await self._settle(consumer.channel.basic_cancel(consumer.tag), "draining")  # type: ignore[arg-type]  # its reply does not matter
+            await self.tell(consumer.channel.basic_cancel(consumer.tag), "draining")  # type: ignore[arg-type]  # its reply does not matter
         while self._in_hand:
             await asyncio.wait(self._in_hand)
+
+
+@dataclass(frozen=True, slots=True)
+class _Receipt:
+    consumers: Consumers
+    channel: aiormq.Channel
+    tag: int
+    queue: str
+
+    async def acknowledge(self) -> None:
+        await self.consumers.tell(self.channel.basic_ack(self.tag), self.queue)
+
+    async def give_back(self) -> None:
+        await self.consumers.tell(self.channel.basic_nack(self.tag, requeue=True), self.queue)
 
 
 def _delivery(queue: str, message: DeliveredMessage) -> Delivery:

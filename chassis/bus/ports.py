@@ -63,3 +63,10 @@ class Publisher(Protocol):
 
     async def send(self, letter: Letter) -> None:
         """Fire and forget: no confirm is awaited. Raises ``NotPublished`` if there is no connection."""
+
+
+class Receipt(Protocol):
+    """The broker's hold on one delivery. On a channel that is gone both do nothing: it is handed over again."""
+
+    async def acknowledge(self) -> None: ...
+    async def give_back(self) -> None: ...

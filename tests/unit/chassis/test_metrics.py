@@ -206,7 +206,7 @@ def test_a_scrape_takes_under_five_milliseconds(registry: Registry, fill: object
     fill(registry)
     PoolMetrics(registry).watch("redis", lambda: {"idle": 1, "used": 2})
     LoopMetrics(registry).lag.observe(0.001)
-    took = []
+    took: list[float] = []
     until = time.monotonic() + BUSY_SECONDS
     # CPU and not wall time, and the best of them: the promise is about our work, whatever else the machine does.
     while not took or (min(took) >= 0.005 and time.monotonic() < until):

@@ -1,0 +1,304 @@
+"""RabbitMQ in memory: exchanges and queues of the real topology, confirms, and what goes wrong with them.
+
+Durable queues keep persistent messages over a restart. What was handed over and not acknowledged when its connection
+went comes again, marked as redelivered.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from itertools import count
+
+from chassis.bus.headers import RUNG
+from chassis.bus.ports import ConfirmMissing, Delivery, Letter, NotPublished, Receipt, Unroutable
+from chassis.bus.topology import EVENTS, PARKED, RETRY, RUNG_SECONDS, Topology
+from tests.simulation.world import Process, World
+
+BACK_SECONDS = (0.05, 1.0)  # until a lost connection is made again
+RESTART_SECONDS = (0.5, 5.0)
+REORDERED_AT_ONCE = 10
+
+Take = Callable[[Delivery, Receipt], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    letter: Letter
+    user: str
+    routing_key: str
+    expires_at: float | None
+    redelivered: bool = False
+
+
+@dataclass(eq=False, slots=True)
+class _Consumer:
+    process: Process
+    queue: str
+    prefetch: int
+    take: Take
+    acknowledges: bool
+    is_up: bool = True
+    in_hand: dict[int, _Message] = field(default_factory=dict)
+
+
+class Broker:
+    def __init__(self, world: World, topology: Topology) -> None:
+        self.world = world
+        self.events: list[bytes] = []  # each event as often as it was published
+        self.parked: list[_Message] = []
+        self.on_ladder = 0
+        self.away_until = 0.0
+        self._lose_confirms = 0
+        self._refuse = 0
+        self._double = 0
+        self._reorder = 0
+        self.connection: Counter[Process | None] = Counter()  # how often each process lost its own
+        self._topology = topology
+        self._queues: dict[str, list[_Message]] = {name: [] for name in topology.queues}
+        self._consumers: list[_Consumer] = []
+        self._tags = count(1)
+
+    @property
+    def waiting(self) -> int:
+        """Messages in a queue, in hand, or on the ladder."""
+        ready = sum(map(len, self._queues.values()))
+        return ready + sum(len(consumer.in_hand) for consumer in self._consumers) + self.on_ladder
+
+    # What processes do
+
+    def consume(
+        self, process: Process, queue: str, take: Take, *, prefetch: int = 16, acknowledges: bool = True
+    ) -> None:
+        if not process.alive:
+            return
+        self._queues.setdefault(queue, [])
+        self._consumers.append(_Consumer(process, queue, prefetch, take, acknowledges))
+        self._offer(queue)
+
+    def taken(self, letter: Letter, user: str) -> None:
+        """Raises ``Unroutable``, ``NotPublished``."""
+        if self.is_away:
+            raise NotPublished("the broker is away")
+        if letter.exchange == EVENTS:
+            self.events.append(letter.body)
+        targets = self._targets(letter)
+        if not targets and letter.mandatory:
+            raise Unroutable(letter.routing_key)
+        until = None if letter.expiration_seconds is None else self.world.now() + letter.expiration_seconds
+        message = _Message(letter, user, letter.routing_key, until)
+        if letter.exchange == PARKED:
+            self.parked.append(message)
+            return
+        if letter.exchange == RETRY:
+            self._climb(message)
+            return
+        copies = 1
+        if self._double:
+            self._double -= 1
+            copies = 2
+        for queue in targets:
+            self._queues[queue].extend([message] * copies)
+            self._offer(queue)
+
+    @property
+    def is_away(self) -> bool:
+        return self.world.now() < self.away_until
+
+    # What goes wrong
+
+    def cut(self, process: Process) -> None:
+        """Its connections are lost; while it lives it makes them again."""
+        self.connection[process] += 1
+        for consumer in [found for found in self._consumers if found.process is process]:
+            self._drop(consumer)
+            if process.alive:
+                later = self.world.random.uniform(*BACK_SECONDS)
+                asyncio.get_running_loop().call_later(later, self._again, consumer)
+
+    def restart(self) -> None:
+        for process in {consumer.process: None for consumer in self._consumers}:
+            self.cut(process)
+        for queue in self._queues.values():
+            queue[:] = [message for message in queue if message.letter.persistent]
+        self.away_until = self.world.now() + self.world.random.uniform(*RESTART_SECONDS)
+        asyncio.get_running_loop().call_at(self.away_until, self._offer_all)
+
+    def lose_a_confirm(self) -> None:
+        self._lose_confirms += 1
+
+    def refuse_one(self) -> None:
+        self._refuse += 1
+
+    def double_one(self) -> None:
+        self._double += 1
+
+    def reorder_some(self) -> None:
+        self._reorder += REORDERED_AT_ONCE
+
+    # What the broker does
+
+    def refuses(self) -> bool:
+        is_due = self._refuse > 0
+        self._refuse -= is_due
+        return is_due
+
+    def loses_confirm(self) -> bool:
+        is_due = self._lose_confirms > 0
+        self._lose_confirms -= is_due
+        return is_due
+
+    def _targets(self, letter: Letter) -> list[str]:
+        if letter.exchange == "autograph.replies":
+            return [letter.routing_key] if letter.routing_key in self._queues else []
+        if letter.exchange == PARKED:
+            return ["parked"]
+        return [
+            binding.queue
+            for binding in self._topology.bindings
+            if binding.exchange == letter.exchange
+            and (
+                binding.rung == letter.headers.get(RUNG)
+                if letter.exchange == RETRY
+                else binding.routing_key == letter.routing_key
+            )
+        ]
+
+    def _climb(self, message: _Message) -> None:
+        self.on_ladder += 1
+
+        def back() -> None:
+            self.on_ladder -= 1
+            queue = message.letter.routing_key
+            self._queues[queue].append(message)
+            self._offer(queue)
+
+        seconds = RUNG_SECONDS[str(message.letter.headers[RUNG])]
+        asyncio.get_running_loop().call_later(seconds, back)
+
+    def _drop(self, consumer: _Consumer) -> None:
+        self._consumers.remove(consumer)
+        consumer.is_up = False
+        back = [replace(message, redelivered=True) for message in consumer.in_hand.values()]
+        consumer.in_hand.clear()
+        self._queues[consumer.queue][:0] = back
+        self._offer(consumer.queue)
+
+    def _again(self, consumer: _Consumer) -> None:
+        if not self.world.over:
+            self.consume(
+                consumer.process,
+                consumer.queue,
+                consumer.take,
+                prefetch=consumer.prefetch,
+                acknowledges=consumer.acknowledges,
+            )
+
+    def _offer_all(self) -> None:
+        for queue in self._queues:
+            self._offer(queue)
+
+    def _offer(self, queue: str) -> None:
+        """Hands over what waits to whoever may take more."""
+        if self.is_away or self.world.over:
+            return
+        waiting = self._queues[queue]
+        while waiting:
+            free = [
+                consumer
+                for consumer in self._consumers
+                if consumer.queue == queue and len(consumer.in_hand) < consumer.prefetch
+            ]
+            if not free:
+                return
+            consumer = self.world.random.choice(free)
+            place = 0
+            if self._reorder and len(waiting) > 1:
+                self._reorder -= 1
+                place = self.world.random.randrange(len(waiting))
+            message = waiting.pop(place)
+            if message.expires_at is not None and message.expires_at <= self.world.now():
+                continue
+            self._hand_over(consumer, message)
+
+    def _hand_over(self, consumer: _Consumer, message: _Message) -> None:
+        receipt = _Receipt(self, consumer, next(self._tags))
+        if consumer.acknowledges:
+            consumer.in_hand[receipt.tag] = message
+        letter = message.letter
+        delivery = Delivery(
+            queue=consumer.queue,
+            body=letter.body,
+            content_type=letter.content_type,
+            routing_key=message.routing_key,
+            user_id=message.user,
+            reply_to=letter.reply_to,
+            correlation_id=letter.correlation_id,
+            redelivered=message.redelivered,
+            headers=letter.headers,
+        )
+
+        async def bring() -> None:
+            await self.world.way(f"delivery from {consumer.queue}")
+            if consumer.is_up:
+                self.world.seen["redelivered"] += message.redelivered
+                await consumer.take(delivery, receipt)
+
+        self.world.start(consumer.process, bring(), f"delivery from {consumer.queue}")
+
+    def settled(self, consumer: _Consumer, tag: int, *, requeue: bool) -> None:
+        message = consumer.in_hand.pop(tag, None)
+        if message is not None and requeue:
+            self._queues[consumer.queue].insert(0, replace(message, redelivered=True))
+        self._offer(consumer.queue)
+
+
+@dataclass(frozen=True, slots=True)
+class _Receipt:
+    broker: Broker
+    consumer: _Consumer
+    tag: int
+
+    async def acknowledge(self) -> None:
+        await self._tell(requeue=False)
+
+    async def give_back(self) -> None:
+        await self._tell(requeue=True)
+
+    async def _tell(self, *, requeue: bool) -> None:
+        await self.broker.world.way("acknowledgement")
+        if self.consumer.is_up:
+            self.broker.settled(self.consumer, self.tag, requeue=requeue)
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerPublisher:
+    """``ports.Publisher`` of one process."""
+
+    broker: Broker
+    user: str
+
+    async def publish(self, letter: Letter, *, timeout_seconds: float = 5.0) -> None:
+        broker = self.broker
+        process = broker.world.process()
+        connection = broker.connection[process]
+        if broker.is_away:
+            raise NotPublished("the broker is away")
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await broker.world.way(f"publish {letter.type}")
+                if broker.refuses() or broker.connection[process] != connection:
+                    raise ConfirmMissing("cut before it got there")
+                broker.taken(letter, self.user)
+                if broker.loses_confirm():
+                    raise ConfirmMissing("the confirm is lost")
+                await broker.world.way("confirm")
+                if broker.connection[process] != connection:
+                    raise ConfirmMissing("cut before the confirm")
+        except TimeoutError:
+            raise ConfirmMissing("no confirm in time") from None
+
+    async def send(self, letter: Letter) -> None:
+        await self.broker.world.way(f"send {letter.type}")
+        if not self.broker.refuses():
+            self.broker.taken(letter, self.user)

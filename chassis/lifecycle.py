@@ -1,13 +1,14 @@
 """The life of a service process: compose, serve until told to stop, drain what is in hand, leave."""
 
 import asyncio
+import ctypes
 import gc
 import os
 import signal
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from importlib import metadata
 from types import TracebackType
 from typing import Any, Final, Generic, NoReturn, Self, TypeVar
@@ -29,6 +30,8 @@ ServiceSettingsT = TypeVar("ServiceSettingsT", bound=ServiceSettings)
 CLOSE_SECONDS: Final = 5.0  # for closing pools and connections once the drain is over
 LAG_INTERVAL_SECONDS: Final = 0.25
 LAG_WORTH_A_LINE_SECONDS: Final = 1.0
+M_MMAP_THRESHOLD: Final = -3  # malloc.h
+LARGE_BYTES: Final = 1 << 20
 
 
 class BackgroundTaskDied(Exception):  # noqa: N818  # reads as the sentence that it is
@@ -222,6 +225,15 @@ def _collect_less_often() -> None:
     gc.set_threshold(10_000, 20, 50)
 
 
+def _give_large_memory_back() -> None:
+    """From a few large messages glibc learns to take such memory from its heap, where it then stays (mallopt(3)).
+
+    A 20 MiB message left 22 MiB with a worker for good (2026-11-24).
+    """
+    with suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
+
+
 def run(
     name: str,
     settings_class: type[ServiceSettingsT],
@@ -245,6 +257,7 @@ def run(
         async with service:
             await compose(service)
             _collect_less_often()
+            _give_large_memory_back()
             await service.serve()
 
     try:

@@ -96,6 +96,10 @@ class Person:
         self._email = f"{uuid4().hex}@example.org"
         self._known: dict[str, tuple[int, bool]] = {}  # diagram → revision, in the trash
 
+    @property
+    def access_token(self) -> str:
+        return str(self._tokens["access_token"])
+
     async def come_in(self) -> None:
         answer, body = await self._ask("POST", "/api/auth/register", {"email": self._email, "password": PASSWORD})
         assert answer.status == 201, (answer, body)
@@ -122,6 +126,11 @@ class Person:
 
     async def ask_for(self, path: str) -> Request:
         answer, _ = await self._ask("GET", path)
+        return answer
+
+    async def rename(self, key: str) -> Request:
+        headers = {"Idempotency-Key": f'"{key}"'}
+        answer, _ = await self._ask("PATCH", "/api/auth/me", {"name": "Ada"}, headers)
         return answer
 
     async def try_once(self, **headers: str) -> Request:

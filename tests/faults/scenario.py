@@ -41,6 +41,9 @@ class Run:
     parked_before: int = 0
     observation: Observation = field(default_factory=Observation)
     notes: list[str] = field(default_factory=list)
+    # By process: its pid and what it had in memory, before and after. Who was started again is left out.
+    resident_before: dict[str, tuple[int, int]] = field(default_factory=dict)
+    resident_after: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     @property
     def told(self) -> Told:
@@ -66,6 +69,10 @@ class Run:
             if since <= request.begun_at <= until and request.status == status and code in ("", request.code)
         ]
 
+    def failed(self) -> list[str]:
+        """What clients were told that was no answer, or blamed us."""
+        return [f"{one.status} {one.code}" for one in self.told.requests if one.status >= 500 or one.status == 0]
+
     @asynccontextmanager
     async def probed(self) -> AsyncIterator[None]:
         """Somebody who asks every tenth of a second, whether or not the last one was answered."""
@@ -87,8 +94,12 @@ class Run:
         return told.split()
 
     def resident_bytes(self, name: str) -> int:
-        pages = Path(f"/proc/{self.stack.row(name).pid}/statm").read_text(encoding="ascii").split()[1]
-        return int(pages) * resource.getpagesize()
+        return _resident_bytes(self.stack.row(name).pid)
+
+    def residents(self) -> dict[str, tuple[int, int]]:
+        """Our processes: pid and bytes in memory."""
+        rows = [row for service in ("gateway", "auth", "diagram") for row in self.stack.rows(service)]
+        return {row.name: (row.pid, _resident_bytes(row.pid)) for row in rows if row.identity.alive()}
 
     def _succeeded(self) -> int:
         return sum(command.outcome == "succeeded" for command in self.told.commands)
@@ -120,6 +131,7 @@ async def under_load(
         async with at_work(address or stack.gateway, clients=clients) as crowd:
             run = Run(stack, crowd, fault, parked_before=await parked(stack))
             await run.until_told(WARM_COMMANDS)
+            run.resident_before = run.residents()
             try:
                 yield run
             finally:
@@ -127,6 +139,7 @@ async def under_load(
                 crowd.stop.set()
         await stack.all_running()
         await quiet(stack)
+        run.resident_after = run.residents()
         run.observation = await observe(stack, tap, list(crowd.told.users.values()))
     _judge(run, rows, _history(run, _unhandled(stack, marks)))
 
@@ -201,10 +214,20 @@ def _history(run: Run, unhandled: list[str]) -> History:
         parked=seen.parked - run.parked_before,
         waiting=seen.waiting,
         unhandled=unhandled,
+        resident_bytes={
+            name: (before, run.resident_after[name][1])
+            for name, (pid, before) in run.resident_before.items()
+            if name in run.resident_after and run.resident_after[name][0] == pid
+        },
     )
 
 
 _HEARERS = {name: {event.wire_name for event in events} for name, events in SUBSCRIPTIONS.items()}
+
+
+def _resident_bytes(pid: int) -> int:
+    pages = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]
+    return int(pages) * resource.getpagesize()
 
 
 def percentile(values: list[float], percent: int) -> float:

@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 from rich.console import Console
 
 from autograph.broker import Broker, open_broker
+from autograph.credentials import service_environment
 from autograph.installation import Installation
 from autograph.migrate import apply
 from autograph.services import service_specs
@@ -56,6 +57,11 @@ class FaultStack:
         servers = self.installation.servers
         return {"postgres": servers.postgres_url, "redis": servers.redis_url, "rabbitmq": servers.rabbitmq_url,
                 "s3": servers.s3.url}  # fmt: skip
+
+    def service_url(self, service: str, server: str) -> str:
+        """Where *service* finds *server*, under its own user."""
+        found = service_environment(self.installation.servers, self.installation.secret, service)
+        return found[f"AUTOGRAPH_{server.upper()}_URL"]
 
     @property
     def gateway(self) -> str:

@@ -9,6 +9,7 @@ import pytest
 
 from chassis.bus import headers
 from chassis.bus.failures import RUNGS
+from chassis.bus.handling import CLOCK_SKEW
 from chassis.bus.ports import NotPublished
 from chassis.database import DatabaseUnavailable
 from contracts.outcome import Status
@@ -242,7 +243,7 @@ async def test_a_query_during_an_outage_is_answered_at_once(scene: Scene) -> Non
 
 @pytest.mark.parametrize("message", [Look(), Knock()])
 async def test_what_is_worthless_after_its_deadline_is_dropped(scene: Scene, message: Look | Knock) -> None:
-    late = envelope_of(message, deadline=datetime.now(UTC) - timedelta(seconds=1))
+    late = envelope_of(message, deadline=datetime.now(UTC) - CLOCK_SKEW - timedelta(seconds=1))
 
     await scene.deliver(delivery_of(message, late))
 
@@ -250,8 +251,18 @@ async def test_what_is_worthless_after_its_deadline_is_dropped(scene: Scene, mes
     assert scene.letters.published == []
 
 
+@pytest.mark.parametrize("message", [Look(), Knock()])
+async def test_an_asker_whose_clock_is_seconds_behind_is_answered(scene: Scene, message: Look | Knock) -> None:
+    sent_just_now = envelope_of(message, deadline=datetime.now(UTC) - timedelta(seconds=5))
+
+    await scene.deliver(delivery_of(message, sent_just_now))
+
+    assert scene.tools.runs == 1
+    assert len(scene.letters.published) == 1
+
+
 async def test_a_command_past_its_deadline_is_still_carried_out(scene: Scene) -> None:
-    late = envelope_of(RED, deadline=datetime.now(UTC) - timedelta(seconds=1))
+    late = envelope_of(RED, deadline=datetime.now(UTC) - CLOCK_SKEW - timedelta(seconds=1))
 
     await scene.deliver(delivery_of(RED, late))
 

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.matrix
 REFUSED_SECONDS = 0.1
 BACK_SECONDS = 2.0
 FROZEN_SECONDS = 20.0
-ALARM_SECONDS = 30.0 if LONG else 15.0
+ALARM_SECONDS = 30.0 if LONG else 10.0
 OUTCOME_SECONDS = 10.25  # the contract's timeout, and what I6 allows beyond
 
 

@@ -10,13 +10,13 @@ import pytest
 from tests.faults.observation import parked
 from tests.faults.report import Row
 from tests.faults.scenario import percentile, under_load
-from tests.faults.size import CRASHES
+from tests.faults.size import CRASHES, LONG
 from tests.faults.stack import FaultStack
 
 pytestmark = pytest.mark.matrix
 
 BACK_SECONDS = 3.0
-LOCKED_SECONDS = 20.0
+LOCKED_SECONDS = 20.0 if LONG else 10.0
 
 
 async def test_nothing_is_parked_when_postgres_crashes(stack: FaultStack, rows: list[Row]) -> None:

@@ -15,7 +15,7 @@ from tests.faults.stack import fault_stack
 pytestmark = pytest.mark.matrix
 
 DISK_BYTES = 1 << 30
-SHED_SECONDS = 20.0
+SHED_SECONDS = 12.0
 BACK_SECONDS = 30.0  # the broker looks at its disk every ten seconds or so
 
 

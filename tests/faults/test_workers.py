@@ -9,7 +9,7 @@ import pytest
 from tests.faults.clients import at_work
 from tests.faults.report import Row
 from tests.faults.scenario import under_load
-from tests.faults.size import KILLS
+from tests.faults.size import KILLS, LONG
 from tests.faults.stack import FaultStack
 
 pytestmark = pytest.mark.matrix
@@ -33,7 +33,7 @@ async def test_what_a_frozen_worker_held_is_taken_over_and_its_late_end_changes_
         assert slowest <= NOTICED_SECONDS
 
 
-@pytest.mark.parametrize("point", ["in_transaction", "after_commit"])
+@pytest.mark.parametrize("point", ["in_transaction", "after_commit"] if LONG else ["after_commit"])
 async def test_what_a_blocked_loop_held_is_done_once(stack: FaultStack, rows: list[Row], point: str) -> None:
     async with under_load(stack, rows, f"loop blocked at {point}") as run:
         stack.failpoints.arm(f"{point}@autograph.diagram.change_diagram.v1=block:seconds={FROZEN_SECONDS},times=1")

@@ -124,7 +124,9 @@ class SecretUrl:
 
 def _split(url: str) -> SplitResult:
     parts = urlsplit(url)
-    _ = parts.port  # raises ValueError where the port is no number or out of range
+    # Several hosts are libpq's form for a primary and its standbys.
+    for host in parts.netloc.rpartition("@")[2].split(","):
+        _ = parts._replace(netloc=host).port  # raises ValueError where the port is no number or out of range
     # A password with a bare / ? or # ends the host early: what follows would be shown as a path.
     misplaced = "@" in parts.path + parts.query + parts.fragment
     if not parts.scheme or misplaced or any(character.isspace() for character in url):

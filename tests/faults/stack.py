@@ -4,11 +4,12 @@ import asyncio
 import os
 import signal
 import subprocess
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 from redis.asyncio import Redis
@@ -43,11 +44,15 @@ SETTINGS = {
 }
 
 
+POSTGRES = "AUTOGRAPH_POSTGRES_URL"
+
+
 class FaultStack:
     def __init__(self, home: Home, supervisor: Supervisor, installation: Installation) -> None:
         self.home = home
         self.installation = installation
         self.failpoints = Failpoints(home.place("failpoints"))
+        self.standby: str | None = None  # host and port of a second PostgreSQL, which services may turn to
         self._supervisor = supervisor
         self._others = 0
 
@@ -145,7 +150,18 @@ class FaultStack:
     def _specs(self, home: Home, counts: dict[str, int]) -> list[Spec]:
         specs = service_specs(home, self.installation, 0, counts)
         given = SETTINGS | {VARIABLE: str(self.failpoints.folder)}
-        return [replace(spec, environment={**spec.environment, **given}) for spec in specs]
+        return [replace(spec, environment=self._with_standby({**spec.environment, **given})) for spec in specs]
+
+    def _with_standby(self, environment: dict[str, str]) -> dict[str, str]:
+        if self.standby is None or POSTGRES not in environment:
+            return environment
+        # libpq's form, which asyncpg takes as well: whichever of the two takes writes.
+        url = urlsplit(environment[POSTGRES])
+        both = url._replace(netloc=f"{url.netloc},{self.standby}", query="target_session_attrs=read-write")
+        return environment | {POSTGRES: both.geturl()}
+
+    async def start_server(self, spec: Spec) -> None:
+        await self._supervisor.start([spec])
 
     async def start_services(self) -> None:
         await self._supervisor.start(self._specs(self.home, COUNTS))
@@ -155,7 +171,9 @@ class FaultStack:
 
 
 @asynccontextmanager
-async def fault_stack(folder: Path) -> AsyncIterator[FaultStack]:
+async def fault_stack(
+    folder: Path, *, before_services: Callable[[FaultStack], Awaitable[None]] | None = None
+) -> AsyncIterator[FaultStack]:
     home = Home(folder, programs=PROGRAMS).open()
     with home.locked():
         stop_left(home)
@@ -171,6 +189,8 @@ async def fault_stack(folder: Path) -> AsyncIterator[FaultStack]:
             )
             await apply(installation, Console(quiet=True))
             stack = FaultStack(home, supervisor, installation)
+            if before_services is not None:
+                await before_services(stack)
             await stack.start_services()
             yield stack
         finally:

@@ -133,9 +133,21 @@ def test_no_secret_is_shown_by_the_settings(told: SetVariables) -> None:
     assert "postgresql://autograph_auth:***@db:5432/autograph" in shown
 
 
+def test_a_postgres_and_its_standbys_are_one_url(told: SetVariables) -> None:
+    url = "postgresql://u:hunter2@db-1:5432,db-2:5433/autograph?target_session_attrs=read-write"
+    told(**{**RIGHT, "POSTGRES_URL": url})
+
+    settings = read(ExampleSettings)
+
+    assert settings.postgres_url.get_secret_value() == url
+    assert "db-1:5432,db-2:5433" in str(settings.postgres_url)
+    assert "hunter2" not in str(settings.postgres_url)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
+        {"POSTGRES_URL": "postgresql://u:hunter2@db-1:5432,db-2:port/x"},
         {"POSTGRES_URL": "mysql://u:hunter2@db/x"},
         {"POSTGRES_URL": "postgresql://u:hunter2@db:port/x"},
         {"POSTGRES_URL": "u:hunter2@db/x"},

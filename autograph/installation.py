@@ -14,7 +14,7 @@ from compose.local.stack import GIVEN_BY, Servers, addresses
 class Installation:
     servers: Servers
     secret: str  # AUTOGRAPH_INSTALLATION_SECRET
-    auth_secret: str
+    auth_secret: str  # this and the next: empty where they are neither set nor a local stack's
     gateway_secret: str
     s3_region: str = "us-east-1"
 
@@ -34,10 +34,13 @@ def installation() -> Installation:
 
 
 def installation_in(home: Home, settings: OperatorSettings) -> Installation:
-    """Secrets that the user has not set are the home's, made when they are first needed."""
+    """Secrets that the user has not set are the home's, made when they are first needed.
+
+    Without a home (a container that only migrates, say) those of services are not known here, and need not be.
+    """
 
     def secret(name: str, own: str | None) -> str:
-        return own or home.secret(name)
+        return own or (home.secret(name) if home.folder.exists() else "")
 
     return Installation(
         servers=addresses(home, settings.given()),

@@ -114,6 +114,8 @@ async def _connected() -> AsyncIterator[tuple[OwnConnection, str]]:
     else:
         found = installation()
         url, secret = found.servers.postgres_url, found.auth_secret
+        if not secret:
+            raise CannotProvide("AUTOGRAPH_AUTH_SECRET is not set: without it no key can be read or made")
     connection = await asyncpg.connect(url, server_settings={"search_path": SCHEMA})
     try:
         yield connection, secret

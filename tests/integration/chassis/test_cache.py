@@ -20,7 +20,7 @@ SEEN = Entry("thing/1", "ada")
 
 @pytest.fixture
 async def redis(cache_url: str) -> AsyncIterator[Redis]:
-    redis = Redis(cache_url)
+    redis = Redis(cache_url, timeout_seconds=5)  # for a busy machine
     yield redis
     await redis.close()
 

@@ -3,7 +3,7 @@
 import typer
 
 from autograph.backup.command import backup, restore_command
-from autograph.doctor import doctor
+from autograph.doctor.command import doctor
 from autograph.generate import generate
 from autograph.keys import app as keys
 from autograph.migrate import migrate

@@ -26,6 +26,12 @@ class Broker:
             answer.raise_for_status()
             return await answer.json()
 
+    async def date(self) -> str:
+        """Its own clock's, to the second, as RFC 9110 writes it."""
+        async with self._http.get(self._url(("whoami",))) as answer:
+            answer.raise_for_status()
+            return answer.headers["Date"]
+
     async def put(self, *path: str, body: dict[str, Any]) -> None:
         async with self._http.put(self._url(path), json=body) as answer:
             answer.raise_for_status()

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from autograph.broker import Broker, open_broker
-from autograph.doctor import examine
+from autograph.doctor.command import examine
 from autograph.installation import Installation
 from chassis.database import OwnConnection
 from tests.eventually import eventually

@@ -1,11 +1,32 @@
 """What the doctor makes of what it saw."""
 
 import time
+from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
 
-from autograph.doctor import compare_objects, skew
+import pytest
+
+from autograph.doctor.finding import Finding, skew
+from autograph.doctor.rabbitmq import behind, dead_queue
+from autograph.doctor.s3 import REMEMBERED, compare
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
+OLD = NOW - timedelta(days=2)
+PLACE = "01930000-0000-7000-8000-00000000000"
+A, B, C = (f"{PLACE}{digit}/1-x" for digit in "abc")
+
+T = TypeVar("T")
+
+
+async def each(things: Iterable[T]) -> AsyncIterator[T]:
+    for thing in things:
+        yield thing
+
+
+async def found(archived: Iterable[str], stored: dict[str, datetime]) -> list[tuple[str, bool, str]]:
+    compared = await compare(each(archived), each(stored.items()), NOW)
+    return [(one.code, one.error, one.what.split()[0]) for one in compared.findings()]
 
 
 def test_a_clock_is_compared_with_the_time_that_asking_took() -> None:
@@ -17,11 +38,69 @@ def test_a_clock_is_compared_with_the_time_that_asking_took() -> None:
     assert (early.code, early.error) == ("clock_skew", True)
 
 
-def test_an_archived_version_without_its_object_is_an_error_and_an_object_without_a_version_is_not() -> None:
-    stored = {"a": NOW, "old": NOW - timedelta(days=2)}
-    found = compare_objects({"a", "lost"}, stored, NOW)
-    assert [(one.code, one.error) for one in found] == [("objects_missing", True), ("objects_orphaned", False)]
+@pytest.mark.parametrize("lost", [A, B, C])
+async def test_an_archived_version_without_its_object_is_an_error_wherever_it_stands(lost: str) -> None:
+    stored = {key: OLD for key in (A, B, C) if key != lost}
+    assert await found([A, B, C], stored) == [("objects_missing", True, "1")]
 
 
-def test_an_object_that_has_just_been_stored_is_no_orphan() -> None:
-    assert compare_objects(set(), {"new": NOW - timedelta(hours=1)}, NOW) == []
+@pytest.mark.parametrize("orphan", [A, B, C])
+async def test_an_object_without_a_version_is_no_error(orphan: str) -> None:
+    wanted = [key for key in (A, B, C) if key != orphan]
+    assert await found(wanted, dict.fromkeys((A, B, C), OLD)) == [("objects_orphaned", False, "1")]
+
+
+async def test_an_object_that_has_just_been_stored_is_no_orphan() -> None:
+    assert await found([], {A: NOW - timedelta(hours=1)}) == []
+
+
+async def test_what_others_put_into_the_bucket_does_not_make_ours_look_lost() -> None:
+    stored = {"zz-somebody/else": OLD, A: OLD, "0": OLD, B: OLD}  # and in no order
+    assert await found([A, B], stored) == [("objects_orphaned", False, "2")]
+
+
+async def test_all_that_is_lost_is_counted_and_only_so_much_remembered() -> None:
+    compared = await compare(each(f"{PLACE}a/{number:05}" for number in range(REMEMBERED + 5)), each(()), NOW)
+    assert (compared.lost_count, len(compared.lost)) == (REMEMBERED + 5, REMEMBERED)
+
+
+def queue(**row: Any) -> dict[str, Any]:
+    return {"name": "diagram.commands", "type": "quorum", "members": ["a"], "online": ["a"], "leader": "a"} | row
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"leader": ""},
+        {"online": []},
+        {"members": ["a", "b", "c"], "online": ["a"]},
+        {"members": ["a", "b"], "online": ["a"]},
+        {"leader": "b", "members": ["a", "b", "c"], "online": ["a", "c"]},
+    ],
+)
+def test_a_queue_that_can_take_nothing_is_an_error(row: dict[str, Any]) -> None:
+    assert [(one.code, one.error) for one in dead_queue(queue(**row))] == [("queue_without_leader", True)]
+
+
+def test_a_queue_with_most_of_its_members_is_well() -> None:
+    assert dead_queue(queue()) == []
+    assert dead_queue(queue(members=["a", "b", "c"], online=["a", "b"])) == []
+    assert dead_queue({"name": "retry.5", "type": "classic"}) == []
+
+
+def waits(now: int, before: int, rate: float) -> list[Finding]:
+    return behind("diagram.commands", now, {"messages_ready": before, "message_stats": {"ack_details": {"rate": rate}}})
+
+
+def test_a_queue_is_behind_by_what_waits_and_by_how_fast_it_is_worked_off() -> None:
+    assert waits(100, 100, 20.0) == []
+    [slow] = waits(400, 300, 20.0)
+    assert (slow.code, slow.error) == ("queue_behind", False)
+    assert "15 s" in slow.what
+    [stuck] = waits(3, 5, 0.0)
+    assert (stuck.code, stuck.error) == ("queue_behind", True)
+
+
+def test_what_waits_for_a_moment_only_is_not_behind() -> None:
+    assert waits(500, 0, 0.0) == []
+    assert waits(0, 500, 0.0) == []

@@ -1,0 +1,1 @@
+"""``autograph doctor``: looks at a running installation, changes nothing, and says what to do."""

@@ -1,0 +1,63 @@
+"""The command: each server is looked at, whatever the others do."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from typing import Annotated, Final
+
+import aiohttp
+import asyncpg
+import typer
+from redis.exceptions import RedisError
+from rich.console import Console
+from rich.table import Table
+
+from autograph.doctor import postgres, rabbitmq, redis, s3
+from autograph.doctor.finding import CHECK_SECONDS, Finding
+from autograph.installation import Installation, installation
+
+
+def doctor(
+    *, as_json: Annotated[bool, typer.Option("--json", help="One JSON array on standard output.")] = False
+) -> None:
+    """Check a running installation, and say what to do. Exit status 1: there are findings; 2: no server answers."""
+    findings = asyncio.run(examine(installation()))
+    if as_json:
+        print(json.dumps([asdict(finding) for finding in findings], indent=1))  # noqa: T201 - this is the output
+    elif findings:
+        table = Table("finding", "what is so", "what to do", box=None, pad_edge=False)
+        for finding in findings:
+            style = "bold red" if finding.error else "yellow"
+            table.add_row(f"[{style}]{finding.code}[/]", finding.what, finding.do)
+        Console().print(table)
+    else:
+        Console().print("All is well.")
+    if findings:
+        away = {finding.code for finding in findings} >= {f"{server}_unreachable" for server in _LOOKS}
+        raise typer.Exit(2 if away else 1)
+
+
+async def examine(found: Installation) -> list[Finding]:
+    """All findings, errors first. A server that is away is one finding, and the others are looked at all the same."""
+    groups = await asyncio.gather(*(_visit(server, look, found) for server, look in _LOOKS.items()))
+    return sorted((finding for group in groups for finding in group), key=lambda one: (not one.error, one.code))
+
+
+async def _visit(
+    server: str, look: Callable[[Installation], Awaitable[list[Finding]]], found: Installation
+) -> list[Finding]:
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            return await look(found)
+    except (OSError, TimeoutError, aiohttp.ClientError, asyncpg.PostgresError, RedisError) as error:
+        what = f"{type(error).__name__}: {error}"[:200]
+        return [Finding(f"{server}_unreachable", True, what, f"start {server}, or mend its AUTOGRAPH_*_URL")]
+
+
+_LOOKS: Final[dict[str, Callable[[Installation], Awaitable[list[Finding]]]]] = {
+    "postgres": postgres.look,
+    "rabbitmq": rabbitmq.look,
+    "redis": redis.look,
+    "s3": s3.look,
+}

@@ -1,0 +1,111 @@
+"""Topology, alarms, and whether each queue is alive, taken from, and keeps up."""
+
+import time
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+
+import aio_pika
+
+from autograph.broker import Broker, open_broker
+from autograph.doctor.finding import Finding, skew
+from autograph.installation import Installation
+from autograph.topology import NEEDED, check_topology
+
+WAITING: Final = 1_000  # messages in one queue: at 300 a second it is behind by more than three seconds
+BEHIND_SECONDS: Final = 10.0  # what a command's client waits for its outcome
+
+
+async def look(found: Installation) -> list[Finding]:
+    servers = found.servers
+    differences = await check_topology(servers.rabbitmq_url, servers.rabbitmq_management_url)
+    findings = [Finding("topology_differs", True, difference, "autograph migrate") for difference in differences]
+    async with open_broker(servers.rabbitmq_url, servers.rabbitmq_management_url) as broker:
+        before = time.time()
+        # The header's second is cut off: half a second is the best guess.
+        told = parsedate_to_datetime(await broker.date()).timestamp() + 0.5
+        findings += skew("rabbitmq", told, before)
+        for node in await broker.get("nodes"):
+            for alarm in ("mem_alarm", "disk_free_alarm"):
+                if node.get(alarm):
+                    what = f"{node['name']} has raised {alarm}: nothing is published"
+                    findings.append(Finding("broker_alarm", True, what, "give it memory or disk"))
+        if differences:  # a queue that is missing cannot be looked at
+            return findings
+        told_of = await _told_of(broker)
+    dead = [finding for row in told_of.values() for finding in dead_queue(row)]
+    if dead:  # a queue without a leader does not answer AMQP either
+        return findings + dead
+    return findings + await _queues(servers.rabbitmq_url, told_of)
+
+
+async def _told_of(broker: Broker) -> dict[str, Mapping[str, Any]]:
+    """By the management API, whose figures are some seconds old. Others' queues are looked at too: see the runbook."""
+    return {row["name"]: row for row in await broker.get("queues", broker.vhost)}
+
+
+def dead_queue(row: Mapping[str, Any]) -> list[Finding]:
+    """*row* is one of the management API's ``/api/queues``. A quorum queue works as long as most of its members do."""
+    if row.get("type") != "quorum":
+        return []
+    members, online, leader = row.get("members") or [], row.get("online") or [], row.get("leader")
+    name = row["name"]
+    do = "start the broker's nodes; a queue nobody needs: delete it"
+    if not online or leader not in online:
+        return [Finding("queue_without_leader", True, f"{name} has no leader: it takes and gives nothing", do)]
+    if 2 * len(online) <= len(members):
+        what = f"only {len(online)} of {len(members)} members of {name} are there"
+        return [Finding("queue_without_leader", True, what, do)]
+    return []
+
+
+async def _queues(amqp_url: str, told_of: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
+    """By AMQP's own counts: by the management API's, a worker that has just come is not there yet."""
+    findings = []
+    async with await aio_pika.connect(amqp_url, timeout=10) as connection, connection.channel() as channel:
+        for name in NEEDED.queues:
+            if name.startswith("retry."):
+                continue
+            found = (await channel.declare_queue(name, passive=True)).declaration_result
+            waiting = found.message_count or 0
+            if name.endswith(".parked"):
+                if waiting:
+                    what = f"{waiting} messages are parked in {name}"
+                    findings.append(Finding("messages_parked", False, what, "autograph parked list"))
+                continue
+            findings += _taken_from(name, waiting, found.consumer_count or 0)
+            if found.consumer_count:
+                findings += behind(name, waiting, told_of.get(name, {}))
+    return findings
+
+
+def _taken_from(name: str, waiting: int, consumers: int) -> list[Finding]:
+    worker = name.split(".", maxsplit=1)[0]
+    findings = []
+    if not consumers:
+        what = f"nobody takes from {name}"
+        findings.append(Finding("queue_without_consumer", True, what, f"start the {worker} worker"))
+    if waiting > WAITING:
+        what = f"{waiting} messages wait in {name}"
+        findings.append(Finding("queue_long", False, what, f"start more {worker} workers"))
+    return findings
+
+
+def behind(name: str, waiting: int, row: Mapping[str, Any]) -> list[Finding]:
+    """How old the queue's newest message will get: what waits, by the rate at which the consumers acknowledge.
+
+    The broker knows no age of a quorum queue's messages, and to look at one is to count as a delivery. What waits
+    both now and by *row*, some seconds ago, is no passing moment.
+    """
+    waiting = min(waiting, row.get("messages_ready") or 0)
+    if not waiting:
+        return []
+    rate = ((row.get("message_stats") or {}).get("ack_details") or {}).get("rate") or 0.0
+    worker = name.split(".", maxsplit=1)[0]
+    if not rate:
+        what = f"{waiting} messages wait in {name}, and nothing was done for seconds"
+        return [Finding("queue_behind", True, what, f"look at the {worker} worker's log: it is stuck or frozen")]
+    if waiting / rate <= BEHIND_SECONDS:
+        return []
+    what = f"{waiting} messages wait in {name}: {waiting / rate:.0f} s of work at its present rate"
+    return [Finding("queue_behind", False, what, f"start more {worker} workers")]

@@ -52,6 +52,15 @@ format: $(VENV)/.development ## Format the code and mend what ruff can
 	@$(BIN)/ruff format --quiet .
 	$(BIN)/ruff check --fix --quiet .
 
+# What AutoGraph is distributed with must bear being passed on: no licence that asks more than to be named.
+LICENCES := Apache;BSD;MIT;ISC;MPL;Mozilla;PSF;Python Software Foundation
+
+.PHONY: audit
+audit: $(VENV)/.runtime .venv-audit/.audit ## List the licences of what we run on, and look for known vulnerabilities (needs PyPI itself)
+	@.venv-audit/bin/pip-licenses --python=$(PYTHON_IN_VENV) --from=mixed --partial-match --allow-only="$(LICENCES)" \
+		--packages $$(sed -nE 's/^([a-z0-9.-]+)==.*/\1/p' requirements.lock)
+	.venv-audit/bin/pip-audit --strict --require-hashes --disable-pip -r requirements.lock
+
 .PHONY: bench
 bench: $(VENV)/.development ## Measure beside the floors (takes minutes; run nothing else)
 	@$(PYTHON_IN_VENV) -m bench
@@ -62,6 +71,7 @@ lock: ## Write the lock files anew (needs uv)
 	compile pyproject.toml -o requirements.lock
 	compile --group dev pyproject.toml -o requirements-dev.lock
 	compile --no-deps --group servers -o requirements-servers.lock
+	compile --group audit -o requirements-audit.lock
 
 .PHONY: clean
 clean: ## Remove the virtual environment and what was generated; data in .autograph stays
@@ -76,3 +86,7 @@ $(VENV)/.runtime: requirements.lock .ci/venv
 $(VENV)/.development: requirements-dev.lock .ci/venv
 	@.ci/venv $(VENV) requirements-dev.lock
 	touch $@ $(VENV)/.runtime
+
+.venv-audit/.audit: requirements-audit.lock .ci/venv
+	@.ci/venv .venv-audit requirements-audit.lock
+	touch $@

@@ -3,12 +3,16 @@
 import typer
 
 from autograph.backup.command import backup, restore_command
+from autograph.buckets import buckets
 from autograph.doctor.command import doctor
 from autograph.generate import generate
 from autograph.keys import app as keys
 from autograph.migrate import migrate
+from autograph.outbox import outbox
 from autograph.parked import app as parked
 from autograph.producer import app as producer
+from autograph.queues import queues
+from autograph.sessions import sessions
 from autograph.status import status
 from autograph.up import down, up
 from compose.local.home import CannotProvide
@@ -18,6 +22,10 @@ app.command()(up)
 app.command()(down)
 app.command()(status)
 app.command()(doctor)
+app.command()(queues)
+app.command()(outbox)
+app.command()(sessions)
+app.command()(buckets)
 app.command()(migrate)
 app.command()(backup)
 app.command("restore")(restore_command)

@@ -1,7 +1,12 @@
-"""The object store as an administrator makes it: the buckets."""
+"""The object store as an administrator makes it, and ``autograph buckets``: what is in it."""
 
-from typing import TYPE_CHECKING, Final
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
 
+from rich.console import Console
+
+from autograph.installation import Installation, installation
+from autograph.listing import AsJson, show
 from chassis.objects import s3_client
 
 if TYPE_CHECKING:  # stubs
@@ -10,6 +15,34 @@ if TYPE_CHECKING:  # stubs
 
 BUCKETS: Final = ("diagrams", "uploads", "exports")
 DEFAULT_REGION: Final = "us-east-1"  # the one that S3 does not take as a location
+
+
+def buckets(*, as_json: AsJson = False) -> None:
+    """List the buckets with how much is in each. Every object is counted, which takes a second or so for 10,000."""
+    with Console(stderr=True).status("counting objects"):
+        rows = asyncio.run(filled(installation()))
+    show(rows, as_json=as_json, nothing="There are no buckets.")
+
+
+async def filled(found: Installation) -> list[dict[str, Any]]:
+    """*oldest*, *newest*: when an object that is there was written; ``None`` without one."""
+    store = found.servers.s3
+    async with s3_client(store.url, store.access_key, store.secret_key, region=found.s3_region) as client:
+        there = {bucket["Name"] for bucket in (await client.list_buckets())["Buckets"]}
+        return [await _counted(client, name, there=name in there) for name in BUCKETS]
+
+
+async def _counted(client: "S3Client", name: str, *, there: bool) -> dict[str, Any]:
+    row: dict[str, Any] = {"bucket": name, "state": "there" if there else "missing", "objects": 0, "bytes": 0}
+    row |= {"oldest": None, "newest": None}
+    if there:
+        async for page in client.get_paginator("list_objects_v2").paginate(Bucket=name):
+            for item in page.get("Contents", ()):
+                row["objects"] += 1
+                row["bytes"] += item["Size"]
+                row["oldest"] = min(row["oldest"] or item["LastModified"], item["LastModified"])
+                row["newest"] = max(row["newest"] or item["LastModified"], item["LastModified"])
+    return row
 
 
 async def ensure_buckets(url: str, access_key: str, secret_key: str, region: str = DEFAULT_REGION) -> list[str]:

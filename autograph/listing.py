@@ -1,0 +1,55 @@
+"""How the commands that only look print what they saw: a table for people, one JSON array for programs."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Column, Table
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON array on standard output.")]
+
+
+def show(rows: Sequence[Mapping[str, Any]], *, as_json: bool, nothing: str) -> None:
+    """*rows* have the same keys, which are the columns. Times are shown to the second, in JSON as ISO 8601."""
+    if as_json:
+        print(json.dumps(rows, indent=1, default=_plain))  # noqa: T201 - this is the output
+        return
+    if not rows:
+        Console().print(nothing)
+        return
+    table = Table(
+        *(
+            Column(name.replace("_", " "), overflow="fold", justify="right" if _is_number(value) else "left")
+            for name, value in rows[0].items()
+        ),
+        box=None,
+        pad_edge=False,
+    )
+    for row in rows:
+        table.add_row(*(_shown(value) for value in row.values()))
+    Console().print(table)
+
+
+def _plain(value: Any) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def _shown(value: Any) -> str:
+    match value:
+        case None:
+            return ""
+        case datetime():
+            return f"{value:%Y-%m-%d %H:%M:%S}Z"
+        case float():
+            return f"{value:,.1f}"
+        case int() if _is_number(value):
+            return f"{value:,}"
+        case _:
+            return str(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,39 @@
+"""``autograph outbox``: events that are committed and not yet published."""
+
+import asyncio
+from typing import Any
+
+import asyncpg
+
+from autograph.installation import Installation, installation
+from autograph.listing import AsJson, show
+from contracts.catalogue import WORKERS
+
+
+def outbox(*, as_json: AsJson = False) -> None:
+    """List the events that wait to be published, by worker and type. Usually there are none for longer than a blink."""
+    show(asyncio.run(waiting(installation())), as_json=as_json, nothing="Every event is published.")
+
+
+async def waiting(found: Installation) -> list[dict[str, Any]]:
+    """*leased*: a sweep has them in hand. *attempts*: the most of any, by sweeps."""
+    connection = await asyncpg.connect(found.servers.postgres_url, timeout=5, command_timeout=30)
+    try:
+        return [
+            {"worker": worker, **record}
+            for worker in WORKERS
+            for record in await connection.fetch(_WAITING.format(schema=worker))
+        ]
+    finally:
+        await connection.close()
+
+
+_WAITING = """
+    SELECT routing_key AS event, count(*) AS waiting,
+           count(*) FILTER (WHERE leased_until > now()) AS leased,
+           extract(epoch FROM now() - min(created_at))::float8 AS oldest_seconds,
+           max(attempts) AS attempts
+    FROM {schema}.outbox
+    GROUP BY routing_key
+    ORDER BY min(created_at)
+"""

@@ -12,6 +12,8 @@ import structlog
 from asyncpg.pool import PoolConnectionProxy
 from pydantic_core import from_json, to_json
 
+from chassis import tracing
+
 # The schema's revision, as `autograph migrate` leaves it. Revisions are numbered: "0003" is newer than "0002".
 REVISION_SCHEMA: Final = "autograph"
 REVISION_TABLE: Final = "revision"
@@ -232,6 +234,8 @@ async def _prepare(connection: Connection | OwnConnection) -> None:
     await connection.set_type_codec(
         "jsonb", schema="pg_catalog", encoder=_to_jsonb, decoder=_from_jsonb, format="binary"
     )
+    if tracing.ON:
+        tracing.watch(connection)
 
 
 async def _keep(_: Connection | OwnConnection) -> None:

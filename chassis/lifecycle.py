@@ -16,7 +16,7 @@ from typing import Any, Final, Generic, NoReturn, Self, TypeVar
 import uvloop
 from prometheus_client import Histogram
 
-from chassis import logging
+from chassis import logging, tracing
 from chassis.health import Health
 from chassis.metrics import LoopMetrics, process_registry
 from chassis.settings import LogFormat, Profile, ServiceSettings, load
@@ -254,6 +254,8 @@ def run(
     async def live() -> None:
         service = Service(name, settings, on_stopping=stopping)
         _on_signal(service.stop)
+        if settings.otlp_url is not None:
+            tracing.configure(name, service.version, settings.otlp_url.get_secret_value(), settings.trace_ratio)
         async with service:
             await compose(service)
             _collect_less_often()
@@ -263,6 +265,7 @@ def run(
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(live())
+            tracing.leave()
     except (Exception, asyncio.CancelledError):
         log.critical("service failed", exc_info=True)
         sys.exit(1)

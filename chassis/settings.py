@@ -313,6 +313,10 @@ class ServiceSettings(RedisSettings, RabbitmqSettings):
     side_host: str = "127.0.0.1"
     side_port: Port = 0
     drain_seconds: Annotated[float, Field(gt=0, le=600)] = 20.0
+    otlp_url: HttpUrl | None = (
+        None  # of an OpenTelemetry collector, http://collector:4318; without it nothing is traced
+    )
+    trace_ratio: Annotated[float, Field(ge=0, le=1)] = 1.0  # of the traces are kept, the same ones in all services
 
 
 SettingsT = TypeVar("SettingsT", bound=Settings)

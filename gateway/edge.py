@@ -10,6 +10,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 from uuid_utils import uuid7  # only its text is wanted: the standard class takes longer to make and to write
 
+from chassis import tracing
 from chassis.logging import bind, logger
 from chassis.metrics import GatewayMetrics
 from gateway.entrance import VERDICT
@@ -73,17 +74,31 @@ class Edge:
         if not _TRACEPARENT.match(traceparent):
             # Nobody has decided to sample it (flags 00). Never zero: the specification forbids it.
             traceparent = f"00-{random.getrandbits(128) | 1:032x}-{random.getrandbits(64) | 1:016x}-00"
-        request[TRACEPARENT] = traceparent
+        if not tracing.ON or request.path.startswith("/health/"):
+            request[TRACEPARENT] = traceparent
+            return await self._counted(request, handler, correlation_id, started)
+        with tracing.serving(_method(request), traceparent) as span:
+            request[TRACEPARENT] = span.traceparent
+            response = await self._counted(request, handler, correlation_id, started)
+            span.ended(
+                f"{_method(request)} {_path(request)}",
+                error=response.status >= 500,  # noqa: PLR2004 - ours
+                http__route=_path(request),
+                http__response__status_code=response.status,
+                autograph__correlation_id=correlation_id,
+            )
+            return response
+
+    async def _counted(
+        self, request: web.Request, handler: Handler, correlation_id: str, started: float
+    ) -> web.StreamResponse:
         self._under_way += 1
         try:
             with bind(correlation_id=correlation_id):
                 response = await self._answer(request, handler, correlation_id)
                 self._dress(request, response, correlation_id)
                 seconds = time.perf_counter() - started
-                resource = request.match_info.route.resource
-                path = resource.canonical if resource is not None else "unmatched"
-                # A method is whatever a client writes: others than these would each make series of their own.
-                method = request.method if request.method in METHODS else "other"
+                method, path = _method(request), _path(request)
                 self._metrics.requests.labels(method, path, response.status).inc()
                 self._metrics.duration.labels(method, path).observe(seconds)
                 # A read that went well is counted, not written down: a line costs a tenth of what a cached read does.
@@ -147,3 +162,13 @@ class Edge:
                 headers["Access-Control-Max-Age"] = "600"
         if self.leaving:
             response.force_close()
+
+
+def _method(request: web.Request) -> str:
+    """A method is whatever a client writes: others than these would each make series of their own."""
+    return request.method if request.method in METHODS else "other"
+
+
+def _path(request: web.Request) -> str:
+    resource = request.match_info.route.resource
+    return resource.canonical if resource is not None else "unmatched"

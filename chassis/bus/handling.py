@@ -6,13 +6,13 @@ parking), and then the delivery must go back to its queue.
 
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Generic, Protocol, TypeVar
 from uuid import UUID
 
-from chassis import failpoints
+from chassis import failpoints, tracing
 from chassis.bus import headers
 from chassis.bus.failures import Failure, next_rung, where
 from chassis.bus.gate import Gate
@@ -72,6 +72,23 @@ class Handling(Generic[ToolsT]):
         except Unreadable as unreadable:
             await self._refuse_unreadable(delivery, unreadable)
             return
+        if not tracing.ON:
+            await self._counted(received)
+            return
+        name = received.contract.wire_name
+        with tracing.handling(name, delivery.queue, received.envelope.traceparent) as span:
+            within = received.envelope.model_copy(update={"traceparent": span.traceparent})
+            settled = await self._counted(replace(received, envelope=within))
+            span.ended(
+                f"process {name}",
+                error=settled in _WENT_WRONG,
+                messaging__message__id=str(within.id),
+                autograph__outcome=settled.value,
+                autograph__attempt=received.attempt,
+                autograph__correlation_id=within.correlationid,
+            )
+
+    async def _counted(self, received: Received) -> Settled:
         name = received.contract.action()
         with (
             bind(correlation_id=received.envelope.correlationid, message=received.contract.wire_name),
@@ -86,6 +103,7 @@ class Handling(Generic[ToolsT]):
                 outcome=settled.value,
                 attempt=received.attempt,
             )
+            return settled
 
     async def _settle(self, received: Received) -> Settled:
         while True:
@@ -251,3 +269,4 @@ def _field_errors(detail: str) -> list[FieldError]:
 
 
 _LEVEL = {Failure.TRANSIENT: logging.WARNING, Failure.DEPENDENCY: logging.WARNING, Failure.BUG: logging.ERROR}
+_WENT_WRONG = frozenset({Settled.RETRIED, Settled.PARKED, Settled.EXPIRED, Settled.FAILED})

@@ -36,7 +36,7 @@ check: $(VENV)/.development ## The fast part: format, lint, types, imports, gene
 	$(BIN)/pytest -q tests/unit tests/architecture
 
 .PHONY: test
-test: $(VENV)/.development ## Everything: unit, architecture, integration on real servers, system from outside
+test: $(VENV)/.development .venv-tools/.tools ## Everything: unit, architecture, integration on real servers, system from outside
 	@$(BIN)/pytest tests
 
 .PHONY: faults
@@ -72,6 +72,8 @@ lock: ## Write the lock files anew (needs uv)
 	compile --group dev pyproject.toml -o requirements-dev.lock
 	compile --no-deps --group servers -o requirements-servers.lock
 	compile --group audit -o requirements-audit.lock
+	compile --group tools -o requirements-tools.lock
+	compile --no-deps --group programs -o requirements-programs.lock
 
 .PHONY: clean
 clean: ## Remove the virtual environment and what was generated; data in .autograph stays
@@ -86,6 +88,11 @@ $(VENV)/.runtime: requirements.lock .ci/venv
 $(VENV)/.development: requirements-dev.lock .ci/venv
 	@.ci/venv $(VENV) requirements-dev.lock
 	touch $@ $(VENV)/.runtime
+
+.venv-tools/.tools: requirements-tools.lock requirements-programs.lock .ci/venv .ci/programs.py
+	@.ci/venv .venv-tools requirements-tools.lock
+	.venv-tools/bin/python .ci/programs.py .venv-tools requirements-programs.lock
+	touch $@
 
 .venv-audit/.audit: requirements-audit.lock .ci/venv
 	@.ci/venv .venv-audit requirements-audit.lock

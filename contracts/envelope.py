@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import parse_qsl, urlencode
 from uuid import UUID, uuid5
@@ -77,8 +78,13 @@ class Actor(BaseModel):
         )
 
 
+@lru_cache(maxsize=4_096)  # a session's requests all carry the same text
+def _parsed(text: str) -> Actor:
+    return Actor.parse(text)
+
+
 def _actor(value: object) -> object:
-    return Actor.parse(value) if isinstance(value, str) else value
+    return _parsed(value) if isinstance(value, str) else value
 
 
 def _sequence(value: object) -> object:

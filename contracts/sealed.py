@@ -5,7 +5,7 @@ On the wire it is a libsodium sealed box over ``{id, type, field, value}``; the 
 copied box is worthless in another message.
 """
 
-from collections.abc import Iterator
+from functools import cache
 from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import (
@@ -66,11 +66,14 @@ class _SealedField:
 SealedText = Annotated[Box | SecretStr, _SealedField]
 
 
-def sealed_fields(message: type[BaseModel]) -> Iterator[str]:
+@cache  # as many as there are contracts
+def sealed_fields(message: type[BaseModel]) -> tuple[str, ...]:
     """The names of the fields of *message* that travel sealed (top level only)."""
-    for name, field in message.model_fields.items():
-        if _SealedField in field.metadata or any(_is_sealed(part) for part in get_args(field.annotation)):
-            yield name
+    return tuple(
+        name
+        for name, field in message.model_fields.items()
+        if _SealedField in field.metadata or any(_is_sealed(part) for part in get_args(field.annotation))
+    )
 
 
 def _is_sealed(annotation: Any) -> bool:

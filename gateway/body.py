@@ -22,6 +22,8 @@ async def read_body(http: web.Request) -> bytes:
     if http.content_length is not None and http.content_length > http.client_max_size:
         raise _too_large(http)
     try:
+        if http.content.is_eof():  # all of it is here, as small bodies mostly are: nothing is waited for
+            return await http.read()
         async with asyncio.timeout(READ_SECONDS):
             return await http.read()
     except web.HTTPRequestEntityTooLarge:

@@ -91,7 +91,7 @@ class Keys:
 
     async def seal(self, message: Message, envelope: Envelope) -> Message:
         """*message* with its secrets sealed to the newest key. Raises ``NotPublished`` while there is none."""
-        if not any(True for _ in sealed_fields(type(message))):
+        if not sealed_fields(type(message)):
             return message
         if not self._keys:
             await self._ask()

@@ -37,6 +37,7 @@ class _ReplyLost(Exception):  # noqa: N818 - states the outcome
 class Requester:
     """Many requests at once over one reply queue, which is named anew for each connection.
 
+    A query's reply is all the confirm that it needs: one that no queue takes has no answer, as any other that is lost.
     A reply is believed only from the user of the worker that was asked. A reply that came too late is dropped: the
     outcome of a command stands in its worker's inbox.
     """
@@ -72,12 +73,10 @@ class Requester:
         confirmed = False
         try:
             async with asyncio.timeout_at(deadline) as waiting:
-                try:
-                    with _overtaken_by(reply, waiting):
-                        await self._publisher.publish(letter, timeout_seconds=left)
-                    confirmed = True
-                except ConfirmMissing:
-                    pass  # the reply may come all the same
+                if request.kind is Kind.QUERY:
+                    await self._publisher.send(letter)
+                else:
+                    confirmed = await self._confirmed(letter, left, reply, waiting)
                 return await reply
         except (TimeoutError, _ReplyLost):
             if _has_outcome(reply):
@@ -89,6 +88,16 @@ class Requester:
                 self._waiting.pop(envelope.id, None)
             reply.add_done_callback(_consume)
             reply.cancel()
+
+    async def _confirmed(
+        self, letter: Letter, seconds: float, reply: "asyncio.Future[Outcome]", waiting: asyncio.Timeout
+    ) -> bool:
+        try:
+            with _overtaken_by(reply, waiting):
+                await self._publisher.publish(letter, timeout_seconds=seconds)
+        except ConfirmMissing:
+            return False  # the reply may come all the same
+        return True
 
     async def submit(self, request: Request[Any], envelope: Envelope, *, timeout_seconds: float) -> None:
         """Returns once the broker has it; the outcome is asked for elsewhere.
@@ -144,6 +153,7 @@ def _letter(
         reply_to=reply_to,
         expiration_seconds=None if is_command else seconds,
         persistent=is_command,
+        mandatory=request.kind is not Kind.QUERY,  # only a confirmed one is told that it came back
     )
 
 

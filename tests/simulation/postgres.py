@@ -137,6 +137,9 @@ class Connection:
     def is_closed(self) -> bool:
         return self._terminated or self._crashes != self._store.crashes
 
+    def is_in_transaction(self) -> bool:
+        return self._transaction is not None
+
     def terminate(self) -> None:
         self._terminated = True
         if self._transaction is not None:

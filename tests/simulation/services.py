@@ -82,7 +82,7 @@ async def work(site: Site, process: Process, service: str) -> None:
     """Runs in *process*: until its consumers are there."""
     world = site.world
     own, metrics = _metrics()
-    database = Database(cast("Any", postgres.Pool(site.stores[service])))
+    database = Database(cast("Any", postgres.Pool(site.stores[service])), at_hand=4)
     caches = CacheMember(RedisInMemory(world, site.redis), database.pool, service, clock=world.now)
     await caches.join()
     publisher = BrokerPublisher(site.broker, service_user(service))

@@ -74,10 +74,10 @@ def test_hypothesis_makes_a_plan_that_breaks_a_promise_small() -> None:
     def breaks_one(plan: Plan) -> bool:
         return Promise.UNHEARD in {violation.promise for violation in simulate(plan, sweeps=False).violations}
 
-    plan = find(plans, breaks_one, settings=settings(max_examples=500, derandomize=True))
+    plan = find(plans, breaks_one, settings=settings(max_examples=500, deadline=None, derandomize=True))
 
     assert plan.seed == 0  # how long each operation takes did not matter
-    assert len(plan.faults) <= FAULTS // 2
+    assert len(plan.faults) == 1
 
 
 def test_a_seed_gives_the_same_run_each_time() -> None:

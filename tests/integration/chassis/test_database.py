@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from chassis.database import Database, DatabaseUnavailable, Trouble, classify, open_database
+from chassis.database import Database, DatabaseUnavailable, Trouble, _lost, classify, open_database
 from tests.databases import unused_database
+from tests.eventually import eventually
 from tests.integration.chassis.proxy import Proxy
 
 
@@ -136,6 +137,48 @@ async def test_a_full_pool_is_said_and_counted(database: Database) -> None:
             await third
 
     assert database.states() == {"idle": 2, "used": 0, "waiting": 0}
+
+
+async def test_a_connection_that_went_well_is_at_hand_for_the_next_user(database: Database) -> None:
+    async with database.connection() as connection:
+        first = connection
+    async with database.connection() as connection:
+        assert connection is first
+
+    assert database.states() == {"idle": 1, "used": 0, "waiting": 0}
+
+
+async def test_a_session_that_ended_at_hand_is_not_given_out(database: Database, own_url: str) -> None:
+    async with database.connection() as connection:
+        pid = await connection.fetchval("SELECT pg_backend_pid()")
+    other = await asyncpg.connect(own_url)
+    assert await other.fetchval("SELECT pg_terminate_backend($1, 5000)", pid)
+    await other.close()
+
+    async def has_ended() -> bool:
+        return _lost(connection)
+
+    await eventually(has_ended)
+
+    assert await ids(database) == []
+
+
+async def test_who_waits_at_the_pool_comes_before_what_is_kept_at_hand(database: Database) -> None:
+    async with database.connection():
+        async with database.connection():
+            waiting = asyncio.create_task(ids(database))
+            async with asyncio.timeout(5):
+                while database.states()["waiting"] == 0:
+                    await asyncio.wait([waiting], timeout=0.01)
+        assert await waiting == []
+
+
+async def test_others_find_a_connection_in_the_pool_beside_those_at_hand(own_url: str) -> None:
+    async with open_database(own_url, application_name="test", pool_min=2, pool_max=2) as database:
+        async with database.connection(), database.connection():
+            pass
+        async with asyncio.timeout(5):
+            assert await database.pool.fetchval("SELECT 1") == 1
 
 
 async def test_a_session_that_the_server_ends_is_replaced(database: Database, own_url: str) -> None:

@@ -69,6 +69,25 @@ async def test_a_query_is_not_kept_on_disk_and_expires_with_its_askers_patience(
         await asyncio.wait((asking,))
 
 
+async def test_a_query_that_a_full_queue_drops_has_no_answer_and_commands_go_on(broker: Vhost) -> None:
+    await limit_queue(broker, "diagram.queries", 0)
+    query = ListDiagrams()
+    async with (
+        open_worker(broker, "diagram.commands"),
+        open_channel(broker.url) as channel,
+        open_requester(broker) as requester,
+    ):
+        queries = await channel.get_queue("diagram.queries", ensure=False)
+
+        async def is_dropped() -> bool:
+            with pytest.raises(Unanswered):
+                await requester.ask(query, envelope_of(query), timeout_seconds=0.3)
+            return await queries.get(fail=False) is None
+
+        assert await eventually(is_dropped)
+        assert await asked(requester) == DONE
+
+
 async def test_a_reply_is_the_outcome(broker: Vhost) -> None:
     async with open_worker(broker, "diagram.commands"), open_requester(broker) as requester:
         assert await asked(requester) == DONE

@@ -5,6 +5,7 @@ import typer
 from autograph.backup.command import backup, restore_command
 from autograph.buckets import buckets
 from autograph.doctor.command import doctor
+from autograph.flags import flags
 from autograph.generate import generate
 from autograph.keys import app as keys
 from autograph.migrate import migrate
@@ -26,6 +27,7 @@ app.command()(queues)
 app.command()(outbox)
 app.command()(sessions)
 app.command()(buckets)
+app.command()(flags)
 app.command()(migrate)
 app.command()(backup)
 app.command("restore")(restore_command)

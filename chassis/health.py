@@ -79,6 +79,10 @@ class Health:
             raise ValueError(f"there is already a check named {name}")
         self._checks[name] = _Check(probe, timeout_seconds, needed, vital)
 
+    def last_found(self) -> dict[str, bool]:
+        """How each check last went; those that nobody has asked for yet are left out."""
+        return {name: check.finding.ok for name, check in self._checks.items() if check.finding is not None}
+
     def serving(self) -> None:
         if self._phase == "starting":
             self._phase = "serving"

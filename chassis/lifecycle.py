@@ -19,7 +19,7 @@ from prometheus_client import Histogram
 from chassis import logging, tracing
 from chassis.flags import show_flags
 from chassis.health import Health
-from chassis.metrics import LoopMetrics, process_registry
+from chassis.metrics import HealthMetrics, LoopMetrics, process_registry
 from chassis.settings import LogFormat, Profile, ServiceSettings, load
 from chassis.side_port import side_port
 
@@ -29,6 +29,7 @@ ResourceT = TypeVar("ResourceT")
 ServiceSettingsT = TypeVar("ServiceSettingsT", bound=ServiceSettings)
 
 CLOSE_SECONDS: Final = 5.0  # for closing pools and connections once the drain is over
+HEALTH_INTERVAL_SECONDS: Final = 10.0
 LAG_INTERVAL_SECONDS: Final = 0.25
 LAG_WORTH_A_LINE_SECONDS: Final = 1.0
 M_MMAP_THRESHOLD: Final = -3  # malloc.h
@@ -149,6 +150,8 @@ class Service(Generic[ServiceSettingsT]):
                 or_free_port=settings.profile is Profile.LOCAL,
             )
         )
+        HealthMetrics(self.registry, self.health.last_found)
+        self.background(watch_health(self.health), name="health")
         self.background(watch_lag(LoopMetrics(self.registry).lag), name="event loop lag")
         self._composer = asyncio.current_task()
         if self._composer is not None and self._stopping.is_set():
@@ -204,6 +207,13 @@ async def _drain_part(part: str, callback: Callable[[], Awaitable[None]]) -> Non
         log.exception("drain failed", part=part)
     except Exception:
         log.exception("drain failed", part=part)
+
+
+async def watch_health(health: Health) -> NoReturn:
+    """Asks also where no orchestrator does, so that the metrics tell."""
+    while True:
+        await asyncio.sleep(HEALTH_INTERVAL_SECONDS)
+        await health.ready()
 
 
 async def watch_lag(lag: Histogram) -> NoReturn:

@@ -164,6 +164,29 @@ class PoolMetrics(Collector):
         )
 
 
+class HealthMetrics(Collector):
+    """The health checks as they last went, for alerts on what takes no readiness away."""
+
+    def __init__(self, registry: CollectorRegistry, last_found: Callable[[], Mapping[str, bool]]) -> None:
+        self._last_found = last_found
+        registry.register(self)
+
+    def describe(self) -> Iterable[Metric]:
+        return [self._family()]
+
+    def collect(self) -> Iterable[Metric]:
+        family = self._family()
+        for check, ok in self._last_found().items():
+            family.add_metric((check,), int(ok))
+        return [family]
+
+    @staticmethod
+    def _family() -> GaugeMetricFamily:
+        return GaugeMetricFamily(
+            "autograph_health_check_ok", "1 if the health check last went well, else 0.", labels=("check",)
+        )
+
+
 class GatewayMetrics:
     """``path`` is always a route's template: an id in a label would make a series for each diagram."""
 

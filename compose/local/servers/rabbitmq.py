@@ -29,10 +29,10 @@ def specs(home: Home, root: Path) -> tuple[Spec, Spec]:
     erlang = _only(root, "usr/lib/erlang")
     epmd = _only(erlang, "erts-*/bin/epmd", otherwise=erlang / "bin" / "epmd")
     state = home.place("rabbitmq")
-    port, distribution, epmd_port, management = home.ports(
-        "rabbitmq", "rabbitmq-distribution", "rabbitmq-epmd", "rabbitmq-management"
+    port, distribution, epmd_port, management, metrics = home.ports(
+        "rabbitmq", "rabbitmq-distribution", "rabbitmq-epmd", "rabbitmq-management", "rabbitmq-metrics"
     )
-    _configure(home, state, port, management)
+    _configure(home, state, port, management, metrics)
     environment = _paths(root, erlang, release, state) | {
         "HOME": str(home.place("rabbitmq", "home")),
         "RABBITMQ_NODE_PORT": str(port),
@@ -69,6 +69,7 @@ def specs(home: Home, root: Path) -> tuple[Spec, Spec]:
         folder=state,
         ready=ready,
         address=f"127.0.0.1:{port}",
+        metrics_url=f"http://127.0.0.1:{metrics}/metrics",
         stop_signal=signal.SIGTERM,
         stop_seconds=15.0,
         ready_seconds=120.0,
@@ -76,8 +77,8 @@ def specs(home: Home, root: Path) -> tuple[Spec, Spec]:
     return names, broker
 
 
-def _configure(home: Home, state: Path, port: int, management: int) -> None:
-    (state / "enabled_plugins").write_text("[rabbitmq_management].\n", encoding="ascii")
+def _configure(home: Home, state: Path, port: int, management: int, metrics: int) -> None:
+    (state / "enabled_plugins").write_text("[rabbitmq_management,rabbitmq_prometheus].\n", encoding="ascii")
     configuration = state / "rabbitmq.conf"
     configuration.touch(mode=0o600)
     configuration.write_text(
@@ -85,6 +86,8 @@ def _configure(home: Home, state: Path, port: int, management: int) -> None:
 listeners.tcp.default = 127.0.0.1:{port}
 management.tcp.ip = 127.0.0.1
 management.tcp.port = {management}
+prometheus.tcp.ip = 127.0.0.1
+prometheus.tcp.port = {metrics}
 default_user = {USER}
 default_pass = {home.secret("rabbitmq")}
 default_vhost = {VHOST}

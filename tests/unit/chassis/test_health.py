@@ -165,3 +165,14 @@ def test_two_checks_cannot_share_a_name() -> None:
 
     with pytest.raises(ValueError, match="postgres"):
         health.check("postgres", Dependency().ping)
+
+
+async def test_what_was_last_found_is_told_without_asking_again() -> None:
+    health, dependency = serving(), Dependency()
+    health.check("redis", dependency.ping, needed=False)
+    assert health.last_found() == {}
+    dependency.away = ConnectionError()
+    await health.ready()
+
+    assert health.last_found() == {"redis": False}
+    assert dependency.asked == 1

@@ -11,6 +11,7 @@ from chassis.metrics import (
     BusMetrics,
     DiagramMetrics,
     GatewayMetrics,
+    HealthMetrics,
     LoopMetrics,
     PoolMetrics,
     process_registry,
@@ -198,6 +199,15 @@ def busy_worker(registry: Registry) -> None:
     for operation in ("put", "get", "head", "delete", "list"):
         metrics.storage_operations.labels(operation).inc()
         metrics.storage_seconds.labels(operation).observe(0.02)
+
+
+def test_a_health_check_shows_how_it_last_went_and_not_before_it_was_asked(registry: Registry) -> None:
+    found: dict[str, bool] = {}
+    HealthMetrics(registry, lambda: found)
+    assert registry.get_sample_value("autograph_health_check_ok", {"check": "redis"}) is None
+    for ok in (True, False):
+        found["redis"] = ok
+        assert registry.get_sample_value("autograph_health_check_ok", {"check": "redis"}) == int(ok)
 
 
 @pytest.mark.parametrize("fill", [busy_gateway, busy_worker])

@@ -1,0 +1,155 @@
+"""Programs from Debian's or Ubuntu's own packages, unpacked into a folder of ours: no root is needed.
+
+apt verifies what it downloads against the distribution's signatures; the hashes of what was unpacked are kept.
+"""
+
+import asyncio
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TransferSpeedColumn
+
+from compose.local.home import CannotProvide, Home
+
+WATCH_SECONDS = 0.2
+UNSANDBOXED = "-oAPT::Sandbox::User="  # our folder is ours alone: apt's own user could not write to it
+
+Names = Callable[[Sequence[str]], Awaitable[list[str]]]  # the packages wanted, by apt's options
+
+
+class Failed(Exception):  # noqa: N818 - states the outcome
+    """A program ended with another status than 0; the text says which, and the end of what it said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """*title* and *way_out* are for people: what is being got, and what they can do where it is not to be had."""
+
+    folder: str
+    title: str
+    names: Names
+    way_out: str
+
+
+async def unpacked(home: Home, bundle: Bundle) -> Path:
+    """The folder with the bundle's files, as under ``/``. Raises ``CannotProvide``."""
+    root = home.programs / bundle.folder
+    mark = root / ".installed"
+    async with home.providing():
+        if not mark.exists():
+            if shutil.which("apt-get") is None or shutil.which("dpkg") is None:
+                raise CannotProvide(
+                    f"{bundle.title} is taken from Debian's or Ubuntu's packages, and there is no apt here: "
+                    f"{bundle.way_out}"
+                )
+            hashes = await _unpack(home, root, bundle)
+            mark.write_text(json.dumps(hashes, indent=1), encoding="ascii")
+    return root
+
+
+async def _unpack(home: Home, root: Path, bundle: Bundle) -> dict[str, str]:
+    debs = home.programs / "debs"
+    try:
+        await _download_with_lists(home, debs, bundle)
+        _make_empty(root)
+        hashes = {}
+        for deb in sorted(debs.glob("*.deb")):
+            hashes[deb.name] = hashlib.sha256(deb.read_bytes()).hexdigest()
+            await run(["dpkg", "-x", str(deb), str(root)])
+    except Failed as failure:
+        raise CannotProvide(f"{bundle.title}'s packages could not be got ({failure}): {bundle.way_out}") from None
+    finally:
+        shutil.rmtree(debs, ignore_errors=True)
+    return hashes
+
+
+async def _download_with_lists(home: Home, debs: Path, bundle: Bundle) -> None:
+    """By the system's package lists; where they lack a package or are stale, by new ones of our own."""
+    try:
+        await _download([], debs, bundle)
+    except Failed:
+        own = home.programs / "apt"
+        for folder in ("lists/partial", "cache/archives/partial"):
+            (own / folder).mkdir(parents=True, exist_ok=True)
+        options = [f"-oDir::State::lists={own}/lists", f"-oDir::Cache={own}/cache", "-oDebug::NoLocking=true"]
+        with Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()) as progress:
+            progress.add_task("Getting the distribution's package lists", total=None)
+            await run(["apt-get", *options, UNSANDBOXED, "-qq", "update"])
+        await _download(options, debs, bundle)
+        shutil.rmtree(own)
+
+
+async def _download(options: Sequence[str], folder: Path, bundle: Bundle) -> None:
+    names = await bundle.names(options)
+    command = ["apt-get", *options, UNSANDBOXED, "-qq", "download"]
+    listed = await run([*command, "--print-uris", *names])
+    total = sum(int(line.split()[-2]) for line in listed.splitlines() if line.startswith("'"))
+    _make_empty(folder)
+    async with _watched(folder, f"Getting {bundle.title} ({len(names)} packages)", total):
+        await run([*command, *names], folder=folder)
+
+
+@asynccontextmanager
+async def _watched(folder: Path, description: str, total_bytes: int) -> AsyncIterator[None]:
+    """A progress bar of what is in *folder*: apt shows none to whoever reads its output."""
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, TimeElapsedColumn()) as progress:
+        bar = progress.add_task(description, total=total_bytes)
+
+        async def watch() -> None:
+            while True:
+                progress.update(bar, completed=sum(size for size in _sizes(folder)))
+                await asyncio.sleep(WATCH_SECONDS)
+
+        watcher = asyncio.create_task(watch())
+        try:
+            yield
+            progress.update(bar, completed=total_bytes)
+        finally:
+            watcher.cancel()
+
+
+def _make_empty(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+
+
+def _sizes(folder: Path) -> Iterator[int]:
+    for entry in os.scandir(folder):
+        with _gone_meanwhile():
+            yield entry.stat().st_size
+
+
+@contextmanager
+def _gone_meanwhile() -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        return
+
+
+async def run(command: Sequence[str], *, folder: Path | None = None, shown: bool = False) -> str:
+    """Its output. Raises ``Failed``; whoever is cancelled meanwhile ends it."""
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=subprocess.DEVNULL,
+        stdout=None if shown else subprocess.PIPE,
+        stderr=None if shown else subprocess.PIPE,
+        cwd=folder,
+    )
+    try:
+        output, errors = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            await process.wait()
+    if process.returncode:
+        raise Failed(f"{command[0]}: {(errors or b'').decode(errors='replace').strip()[-300:]}")
+    return (output or b"").decode(errors="replace")

@@ -99,8 +99,9 @@ async def monitoring(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> 
         http = await opened.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)))
         await opened.enter_async_context(
             program(
-                str(binaries / "prometheus-alertmanager"), "--config.file=alertmanager.yaml", "--cluster.listen-address=",
-                f"--web.listen-address={alertmanager}", f"--storage.path={folder / 'alertmanager'}",
+                str(binaries / "prometheus-alertmanager"), "--config.file=alertmanager.yaml",
+                "--cluster.listen-address=", f"--web.listen-address={alertmanager}",
+                f"--storage.path={folder / 'alertmanager'}",
                 ready=f"http://{alertmanager}/-/ready", http=http, folder=folder,
             )
         )  # fmt: skip

@@ -6,8 +6,6 @@ Every phase must see each thing done again that people do, and nothing fail.
 import asyncio
 from pathlib import Path
 
-import pytest
-
 from autograph.database import newest_revision
 from tests.system.client import somebody
 from tests.upgrade.expanding import without_a_column, without_a_queue
@@ -78,17 +76,25 @@ async def test_a_change_that_the_previous_release_cannot_live_with_is_seen(
     await site.migrate(previous)
     await site.start(previous, "auth", "diagram", "gateway")
     shrunk = this_release(tmp_path / "shrunk", without_a_column(newest_revision()))
-    with pytest.raises(Refused, match="500"):
-        await work_through(site, previous, shrunk)
+    assert "500" in await refused_after(site, previous, shrunk)
 
     await site.roll_back(shrunk, newest_revision())
-    with pytest.raises(Refused, match="create at"):
-        await work_through(site, previous, this_release(tmp_path / "without a queue", without_a_queue()))
+    await site.stop(previous, "diagram")
+    await site.start(previous, "diagram")  # what went wrong before is not to be what is seen
+    assert await refused_after(site, previous, this_release(tmp_path / "without a queue", without_a_queue()))
 
 
-async def work_through(site: Site, serving: Release, migrating: Release) -> None:
-    async with people_at_work(site.gateway(serving)) as people, asyncio.timeout(60):
-        await people.go_on()
-        await site.migrate(migrating)
-        while True:
+async def refused_after(site: Site, serving: Release, migrating: Release) -> str:
+    """What people are told once *migrating* has migrated. Until then nothing may fail."""
+    migrated = False
+    try:
+        async with people_at_work(site.gateway(serving)) as people, asyncio.timeout(60):
             await people.go_on()
+            await site.migrate(migrating)
+            migrated = True
+            while True:
+                await people.go_on()
+    except Refused as refused:
+        if not migrated:
+            raise
+        return str(refused)

@@ -44,7 +44,7 @@ faults: $(VENV)/.development ## Break the running system in every way one machin
 	@AUTOGRAPH_FAULTS_LONG=$(LONG) $(BIN)/pytest tests/faults -m ""
 
 .PHONY: gen
-gen: $(VENV)/.development ## Write docs/openapi.json and docs/asyncapi.yaml anew
+gen: $(VENV)/.development ## Write the API's and the bus's description, the dashboards and the chart's copies anew
 	@$(BIN)/autograph generate
 
 .PHONY: format

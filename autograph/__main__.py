@@ -6,6 +6,7 @@ from autograph.backup.command import backup, restore_command
 from autograph.buckets import buckets
 from autograph.doctor.command import doctor
 from autograph.generate import generate
+from autograph.handout import app as credentials
 from autograph.keys import app as keys
 from autograph.migrate import migrate
 from autograph.outbox import outbox
@@ -33,6 +34,7 @@ app.command()(generate)
 app.add_typer(parked, name="parked")
 app.add_typer(producer, name="producer")
 app.add_typer(keys, name="keys")
+app.add_typer(credentials, name="credentials")
 
 
 def main() -> None:

@@ -57,7 +57,7 @@ CONTENTS = """
 
 TRIES_TO_MIGRATE = """
     SELECT count(*) FROM pg_stat_activity
-    WHERE datname = current_database() AND query LIKE 'SELECT pg_try_advisory_lock%'
+    WHERE datname = current_database() AND application_name = 'autograph migrate' AND query LIKE '%advisory_lock%'
 """
 
 

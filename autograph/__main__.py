@@ -5,7 +5,9 @@ import typer
 from autograph.backup.command import backup, restore_command
 from autograph.buckets import buckets
 from autograph.doctor.command import doctor
+from autograph.flags import flags
 from autograph.generate import generate
+from autograph.handout import app as credentials
 from autograph.keys import app as keys
 from autograph.migrate import migrate
 from autograph.outbox import outbox
@@ -26,6 +28,7 @@ app.command()(queues)
 app.command()(outbox)
 app.command()(sessions)
 app.command()(buckets)
+app.command()(flags)
 app.command()(migrate)
 app.command()(backup)
 app.command("restore")(restore_command)
@@ -33,6 +36,7 @@ app.command()(generate)
 app.add_typer(parked, name="parked")
 app.add_typer(producer, name="producer")
 app.add_typer(keys, name="keys")
+app.add_typer(credentials, name="credentials")
 
 
 def main() -> None:

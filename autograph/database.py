@@ -3,6 +3,7 @@
 import asyncio
 import io
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -17,6 +18,7 @@ from alembic.script import ScriptDirectory
 
 from autograph.credentials import service_password
 from autograph.scram import scram_verifier
+from autograph.statements import statements
 from chassis.database import (
     REVISION_SCHEMA,
     REVISION_TABLE,
@@ -31,7 +33,7 @@ EXTENSION: Final = "pg_trgm"
 
 # Any constant would do that no other program takes: advisory locks are shared by all that use the database.
 MIGRATION_LOCK: Final = int.from_bytes(b"autograp", "big")
-OTHER_MIGRATION_TIMEOUT: Final = "300s"
+OTHER_MIGRATION_SECONDS: Final = 300.0
 # A statement that waits for a table's lock makes every query behind it wait too: give up early, try again later.
 LOCK_TIMEOUT: Final = "3s"
 ATTEMPTS: Final = 6
@@ -211,8 +213,10 @@ def _sql(direction: Callable[..., None], start: str, end: str) -> str:
 
 
 async def _run(administrator: OwnConnection, sql: str) -> None:
+    """One by one: sent together they would be one transaction, in which no index can be built CONCURRENTLY."""
     try:
-        await administrator.execute(sql)
+        for statement in statements(sql):
+            await administrator.execute(statement)
     except asyncpg.PostgresError:
         await administrator.execute("ROLLBACK")
         raise
@@ -221,21 +225,18 @@ async def _run(administrator: OwnConnection, sql: str) -> None:
 @asynccontextmanager
 async def _only_one(admin_url: str) -> AsyncIterator[OwnConnection]:
     """A connection that holds the lock that every migration of this database takes."""
-    administrator = await _connect(admin_url, lock_timeout=OTHER_MIGRATION_TIMEOUT)
+    settings = {"application_name": "autograph migrate", "lock_timeout": LOCK_TIMEOUT}
+    administrator = await asyncpg.connect(admin_url, server_settings=settings)
     try:
-        try:
-            await administrator.execute(f"SELECT pg_advisory_lock({MIGRATION_LOCK})")
-        except asyncpg.LockNotAvailableError:
-            raise SchemaNotReady(f"another migration has been running for {OTHER_MIGRATION_TIMEOUT}") from None
-        await administrator.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}'")
+        deadline = time.monotonic() + OTHER_MIGRATION_SECONDS
+        # Asked for, and not waited for: whoever waits in a statement is in the way of CREATE INDEX CONCURRENTLY.
+        while not await administrator.fetchval(f"SELECT pg_try_advisory_lock({MIGRATION_LOCK})"):
+            if time.monotonic() > deadline:
+                raise SchemaNotReady(f"another migration has been running for {OTHER_MIGRATION_SECONDS:.0f} s")
+            await asyncio.sleep(PAUSE_SECONDS)
         yield administrator
     finally:
         await administrator.close()  # which gives the lock back
-
-
-async def _connect(admin_url: str, *, lock_timeout: str) -> OwnConnection:
-    settings = {"application_name": "autograph migrate", "lock_timeout": lock_timeout}
-    return await asyncpg.connect(admin_url, server_settings=settings)
 
 
 async def _patiently(step: Callable[[], Awaitable[None]]) -> None:

@@ -1,32 +1,63 @@
-"""``autograph generate``: the committed documents that follow from the code."""
+"""``autograph generate``: the committed documents that follow from the code or from one another."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
 from autograph import asyncapi
 from gateway import openapi
 
-DOCS = Path(__file__).parents[1] / "docs"
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+CHART_FILES: Final = "helm/autograph/files"
+# A chart can only carry what is in its own folder.
+COPIED: Final = {
+    "rules": ("compose/prometheus/rules", "*.yaml"),
+    "dashboards": ("compose/grafana/dashboards", "*.json"),
+}
 
 
 def generate(
     *, check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if a file differs.")] = False
 ) -> None:
-    """Write docs/openapi.json and docs/asyncapi.yaml."""
-    documents = {
+    """Write docs/openapi.json and docs/asyncapi.yaml, and the chart's copies of rules and dashboards."""
+    documents: dict[Path, str | None] = {
         DOCS / "openapi.json": json.dumps(openapi.document(), indent=1, ensure_ascii=False) + "\n",
         DOCS / "asyncapi.yaml": _yaml(asyncapi.document()),
     }
-    stale = [path for path, text in documents.items() if not path.exists() or path.read_text("utf-8") != text]
+    for line in bring_up_to_date(documents | copies(ROOT), check=check):
+        typer.echo(line)
+
+
+def copies(root: Path) -> dict[Path, str | None]:
+    """What the chart in *root* carries of others' files; ``None`` for one whose original is gone."""
+    wanted: dict[Path, str | None] = {}
+    for name, (originals, pattern) in COPIED.items():
+        folder = root / CHART_FILES / name
+        wanted |= dict.fromkeys(folder.glob("*"))
+        wanted |= {folder / path.name: path.read_text("utf-8") for path in (root / originals).glob(pattern)}
+    return wanted
+
+
+def bring_up_to_date(documents: Mapping[Path, str | None], *, check: bool) -> list[str]:
+    """Writes what differs and removes what shall not be; returns what was done. With *check*, exits instead."""
+    stale = [path for path, text in documents.items() if (path.read_text("utf-8") if path.exists() else None) != text]
     if check and stale:
         names = ", ".join(path.name for path in stale)
-        raise SystemExit(f"{names} does not follow from the code any more: run `make gen` and commit what it writes")
+        raise SystemExit(f"{names} does not follow from its source any more: run `make gen` and commit what it writes")
+    done = []
     for path in stale:
-        path.write_text(documents[path], "utf-8")
-        typer.echo(f"written: {path.name}")
+        text = documents[path]
+        if text is None:
+            path.unlink()
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, "utf-8")
+        done.append(f"{'removed' if text is None else 'written'}: {path.name}")
+    return done
 
 
 def _yaml(document: dict[str, Any]) -> str:

@@ -17,6 +17,7 @@ import uvloop
 from prometheus_client import Histogram
 
 from chassis import logging, tracing
+from chassis.flags import show_flags
 from chassis.health import Health
 from chassis.metrics import HealthMetrics, LoopMetrics, process_registry
 from chassis.settings import LogFormat, Profile, ServiceSettings, load
@@ -86,6 +87,7 @@ class Service(Generic[ServiceSettingsT]):
         self.settings = settings
         self.version = _version()
         self.registry = process_registry(name, self.version)
+        show_flags(settings.flags, self.registry)
         self.health = Health(self.version)
         self.side_url = ""
         self._on_stopping = on_stopping

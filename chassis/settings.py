@@ -28,6 +28,8 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from chassis.flags import Flags, parse_flags
+
 PREFIX: Final = "AUTOGRAPH_"
 KEY_CHARACTERS: Final = 32  # of hex: 128 bits
 EX_CONFIG: Final = 78  # sysexits.h: something was found in an unconfigured or misconfigured state
@@ -275,6 +277,10 @@ class Settings(BaseSettings):
         )
 
 
+class FlagSettings(Settings):
+    flags: Annotated[Flags, NoDecode, BeforeValidator(parse_flags)] = Flags()
+
+
 class RedisSettings(Settings):
     redis_url: RedisUrl
     redis_pool_max: Annotated[int, Field(ge=1, le=10_000)] = 50
@@ -307,7 +313,7 @@ class ObjectStoreSettings(Settings):
     s3_region: str = "us-east-1"
 
 
-class ServiceSettings(RedisSettings, RabbitmqSettings):
+class ServiceSettings(FlagSettings, RedisSettings, RabbitmqSettings):
     """What the gateway and every worker are told; those that keep state add ``PostgresSettings`` and others."""
 
     side_host: str = "127.0.0.1"

@@ -222,6 +222,12 @@ class EmailTaken(Refusal):
     title = "There is an account with this address"
 
 
+class RegistrationClosed(Refusal):
+    kind = RefusalKind.FORBIDDEN
+    code = "registration_closed"
+    title = "Accounts are made by the administrators here"
+
+
 class PasswordTooShort(Refusal):
     kind = RefusalKind.INVALID
     code = "password_too_short"

@@ -4,6 +4,7 @@ import asyncio
 import json
 from typing import Any, TypeVar
 
+import jiter
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
@@ -52,6 +53,13 @@ def _parse(model: type[ModelT], raw: bytes) -> ModelT:
 
 def _hold_names_unique(raw: bytes) -> None:
     """Of two members of one name parsers keep either: rather than lose one, we take none (RFC 8259 4)."""
+    try:
+        jiter.from_json(raw, catch_duplicate_keys=True)
+    except ValueError:
+        _name_the_repeated(raw)
+
+
+def _name_the_repeated(raw: bytes) -> None:
     try:
         json.loads(raw, object_pairs_hook=_unique)
     except _Repeated as repeated:

@@ -17,6 +17,8 @@ pytestmark = pytest.mark.matrix
 DISK_BYTES = 1 << 30
 SHED_SECONDS = 12.0
 BACK_SECONDS = 30.0  # the broker looks at its disk every ten seconds or so
+# RabbitMQ 3.10's node ends if a write to its Raft log finds no space, and takes most of a minute to go (2026-11-28).
+BROKER_SECONDS = 150.0
 
 
 @pytest.fixture
@@ -33,7 +35,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 async def test_a_full_disk_costs_nothing_that_was_acknowledged(disk: Path, rows: list[Row]) -> None:
     async with fault_stack(disk / "stack") as stack, under_load(stack, rows, "disk full") as run:
-        filler = disk / "filler"
+        filler, broker = disk / "filler", stack.row("rabbitmq").pid
         with filler.open("wb") as file:
             try:
                 while True:
@@ -44,7 +46,10 @@ async def test_a_full_disk_costs_nothing_that_was_acknowledged(disk: Path, rows:
         async with run.probed():
             await asyncio.sleep(SHED_SECONDS)
         filler.unlink()
-        assert await run.recovered(within_seconds=90) <= BACK_SECONDS
+        seconds = await run.recovered(within_seconds=BROKER_SECONDS)
+        died = stack.row("rabbitmq").pid != broker
+        run.notes.append("the broker died of it" if died else "the broker lived through it")
+        assert seconds <= (BROKER_SECONDS if died else BACK_SECONDS)
         await run.until_told(20)
         refused = run.told.statuses(since=run.began_at)
         run.notes.append(f"answers by status {refused}")

@@ -25,6 +25,7 @@ from contracts.auth import (
     PublicKeys,
     RefreshTokens,
     RegisterUser,
+    RegistrationClosed,
     Session,
     SessionEnded,
     SessionEndedAlready,
@@ -57,8 +58,11 @@ handlers: Handlers[Tools] = Handlers()
 
 @handlers.answers(RegisterUser)
 async def register_user(command: RegisterUser, envelope: Envelope, tools: Tools) -> User:
-    """Raises EmailTaken, PasswordTooShort, PasswordTooLong, Invalid."""
+    """Raises EmailTaken, PasswordTooShort, PasswordTooLong, RegistrationClosed, Invalid."""
     attempts = tools.metrics.registrations
+    if not tools.open_registration and envelope.actor.kind is not ActorKind.PRODUCER:
+        attempts.labels("closed").inc()
+        raise RegistrationClosed
     password = plain(command.password)
     try:
         check_new_password(password)

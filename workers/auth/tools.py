@@ -39,6 +39,7 @@ class Tools:
     metrics: AuthMetrics
     lifetimes: Lifetimes
     sessions_per_user: int
+    open_registration: bool
     clock: Callable[[], datetime]
 
 
@@ -77,6 +78,7 @@ async def open_tools(
             metrics=metrics,
             lifetimes=lifetimes,
             sessions_per_user=settings.sessions_per_user,
+            open_registration=settings.flags.open_registration,
             clock=clock,
         )
 

@@ -33,7 +33,8 @@ async def compose(service: Service[DiagramSettings]) -> None:
         after_seconds=settings.archive_after_seconds,
         every_seconds=settings.archive_every_seconds,
     )
-    service.background(archiver.run(), name="archiver")
+    if settings.flags.archiving:
+        service.background(archiver.run(), name="archiver")
     service.health.check("objects", lambda: store.probe(BUCKET), needed=False)
     tools = Tools(ledger=ground.ledger, database=ground.database, archive=archive, metrics=metrics)
     await take_deliveries(service, ground, handlers, tools, unseal=_nothing_is_sealed, transient=(ObjectStoreAway,))

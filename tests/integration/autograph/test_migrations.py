@@ -8,7 +8,15 @@ import asyncpg
 import pytest
 
 from autograph.credentials import as_user, service_password
-from autograph.database import _revisions, check_database, migrate_database, newest_revision, rollback_database
+from autograph.database import (
+    MIGRATION_LOCK,
+    _revisions,
+    _run,
+    check_database,
+    migrate_database,
+    newest_revision,
+    rollback_database,
+)
 from chassis.database import OwnConnection, SchemaNotReady, open_database
 from tests.integration.autograph.installation import INSTALLATION_SECRET
 
@@ -45,6 +53,11 @@ CONTENTS = """
     UNION ALL SELECT 'extension', extname, '', extnamespace::regnamespace::text
     FROM pg_extension WHERE extname <> 'plpgsql'
     ORDER BY 1, 2, 3, 4
+"""
+
+TRIES_TO_MIGRATE = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND query LIKE 'SELECT pg_try_advisory_lock%'
 """
 
 
@@ -166,6 +179,25 @@ async def test_a_migration_gives_way_to_those_who_hold_its_tables(
         assert await service.fetchval("SELECT count(*) FROM auth.inbox") == 0  # nothing is half undone
 
     assert await rollback == ["0003"]
+
+
+async def test_an_index_is_built_while_others_write_and_wait_to_migrate(
+    unused_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await migrate_database(unused_url, INSTALLATION_SECRET)
+    concurrently = "BEGIN; COMMIT; CREATE INDEX CONCURRENTLY inbox_type ON diagram.inbox (type); BEGIN; COMMIT;"
+    async with connected(unused_url) as administrator:
+        await administrator.execute(f"SELECT pg_advisory_lock({MIGRATION_LOCK})")
+        monkeypatch.setattr("autograph.database.PAUSE_SECONDS", 0.01)
+        other = asyncio.create_task(migrate_database(unused_url, INSTALLATION_SECRET))
+        async with connected(unused_url) as looking, asyncio.timeout(20):
+            while not await looking.fetchval(TRIES_TO_MIGRATE):
+                await asyncio.wait([other], timeout=0.01)
+
+        await _run(administrator, concurrently)
+
+    assert await other == []
+    assert any("inbox_type" in row for row in await contents(unused_url))
 
 
 async def test_an_extension_that_was_there_before_stays_where_it_is(unused_url: str) -> None:

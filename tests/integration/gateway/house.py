@@ -125,7 +125,7 @@ async def _is_ready(http: aiohttp.ClientSession) -> bool:
 
 
 @asynccontextmanager
-async def _running(
+async def running(
     service: Service[Any], compose: Callable[[Service[Any]], Awaitable[Any]]
 ) -> AsyncIterator[Service[Any]]:
     async with service:
@@ -164,5 +164,5 @@ async def open_house(servers: Servers, vhost: Vhost, database_url: str, redis_ur
         "diagram",
         settings(DiagramSettings, "diagram", s3_url=s3.url, s3_access_key=s3.access_key, s3_secret_key=s3.secret_key),
     )
-    async with _running(auth, compose_auth), _running(diagram, compose_diagram):
+    async with running(auth, compose_auth), running(diagram, compose_diagram):
         yield House(servers, vhost, redis_url, auth, diagram)

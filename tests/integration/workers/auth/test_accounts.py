@@ -8,6 +8,8 @@ import pytest
 from pydantic import SecretStr
 from uuid_utils.compat import uuid7
 
+from chassis.database import Database
+from chassis.flags import Flags
 from chassis.unit_of_work import AlreadyHandled
 from contracts.auth import (
     ChangeProfile,
@@ -17,14 +19,15 @@ from contracts.auth import (
     PasswordTooLong,
     PasswordTooShort,
     RegisterUser,
+    RegistrationClosed,
     SignOutEverywhere,
     User,
     UserNotFound,
 )
-from contracts.envelope import Actor, ActorKind
+from contracts.envelope import Actor, ActorKind, producer_id
 from contracts.message import Request
 from contracts.refusal import Forbidden, Invalid, Refusal
-from tests.integration.workers.auth.scene import PASSWORD, Scene, acting
+from tests.integration.workers.auth.scene import PASSWORD, Scene, acting, open_scene
 
 REGISTRATIONS = "auth_service_registration_attempts_total"
 
@@ -170,3 +173,30 @@ async def test_statements_are_counted_and_timed_by_operation(scene: Scene) -> No
 
     assert scene.counted("auth_service_database_queries_total", operation="find_account") == 1
     assert scene.counted("auth_service_database_query_duration_seconds_count", operation="add_account") == 1
+
+
+async def test_where_registration_is_closed_strangers_and_people_are_refused_and_nothing_is_kept(
+    database: Database,
+) -> None:
+    async with open_scene(database, flags=Flags(open_registration=False)) as closed:
+        before = await closed.traces()
+        with pytest.raises(RegistrationClosed):
+            await closed.register()
+        with pytest.raises(RegistrationClosed):
+            await closed.ask(_account(), Actor(kind=ActorKind.USER, id=uuid7()))
+
+        assert await closed.traces() == before
+        assert closed.counted(REGISTRATIONS, result="closed") == 2
+
+
+async def test_where_registration_is_closed_a_producer_makes_accounts_that_can_sign_in(database: Database) -> None:
+    name = "producer-staff"
+    async with open_scene(database, flags=Flags(open_registration=False)) as closed:
+        account = _account()
+        await closed.ask(account, Actor(kind=ActorKind.PRODUCER, id=producer_id(name), name=name))
+
+        assert (await closed.sign_in(account.email)).access_token
+
+
+def _account() -> RegisterUser:
+    return RegisterUser(email=f"{uuid7()}@example.org", password=SecretStr(PASSWORD), name="Anna")

@@ -1,0 +1,57 @@
+"""``autograph credentials``: gives each service what it signs in with, and none another's or an administrator's."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated, Final
+
+import aiohttp
+import typer
+from rich.console import Console
+
+from autograph.credentials import service_environment
+from autograph.installation import Installation, installation
+from autograph.kubernetes import ACCOUNT, API, open_secrets
+from autograph.services import MODULES
+from compose.local.home import CannotProvide
+
+app: Final = typer.Typer(no_args_is_help=True, help="Hand each service its own credentials.")
+
+
+@app.callback()
+def _group() -> None:
+    """A group, also while it has one command."""
+
+
+@app.command()
+def kubernetes(
+    prefix: Annotated[str, typer.Argument(help="Of the Secrets' names: PREFIX-gateway and so on.")],
+    *,
+    api: Annotated[str, typer.Option(help="Kubernetes' address.")] = API,
+    account: Annotated[Path, typer.Option(help="A folder with token, namespace and ca.crt.")] = ACCOUNT,
+) -> None:
+    """Write Secret PREFIX-<service> with an entry for each variable, from inside the cluster. Safe to repeat."""
+    found = installation()
+    values = {f"{prefix}-{service}": handout(found, service) for service in MODULES}
+
+    async def apply() -> None:
+        async with open_secrets(api, account) as secrets:
+            for name, entries in values.items():
+                await secrets.apply(name, entries)
+
+    try:
+        asyncio.run(apply())
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise CannotProvide(f"Kubernetes at {api} does not answer: {str(error) or type(error).__name__}") from None
+    Console().print(f"credentials: {', '.join(values)}")
+
+
+def handout(found: Installation, service: str) -> dict[str, str]:
+    """What *service* is told of the servers, and its own secret. Raises ``CannotProvide`` where that is not known."""
+    secrets = {
+        "gateway": {"AUTOGRAPH_GATEWAY_SECRET": found.gateway_secret},
+        "auth": {"AUTOGRAPH_AUTH_SECRET": found.auth_secret},
+        "diagram": {},
+    }[service]
+    if missing := [variable for variable, value in secrets.items() if not value]:
+        raise CannotProvide(f"{missing[0]} is not set: without it the {service} service cannot start")
+    return service_environment(found.servers, found.secret, service) | secrets

@@ -1,0 +1,74 @@
+"""The one thing that is asked of Kubernetes from inside a cluster: to put values into Secrets."""
+
+import base64
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+import aiohttp
+
+from compose.local.home import CannotProvide
+
+API: Final = "https://kubernetes.default.svc"
+ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")  # where a pod finds its token
+FIELD_MANAGER: Final = "autograph"  # what it applied before and does not apply now, the API removes
+SECONDS: Final = 30.0
+
+
+class Refused(CannotProvide):
+    """The API's own words, which name the Secret and hold no value."""
+
+
+class Secrets:
+    def __init__(self, http: aiohttp.ClientSession, folder: str) -> None:
+        self._http = http
+        self._folder = folder
+
+    async def apply(self, name: str, values: Mapping[str, str]) -> None:
+        """Makes the Secret hold *values*, by server-side apply. Raises ``Refused``.
+
+        It is made if it is not there, which needs the right to create. Safe to repeat.
+        """
+        body = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": name},
+            # Not stringData: the API forgets who wrote it, and would keep what is not applied any more.
+            "data": {key: base64.b64encode(value.encode()).decode("ascii") for key, value in values.items()},
+        }
+        async with self._http.patch(
+            f"{self._folder}/{quote(name, safe='')}",
+            params={"fieldManager": FIELD_MANAGER, "force": "true"},  # ours, whoever wrote them before
+            json=body,  # which is YAML too
+            headers={"Content-Type": "application/apply-patch+yaml"},
+        ) as answer:
+            if not answer.ok:
+                raise Refused(f"Kubernetes refuses Secret {name} ({answer.status}): {await _words(answer)}")
+
+
+@asynccontextmanager
+async def open_secrets(api: str = API, account: Path = ACCOUNT) -> AsyncIterator[Secrets]:
+    """Of the pod's own namespace, with its service account's rights. Raises ``CannotProvide`` outside a cluster."""
+    try:
+        token = (account / "token").read_text("ascii").strip()
+        namespace = (account / "namespace").read_text("ascii").strip()
+        tls = ssl.create_default_context(cafile=str(account / "ca.crt"))
+    except OSError as error:
+        raise CannotProvide(f"This runs in a pod that has a service account's token ({error})") from None
+    timeout = aiohttp.ClientTimeout(total=SECONDS)
+    connector = aiohttp.TCPConnector(ssl=tls)
+    authorized = {"Authorization": f"Bearer {token}"}
+    async with aiohttp.ClientSession(connector=connector, headers=authorized, timeout=timeout) as http:
+        yield Secrets(http, f"{api}/api/v1/namespaces/{quote(namespace, safe='')}/secrets")
+
+
+async def _words(answer: aiohttp.ClientResponse) -> str:
+    """A Status' message; something before the API (a proxy, say) answers with none."""
+    try:
+        status = await answer.json(content_type=None)
+    except ValueError:
+        return answer.reason or "no reason given"
+    return str(status.get("message", answer.reason)) if isinstance(status, dict) else str(answer.reason)

@@ -1,0 +1,22 @@
+"""SQL text as its statements."""
+
+import re
+from typing import Final
+
+# What a semicolon does not end: comments, strings, quoted names, and bodies between dollar signs.
+_PART: Final = re.compile(
+    r"""--[^\n]* | /\*.*?\*/ | '(?:[^']|'')*' | "(?:[^"]|"")*" | (?P<tag>\$\w*\$).*?(?P=tag) | ; | [^-/'"$;]+ | .""",
+    re.DOTALL | re.VERBOSE,
+)
+
+
+def statements(sql: str) -> list[str]:
+    """Without comments, and without the semicolons between them. Strings with backslashes (E'') are not understood."""
+    found = [""]
+    for part in _PART.finditer(sql):
+        text = part[0]
+        if text == ";":
+            found.append("")
+        elif not text.startswith(("--", "/*")):
+            found[-1] += text
+    return [statement.strip() for statement in found if statement.strip()]

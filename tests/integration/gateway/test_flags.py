@@ -1,0 +1,23 @@
+"""What a worker does by its flags, in the worker as it is put together."""
+
+from chassis.flags import Flags
+from chassis.lifecycle import Service
+from tests.integration.gateway.house import House, running
+from workers.diagram.__main__ import compose
+from workers.diagram.settings import DiagramSettings
+
+
+def background(service: Service[DiagramSettings]) -> set[str]:
+    return {task.get_name() for task in service._tasks._running}
+
+
+async def test_a_worker_without_archiving_has_everything_but_an_archiver_and_says_so(house: House) -> None:
+    settings = house.diagram.settings.model_copy(update={"flags": Flags(archiving=False)})
+
+    async with running(Service("diagram", settings), compose) as worker:
+        assert background(house.diagram) - background(worker) == {"archiver"}
+        shown = worker.registry.get_sample_value("autograph_flag_enabled", {"flag": "archiving"})
+        assert (shown, house.diagram.registry.get_sample_value("autograph_flag_enabled", {"flag": "archiving"})) == (
+            0,
+            1,
+        )

@@ -1,0 +1,65 @@
+"""The chart as Helm renders it, and what is asked of its manifests in several tests."""
+
+import functools
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import yaml
+
+from tests.tools import ROOT, run, tool
+
+CHART = ROOT / "helm" / "autograph"
+CASES = ROOT / "tests" / "manifests" / "values"
+HELMS = ("helm3", "helm4")
+RELEASE, NAMESPACE = "shop", "team-a"
+NAME = "shop-autograph"
+
+# What is delivered, then what is only tested: together they render every template's every part.
+VALUES: Mapping[str, tuple[str, ...]] = {
+    "default": (),
+    "dev": ("values-dev.yaml",),
+    "production": ("values-production.yaml",),
+    "scale": ("values-production.yaml", "values-scale.yaml"),
+    "external": (str(CASES / "external.yaml"),),
+    "canary": ("values-production.yaml", str(CASES / "canary.yaml")),
+    "blue-green": (str(CASES / "blue-green.yaml"),),
+}
+
+Manifest = dict[str, Any]
+
+
+def helm(program: str, command: str, *arguments: str, values: str = "default") -> tuple[int, str, str]:
+    """Exit status, and what went to standard output and error. *values* is one of ``VALUES``."""
+    files = [argument for name in VALUES[values] for argument in ("--values", name)]
+    release = [RELEASE] if command == "template" else []
+    said = run(tool(program), command, *release, ".", "--namespace", NAMESPACE, *files, *arguments, folder=CHART)
+    return said.returncode, said.stdout, said.stderr
+
+
+@functools.cache
+def render(values: str = "default", *arguments: str, program: str = "helm4") -> tuple[Manifest, ...]:
+    """Every manifest; not to be changed, as others are given the same. A word on standard error fails the test."""
+    status, output, complaint = helm(program, "template", *arguments, values=values)
+    assert (status, complaint) == (0, ""), complaint
+    return tuple(document for document in yaml.safe_load_all(output) if document)
+
+
+def refusal(*arguments: str, values: str = "default", program: str = "helm4") -> str:
+    """Why Helm renders nothing."""
+    status, output, complaint = helm(program, "template", *arguments, values=values)
+    assert status != 0, f"this was rendered:\n{output[:2000]}"
+    return complaint
+
+
+def of_kind(manifests: tuple[Manifest, ...], kind: str) -> dict[str, Manifest]:
+    return {found["metadata"]["name"]: found for found in manifests if found["kind"] == kind}
+
+
+def pod_specs(manifests: tuple[Manifest, ...]) -> Iterator[tuple[str, Manifest]]:
+    for found in manifests:
+        if found["kind"] in {"Deployment", "Job"}:
+            yield found["metadata"]["name"], found["spec"]["template"]["spec"]
+
+
+def matches(labels: Mapping[str, str], selector: Mapping[str, str]) -> bool:
+    return all(labels.get(name) == value for name, value in selector.items())

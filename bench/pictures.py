@@ -69,7 +69,7 @@ class Story:
         os.kill(self._stack.pids[name], signal.SIGKILL)
 
     async def send_nonsense(self) -> None:
-        self.note("3 unreadable messages sent")
+        self.note("3 unreadable messages")
         connection = await aio_pika.connect(self._stack.servers.rabbitmq_url)
         async with connection:
             channel = await connection.channel()
@@ -95,7 +95,7 @@ async def main() -> None:
             await story.quiet(80)
             story.kill("diagram")
             await story.quiet(30)
-            await story.during(30, "passwords are guessed", persons[0].guess())
+            await story.during(30, "passwords guessed", persons[0].guess())
             await story.send_nonsense()
             await story.quiet(30)
             await story.freeze("redis", 40)

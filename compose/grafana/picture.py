@@ -88,8 +88,8 @@ def draw(answers: Answers, run: Run) -> str:
 def _head(root: ET.Element, answers: Answers, run: Run) -> None:
     text(root, MARGIN + 4, 24, answers.board["title"], size=18, weight="600")
     text(root, MARGIN + 4, 42, run.told, fill=FAINT)
-    done = "; ".join(f"{number}) {_clock(note.at)} {note.what}" for number, note in enumerate(run.notes, 1))
-    text(root, MARGIN + 4, 58, f"Marked: {done}." if done else "", fill=FAINT)
+    done = "; ".join(f"{number}) {_clock(note.at)[:5]} {note.what}" for number, note in enumerate(run.notes, 1))
+    text(root, MARGIN + 4, 58, f"Marked: {done}." if done else "", fill=FAINT, fits=WIDEST - 2 * MARGIN)
     fired = fired_when(answers.alerts, run.window)
     text(root, MARGIN + 4, 74, f"Alerts fired (red): {', '.join(fired) or NONE}.", fill=ALARM if fired else FAINT)
 

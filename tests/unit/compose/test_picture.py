@@ -51,7 +51,7 @@ def test_the_picture_says_what_it_is_from_and_what_was_done() -> None:
     said = words(picture(chart(), series("auth", 1)))
     assert "AutoGraph: One" in said
     assert "A run of ten minutes." in said
-    assert "Marked: 1) 01:47:40 a worker killed." in said
+    assert "Marked: 1) 01:47 a worker killed." in said
     assert "1" in said  # the mark
 
 

@@ -43,8 +43,16 @@ test: $(VENV)/.development .venv-tools/.tools ## Everything: unit, architecture,
 faults: $(VENV)/.development ## Break the running system in every way one machine can show (15 min; LONG=1: hours)
 	@AUTOGRAPH_FAULTS_LONG=$(LONG) $(BIN)/pytest tests/faults -m ""
 
+.PHONY: containers
+containers: $(VENV)/.development .venv-tools/.tools ## Build the image, bring the containers up and try them (needs a Docker engine)
+	@$(BIN)/pytest tests/containers -m containers
+
+.PHONY: sbom
+sbom: ## Write what the image contains to dist/autograph.cdx.json (needs a Docker engine)
+	@docker build --file compose/Dockerfile --target sbom --output type=local,dest=dist .
+
 .PHONY: gen
-gen: $(VENV)/.development ## Write docs/openapi.json and docs/asyncapi.yaml anew
+gen: $(VENV)/.development ## Write the API's and the bus's description, the dashboards and the chart's copies anew
 	@$(BIN)/autograph generate
 
 .PHONY: format
@@ -77,6 +85,7 @@ lock: ## Write the lock files anew (needs uv)
 	compile --no-deps --group servers -o requirements-servers.lock
 	compile --group audit -o requirements-audit.lock
 	compile --group tools -o requirements-tools.lock
+	compile --group sbom -o requirements-sbom.lock
 	compile --no-deps --group programs -o requirements-programs.lock
 
 .PHONY: clean

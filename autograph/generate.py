@@ -8,10 +8,12 @@ from typing import Annotated, Any, Final
 import typer
 
 from autograph import asyncapi
+from compose.grafana.build import dashboards
 from gateway import openapi
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
+DASHBOARDS = ROOT / "compose" / "grafana" / "dashboards"
 CHART_FILES: Final = "helm/autograph/files"
 # A chart can only carry what is in its own folder.
 COPIED: Final = {
@@ -23,12 +25,16 @@ COPIED: Final = {
 def generate(
     *, check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if a file differs.")] = False
 ) -> None:
-    """Write docs/openapi.json and docs/asyncapi.yaml, and the chart's copies of rules and dashboards."""
+    """Write docs/openapi.json and docs/asyncapi.yaml, Grafana's dashboards, and what the chart copies."""
     documents: dict[Path, str | None] = {
-        DOCS / "openapi.json": json.dumps(openapi.document(), indent=1, ensure_ascii=False) + "\n",
+        DOCS / "openapi.json": _json(openapi.document()),
         DOCS / "asyncapi.yaml": _yaml(asyncapi.document()),
+        **dict.fromkeys(DASHBOARDS.glob("*.json")),
+        **{DASHBOARDS / name: _json(document) for name, document in dashboards().items()},
     }
-    for line in bring_up_to_date(documents | copies(ROOT), check=check):
+    for line in bring_up_to_date(documents, check=check):
+        typer.echo(line)
+    for line in bring_up_to_date(copies(ROOT), check=check):
         typer.echo(line)
 
 
@@ -58,6 +64,10 @@ def bring_up_to_date(documents: Mapping[Path, str | None], *, check: bool) -> li
             path.write_text(text, "utf-8")
         done.append(f"{'removed' if text is None else 'written'}: {path.name}")
     return done
+
+
+def _json(document: dict[str, Any]) -> str:
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
 
 def _yaml(document: dict[str, Any]) -> str:

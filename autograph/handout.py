@@ -1,6 +1,9 @@
 """``autograph credentials``: gives each service what it signs in with, and none another's or an administrator's."""
 
 import asyncio
+import os
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -14,12 +17,10 @@ from autograph.kubernetes import ACCOUNT, API, open_secrets
 from autograph.services import MODULES
 from compose.local.home import CannotProvide
 
+OWNER_READS: Final = 0o400
+OWNER_USES: Final = 0o700
+
 app: Final = typer.Typer(no_args_is_help=True, help="Hand each service its own credentials.")
-
-
-@app.callback()
-def _group() -> None:
-    """A group, also while it has one command."""
 
 
 @app.command()
@@ -45,6 +46,17 @@ def kubernetes(
     Console().print(f"credentials: {', '.join(values)}")
 
 
+@app.command()
+def files(
+    folder: Annotated[Path, typer.Argument(help="Gets a folder for each service, with a file for each variable.")],
+) -> None:
+    """Write FOLDER/<service>/<VARIABLE>, for AUTOGRAPH_*_FILE to name. Safe to repeat, also while they are read."""
+    found = installation()
+    for service in MODULES:
+        write_files(folder / service, handout(found, service))
+    Console().print(f"credentials: {', '.join(MODULES)}")
+
+
 def handout(found: Installation, service: str) -> dict[str, str]:
     """What *service* is told of the servers, and its own secret. Raises ``CannotProvide`` where that is not known."""
     secrets = {
@@ -55,3 +67,19 @@ def handout(found: Installation, service: str) -> dict[str, str]:
     if missing := [variable for variable, value in secrets.items() if not value]:
         raise CannotProvide(f"{missing[0]} is not set: without it the {service} service cannot start")
     return service_environment(found.servers, found.secret, service) | secrets
+
+
+def write_files(folder: Path, values: Mapping[str, str]) -> None:
+    """Each whole or not at all, for its owner only; what an earlier release wrote and this does not is removed."""
+    if not folder.is_dir():  # one that is mounted has its owner's rights already
+        folder.mkdir(mode=OWNER_USES, parents=True)
+    for name, value in values.items():
+        handle, temporary = tempfile.mkstemp(dir=folder, prefix=".")
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(value)
+            os.fchmod(file.fileno(), OWNER_READS)
+            os.fsync(file.fileno())
+        Path(temporary).replace(folder / name)
+    for left in folder.iterdir():
+        if left.is_file() and left.name not in values:
+            left.unlink()

@@ -17,6 +17,8 @@ MODULES = {"gateway": "gateway", "auth": "workers.auth", "diagram": "workers.dia
 # Of these each service is told its own only, and none is told an administrator's.
 CREDENTIALS = {
     *(name for names in GIVEN_BY.values() for name in names),
+    "AUTOGRAPH_S3_WORKER_ACCESS_KEY",
+    "AUTOGRAPH_S3_WORKER_SECRET_KEY",
     "AUTOGRAPH_INSTALLATION_SECRET",
     "AUTOGRAPH_AUTH_SECRET",
     "AUTOGRAPH_GATEWAY_SECRET",

@@ -28,6 +28,8 @@ class OperatorSettings(Settings):
     s3_url: HttpUrl | None = None
     s3_access_key: SecretStr | None = None
     s3_secret_key: SecretStr | None = None
+    s3_worker_access_key: SecretStr | None = None  # of an identity that may use the buckets and no more
+    s3_worker_secret_key: SecretStr | None = None
     s3_region: str = "us-east-1"
     installation_secret: Key | None = None  # every service's own passwords are derived from it
     auth_secret: Key | None = None
@@ -47,6 +49,13 @@ class OperatorSettings(Settings):
             raise ValueError("AUTOGRAPH_S3_URL needs AUTOGRAPH_S3_ACCESS_KEY and AUTOGRAPH_S3_SECRET_KEY")
         return value
 
+    @field_validator("s3_worker_secret_key", mode="after")
+    @classmethod
+    def _worker_whole(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if (value is None) != (info.data.get("s3_worker_access_key") is None):
+            raise ValueError("AUTOGRAPH_S3_WORKER_ACCESS_KEY and AUTOGRAPH_S3_WORKER_SECRET_KEY go together")
+        return value
+
     def given(self) -> dict[str, str]:
         """The servers that the user named, as environment variables."""
         values = {
@@ -57,5 +66,7 @@ class OperatorSettings(Settings):
             "AUTOGRAPH_S3_URL": self.s3_url,
             "AUTOGRAPH_S3_ACCESS_KEY": self.s3_access_key if self.s3_url else None,
             "AUTOGRAPH_S3_SECRET_KEY": self.s3_secret_key if self.s3_url else None,
+            "AUTOGRAPH_S3_WORKER_ACCESS_KEY": self.s3_worker_access_key if self.s3_url else None,
+            "AUTOGRAPH_S3_WORKER_SECRET_KEY": self.s3_worker_secret_key if self.s3_url else None,
         }
         return {name: value.get_secret_value() for name, value in values.items() if value is not None}

@@ -57,8 +57,16 @@ def addresses(home: Home, given: Mapping[str, str]) -> Servers:
         rabbitmq_url=given.get("AUTOGRAPH_RABBITMQ_URL") or rabbitmq.url(home),
         rabbitmq_management_url=given.get("AUTOGRAPH_RABBITMQ_MANAGEMENT_URL") or rabbitmq.management_url(home),
         s3=account,
-        # S3 has no API for users: a store of the user's own serves the worker with the keys that it was given.
-        s3_worker=account if own else seaweedfs.worker(home),
+        s3_worker=_workers(account, given) if own else seaweedfs.worker(home),
+    )
+
+
+def _workers(account: seaweedfs.Account, given: Mapping[str, str]) -> seaweedfs.Account:
+    """S3 has no API for users: the worker's keys are those that were given for it, else the administrator's."""
+    return seaweedfs.Account(
+        account.url,
+        given.get("AUTOGRAPH_S3_WORKER_ACCESS_KEY", account.access_key),
+        given.get("AUTOGRAPH_S3_WORKER_SECRET_KEY", account.secret_key),
     )
 
 

@@ -36,4 +36,6 @@ def _of(field: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
             field = alternative
     if field["type"] == "array":
         return {"type": "array", "items": {"type": "string"}}
+    if field["type"] == "object":  # flags, of which the environment has one line of text
+        return {"type": "string"}
     return {name: field[name] for name in _KEPT if name in field}

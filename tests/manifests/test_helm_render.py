@@ -52,8 +52,9 @@ def test_every_manifest_fits_the_schema_of_its_kind() -> None:
 def test_every_kind_of_resource_is_rendered_by_some_values() -> None:
     assert {found["kind"] for values in VALUES for found in render(values)} == {
         "Cluster", "ConfigMap", "Deployment", "ExternalSecret", "Gateway", "HTTPRoute", "HorizontalPodAutoscaler",
-        "Ingress", "Job", "NetworkPolicy", "PodDisruptionBudget", "PodMonitor", "RabbitmqCluster", "Redis", "Role",
-        "RoleBinding", "ScaledObject", "Secret", "Service", "ServiceAccount", "ServiceMonitor", "TriggerAuthentication",
+        "Ingress", "Job", "NetworkPolicy", "PodDisruptionBudget", "PodMonitor", "PrometheusRule", "RabbitmqCluster",
+        "Redis", "Role", "RoleBinding", "ScaledObject", "Secret", "Service", "ServiceAccount", "ServiceMonitor",
+        "TriggerAuthentication",
     }  # fmt: skip
 
 

@@ -58,9 +58,9 @@ async def client_of(account: Account) -> AsyncIterator["S3Client"]:
 
 def spec(home: Home, wheel: Path) -> Spec:
     folder = home.place("s3")
-    identities = folder / "identities.json"
-    identities.touch(mode=0o600)
-    identities.write_text(json.dumps(_identities(home)), encoding="utf-8")
+    configuration = folder / "identities.json"
+    configuration.touch(mode=0o600)
+    configuration.write_text(json.dumps(identities(administrator(home), worker(home))), encoding="utf-8")
     ports = {f"{name}.port": home.port(f"s3-{name}") for name in PORTS}
     ports |= {f"{name}.port.grpc": home.port(f"s3-{name}-grpc") for name in PORTS}
     # The sockets are named as seen from its folder: a socket's whole path may have 107 bytes only.
@@ -68,7 +68,7 @@ def spec(home: Home, wheel: Path) -> Spec:
     options = {
         "dir": folder, "ip": "127.0.0.1", "ip.bind": "127.0.0.1", "master.telemetry": "false", "admin.ui": "false",
         "webdav": "false", "filer.localSocket": "f.sock", "s3.localSocket": "s.sock",
-        "s3.port.iceberg": 0, "s3.port.lance": 0, "s3.config": identities, "s3.autoCreateBucket": "false",
+        "s3.port.iceberg": 0, "s3.port.lance": 0, "s3.config": configuration, "s3.autoCreateBucket": "false",
         "s3.allowDeleteBucketNotEmpty": "false", **ports,
     }  # fmt: skip
     account = administrator(home)
@@ -99,7 +99,8 @@ def spec(home: Home, wheel: Path) -> Spec:
     )
 
 
-def _identities(home: Home) -> dict[str, list[dict[str, Any]]]:
+def identities(administrators: Account, workers: Account) -> dict[str, list[dict[str, Any]]]:
+    """Who may do what, as ``-s3.config`` has it: a worker may use our buckets, and neither make nor remove one."""
     rights = [f"{right}:{bucket}" for bucket in BUCKETS for right in ("Read", "Write", "List", "Tagging")]
     return {
         "identities": [
@@ -109,8 +110,8 @@ def _identities(home: Home) -> dict[str, list[dict[str, Any]]]:
                 "actions": actions,
             }
             for name, account, actions in (
-                ("administrator", administrator(home), ["Admin", "Read", "Write", "List", "Tagging"]),
-                ("worker", worker(home), rights),
+                ("administrator", administrators, ["Admin", "Read", "Write", "List", "Tagging"]),
+                ("worker", workers, rights),
             )
         ]
     }

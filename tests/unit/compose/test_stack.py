@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from compose.local.home import Home
-from compose.local.servers.seaweedfs import BUCKETS, _identities
+from compose.local.servers.seaweedfs import BUCKETS, administrator, identities, worker
 from compose.local.stack import addresses, is_given
 
 BROKER = {
@@ -45,7 +45,24 @@ def test_a_store_of_the_users_own_serves_the_worker_with_the_keys_that_it_was_gi
     assert servers.s3_worker == servers.s3
 
 
-def test_the_worker_at_our_store_may_use_its_buckets_and_nothing_else(tmp_path: Path) -> None:
-    [_, worker] = _identities(Home(tmp_path).open())["identities"]
+def test_a_store_of_the_users_own_serves_the_worker_with_keys_of_its_own_where_they_are_named(tmp_path: Path) -> None:
+    given = {
+        "AUTOGRAPH_S3_URL": "https://store",
+        "AUTOGRAPH_S3_ACCESS_KEY": "access",
+        "AUTOGRAPH_S3_SECRET_KEY": "secret",
+        "AUTOGRAPH_S3_WORKER_ACCESS_KEY": "workers",
+        "AUTOGRAPH_S3_WORKER_SECRET_KEY": "workers-own",
+    }
 
-    assert {action.partition(":")[2] for action in worker["actions"]} == set(BUCKETS)
+    servers = addresses(Home(tmp_path).open(), given)
+
+    assert (servers.s3.access_key, servers.s3.secret_key) == ("access", "secret")
+    assert (servers.s3_worker.access_key, servers.s3_worker.secret_key) == ("workers", "workers-own")
+
+
+def test_the_worker_at_our_store_may_use_its_buckets_and_nothing_else(tmp_path: Path) -> None:
+    home = Home(tmp_path).open()
+
+    [_, workers] = identities(administrator(home), worker(home))["identities"]
+
+    assert {action.partition(":")[2] for action in workers["actions"]} == set(BUCKETS)

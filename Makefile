@@ -73,6 +73,10 @@ audit: $(VENV)/.runtime .venv-audit/.audit ## List the licences of what we run o
 bench: $(VENV)/.development ## Measure beside the floors (takes minutes; run nothing else)
 	@$(PYTHON_IN_VENV) -m bench
 
+.PHONY: pictures
+pictures: $(VENV)/.development ## Draw docs/pictures anew from a run with a few faults (takes 12 minutes; run nothing else)
+	@$(PYTHON_IN_VENV) -m bench.pictures
+
 .PHONY: lock
 lock: ## Write the lock files anew (needs uv)
 	@compile() { uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --upgrade --quiet "$$@"; }

@@ -25,11 +25,12 @@ class Stack:
     base: str
     servers: Servers
     pids: dict[str, int]
+    metrics: dict[str, str]  # where each that has any shows them
 
 
 @asynccontextmanager
-async def running_stack() -> AsyncIterator[Stack]:
-    """The whole system as ``autograph up`` runs it, without limits, in a folder of its own.
+async def running_stack(**settings: str) -> AsyncIterator[Stack]:
+    """The whole system as ``autograph up`` runs it, without limits unless *settings* set them, in a folder of its own.
 
     No setting of the user's counts, neither the environment's nor that of an ``.env`` in the checkout: the load must
     not fall on servers that are not ours.
@@ -43,6 +44,7 @@ async def running_stack() -> AsyncIterator[Stack]:
             "AUTOGRAPH_RATE_LIMIT_PER_USER": "0",
             "AUTOGRAPH_RATE_LIMIT_PER_ADDRESS": "0",
             "AUTOGRAPH_SIGN_IN_ATTEMPTS": "0",
+            **settings,
         }
         up = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "autograph", "up"),
@@ -62,6 +64,7 @@ async def running_stack() -> AsyncIterator[Stack]:
                 base=next(found.address for found in state.processes if found.name == "gateway"),
                 servers=addresses(Home(home).attach(), {}),
                 pids={found.name: found.pid for found in state.processes if found.name in COUNTED},
+                metrics={found.name: found.metrics_url for found in state.processes if found.metrics_url},
             )
         finally:
             await _stop(up, signal.SIGINT)

@@ -1,0 +1,87 @@
+"""What a dashboard's panels show, asked of Prometheus as Grafana asks."""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+
+Point = tuple[float, float]  # seconds since 1970, value
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    start: float  # seconds since 1970, as the end is
+    end: float
+    step: float
+    rate_seconds: int  # for $__rate_interval: Grafana takes four scrapes
+
+    @property
+    def seconds(self) -> float:
+        return self.end - self.start
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    legend: str
+    points: tuple[Point, ...]  # in order; a step without a value has none
+
+    @property
+    def last(self) -> float:
+        return self.points[-1][1]
+
+    @property
+    def most(self) -> float:
+        return max(value for _, value in self.points)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    panel: Mapping[str, Any]
+    series: tuple[Series, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    board: Mapping[str, Any]
+    panels: tuple[Shown, ...]
+    alerts: tuple[Series, ...]  # a point for each step in which one fired
+
+
+async def ask(http: aiohttp.ClientSession, prometheus: str, board: Mapping[str, Any], window: Window) -> Answers:
+    """Raises ``RuntimeError`` with Prometheus' own words where it refuses a query."""
+
+    async def series(expr: str, legend: str) -> list[Series]:
+        query = {
+            "query": expr.replace("$__rate_interval", f"{window.rate_seconds}s"),
+            "start": window.start, "end": window.end, "step": window.step,
+        }  # fmt: skip
+        async with http.post(f"{prometheus}/api/v1/query_range", data=query) as answer:
+            document = await answer.json()
+        if document["status"] != "success":
+            raise RuntimeError(f"{expr}: {document['error']}")
+        return [_series(row, legend) for row in document["data"]["result"]]
+
+    panels = []
+    for panel in board["panels"]:
+        found = [one for target in panel["targets"] for one in await series(target["expr"], target["legendFormat"])]
+        panels.append(Shown(panel, tuple(_in_order(found))))
+    alerts = [one for note in board["annotations"]["list"] for one in await series(note["expr"], note["titleFormat"])]
+    return Answers(board, tuple(panels), tuple(_in_order(alerts)))
+
+
+def _series(row: Mapping[str, Any], legend: str) -> Series:
+    """NaN is what a ratio or a quantile of nothing is: no value."""
+    points = ((float(time), float(value)) for time, value in row["values"])
+    return Series(legend_of(legend, row["metric"]), tuple(point for point in points if math.isfinite(point[1])))
+
+
+def legend_of(pattern: str, labels: Mapping[str, str]) -> str:
+    return re.sub(r"\{\{\s*(\w+)\s*\}\}", lambda found: labels.get(found[1], ""), pattern).strip()
+
+
+def _in_order(found: Sequence[Series]) -> list[Series]:
+    """By name, whatever Prometheus' order; what has no value is not there."""
+    return sorted((one for one in found if one.points), key=lambda one: one.legend)

@@ -10,7 +10,7 @@ from contracts.envelope import CONTENT_TYPE
 from contracts.message import Message, Request
 from contracts.outcome import Outcome
 
-VERSION = "0.1.0"
+VERSION = "0.2.0"
 DESCRIPTION = """\
 Commands and queries go to topic exchanges under the key `<worker>.<name>`, events leave under `<worker>.<event>`. Every
 body is a CloudEvents 1.0 document in structured mode; `data` is described here. Replies come to the AMQP property

@@ -12,7 +12,7 @@ from gateway.api import ENDPOINTS
 from gateway.endpoint import Endpoint
 from gateway.problems import EDGE_PROBLEMS, STATUS_OF
 
-VERSION = "0.1.0"
+VERSION = "0.2.0"
 REFERENCE = "#/components/schemas/{model}"
 JSON = "application/json"
 PROBLEM = "application/problem+json"

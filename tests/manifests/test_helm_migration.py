@@ -74,7 +74,7 @@ def test_hooks_never_have_the_name_of_a_part_of_the_release() -> None:
 
 def test_another_releases_migration_is_another_job_and_the_same_one_is_the_same() -> None:
     """For whoever applies what `helm template` writes: a Job cannot be changed."""
-    same, other = render(), render("default", "--set", "image.tag=0.2.0")
+    same, other = render(), render("default", "--set", "image.tag=0.3.0")
     more = render("default", "--set", "gateway.replicas=5")
 
     assert job(same)["metadata"]["name"] != job(other)["metadata"]["name"]
@@ -121,7 +121,7 @@ def test_where_secrets_come_from_elsewhere_the_migration_may_do_nothing_in_kuber
     assert "credentials" not in str(job(manifests)["spec"]["template"]["spec"]["containers"][0]["command"])
 
 
-@pytest.mark.parametrize(("values", "image"), [("canary", "0.2.0"), ("blue-green", "0.2.0"), ("default", "0.1.0")])
+@pytest.mark.parametrize(("values", "image"), [("canary", "0.3.0"), ("blue-green", "0.3.0"), ("default", "0.2.0")])
 def test_the_newest_release_of_all_tracks_migrates(values: str, image: str) -> None:
     containers = job(render(values))["spec"]["template"]["spec"]["containers"]
 

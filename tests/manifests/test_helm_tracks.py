@@ -51,7 +51,7 @@ def test_a_canary_runs_the_next_release_in_as_many_processes_as_it_says_and_stab
     assert set(added) == {f"{NAME}-{service}-canary" for service in ("gateway", "auth", "diagram")}
     for found in added.values():
         assert found["spec"]["replicas"] == 1
-        assert found["spec"]["template"]["spec"]["containers"][0]["image"].endswith(":0.2.0")
+        assert found["spec"]["template"]["spec"]["containers"][0]["image"].endswith(":0.3.0")
     assert not [name for name in of_kind(render("canary"), "HorizontalPodAutoscaler") if name.endswith("-canary")]
 
 

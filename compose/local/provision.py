@@ -62,12 +62,29 @@ async def broker(home: Home) -> Path:
 
 
 async def monitoring(home: Home) -> Path:
-    """The folder with Prometheus and Alertmanager: for tests, which hold our rules to the real ones."""
+    """The folder with Prometheus and Alertmanager: for tests, which hold our rules to the real ones.
+
+    Alertmanager must be run with this folder as its working directory.
+    """
 
     async def names(_: Sequence[str]) -> list[str]:
         return ["prometheus", "prometheus-alertmanager"]  # each is one program that needs nothing else
 
-    return await unpacked(home, Bundle("monitoring", "Prometheus", names, "run the tests on Debian or Ubuntu"))
+    root = await unpacked(home, Bundle("monitoring", "Prometheus", names, "run the tests on Debian or Ubuntu"))
+    async with home.providing():
+        _look_here(root / "usr" / "bin" / "prometheus-alertmanager", b"/usr/share/prometheus/alertmanager")
+    return root
+
+
+def _look_here(program: Path, place: bytes) -> None:
+    """Where its templates are is written into the program: a path from the working directory of the same length."""
+    code = program.read_bytes()
+    here = place[1:].replace(b"/alertmanager", b"//alertmanager")
+    if place in code:
+        moved = program.with_name(f"{program.name}.new")
+        moved.write_bytes(code.replace(place, here))
+        moved.chmod(0o755)
+        moved.replace(program)
 
 
 async def _closure(options: Sequence[str]) -> list[str]:

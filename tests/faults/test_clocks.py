@@ -14,7 +14,7 @@ from tests.faults.stack import FaultStack
 
 pytestmark = pytest.mark.matrix
 
-WRONG_SECONDS = 10.0  # for how long it works along
+WRONG_SECONDS = 10.0 if LONG else 6.0  # for how long it works along
 LITTLE = ("+5", "-5")
 FAR = ("+600", "-600") if LONG else ("+600",)
 

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.matrix
 
 CUT_SECONDS = 45.0 if LONG else 12.0  # the long one is noticed by heartbeats, the short one passes before
 BACK_SECONDS = 2.0
-BAD_SECONDS = 15.0 if LONG else 8.0
+BAD_SECONDS = 15.0 if LONG else 5.0
 
 
 @pytest.mark.parametrize(

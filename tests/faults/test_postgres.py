@@ -16,7 +16,7 @@ from tests.faults.stack import FaultStack
 pytestmark = pytest.mark.matrix
 
 BACK_SECONDS = 3.0
-LOCKED_SECONDS = 20.0 if LONG else 10.0
+LOCKED_SECONDS = 20.0 if LONG else 6.0
 
 
 async def test_nothing_is_parked_when_postgres_crashes(stack: FaultStack, rows: list[Row]) -> None:

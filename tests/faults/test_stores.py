@@ -10,7 +10,7 @@ from tests.faults.scenario import under_load
 from tests.faults.size import CRASHES, LONG
 from tests.faults.stack import FaultStack
 
-FROZEN_SECONDS = 15.0 if LONG else 8.0
+FROZEN_SECONDS = 15.0 if LONG else 5.0
 
 
 async def test_nobody_notices_that_redis_was_killed(stack: FaultStack, rows: list[Row]) -> None:

@@ -117,5 +117,5 @@ def _names(expression: str) -> set[str]:
 
 FUNCTIONS = {
     "sum", "max", "min", "count", "rate", "increase", "topk", "histogram_quantile", "vector", "absent", "time", "and",
-    "or", "unless",
+    "or", "unless", "offset", "m",
 }  # fmt: skip

@@ -153,7 +153,7 @@ async def test_status_names_every_process_with_its_pid_state_and_address(stack: 
         assert row["state"] == "running"
         assert Identity.of(row["pid"]) is not None
         assert row["url"] or (row["host"] and row["port"]) or row["name"] == "supervisor"
-    assert {name for name, row in rows.items() if row["metrics_url"]} == {"gateway", "auth", "diagram"}
+    assert {name for name, row in rows.items() if row["metrics_url"]} == {"gateway", "auth", "diagram", "rabbitmq"}
 
 
 async def test_whatever_listens_does_so_on_loopback_only(stack: Stack) -> None:

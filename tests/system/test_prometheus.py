@@ -69,8 +69,10 @@ def free_port() -> int:
 
 @asynccontextmanager
 async def program(*command: str, ready: str, http: aiohttp.ClientSession, folder: Path) -> AsyncIterator[None]:
+    """Runs where it was unpacked; *folder* has its log."""
+    where = Path(command[0]).parents[2]
     with (folder / f"{Path(command[0]).name}.log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(*command, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
+        process = await asyncio.create_subprocess_exec(*command, cwd=where, stdout=log, stderr=subprocess.STDOUT)
     try:
 
         async def answers() -> bool:
@@ -99,7 +101,7 @@ async def monitoring(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> 
         http = await opened.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)))
         await opened.enter_async_context(
             program(
-                str(binaries / "prometheus-alertmanager"), "--config.file=alertmanager.yaml",
+                str(binaries / "prometheus-alertmanager"), f"--config.file={folder / 'alertmanager.yaml'}",
                 "--cluster.listen-address=", f"--web.listen-address={alertmanager}",
                 f"--storage.path={folder / 'alertmanager'}",
                 ready=f"http://{alertmanager}/-/ready", http=http, folder=folder,
@@ -107,8 +109,8 @@ async def monitoring(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> 
         )  # fmt: skip
         await opened.enter_async_context(
             program(
-                str(binaries / "prometheus"), "--config.file=prometheus.yaml", f"--web.listen-address={prometheus}",
-                f"--storage.tsdb.path={folder / 'prometheus'}",
+                str(binaries / "prometheus"), f"--config.file={folder / 'prometheus.yaml'}",
+                f"--web.listen-address={prometheus}", f"--storage.tsdb.path={folder / 'prometheus'}",
                 ready=f"http://{prometheus}/-/ready", http=http, folder=folder,
             )
         )  # fmt: skip

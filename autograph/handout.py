@@ -15,10 +15,12 @@ from autograph.credentials import service_environment
 from autograph.installation import Installation, installation
 from autograph.kubernetes import ACCOUNT, API, open_secrets
 from autograph.services import MODULES
+from chassis.settings import PREFIX
 from compose.local.home import CannotProvide
 
 OWNER_READS: Final = 0o400
 OWNER_USES: Final = 0o700
+UNFINISHED: Final = f".{PREFIX}"
 
 app: Final = typer.Typer(no_args_is_help=True, help="Hand each service its own credentials.")
 
@@ -70,16 +72,19 @@ def handout(found: Installation, service: str) -> dict[str, str]:
 
 
 def write_files(folder: Path, values: Mapping[str, str]) -> None:
-    """Each whole or not at all, for its owner only; what an earlier release wrote and this does not is removed."""
+    """Each whole or not at all, for its owner only. What an earlier release wrote and this does not is removed.
+
+    Only what has a variable's name is: the folder may be one in which others keep something.
+    """
     if not folder.is_dir():  # one that is mounted has its owner's rights already
         folder.mkdir(mode=OWNER_USES, parents=True)
     for name, value in values.items():
-        handle, temporary = tempfile.mkstemp(dir=folder, prefix=".")
+        handle, temporary = tempfile.mkstemp(dir=folder, prefix=UNFINISHED)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(value)
             os.fchmod(file.fileno(), OWNER_READS)
             os.fsync(file.fileno())
         Path(temporary).replace(folder / name)
     for left in folder.iterdir():
-        if left.is_file() and left.name not in values:
+        if left.name.startswith((PREFIX, UNFINISHED)) and left.name not in values:
             left.unlink()

@@ -17,6 +17,6 @@ def statements(sql: str) -> list[str]:
         text = part[0]
         if text == ";":
             found.append("")
-        elif not text.startswith(("--", "/*")):
-            found[-1] += text
+        else:
+            found[-1] += " " if text.startswith(("--", "/*")) else text
     return [statement.strip() for statement in found if statement.strip()]

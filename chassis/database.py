@@ -102,11 +102,15 @@ class Database:
     that goes back, so that the pool shrinks to its minimum as ever.
     """
 
-    def __init__(self, pool: Pool, *, acquire_seconds: float = ACQUIRE_SECONDS, at_hand: int = 0) -> None:
+    def __init__(
+        self, pool: Pool, *, acquire_seconds: float = ACQUIRE_SECONDS, at_hand: int = 0, pool_max: int = 1_000
+    ) -> None:
         self._pool = pool
         self._acquire_seconds = acquire_seconds
         self._most_at_hand = at_hand
+        self._pool_max = pool_max
         self._at_hand: list[Connection] = []
+        self._taken = 0  # out of the pool: lent, or at hand
         self._waiting = 0
 
     @property
@@ -160,11 +164,13 @@ class Database:
 
     def states(self) -> Mapping[str, int]:
         """For ``PoolMetrics``: connections by state, and tasks that wait for one."""
-        size, idle = self._pool.get_size(), self._pool.get_idle_size() + len(self._at_hand)
+        at_hand = sum(not _lost(connection) for connection in self._at_hand)
+        size, idle = self._pool.get_size(), self._pool.get_idle_size() + at_hand
         return {"idle": idle, "used": size - idle, "waiting": self._waiting}
 
     async def give_back(self) -> None:
-        """All connections to the pool, which waits for them when it closes."""
+        """All connections to the pool, which waits for them when it closes. None is kept at hand from then on."""
+        self._most_at_hand = 0
         while self._at_hand:
             await self._release(self._at_hand.pop())
 
@@ -174,11 +180,16 @@ class Database:
             connection = self._at_hand.pop()
             if not _lost(connection):
                 return connection
+            self._taken -= 1
         return None
 
     def _keep_at_hand(self, connection: Connection) -> bool:
-        """False: it belongs back into the pool, where somebody may wait for it, or where it is put in order."""
-        if self._waiting or len(self._at_hand) >= self._most_at_hand:
+        """False: it belongs back into the pool, where somebody may wait for it, or where it is put in order.
+
+        Some ask the pool itself (the cache's members, whose lease everybody reads by), and nobody here sees them wait:
+        the last place is always the pool's.
+        """
+        if self._waiting or len(self._at_hand) >= self._most_at_hand or self._taken >= self._pool_max:
             return False
         if _lost(connection) or connection.is_in_transaction():
             return False
@@ -188,14 +199,18 @@ class Database:
     async def _acquire(self) -> Connection:
         self._waiting += 1
         try:
-            return await self._pool.acquire(timeout=self._acquire_seconds)
+            connection: Connection = await self._pool.acquire(timeout=self._acquire_seconds)
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise DatabaseUnavailable(str(error) or f"no connection within {self._acquire_seconds} s") from error
+        else:
+            self._taken += 1
+            return connection
         finally:
             self._waiting -= 1
 
     async def _release(self, connection: Connection) -> None:
         """Whatever happens here, the work is done: the connection is given up, not the outcome."""
+        self._taken -= 1
         try:
             await self._pool.release(connection, timeout=CLOSE_SECONDS)
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
@@ -232,8 +247,8 @@ async def open_database(
         )
     except (OSError, TimeoutError, asyncpg.PostgresError) as error:
         raise DatabaseUnavailable(str(error) or f"no connection within {CONNECT_SECONDS} s") from error
-    # Never all of them: some ask the pool itself.
-    database = Database(pool, acquire_seconds=acquire_seconds, at_hand=min(pool_min, pool_max // 2))
+    at_hand = min(pool_min, pool_max // 2)
+    database = Database(pool, acquire_seconds=acquire_seconds, at_hand=at_hand, pool_max=pool_max)
     try:
         yield database
     finally:

@@ -78,13 +78,19 @@ class Actor(BaseModel):
         )
 
 
+KEPT_CHARACTERS = 512
+
+
 @lru_cache(maxsize=4_096)  # a session's requests all carry the same text
 def _parsed(text: str) -> Actor:
     return Actor.parse(text)
 
 
 def _actor(value: object) -> object:
-    return _parsed(value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    # What is read before anybody is believed is not kept if it is long.
+    return _parsed(value) if len(value) <= KEPT_CHARACTERS else Actor.parse(value)
 
 
 def _sequence(value: object) -> object:

@@ -38,7 +38,7 @@ class AmqpPublisher:
         self._unconfirmed = [await link.channel(confirms=False) for _ in range(CHANNELS)]
 
     async def publish(self, letter: Letter, *, timeout_seconds: float = 5.0) -> None:
-        self._one_of(self._confirmed)  # while the broker is away nobody waits for a place
+        await self.check()  # while the broker is away nobody waits for a place
         left_seconds = await self._place(timeout_seconds)
         try:
             # From here on the broker may have it, whatever happens, unless it says itself that it has not.
@@ -73,7 +73,8 @@ class AmqpPublisher:
 
     async def check(self) -> None:
         """For health: raises ``NotPublished`` while there is no connection."""
-        self._one_of(self._confirmed)
+        if not self.link.is_up or all(channel.is_closed for channel in self._confirmed):
+            raise NotPublished("no connection to the broker")
 
     async def _place(self, timeout_seconds: float) -> float:
         """One of the places in flight, and the seconds that are left then. Raises ``NotPublished``."""

@@ -29,10 +29,11 @@ def test_a_canary_gets_its_share_by_the_routes_weights() -> None:
 def test_a_canary_gets_its_share_by_ingress_nginx_too() -> None:
     main, canary = (of_kind(render("canary", *BY_NGINX), "Ingress")[name] for name in (NAME, f"{NAME}-canary"))
 
-    assert canary["metadata"]["annotations"] == {
+    of_both = {f"{NGINX}proxy-body-size": "10m"}
+    assert canary["metadata"]["annotations"] == of_both | {
         f"{NGINX}canary": "true", f"{NGINX}canary-weight": "5", f"{NGINX}canary-weight-total": "100",
     }  # fmt: skip
-    assert "annotations" not in main["metadata"]
+    assert main["metadata"]["annotations"] == of_both
     assert [backend_of(one) for one in (main, canary)] == [f"{NAME}-gateway", f"{NAME}-gateway-canary"]
 
 

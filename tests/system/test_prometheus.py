@@ -37,7 +37,7 @@ RELIED_ON = (
 # Only what went wrong, was limited, or was archived after an hour has these.
 NOT_ON_A_GOOD_DAY = (
     "autograph_retries_total", "autograph_parked_total", "api_gateway_circuit_breaker_failures_total",
-    "api_gateway_rate_limit_exceeded_total", "diagram_service_archive", "diagram_service_storage", "autograph:errors",
+    "api_gateway_rate_limit_exceeded_total", "diagram_service_archive", "diagram_service_storage",
     "rabbitmq_process_resident_memory_bytes",
 )  # fmt: skip
 

@@ -173,12 +173,45 @@ async def test_who_waits_at_the_pool_comes_before_what_is_kept_at_hand(database:
         assert await waiting == []
 
 
-async def test_others_find_a_connection_in_the_pool_beside_those_at_hand(own_url: str) -> None:
-    async with open_database(own_url, application_name="test", pool_min=2, pool_max=2) as database:
-        async with database.connection(), database.connection():
-            pass
-        async with asyncio.timeout(5):
-            assert await database.pool.fetchval("SELECT 1") == 1
+async def test_others_find_a_connection_in_the_pool_however_busy_it_is_here(own_url: str) -> None:
+    async with open_database(own_url, application_name="test", pool_min=2, pool_max=4) as database:
+        done = asyncio.Event()
+
+        async def busy() -> None:
+            while not done.is_set():
+                await ids(database)
+
+        others = [asyncio.create_task(busy()) for _ in range(4)]
+        try:
+            async with asyncio.timeout(5):
+                for _ in range(50):
+                    assert await database.pool.fetchval("SELECT 1") == 1
+        finally:
+            done.set()
+            await asyncio.gather(*others)
+
+
+async def test_what_was_lost_at_hand_is_not_counted_as_idle(database: Database, own_url: str) -> None:
+    async with database.connection() as connection:
+        pid = await connection.fetchval("SELECT pg_backend_pid()")
+    other = await asyncpg.connect(own_url)
+    assert await other.fetchval("SELECT pg_terminate_backend($1, 5000)", pid)
+    await other.close()
+
+    async def nothing_used() -> bool:
+        return _lost(connection) and database.states()["used"] == 0
+
+    assert await eventually(nothing_used)
+
+
+async def test_what_is_still_used_when_the_pool_closes_does_not_hold_it_up(own_url: str) -> None:
+    async with open_database(own_url, application_name="test", pool_min=1, pool_max=2) as database:
+        used = database.connection()
+        connection = await used.__aenter__()
+        closing = asyncio.create_task(database.give_back())
+        await closing
+        await used.__aexit__(None, None, None)
+        assert _lost(connection), "kept at hand of a pool that closes"
 
 
 async def test_a_session_that_the_server_ends_is_replaced(database: Database, own_url: str) -> None:

@@ -112,3 +112,12 @@ def test_keys_of_the_store_for_the_worker_go_together(tmp_path: Path, monkeypatc
 
     assert done.exit_code == 78
     assert not (tmp_path / "out").exists()
+
+
+def test_what_others_keep_in_the_folder_stays(tmp_path: Path) -> None:
+    for name in ("__init__.py", ".gitignore", "AUTOGRAPH_GONE"):
+        (tmp_path / name).touch()
+
+    write_files(tmp_path, {"AUTOGRAPH_REDIS_URL": "redis://"})
+
+    assert {path.name for path in tmp_path.iterdir()} == {"__init__.py", ".gitignore", "AUTOGRAPH_REDIS_URL"}

@@ -12,6 +12,7 @@ def test_a_semicolon_ends_a_statement_only_where_it_stands_between_two() -> None
         DO $$ BEGIN PERFORM 1; END $$;
         CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $body$ SELECT $$;$$; $body$;
         SELECT 4 - 2 / 1;;
+        SELECT/* and */5
     """
 
     assert statements(sql) == [
@@ -21,6 +22,7 @@ def test_a_semicolon_ends_a_statement_only_where_it_stands_between_two() -> None
         "DO $$ BEGIN PERFORM 1; END $$",
         "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $body$ SELECT $$;$$; $body$",
         "SELECT 4 - 2 / 1",
+        "SELECT 5",
     ]
 
 

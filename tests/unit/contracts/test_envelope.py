@@ -2,13 +2,14 @@
 
 from datetime import UTC, datetime
 from typing import ClassVar
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_core import from_json
 
+from contracts import envelope as envelope_module
 from contracts.envelope import Actor, ActorKind, Envelope, decode, encode
 from contracts.message import Command
 
@@ -67,3 +68,11 @@ def test_attributes_are_scalars_and_come_back(actor: Actor) -> None:
 def test_what_is_no_document_is_a_value_error(body: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - any ValueError is the promise
         decode(body)
+
+
+def test_an_actor_that_is_long_is_read_and_not_kept() -> None:
+    kept = envelope_module._parsed.cache_info().currsize
+    actor = Actor(kind=ActorKind.PRODUCER, id=uuid4(), name="x" * envelope_module.KEPT_CHARACTERS)
+
+    assert envelope_module._actor(str(actor)) == actor
+    assert envelope_module._parsed.cache_info().currsize == kept

@@ -110,6 +110,8 @@ async def monitoring(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> 
         await opened.enter_async_context(
             program(
                 str(binaries / "prometheus"), f"--config.file={folder / 'prometheus.yaml'}",
+                # What it said before it knew of an Alertmanager would otherwise be said again after a minute.
+                "--rules.alert.resend-delay=1s",
                 f"--web.listen-address={prometheus}", f"--storage.tsdb.path={folder / 'prometheus'}",
                 ready=f"http://{prometheus}/-/ready", http=http, folder=folder,
             )

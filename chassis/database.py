@@ -98,8 +98,8 @@ class Database:
     """A pool that says plainly when there is no database: every way in and out raises ``DatabaseUnavailable`` then.
 
     Up to *at_hand* connections that went well are kept for the next user without going through the pool: its way in
-    and out makes a task and three timers each time (a third of the CPU of a short query, 2026-11-28). What is beyond
-    that goes back, so that the pool shrinks to its minimum as ever.
+    and out makes a task and three timers each time. What is beyond that goes back, so that the pool shrinks to its
+    minimum as ever.
     """
 
     def __init__(

@@ -112,8 +112,8 @@ class AmqpPublisher:
         if letter.expiration_seconds is not None:
             properties.expiration = str(max(1, int(letter.expiration_seconds * 1000)))
         if letter.persistent:
-            # For whoever looks at what lies in a queue. What is gone in a moment is not looked at: each property costs
-            # both ends 3 us of CPU (2026-11-28).
+            # For whoever looks at what lies in a queue. What is gone in a moment is not looked at, and the three cost
+            # 6 us of CPU to write and 5 to read (2026-11-28).
             properties.timestamp = datetime.now(UTC)
             properties.message_type = letter.type
             properties.app_id = "autograph"

@@ -39,6 +39,14 @@ async def proxy(own_url: str) -> AsyncIterator[Proxy]:
         yield proxy
 
 
+async def end_session(url: str, pid: int) -> None:
+    other = await asyncpg.connect(url)
+    try:
+        assert await other.fetchval("SELECT pg_terminate_backend($1, 5000)", pid)
+    finally:
+        await other.close()
+
+
 async def ids(database: Database) -> list[int]:
     async with database.connection() as connection:
         return [row["id"] for row in await connection.fetch("SELECT id FROM things ORDER BY id")]
@@ -151,9 +159,7 @@ async def test_a_connection_that_went_well_is_at_hand_for_the_next_user(database
 async def test_a_session_that_ended_at_hand_is_not_given_out(database: Database, own_url: str) -> None:
     async with database.connection() as connection:
         pid = await connection.fetchval("SELECT pg_backend_pid()")
-    other = await asyncpg.connect(own_url)
-    assert await other.fetchval("SELECT pg_terminate_backend($1, 5000)", pid)
-    await other.close()
+    await end_session(own_url, pid)
 
     async def has_ended() -> bool:
         return _lost(connection)
@@ -194,9 +200,7 @@ async def test_others_find_a_connection_in_the_pool_however_busy_it_is_here(own_
 async def test_what_was_lost_at_hand_is_not_counted_as_idle(database: Database, own_url: str) -> None:
     async with database.connection() as connection:
         pid = await connection.fetchval("SELECT pg_backend_pid()")
-    other = await asyncpg.connect(own_url)
-    assert await other.fetchval("SELECT pg_terminate_backend($1, 5000)", pid)
-    await other.close()
+    await end_session(own_url, pid)
 
     async def nothing_used() -> bool:
         return _lost(connection) and database.states()["used"] == 0
@@ -208,8 +212,7 @@ async def test_what_is_still_used_when_the_pool_closes_does_not_hold_it_up(own_u
     async with open_database(own_url, application_name="test", pool_min=1, pool_max=2) as database:
         used = database.connection()
         connection = await used.__aenter__()
-        closing = asyncio.create_task(database.give_back())
-        await closing
+        await database.give_back()
         await used.__aexit__(None, None, None)
         assert _lost(connection), "kept at hand of a pool that closes"
 

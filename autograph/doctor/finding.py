@@ -1,7 +1,8 @@
 """What the doctor says, and what all its parts ask."""
 
+import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -12,6 +13,7 @@ from chassis.database import OwnConnection
 
 CHECK_SECONDS: Final = 30.0
 SKEW_WARNED_SECONDS, SKEW_WRONG_SECONDS = 1.0, 5.0  # tokens bear 30 s, deadlines little more than a second
+SKEW_ASKED, SKEW_PAUSE_SECONDS = 3, 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +26,26 @@ class Finding:
     do: str
 
 
-def skew(server: str, told: float, before: float) -> list[Finding]:
-    """*told* by the server at some time between *before*, by our clock, and now."""
-    apart = told - min(max(told, before), time.time())
-    if abs(apart) <= SKEW_WARNED_SECONDS:
-        return []
+async def skew(server: str, ask: Callable[[], Awaitable[float]], *, coarse: float = 0.0) -> list[Finding]:
+    """What *ask* is told is the server's time at some moment while it was asked, cut off by up to *coarse* seconds.
+
+    A machine that stalls makes single answers late and clocks never right: what looks wrong is asked again.
+    """
+    for remaining in reversed(range(SKEW_ASKED)):
+        before = time.time()
+        told = await ask()
+        apart = _between((told, told + coarse), (before, time.time()))
+        if abs(apart) <= SKEW_WARNED_SECONDS:
+            return []
+        if remaining:
+            await asyncio.sleep(SKEW_PAUSE_SECONDS)
     what = f"{server}'s clock is {apart:+.1f} s apart from this machine's"
     return [Finding("clock_skew", abs(apart) > SKEW_WRONG_SECONDS, what, "synchronise the clocks (NTP)")]
+
+
+def _between(theirs: tuple[float, float], ours: tuple[float, float]) -> float:
+    """How far *theirs* lies after *ours* (before it, if negative); 0 where they overlap."""
+    return max(theirs[0] - ours[1], 0.0) + min(theirs[1] - ours[0], 0.0)
 
 
 @asynccontextmanager

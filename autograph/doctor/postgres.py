@@ -1,6 +1,5 @@
 """The schema, what waits to be published, the audit log, and the room for connections."""
 
-import time
 from typing import Final
 
 from autograph.database import head_revision
@@ -14,9 +13,12 @@ CONNECTIONS_SHARE: Final = 0.9
 
 
 async def look(found: Installation) -> list[Finding]:
-    before = time.time()
     async with connected(found.servers.postgres_url) as connection:
-        findings = skew("postgres", (await connection.fetchval("SELECT clock_timestamp()")).timestamp(), before)
+
+        async def told() -> float:
+            return float((await connection.fetchval("SELECT clock_timestamp()")).timestamp())
+
+        findings = await skew("postgres", told)
         revision, head = await current_revision(connection), head_revision()
         if revision != head:
             what = f"the schema is at revision {revision or 'none'}, this release's is {head}"

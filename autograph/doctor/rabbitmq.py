@@ -1,6 +1,5 @@
 """Topology, alarms, and whether each queue is alive, taken from, and keeps up."""
 
-import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
@@ -13,6 +12,7 @@ from autograph.installation import Installation
 from autograph.topology import NEEDED, check_topology
 
 WAITING: Final = 1_000  # messages in one queue: at 300 a second it is behind by more than three seconds
+DATE_COARSE_SECONDS: Final = 2.0  # cut off to the second, by a server that renews the text once a second (cowboy_clock)
 BEHIND_SECONDS: Final = 10.0  # what a command's client waits for its outcome
 
 
@@ -21,10 +21,11 @@ async def look(found: Installation) -> list[Finding]:
     differences = await check_topology(servers.rabbitmq_url, servers.rabbitmq_management_url)
     findings = [Finding("topology_differs", True, difference, "autograph migrate") for difference in differences]
     async with open_broker(servers.rabbitmq_url, servers.rabbitmq_management_url) as broker:
-        before = time.time()
-        # The header's second is cut off: half a second is the best guess.
-        told = parsedate_to_datetime(await broker.date()).timestamp() + 0.5
-        findings += skew("rabbitmq", told, before)
+
+        async def date() -> float:
+            return parsedate_to_datetime(await broker.date()).timestamp()
+
+        findings += await skew("rabbitmq", date, coarse=DATE_COARSE_SECONDS)
         for node in await broker.get("nodes"):
             for alarm in ("mem_alarm", "disk_free_alarm"):
                 if node.get(alarm):

@@ -1,7 +1,6 @@
 """Buckets, and whether what the database says is archived is there, and the reverse."""
 
 import re
-import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -26,10 +25,14 @@ _OURS: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/")
 async def look(found: Installation) -> list[Finding]:
     store = found.servers.s3
     async with s3_client(store.url, store.access_key, store.secret_key, region=found.s3_region) as client:
-        before = time.time()
         answer = await client.list_buckets()
-        date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
-        findings = skew("s3", parsedate_to_datetime(date).timestamp() + 0.5, before) if date else []
+
+        async def date() -> float:
+            headers = (await client.list_buckets())["ResponseMetadata"]["HTTPHeaders"]
+            return parsedate_to_datetime(headers["date"]).timestamp()
+
+        dated = "date" in answer["ResponseMetadata"]["HTTPHeaders"]
+        findings = await skew("s3", date, coarse=1.0) if dated else []
         missing = set(BUCKETS) - {bucket["Name"] for bucket in answer["Buckets"]}
         if missing:
             what = f"there is no bucket {', '.join(sorted(missing))}"

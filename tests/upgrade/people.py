@@ -142,8 +142,8 @@ async def outcome_of(person: Client, place: str) -> Any:
     """Of a command that was accepted, once it was carried out."""
 
     async def ended() -> Any:
-        told = await person.ask("GET", place)
-        return told.body if told.status == 200 else None
+        told = _is(await person.ask("GET", place), 200)
+        return told.body if told.body["status"] != "accepted" else None
 
     told = await eventually(ended, within_seconds=WITHIN_SECONDS)
     assert told["status"] == "succeeded", told

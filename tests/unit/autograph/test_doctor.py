@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from autograph.doctor import finding
 from autograph.doctor.finding import Finding, skew
 from autograph.doctor.rabbitmq import behind, dead_queue
 from autograph.doctor.s3 import REMEMBERED, compare
@@ -29,13 +30,34 @@ async def found(archived: Iterable[str], stored: dict[str, datetime]) -> list[tu
     return [(one.code, one.error, one.what.split()[0]) for one in compared.findings()]
 
 
-def test_a_clock_is_compared_with_the_time_that_asking_took() -> None:
-    now = time.time()
-    assert skew("redis", now - 3, now - 4) == []
-    [late] = skew("redis", now - 3, now)
-    assert (late.code, late.error) == ("clock_skew", False)
-    [early] = skew("redis", now + 60, now)
-    assert (early.code, early.error) == ("clock_skew", True)
+@pytest.mark.parametrize(
+    ("apart", "coarse", "judged"),
+    [(-0.9, 0, []), (0.9, 0, []), (-2.9, 2, []), (-3, 0, [False]), (3, 2, [False]), (-60, 2, [True]), (60, 0, [True])],
+)
+async def test_a_clock_that_is_apart_by_more_than_it_is_coarse_is_named(
+    apart: float, coarse: float, judged: list[bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finding, "SKEW_PAUSE_SECONDS", 0)
+
+    async def told() -> float:
+        return time.time() + apart
+
+    assert [(one.code, one.error) for one in await skew("redis", told, coarse=coarse)] == [
+        ("clock_skew", error) for error in judged
+    ]
+
+
+async def test_a_clock_is_compared_with_the_time_that_asking_took_and_one_late_answer_is_not_believed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(finding, "SKEW_PAUSE_SECONDS", 0)
+    answers = iter([time.time() - 30, time.time() + 30, time.time()])
+
+    async def told() -> float:
+        return next(answers)
+
+    assert await skew("redis", told) == []
+    assert next(answers, None) is None
 
 
 @pytest.mark.parametrize("lost", [A, B, C])

@@ -102,6 +102,13 @@ def handling(message: str, queue: str, parent: str | None) -> Iterator[Span]:
         yield span
 
 
+def is_recorded() -> bool:
+    """Whether what goes on now belongs to a trace that is kept. Ask only where ``ON``."""
+    from opentelemetry.trace import get_current_span  # noqa: PLC0415 - as above
+
+    return get_current_span().is_recording()
+
+
 def watch(connection: "Connection | OwnConnection") -> None:
     """Each statement on *connection* becomes a span of whatever it is done for."""
     connection.add_query_logger(_statement)

@@ -15,6 +15,7 @@ from uuid_utils.compat import uuid7
 
 from chassis import failpoints
 from chassis.database import Connection, Database
+from chassis.group_commit import GroupCommit
 from contracts.envelope import Envelope, encode
 from contracts.message import Event, Reply
 from contracts.outcome import Outcome
@@ -124,6 +125,7 @@ class Ledger:
         self, database: Database, consumer: str, caches: Caches, relay: Relay, clock: Callable[[], datetime]
     ) -> None:
         self._database = database
+        self._group_commit = GroupCommit(database)
         self._consumer = consumer
         self._source = f"/workers/{consumer}"
         self._caches = caches
@@ -153,18 +155,21 @@ class Ledger:
     async def carry_out(self, work: Work, writes: Writes) -> None:
         """A whole unit of work in one statement, which is its transaction: one way there and back, not five (ADR 9).
 
-        Raises ``AlreadyHandled`` if the inbox has the message; waits for a concurrent delivery's commit as well.
+        Those that come together share it (ADR 15). Raises ``AlreadyHandled`` if the inbox has the message; waits for a
+        concurrent delivery's commit as well.
         """
         if failpoints.ARMED:
             await failpoints.reached("before_transaction", work.envelope.type)
-        async with self._database.connection() as connection:
-            is_new = await connection.fetchval(
-                _at_once(writes.queries, len(writes.values)),
+        is_new = await self._group_commit.fetchval(
+            _at_once(writes.queries, len(writes.values)),
+            work.envelope.id,
+            (
                 *writes.values,
                 *_columns(work),
                 *_identity(work.envelope, self._consumer),
                 work.outcome.json_bytes(),
-            )
+            ),
+        )
         if not is_new:
             raise AlreadyHandled
         await self._tell(work)
@@ -300,7 +305,7 @@ def _at_once(queries: str, values: int) -> str:
             SELECT id, routing_key, envelope::jsonb, {stale}::text[]
             FROM claimed, unnest({ids}::uuid[], {keys}::text[], {bodies}::text[]) AS row (id, routing_key, envelope)
         )
-        SELECT true FROM claimed
+        SELECT EXISTS (SELECT FROM claimed)
     """  # noqa: S608 - constants of this package, and numbered parameters
 
 

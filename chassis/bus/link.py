@@ -14,6 +14,7 @@ import aio_pika
 import aiormq
 from aio_pika.abc import AbstractConnection
 
+from chassis.bus.connection import Connection
 from chassis.logging import logger
 
 CONNECT_SECONDS = 5.0
@@ -84,6 +85,7 @@ class Link:
                     timeout=CONNECT_SECONDS,
                     heartbeat=self._heartbeat_seconds,
                     client_properties={"connection_name": self._name},
+                    connection_class=Connection,
                 )
                 assert self._connection.transport is not None
                 self._connection.transport.connection.closing.add_done_callback(lambda _: lost.set())

@@ -5,7 +5,7 @@ waits. A statement is known by its text, so that none can change without its dou
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
@@ -178,6 +178,19 @@ class Connection:
         row = await self.fetchrow(statement, *values)
         return None if row is None else next(iter(row.values()))
 
+    async def fetchmany(self, statement: str, many: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        """One transaction, whose statements come in one go."""
+        await self._way("statement")
+        transaction = self._store.begin()
+        try:
+            found = [row for values in many for row in await self._store.carry_out(transaction, statement, values)]
+            transaction.commit()
+        finally:
+            transaction.end()
+        self._store.world.seen["committed together"] += 1
+        await self._way("rows")
+        return [tuple(row.values()) for row in found]
+
     async def execute(self, statement: str, *values: Any) -> None:
         await self.fetch(statement, *values)
 
@@ -328,13 +341,13 @@ def _announce(work: _Transaction, ids: list[UUID], keys: list[str], bodies: list
         work.write("outbox", (row_id,), row)
 
 
-async def _create(work: _Transaction, *values: Any) -> Row | None:
+async def _create(work: _Transaction, *values: Any) -> Row:
     """A create's one statement: claim, diagram, first version, announcement, outcome."""
     own, (ids, keys, bodies, stale), identity, outcome = (
         values[:CREATE_VALUES], values[CREATE_VALUES : CREATE_VALUES + 4], values[CREATE_VALUES + 4 : -1], values[-1],
     )  # fmt: skip
     if await _claim(work, *identity) is None:
-        return None
+        return {"": False}
     diagram_id, owner_id, title, type_, tags, canvas_json, note, size_bytes, now = own
     new = NewDiagram(
         id=diagram_id, owner_id=owner_id, title=title, type=type_, tags=tags, canvas_json=canvas_json, note=note,

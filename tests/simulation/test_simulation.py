@@ -59,6 +59,7 @@ SOMETIMES = (
     "published twice",
     "applied before",  # by the subscriber: its inbox knows the event
     "swept",
+    "committed together",
     "read from the cache",
     "not filled",  # since it was invalidated meanwhile
 )

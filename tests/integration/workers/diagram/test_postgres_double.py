@@ -114,6 +114,12 @@ async def a_create_and_its_repeat(teller: Teller) -> None:
     await teller.inbox(2)
 
 
+async def creates_and_repeats_that_come_together(teller: Teller) -> None:
+    await asyncio.gather(*(teller.create(number, UUID(int=8_000 + number)) for number in (3, 1, 2, 3, 1, 3)))
+    teller.told.sort()
+    await teller.inbox(3)
+
+
 async def a_body_that_fails_and_is_tried_again(teller: Teller) -> None:
     for fails in (True, False, False):
         try:
@@ -254,6 +260,7 @@ async def owner(administrator: OwnConnection) -> AsyncIterator[UUID]:
     "story",
     [
         a_create_and_its_repeat,
+        creates_and_repeats_that_come_together,
         a_body_that_fails_and_is_tried_again,
         two_deliveries_of_one_message_at_once,
         outcomes_that_give_way_and_those_that_stand,

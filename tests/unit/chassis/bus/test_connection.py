@@ -1,0 +1,73 @@
+"""What is written in one turn of the event loop goes out as one, and none of it is lost."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aio_pika import Connection as TheirConnection
+from yarl import URL
+
+from chassis.bus.connection import Connection, GatheringTransport, GatheringWriter
+
+
+class Wire(asyncio.Transport):
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[bytes] = []
+        self.closed = False
+
+    def write(self, data: Any) -> None:
+        assert not self.closed
+        self.written.append(bytes(data))
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+def wire() -> Wire:
+    return Wire()
+
+
+@pytest.fixture
+async def writer(wire: Wire) -> AsyncIterator[GatheringWriter]:
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(loop=loop)
+    writer = GatheringWriter(wire, asyncio.StreamReaderProtocol(reader, loop=loop), reader, loop)
+    yield writer
+    writer.close()
+
+
+async def test_writes_of_one_turn_go_out_as_one_in_their_order(wire: Wire, writer: GatheringWriter) -> None:
+    writer.write(b"a")
+    writer.write(bytearray(b"b"))
+    await asyncio.sleep(0)
+    assert wire.written == [b"ab"]
+
+    writer.write(b"c")
+    await asyncio.sleep(0)
+    assert wire.written == [b"ab", b"c"]
+
+
+async def test_what_is_written_before_a_close_goes_out(wire: Wire, writer: GatheringWriter) -> None:
+    writer.write(b"a")
+    writer.close()
+    await asyncio.sleep(0)
+
+    assert wire.written == [b"a"]
+    assert wire.closed
+
+
+def test_a_link_connects_by_it() -> None:
+    """Reads what aio-pika keeps for aiormq: an attribute of theirs that could go."""
+    loop = asyncio.new_event_loop()
+    try:
+        connection = Connection(URL("amqp://127.0.0.1:1"), loop=loop)
+        assert isinstance(connection.kwargs["transport_factory"], GatheringTransport)
+        assert isinstance(connection, TheirConnection)
+    finally:
+        loop.close()

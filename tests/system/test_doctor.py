@@ -130,7 +130,7 @@ async def test_an_audit_log_that_was_changed_is_named(found: Installation, admin
         await administrator.execute("ALTER TABLE auth.audit_log ENABLE TRIGGER append_only")
 
 
-@pytest.mark.parametrize("server", ["postgres", "rabbitmq", "redis"])
+@pytest.mark.parametrize("server", ["postgres", "rabbitmq", "redis", "s3"])
 async def test_a_server_that_is_away_is_one_finding_and_the_others_are_looked_at(
     found: Installation, server: str
 ) -> None:
@@ -139,8 +139,21 @@ async def test_a_server_that_is_away_is_one_finding_and_the_others_are_looked_at
         "postgres": replace(found.servers, postgres_url=f"postgresql://x:y@{nowhere}/z"),
         "rabbitmq": replace(found.servers, rabbitmq_management_url=f"http://x:y@{nowhere}"),
         "redis": replace(found.servers, redis_url=f"redis://{nowhere}/0"),
+        "s3": replace(found.servers, s3=replace(found.servers.s3, url=f"http://{nowhere}")),
     }[server]
 
     # What the object store has is held against what the database says: without that it cannot be judged either.
     unknown = {"s3_unreachable"} if server == "postgres" else set()
     assert await codes(replace(found, servers=servers)) == {f"{server}_unreachable"} | unknown
+
+
+async def test_a_store_that_refuses_the_administrator_is_one_finding(found: Installation) -> None:
+    account = replace(found.servers.s3, secret_key="somebody else's")
+    assert await codes(replace(found, servers=replace(found.servers, s3=account))) == {"s3_unreachable"}
+
+
+async def test_a_broker_whose_queues_cannot_be_entered_is_one_finding(found: Installation) -> None:
+    """The management API still answers."""
+    address = found.servers.rabbitmq_url.rpartition("@")[2]
+    servers = replace(found.servers, rabbitmq_url=f"amqp://nobody:wrong@{address}")
+    assert await codes(replace(found, servers=servers)) == {"rabbitmq_unreachable"}

@@ -50,12 +50,16 @@ async def _visit(
     server: str, look: Callable[[Installation], Awaitable[list[Finding]]], found: Installation
 ) -> list[Finding]:
     try:
-        async with asyncio.timeout(CHECK_SECONDS):
+        async with asyncio.timeout(None if server in _WALKED else CHECK_SECONDS):
             return await look(found)
     except _REFUSES as error:
         what = f"{type(error).__name__}: {error}"[:200]
         return [Finding(f"{server}_unreachable", True, what, f"start {server}, or mend its AUTOGRAPH_*_URL")]
 
+
+# All that is kept there is looked at, which takes as long as there is much of it. That is no sign of a server that is
+# away: for each of its answers the client has a limit.
+_WALKED: Final = ("postgres", "s3")
 
 # What each server's client raises where the server is away, or does not let the administrator in.
 _REFUSES: Final = (

@@ -1,5 +1,6 @@
 """The doctor names what is broken on a running stack, and nothing else."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,6 +11,7 @@ import asyncpg
 import pytest
 
 from autograph.broker import Broker, open_broker
+from autograph.doctor import finding
 from autograph.doctor.command import examine
 from autograph.installation import Installation
 from chassis.database import OwnConnection
@@ -128,6 +130,26 @@ async def test_an_audit_log_that_was_changed_is_named(found: Installation, admin
     finally:
         await administrator.execute(change, position, action)
         await administrator.execute("ALTER TABLE auth.audit_log ENABLE TRIGGER append_only")
+
+
+async def test_an_audit_log_that_takes_long_to_check_is_no_server_that_is_away(
+    found: Installation, administrator: OwnConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await becomes(found)
+    monkeypatch.setattr(finding, "CHECK_SECONDS", 1.0)  # for any other answer of PostgreSQL's
+    checked = (
+        "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid()"
+        " AND query LIKE '%audit_log_broken_at%' AND clock_timestamp() - query_start > interval '1.5 s'"
+    )
+
+    async def takes_long() -> bool:
+        return bool(await administrator.fetchval(checked))
+
+    async with finding.connected(found.servers.postgres_url) as other, other.transaction():
+        await other.execute("LOCK TABLE auth.audit_log IN ACCESS EXCLUSIVE MODE")
+        looking = asyncio.create_task(codes(found))
+        await eventually(takes_long)
+    assert await looking == set()
 
 
 @pytest.mark.parametrize("server", ["postgres", "rabbitmq", "redis", "s3"])

@@ -39,6 +39,7 @@ from contracts.auth import (
     User,
     UserNotFound,
     UserRegistered,
+    email_key,
 )
 from contracts.catalogue import SUBSCRIPTIONS
 from contracts.envelope import ActorKind, Envelope
@@ -46,7 +47,7 @@ from contracts.message import Event
 from contracts.refusal import Forbidden, Invalid
 from contracts.sealed import plain
 from workers.auth import audit
-from workers.auth.rules import Verdict, check_new_password, email_key, judge
+from workers.auth.rules import Verdict, check_new_password, judge
 from workers.auth.storage import Account, EndReason, SessionRow
 from workers.auth.tools import Tools
 

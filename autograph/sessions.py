@@ -8,6 +8,7 @@ import typer
 
 from autograph.installation import Installation, installation
 from autograph.listing import AsJson, show
+from contracts.auth import email_key
 
 
 def sessions(
@@ -25,7 +26,8 @@ async def live(found: Installation, *, user: str | None = None, most: int = 50) 
     """From the sessions of record; the copies in Redis may be fewer."""
     connection = await asyncpg.connect(found.servers.postgres_url, timeout=5, command_timeout=30)
     try:
-        return [dict(record) for record in await connection.fetch(_LIVE, user, most)]
+        key = None if user is None else email_key(user)
+        return [dict(record) for record in await connection.fetch(_LIVE, user, most, key)]
     finally:
         await connection.close()
 
@@ -35,7 +37,7 @@ _LIVE = """
            sessions.expires_at AS until, sessions.device, sessions.address
     FROM auth.sessions JOIN auth.users ON users.id = sessions.user_id
     WHERE revoked_at IS NULL AND expires_at > now()
-      AND ($1::text IS NULL OR users.email_key = lower($1) OR users.id::text = lower($1))
+      AND ($1::text IS NULL OR users.email_key = $3 OR users.id::text = lower($1))
     ORDER BY sessions.last_seen_at DESC, sessions.id
     LIMIT $2
 """

@@ -1,5 +1,6 @@
 """Everything that can be said to, and by, the auth service."""
 
+import unicodedata
 from datetime import timedelta
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID
@@ -15,6 +16,19 @@ from contracts.text import ONE_LINE
 # One @ with something on either side; whether mail arrives is for verification to find out. 254: RFC 5321 4.5.3.1.3.
 EmailAddress = Annotated[str, StringConstraints(max_length=254, pattern=r"^[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+$")]
 Name = Annotated[str, StringConstraints(max_length=200), ONE_LINE]
+
+
+def email_key(email: str) -> str:
+    """What makes two addresses the same account: compatibility caseless matching (Unicode 16.0, definition D146).
+
+    So ``ANNA@Example.org``, ``anna@example.org`` and full-width letters are one, also left of the @, where a mail
+    server might tell them apart: no two people should differ by that. ``ß`` is ``ss``. A domain's Punycode form is
+    another address than its Unicode form, and nothing is cut off (dots, ``+tags``).
+    """
+    folded = unicodedata.normalize("NFD", email).casefold()
+    folded = unicodedata.normalize("NFKD", folded).casefold()
+    return unicodedata.normalize("NFKD", folded)
+
 
 PASSWORD_MIN_CHARACTERS = 8  # ASVS 5.0 6.2.1
 PASSWORD_MAX_BYTES = 72  # bcrypt ignores what is behind; refused, never cut

@@ -17,7 +17,10 @@ from pydantic import (
     StringConstraints,
 )
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+# Of a secret in clear, whose box then has room for it however its JSON is written.
+MAX_CHARACTERS = 1_024
 
 
 class Box(BaseModel):
@@ -44,7 +47,7 @@ class _SealedField:
         # Validation mode describes what a person sends to the edge; serialization mode what travels on the bus.
         if handler.mode == "serialization":
             return Box.model_json_schema()
-        return {"type": "string", "format": "password", "writeOnly": True}
+        return {"type": "string", "format": "password", "writeOnly": True, "maxLength": MAX_CHARACTERS}
 
     @staticmethod
     def _validate(value: Any, info: core_schema.ValidationInfo) -> "Box | SecretStr":
@@ -53,6 +56,10 @@ class _SealedField:
         if (info.context or {}).get("edge"):
             if not isinstance(value, str):
                 raise ValueError("must be a string")
+            if len(value) > MAX_CHARACTERS:
+                raise PydanticCustomError(
+                    "string_too_long", "must have at most {limit} characters", {"limit": MAX_CHARACTERS}
+                )
             return SecretStr(value)
         return Box.model_validate(value)
 

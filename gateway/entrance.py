@@ -1,6 +1,5 @@
 """Who comes in: identity, limits and what the cache already knows, in one trip to Redis."""
 
-import unicodedata
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -13,6 +12,7 @@ from chassis.inflight import InFlight
 from chassis.limits import Charge, Policy, RateLimits, Verdict
 from chassis.metrics import GatewayMetrics
 from chassis.redis import Ask, Redis
+from contracts.auth import email_key
 from contracts.envelope import Actor, ActorKind
 from contracts.outcome import Outcome, Status
 from gateway.idempotency import Signer
@@ -138,8 +138,7 @@ class Entrance:
 
         Counted first, since many guesses at once would all find the quota unspent.
         """
-        name = unicodedata.normalize("NFKD", account.casefold()).casefold()
-        charge = Charge(self._attempts, self._signer.subject(name, _network(self.address(http))))
+        charge = Charge(self._attempts, self._signer.subject(email_key(account), _network(self.address(http))))
         before = http.get(VERDICT)
         self._hold(http, await self._limits.count(charge))
         if before is not None:

@@ -10,6 +10,10 @@ from gateway.edge import SECURITY_HEADERS
 from gateway.problems import Problem
 
 BACKLOG = 1024  # connections that wait to be accepted; the kernel's own limit is net.core.somaxconn
+# For a request's whole head to come, from when the connection was made or was last answered on. aiohttp's own hour lets
+# one client hold all the files that this process may open. Longer than load balancers keep a connection (60 s mostly):
+# they must be the ones to close it, or a request of theirs crosses our closing.
+QUIET_SECONDS = 75.0
 
 _log = logger(__name__)
 
@@ -60,7 +64,7 @@ class Listening:
         assert handlers is not None
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: Connection(handlers, loop=loop, access_log=None),  # type: ignore[arg-type]  # None: no access log
+            lambda: Connection(handlers, loop=loop, access_log=None, keepalive_timeout=QUIET_SECONDS),  # type: ignore[arg-type]  # None: no access log
             host,
             port,
             backlog=BACKLOG,

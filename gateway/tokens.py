@@ -46,9 +46,13 @@ class Claims:
 class Keys:
     """The auth service's public keys, as last heard. *fetch* raises what ``Requester.ask`` raises."""
 
-    def __init__(self, fetch: Fetch, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, fetch: Fetch, *, clock: Callable[[], float] = time.time, pace: Callable[[], float] = time.monotonic
+    ) -> None:
+        """*pace* says when to ask again: a *clock* that is set back must not keep us from it."""
         self._fetch = fetch
         self.clock = clock
+        self.pace = pace
         self._keys: dict[str, PublicKey] = {}
         self._signing: dict[str, Ed25519PublicKey] = {}
         self._asked_at = float("-inf")
@@ -68,7 +72,7 @@ class Keys:
 
     async def signing(self, key_id: str) -> Ed25519PublicKey:
         """Raises ``Problem``: 401 for a key that is none of ours, 503 while nobody tells us which are."""
-        if key_id not in self._signing and self.clock() - self._asked_at > UNKNOWN_KEY_PAUSE_SECONDS:
+        if key_id not in self._signing and self.pace() - self._asked_at > UNKNOWN_KEY_PAUSE_SECONDS:
             await self._ask()
         key = self._signing.get(key_id)
         if key is not None:
@@ -104,7 +108,7 @@ class Keys:
 
     async def _ask(self) -> None:
         async with self._asking:
-            if self.clock() - self._asked_at < 0.2:  # noqa: PLR2004 - whoever waited for the lock has been served
+            if self.pace() - self._asked_at < 0.2:  # noqa: PLR2004 - whoever waited for the lock has been served
                 return
             self._heard = False
             try:
@@ -113,7 +117,7 @@ class Keys:
                 _log.warning("keys not heard", error=type(error).__qualname__)
                 return
             finally:
-                self._asked_at = self.clock()
+                self._asked_at = self.pace()
             self._heard = True
             self._keys = {key.id: key for key in found.keys}
             self._signing = {

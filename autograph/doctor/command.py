@@ -7,8 +7,10 @@ from dataclasses import asdict
 from typing import Annotated, Final
 
 import aiohttp
+import aiormq
 import asyncpg
 import typer
+from botocore.exceptions import BotoCoreError, ClientError
 from redis.exceptions import RedisError
 from rich.console import Console
 from rich.table import Table
@@ -48,12 +50,28 @@ async def _visit(
     server: str, look: Callable[[Installation], Awaitable[list[Finding]]], found: Installation
 ) -> list[Finding]:
     try:
-        async with asyncio.timeout(CHECK_SECONDS):
+        async with asyncio.timeout(None if server in _WALKED else CHECK_SECONDS):
             return await look(found)
-    except (OSError, TimeoutError, aiohttp.ClientError, asyncpg.PostgresError, RedisError) as error:
+    except _REFUSES as error:
         what = f"{type(error).__name__}: {error}"[:200]
         return [Finding(f"{server}_unreachable", True, what, f"start {server}, or mend its AUTOGRAPH_*_URL")]
 
+
+# All that is kept there is looked at, which takes as long as there is much of it. That is no sign of a server that is
+# away: for each of its answers the client has a limit.
+_WALKED: Final = ("postgres", "s3")
+
+# What each server's client raises where the server is away, or does not let the administrator in.
+_REFUSES: Final = (
+    OSError,  # also a timeout
+    aiohttp.ClientError,
+    aiormq.AMQPError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    RedisError,
+    BotoCoreError,
+    ClientError,
+)
 
 _LOOKS: Final[dict[str, Callable[[Installation], Awaitable[list[Finding]]]]] = {
     "postgres": postgres.look,

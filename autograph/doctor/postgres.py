@@ -10,6 +10,7 @@ from contracts.catalogue import WORKERS
 
 OUTBOX_SECONDS: Final = 60.0  # the sweep finds what a crash left after 5
 CONNECTIONS_SHARE: Final = 0.9
+AUDIT_SECONDS: Final = 900.0  # every entry is hashed again
 
 
 async def look(found: Installation) -> list[Finding]:
@@ -24,7 +25,7 @@ async def look(found: Installation) -> list[Finding]:
             what = f"the schema is at revision {revision or 'none'}, this release's is {head}"
             return [*findings, Finding("schema_revision", True, what, "autograph migrate")]
         findings += await _outboxes(connection)
-        broken_at = await connection.fetchval("SELECT auth.audit_log_broken_at()")
+        broken_at = await connection.fetchval("SELECT auth.audit_log_broken_at()", timeout=AUDIT_SECONDS)
         if broken_at is not None:
             what = f"the audit log's chain does not hold from entry {broken_at} on"
             findings.append(

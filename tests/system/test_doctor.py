@@ -1,5 +1,6 @@
 """The doctor names what is broken on a running stack, and nothing else."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,6 +11,7 @@ import asyncpg
 import pytest
 
 from autograph.broker import Broker, open_broker
+from autograph.doctor import finding
 from autograph.doctor.command import examine
 from autograph.installation import Installation
 from chassis.database import OwnConnection
@@ -130,7 +132,27 @@ async def test_an_audit_log_that_was_changed_is_named(found: Installation, admin
         await administrator.execute("ALTER TABLE auth.audit_log ENABLE TRIGGER append_only")
 
 
-@pytest.mark.parametrize("server", ["postgres", "rabbitmq", "redis"])
+async def test_an_audit_log_that_takes_long_to_check_is_no_server_that_is_away(
+    found: Installation, administrator: OwnConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await becomes(found)
+    monkeypatch.setattr(finding, "CHECK_SECONDS", 1.0)  # for any other answer of PostgreSQL's
+    checked = (
+        "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid()"
+        " AND query LIKE '%audit_log_broken_at%' AND clock_timestamp() - query_start > interval '1.5 s'"
+    )
+
+    async def takes_long() -> bool:
+        return bool(await administrator.fetchval(checked))
+
+    async with finding.connected(found.servers.postgres_url) as other, other.transaction():
+        await other.execute("LOCK TABLE auth.audit_log IN ACCESS EXCLUSIVE MODE")
+        looking = asyncio.create_task(codes(found))
+        await eventually(takes_long)
+    assert await looking == set()
+
+
+@pytest.mark.parametrize("server", ["postgres", "rabbitmq", "redis", "s3"])
 async def test_a_server_that_is_away_is_one_finding_and_the_others_are_looked_at(
     found: Installation, server: str
 ) -> None:
@@ -139,8 +161,21 @@ async def test_a_server_that_is_away_is_one_finding_and_the_others_are_looked_at
         "postgres": replace(found.servers, postgres_url=f"postgresql://x:y@{nowhere}/z"),
         "rabbitmq": replace(found.servers, rabbitmq_management_url=f"http://x:y@{nowhere}"),
         "redis": replace(found.servers, redis_url=f"redis://{nowhere}/0"),
+        "s3": replace(found.servers, s3=replace(found.servers.s3, url=f"http://{nowhere}")),
     }[server]
 
     # What the object store has is held against what the database says: without that it cannot be judged either.
     unknown = {"s3_unreachable"} if server == "postgres" else set()
     assert await codes(replace(found, servers=servers)) == {f"{server}_unreachable"} | unknown
+
+
+async def test_a_store_that_refuses_the_administrator_is_one_finding(found: Installation) -> None:
+    account = replace(found.servers.s3, secret_key="somebody else's")
+    assert await codes(replace(found, servers=replace(found.servers, s3=account))) == {"s3_unreachable"}
+
+
+async def test_a_broker_whose_queues_cannot_be_entered_is_one_finding(found: Installation) -> None:
+    """The management API still answers."""
+    address = found.servers.rabbitmq_url.rpartition("@")[2]
+    servers = replace(found.servers, rabbitmq_url=f"amqp://nobody:wrong@{address}")
+    assert await codes(replace(found, servers=servers)) == {"rabbitmq_unreachable"}

@@ -1,6 +1,7 @@
 """What the commands that only look say of a running stack."""
 
 import json
+import unicodedata
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
@@ -10,7 +11,7 @@ import pytest
 
 from chassis.database import OwnConnection
 from tests.eventually import eventually
-from tests.system.client import Client
+from tests.system.client import Client, client
 from tests.system.stack import Stack
 
 
@@ -66,6 +67,16 @@ async def test_sessions_are_listed_until_they_end(stack: Stack, person: Client) 
 
     assert (await person.ask("POST", "/api/auth/logout")).status < 300
     assert await told(stack, "sessions", "--user", me["email"]) == []
+
+
+async def test_sessions_are_found_by_an_address_in_any_form_in_which_it_signs_in(stack: Stack, gateway: str) -> None:
+    async with client(gateway) as person:
+        person.email = f"andr\N{LATIN SMALL LETTER E WITH ACUTE}-stra\N{LATIN SMALL LETTER SHARP S}e-{person.email}"
+        assert (await person.register()).status == 201
+        await person.sign_in()
+        for written in (person.email, person.email.upper(), unicodedata.normalize("NFD", person.email)):
+            [row] = await told(stack, "sessions", "--user", written)
+            assert row["user"] == person.email
 
 
 async def test_buckets_are_listed_with_what_is_in_them(stack: Stack) -> None:

@@ -39,6 +39,7 @@ from contracts.auth import (
     User,
     UserNotFound,
     UserRegistered,
+    email_key,
 )
 from contracts.catalogue import SUBSCRIPTIONS
 from contracts.envelope import ActorKind, Envelope
@@ -46,11 +47,14 @@ from contracts.message import Event
 from contracts.refusal import Forbidden, Invalid
 from contracts.sealed import plain
 from workers.auth import audit
-from workers.auth.rules import Verdict, check_new_password, email_key, judge
+from workers.auth.rules import Verdict, check_new_password, judge
 from workers.auth.storage import Account, EndReason, SessionRow
 from workers.auth.tools import Tools
 
 handlers: Handlers[Tools] = Handlers()
+
+# Of a password, in a sign-in: one beside it may renew an outdated hash, which is no reason to turn this one away.
+PASSWORD_CHECKS = 2
 
 
 # Accounts
@@ -134,26 +138,39 @@ async def change_profile(command: ChangeProfile, envelope: Envelope, tools: Tool
 @handlers.answers(SignIn)
 async def sign_in(command: SignIn, envelope: Envelope, tools: Tools) -> Tokens:
     """Raises InvalidCredentials, whatever was wrong and after the same time; SessionEndedAlready."""
+    for _ in range(PASSWORD_CHECKS):
+        account = await _checked(command, envelope, tools)
+        session = await _entered(command, envelope, tools, account)
+        if session is not None:
+            tools.metrics.logins.labels("succeeded").inc()
+            return await _tokens(tools, session, 0)
+    raise await _sign_in_failed(command, envelope, tools, account, "changed_meanwhile")
+
+
+async def _checked(command: SignIn, envelope: Envelope, tools: Tools) -> Account:
+    """The account whose password this is. Raises InvalidCredentials."""
     async with tools.database.connection() as connection:
         account = await tools.storage.find_account_by_email(connection, email_key(command.email))
-    password = plain(command.password)
     password_hash = account.password_hash if account else None
-    fits = await tools.passwords.fits(password, password_hash)
+    fits = await tools.passwords.fits(plain(command.password), password_hash)
     if account is None or password_hash is None:
         raise await _sign_in_failed(command, envelope, tools, account, "no_such_account")
     if not fits:
         raise await _sign_in_failed(command, envelope, tools, account, "wrong_password")
     if account.locked:
         raise await _sign_in_failed(command, envelope, tools, account, "locked")
+    return account
+
+
+async def _entered(command: SignIn, envelope: Envelope, tools: Tools, account: Account) -> SessionRow | None:
+    """The session that begins. None: the account was locked, or its hash is another, since it was checked."""
+    password_hash = account.password_hash
+    assert password_hash is not None
     outdated = tools.passwords.is_outdated(password_hash)
-    new_hash = await tools.passwords.hash(password) if outdated else None
+    new_hash = await tools.passwords.hash(plain(command.password)) if outdated else None
     async with tools.ledger.transaction(envelope) as work:
         current = await tools.storage.let_in(work.connection, account.id, password_hash, new_hash, work.now)
-        session = None if current is None else await _begin_session(command, work, tools, current)
-    if session is None:
-        raise await _sign_in_failed(command, envelope, tools, account, "changed_meanwhile")
-    tools.metrics.logins.labels("succeeded").inc()
-    return await _tokens(tools, session, 0)
+        return None if current is None else await _begin_session(command, work, tools, current)
 
 
 async def _begin_session(command: SignIn, work: UnitOfWork, tools: Tools, account: Account) -> SessionRow:

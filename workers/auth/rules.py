@@ -1,24 +1,11 @@
 """What holds of addresses, passwords, sessions and refresh tokens: pure rules, no I/O."""
 
-import unicodedata
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
 from contracts.auth import PASSWORD_MAX_BYTES, PASSWORD_MIN_CHARACTERS, PasswordTooLong, PasswordTooShort
 from contracts.refusal import FieldError, Invalid
-
-
-def email_key(email: str) -> str:
-    """What makes two addresses the same account: compatibility caseless matching (Unicode 16.0, definition D146).
-
-    So ``ANNA@Example.org``, ``anna@example.org`` and full-width letters are one, also left of the @, where a mail
-    server might tell them apart: no two people should differ by that. ``ß`` is ``ss``. A domain's Punycode form is
-    another address than its Unicode form, and nothing is cut off (dots, ``+tags``).
-    """
-    folded = unicodedata.normalize("NFD", email).casefold()
-    folded = unicodedata.normalize("NFKD", folded).casefold()
-    return unicodedata.normalize("NFKD", folded)
 
 
 def check_new_password(password: str) -> None:

@@ -144,7 +144,9 @@ class Archiver:
                 self._metrics.archived.inc()
                 return True
             kept_by_another = await storage.object_key(connection, file_id, number) == parcel.key
-        if not kept_by_another:  # the diagram was deleted meanwhile
+            # Another may have kept it before that: a backup's snapshot may name it, and it is left to a clean-up.
+            may_go = not kept_by_another and not await storage.objects_are_kept(connection)
+        if may_go:  # the diagram was deleted meanwhile
             await self._archive.remove(parcel.key)
         return False
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from contracts.diagram import ChangeDiagram, CreateDiagram, DeleteDiagram, GetDiagram, TrashDiagram
+from gateway import server as server_module
 from gateway.problems import LONGEST_NAME, MOST_ERRORS, MOST_LISTED
 from tests.eventually import eventually
 from tests.integration.gateway.scene import DIAGRAM, SUMMARY, WHOLE, Scene, access_token, as_json, open_scene, signed_in
@@ -107,6 +108,21 @@ async def test_a_client_that_leaves_once_all_is_sent_leaves_its_command_to_be_ca
 
 async def _active(scene: Scene, count: int) -> bool:
     return scene.counted("api_gateway_active_connections") == count
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /health/live HTTP/1.1\r\nHost: he", b"\r\n"])
+async def test_a_connection_on_which_no_request_comes_is_not_kept(monkeypatch: pytest.MonkeyPatch, sent: bytes) -> None:
+    monkeypatch.setattr(server_module, "QUIET_SECONDS", 0.1)
+    async with open_scene() as scene:
+        new = await connected(scene)
+        used = await connected(scene)
+        used[1].write(b"GET /health/live HTTP/1.1\r\nHost: here\r\n\r\n")
+        assert (await used[0].readline()).split()[1] == b"200"
+        for reader, writer in (new, used):
+            writer.write(sent)
+            await asyncio.wait_for(reader.read(), 5)  # to its end
+            writer.close()
+            await writer.wait_closed()
 
 
 async def test_a_flag_that_stands_twice_deletes_nothing(scene: Scene) -> None:

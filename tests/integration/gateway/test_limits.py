@@ -98,6 +98,22 @@ async def test_five_failed_sign_ins_of_an_account_from_an_address_and_then_no_mo
                 assert answer.status == 200
 
 
+async def test_other_ways_to_write_one_address_are_no_other_account() -> None:
+    """As the auth service tells accounts apart: letters and their marks in any order that means the same."""
+    alpha, grave, iota = (
+        "\N{GREEK SMALL LETTER ALPHA}",
+        "\N{COMBINING GRAVE ACCENT}",
+        "\N{COMBINING GREEK YPOGEGRAMMENI}",
+    )
+    async with open_scene(sign_in_attempts=1) as scene:
+        scene.on(SignIn, InvalidCredentials())
+        statuses = []
+        for marked in (f"{alpha}{grave}{iota}", f"{alpha}{iota}{grave}"):
+            async with scene.http.post(LOGIN, json=ANNA | {"email": f"{marked}@example.org"}) as answer:
+                statuses.append(answer.status)
+        assert statuses == [401, 429]
+
+
 async def test_many_guesses_at_once_are_five_as_well() -> None:
     async with open_scene() as scene:
         scene.on(SignIn, InvalidCredentials())

@@ -164,7 +164,7 @@ async def test_a_new_key_is_fetched_when_its_first_token_comes_and_forgeries_do_
 
     now = 1_000.0
     scene.bus.handlers[GetPublicKeys] = keys
-    scene.gateway.keys.clock = lambda: now
+    scene.gateway.keys.pace = lambda: now
     scene.on(GetMe, ME)
     async with scene.http.get("/api/auth/me", headers=signed_in()) as answer:
         assert answer.status == 200
@@ -180,6 +180,23 @@ async def test_a_new_key_is_fetched_when_its_first_token_comes_and_forgeries_do_
         forged = {"Authorization": bearer(access_token(headers={"kid": f"forged-{number}"}))}
         assert (await scene.problem("GET", "/api/auth/me", headers=forged))[0] == 401
     assert asked == 2
+
+
+async def test_a_clock_that_is_set_back_keeps_nobody_from_hearing_of_a_new_key(scene: Scene) -> None:
+    scene.on(GetMe, ME)
+    now, passed = 10_000.0, 0.0
+    scene.gateway.keys.clock, scene.gateway.keys.pace = lambda: now, lambda: passed
+    async with scene.http.get("/api/auth/me", headers=signed_in()) as answer:
+        assert answer.status == 200
+    new = Ed25519PrivateKey.generate()
+    raw = base64.urlsafe_b64encode(new.public_key().public_bytes_raw()).decode().rstrip("=")
+    newest = PUBLIC_KEYS.keys[0].model_copy(update={"id": "next", "key": raw})
+    scene.on(GetPublicKeys, PUBLIC_KEYS.model_copy(update={"keys": (*PUBLIC_KEYS.keys, newest)}))
+    now -= 3_600
+    passed += 60
+    by_new_key = {"Authorization": bearer(access_token(key=new, headers={"kid": "next"}))}
+    async with scene.http.get("/api/auth/me", headers=by_new_key) as answer:
+        assert answer.status == 200
 
 
 async def test_while_nobody_tells_the_keys_a_token_is_not_called_invalid(scene: Scene) -> None:

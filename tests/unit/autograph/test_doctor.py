@@ -1,5 +1,6 @@
 """What the doctor makes of what it saw."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime, timedelta
@@ -7,10 +8,13 @@ from typing import Any, TypeVar
 
 import pytest
 
-from autograph.doctor import finding
+from autograph.doctor import command, finding
 from autograph.doctor.finding import Finding, skew
 from autograph.doctor.rabbitmq import behind, dead_queue
 from autograph.doctor.s3 import REMEMBERED, compare
+from autograph.installation import Installation
+from compose.local.servers.seaweedfs import Account
+from compose.local.stack import Servers
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 OLD = NOW - timedelta(days=2)
@@ -126,3 +130,20 @@ def test_a_queue_is_behind_by_what_waits_and_by_how_fast_it_is_worked_off() -> N
 def test_what_waits_for_a_moment_only_is_not_behind() -> None:
     assert waits(500, 0, 0.0) == []
     assert waits(0, 500, 0.0) == []
+
+
+@pytest.mark.parametrize(("server", "codes"), [("postgres", []), ("s3", []), ("redis", ["redis_unreachable"])])
+async def test_a_server_that_holds_much_is_not_called_away(
+    monkeypatch: pytest.MonkeyPatch, server: str, codes: list[str]
+) -> None:
+    async def look(_: Installation) -> list[Finding]:
+        for _turn in range(3):
+            await asyncio.sleep(0)
+        return []
+
+    monkeypatch.setattr(command, "CHECK_SECONDS", 0)
+    monkeypatch.setattr(command, "_LOOKS", {server: look})
+    nowhere = Account("http://nowhere", "", "")
+    found = Installation(Servers("", "", "", "", nowhere, nowhere), secret="", auth_secret="", gateway_secret="")
+
+    assert [finding.code for finding in await command.examine(found)] == codes

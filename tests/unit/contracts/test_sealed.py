@@ -1,12 +1,15 @@
 """A secret in a message."""
 
 from typing import ClassVar
+from uuid import UUID
 
 import pytest
+from nacl.public import PrivateKey
 from pydantic import SecretStr, ValidationError
 
+from chassis.sealing import seal, unseal
 from contracts.message import Command
-from contracts.sealed import Box, SealedText, plain, sealed_fields
+from contracts.sealed import MAX_CHARACTERS, Box, SealedText, plain, sealed_fields
 
 
 class Enter(Command[None]):
@@ -40,3 +43,16 @@ def test_a_box_survives_the_wire() -> None:
 
 def test_sealed_fields_are_found_also_where_they_are_optional() -> None:
     assert list(sealed_fields(Enter)) == ["password", "otp"]
+
+
+@pytest.mark.parametrize("character", ["a", "\N{GRINNING FACE}", "\x01"])  # in JSON: one byte, four, six
+def test_the_longest_secret_that_is_taken_has_room_in_its_box(character: str) -> None:
+    key, message_id = PrivateKey.generate(), UUID(int=1)
+    entered = Enter.model_validate({"password": character * MAX_CHARACTERS}, context={"edge": True})
+
+    sealed = seal(entered, message_id, "k", bytes(key.public_key))
+    read = Enter.model_validate_json(sealed.model_dump_json(exclude_unset=True))
+
+    assert plain(unseal(read, message_id, {"k": bytes(key)}).password) == character * MAX_CHARACTERS
+    with pytest.raises(ValidationError, match="at most"):
+        Enter.model_validate({"password": character * (MAX_CHARACTERS + 1)}, context={"edge": True})

@@ -216,6 +216,14 @@ async def test_a_hash_of_another_cost_is_replaced_at_the_next_sign_in(database: 
     assert (await scene.sign_in(user.email)).access_token
 
 
+async def test_sign_ins_at_once_that_find_an_outdated_hash_are_all_let_in(database: Database, scene: Scene) -> None:
+    user = await scene.register()
+    async with open_scene(database, bcrypt_cost=5, password_threads=4) as costlier:
+        entered = await asyncio.gather(*(costlier.sign_in(user.email) for _ in range(4)))
+        assert len({tokens.session_id for tokens in entered}) == 4
+        assert costlier.counted(LOGINS, result="refused") == 0
+
+
 async def test_neither_password_nor_tokens_are_kept_anywhere(scene: Scene) -> None:
     user = await scene.register()
     tokens = await scene.sign_in(user.email)

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.auth import PasswordTooLong, PasswordTooShort
+from contracts.auth import PasswordTooLong, PasswordTooShort, email_key
 from contracts.refusal import Invalid
-from workers.auth.rules import Lifetimes, Verdict, check_new_password, email_key, judge
+from workers.auth.rules import Lifetimes, Verdict, check_new_password, judge
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -63,7 +63,8 @@ track: {{ .deployment.track }}
 {{- if eq $services.from "existing" -}}
 {{- get $services.existing .service | required (printf "credentials.services.existing.%s names no Secret" .service) -}}
 {{- else -}}
-{{- printf "%s-%s" (include "autograph.fullname" .root) .service -}}
+{{- /* Two names: External Secrets takes its Secret with it, which must not be the one that the migration has filled. */ -}}
+{{- printf "%s-%s%s" (include "autograph.fullname" .root) .service (ternary "-external" "" (eq $services.from "external")) -}}
 {{- end -}}
 {{- end -}}
 

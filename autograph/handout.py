@@ -1,8 +1,6 @@
 """``autograph credentials``: gives each service what it signs in with, and none another's or an administrator's."""
 
 import asyncio
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final
@@ -17,10 +15,10 @@ from autograph.kubernetes import ACCOUNT, API, open_secrets
 from autograph.services import MODULES
 from chassis.settings import PREFIX
 from compose.local.home import CannotProvide
+from compose.secret_files import OWNER_READS, write_whole
 
-OWNER_READS: Final = 0o400
 OWNER_USES: Final = 0o700
-UNFINISHED: Final = f".{PREFIX}"
+UNFINISHED: Final = f".{PREFIX}"  # as write_whole names what a crash may leave
 
 app: Final = typer.Typer(no_args_is_help=True, help="Hand each service its own credentials.")
 
@@ -79,12 +77,7 @@ def write_files(folder: Path, values: Mapping[str, str]) -> None:
     if not folder.is_dir():  # one that is mounted has its owner's rights already
         folder.mkdir(mode=OWNER_USES, parents=True)
     for name, value in values.items():
-        handle, temporary = tempfile.mkstemp(dir=folder, prefix=UNFINISHED)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(value)
-            os.fchmod(file.fileno(), OWNER_READS)
-            os.fsync(file.fileno())
-        Path(temporary).replace(folder / name)
+        write_whole(folder / name, value, OWNER_READS)
     for left in folder.iterdir():
         if left.name.startswith((PREFIX, UNFINISHED)) and left.name not in values:
             left.unlink()

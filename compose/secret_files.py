@@ -31,9 +31,9 @@ def main(folder: Path, *, renew: str | None = None) -> None:
     """
     made = _made(folder / "operator" / "secrets.json", forget=renew)
     for name, value in operators(made).items():
-        _write(folder / "operator" / name, value, OWNER_READS)
+        write_whole(folder / "operator" / name, value, OWNER_READS)
     for name, value in servers(made).items():
-        _write(folder / name, value, ALL_READ)
+        write_whole(folder / name, value, ALL_READ)
     print("secrets: there")  # noqa: T201 - a container's log
 
 
@@ -43,7 +43,7 @@ def _made(kept: Path, *, forget: str | None) -> dict[str, str]:
     before.pop(forget or "", None)
     made = {name: before.get(name) or secrets.token_hex(24) for name in NAMES}
     if made != before:
-        _write(kept, json.dumps(made, indent=1), OWNER_READS)
+        write_whole(kept, json.dumps(made, indent=1), OWNER_READS)
     return made
 
 
@@ -89,10 +89,13 @@ def servers(made: dict[str, str]) -> dict[str, str]:
     }
 
 
-def _write(path: Path, text: str, mode: int) -> None:
-    """Whole or not at all: whoever reads meanwhile, or a crash, sees the old content or the new."""
+def write_whole(path: Path, text: str, mode: int) -> None:
+    """Or not at all: whoever reads meanwhile, or a crash, sees the old content or the new.
+
+    A crash may leave a file whose name begins with a dot and *path*'s.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}")
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(text)
         os.fchmod(file.fileno(), mode)

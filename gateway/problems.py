@@ -52,7 +52,7 @@ EDGE_PROBLEMS: Mapping[str, tuple[int, str]] = {
     "outcome_unknown": (503, "Whether the command will be carried out is not known yet"),
     "timeout": (504, "No answer in time"),
 }
-
+FAILURES = sorted({status for status, _ in EDGE_PROBLEMS.values() if status >= 500})  # noqa: PLR2004 - ours, all that there are
 
 MOST_ERRORS = 100  # of one request that are told: an answer is no larger than who reads it can use
 # Beyond this they are not even listed: 800,000 in 10 MB cost 2 s of CPU, beside 1.3 s for finding them (2026-11).

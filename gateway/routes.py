@@ -35,6 +35,7 @@ def application(
     )
     app.add_routes([web.get("/api/commands/{address}", answers.command)])
     app.add_routes(_documents(keys))
+    edge.count_failures_of(app.router.routes())  # and not of the system's own, which no user asks for
     app.add_routes(operational_routes(registry, health))
     return app
 

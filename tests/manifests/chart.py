@@ -31,7 +31,7 @@ Manifest = dict[str, Any]
 def helm(program: str, command: str, *arguments: str, values: str = "default") -> tuple[int, str, str]:
     """Exit status, and what went to standard output and error. *values* is one of ``VALUES``."""
     files = [argument for name in VALUES[values] for argument in ("--values", name)]
-    release = [RELEASE] if command == "template" else []
+    release = [RELEASE] if command in {"template", "install"} else []
     said = run(tool(program), command, *release, ".", "--namespace", NAMESPACE, *files, *arguments, folder=CHART)
     return said.returncode, said.stdout, said.stderr
 
@@ -49,6 +49,20 @@ def refusal(*arguments: str, values: str = "default", program: str = "helm4") ->
     status, output, complaint = helm(program, "template", *arguments, values=values)
     assert status != 0, f"this was rendered:\n{output[:2000]}"
     return complaint
+
+
+def notes(values: str) -> str:
+    """What Helm tells whoever has just installed. Helm 3 says it only where there is a cluster."""
+    status, output, complaint = helm("helm4", "install", "--dry-run=client", values=values)
+    assert status == 0, complaint
+    return output.partition("\nNOTES:\n")[2]
+
+
+def settings_of(manifests: tuple[Manifest, ...], deployment: str) -> dict[str, str]:
+    """The variables that its pods get of their ConfigMap."""
+    (source,) = of_kind(manifests, "Deployment")[deployment]["spec"]["template"]["spec"]["containers"][0]["envFrom"]
+    data: dict[str, str] = of_kind(manifests, "ConfigMap")[source["configMapRef"]["name"]]["data"]
+    return data
 
 
 def of_kind(manifests: tuple[Manifest, ...], kind: str) -> dict[str, Manifest]:

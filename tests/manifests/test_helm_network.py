@@ -86,6 +86,21 @@ def test_a_collector_is_reached_only_where_one_is_named(component: str) -> None:
     assert reach(named, component) == DRAWN[component] | {"collector"}
 
 
+def test_each_tracks_own_collector_is_reached() -> None:
+    collectors = ("--set", "settings.otlp_url=http://a:4318,tracks.canary.workers.auth.settings.otlp_url=http://b:4317")
+    ports = {
+        component: {
+            port["port"]
+            for rule in of_kind(render("canary", *collectors), "NetworkPolicy")[f"{NAME}-{component}"]["spec"]["egress"]
+            for port in rule["ports"]
+        }
+        & {4317, 4318}
+        for component in ("auth", "diagram")
+    }
+
+    assert ports == {"auth": {4317, 4318}, "diagram": {4318}}
+
+
 @pytest.mark.parametrize("component", [*DRAWN])
 def test_no_policy_lets_a_stranger_in(component: str) -> None:
     manifests = render("production")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from chassis.lifecycle import CLOSE_SECONDS
-from tests.manifests.chart import VALUES, Manifest, matches, of_kind, pod_specs, render
+from tests.manifests.chart import VALUES, Manifest, matches, of_kind, pod_specs, render, settings_of
 
 ALLOWED_VOLUMES = {"configMap", "downwardAPI", "emptyDir", "projected", "secret"}
 ADMINISTRATORS = "AUTOGRAPH_INSTALLATION_SECRET"
@@ -98,7 +98,7 @@ def test_a_pod_is_given_the_time_that_its_drain_takes(values: str) -> None:
     manifests = render(values)
     for name, found in of_kind(manifests, "Deployment").items():
         spec = found["spec"]["template"]["spec"]
-        settings = settings_of(manifests, spec)
+        settings = settings_of(manifests, name)
         ends_itself = float(settings["AUTOGRAPH_DRAIN_SECONDS"]) + CLOSE_SECONDS
 
         assert spec["terminationGracePeriodSeconds"] > ends_itself, name
@@ -112,7 +112,7 @@ def test_probes_ask_the_side_port_where_the_service_listens(values: str) -> None
         spec = found["spec"]["template"]["spec"]
         container = spec["containers"][0]
         ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-        settings = settings_of(manifests, spec)
+        settings = settings_of(manifests, name)
         asked = {kind: container[f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")}
 
         assert {kind: probe["path"] for kind, probe in asked.items()} == {
@@ -176,13 +176,6 @@ def test_a_raised_revision_of_the_credentials_replaces_all_pods() -> None:
     after = of_kind(render("default", "--set", "credentials.revision=2"), "Deployment")
 
     assert all(before[name]["spec"]["template"] != after[name]["spec"]["template"] for name in before)
-
-
-def settings_of(manifests: tuple[Manifest, ...], spec: Manifest) -> dict[str, str]:
-    """What a service's pod gets of its ConfigMap."""
-    (source,) = spec["containers"][0]["envFrom"]
-    data: dict[str, str] = of_kind(manifests, "ConfigMap")[source["configMapRef"]["name"]]["data"]
-    return data
 
 
 def test_settings_arrive_as_they_were_written() -> None:

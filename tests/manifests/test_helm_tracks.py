@@ -6,7 +6,7 @@ import pytest
 
 from chassis.exposition import Registry
 from chassis.metrics import BusMetrics
-from tests.manifests.chart import NAME, Manifest, of_kind, render
+from tests.manifests.chart import HELMS, NAME, Manifest, notes, of_kind, render, settings_of
 
 NGINX = "nginx.ingress.kubernetes.io/"
 BY_GATEWAY_API = ("--set", "edge.ingress.enabled=false,edge.gatewayApi.enabled=true")
@@ -54,6 +54,71 @@ def test_a_canary_runs_the_next_release_in_as_many_processes_as_it_says_and_stab
         assert found["spec"]["replicas"] == 1
         assert found["spec"]["template"]["spec"]["containers"][0]["image"].endswith(":0.3.0")
     assert not [name for name in of_kind(render("canary"), "HorizontalPodAutoscaler") if name.endswith("-canary")]
+
+
+@pytest.mark.parametrize("service", ["gateway", "auth", "diagram"])
+def test_a_canary_runs_with_another_flag_than_what_stands_beside_it(service: str) -> None:
+    manifests = render("canary", "--set", "settings.flags=open_registration=off")
+
+    assert settings_of(manifests, f"{NAME}-{service}")["AUTOGRAPH_FLAGS"] == "open_registration=off"
+    assert settings_of(manifests, f"{NAME}-{service}-canary")["AUTOGRAPH_FLAGS"] == "archiving=off"
+
+
+@pytest.mark.parametrize(("service", "level"), [("diagram", "ERROR"), ("gateway", "WARNING"), ("auth", "DEBUG")])
+@pytest.mark.parametrize("program", HELMS)
+def test_the_nearest_word_about_a_setting_holds(service: str, level: str, program: str) -> None:
+    levels = ("--set", "settings.log_level=INFO,workers.diagram.settings.log_level=ERROR")
+    for_one = ("--set", "workers.auth.settings.log_level=ERROR,gateway.settings.log_level=ERROR")
+    manifests = render("canary", *levels, *for_one, program=program)
+    deployment = f"{NAME}-{service}" if service == "diagram" else f"{NAME}-{service}-canary"
+
+    assert settings_of(manifests, deployment)["AUTOGRAPH_LOG_LEVEL"] == level
+
+
+@pytest.mark.parametrize("program", HELMS)
+def test_a_track_can_turn_a_setting_to_nought_and_to_nothing(program: str) -> None:
+    for_all = ("--set", "settings.flags=archiving=off,settings.trace_ratio=1,gateway.settings.rate_limit_per_user=9")
+    for_one = ("--set", "tracks.canary.settings.flags=,tracks.canary.settings.trace_ratio=0")
+    manifests = render("canary", *for_all, *for_one, program=program)
+    stable, canary = (settings_of(manifests, f"{NAME}-gateway{track}") for track in ("", "-canary"))
+    names = [f"AUTOGRAPH_{name}" for name in ("FLAGS", "TRACE_RATIO", "TRUSTED_PROXIES", "RATE_LIMIT_PER_USER")]
+
+    assert [stable[name] for name in names] == ["archiving=off", "1", "1", "9"]
+    assert [canary[name] for name in names] == ["", "0", "0", "9"]
+
+
+def test_another_setting_of_a_track_replaces_its_pods_and_no_others() -> None:
+    before, after = (
+        of_kind(render("canary", "--set", f"tracks.canary.workers.diagram.settings.archive_after_seconds={seconds}"),
+                "Deployment")
+        for seconds in (10, 20)
+    )  # fmt: skip
+
+    assert [name for name in before if before[name] != after[name]] == [f"{NAME}-diagram-canary"]
+
+
+def test_a_pod_is_given_the_time_that_its_own_track_takes_to_drain() -> None:
+    given = {
+        name: found["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
+        for name, found in of_kind(render("canary"), "Deployment").items()
+    }
+
+    assert given == {
+        f"{NAME}-gateway": 30, f"{NAME}-auth": 30, f"{NAME}-diagram": 30,
+        f"{NAME}-gateway-canary": 50, f"{NAME}-auth-canary": 60, f"{NAME}-diagram-canary": 50,
+    }  # fmt: skip
+
+
+def test_whoever_installs_reads_what_differs_on_a_track() -> None:
+    said = notes("canary")
+
+    assert (
+        "Set for canary alone: bcrypt_cost of auth, drain_seconds, drain_seconds of auth, flags, log_level, "
+        "log_level of gateway, trusted_proxies of gateway." in said
+    )
+    assert f"trusted_proxies of {NAME}-gateway-canary is 0" in said
+    assert f"trusted_proxies of {NAME}-gateway is 0" not in said
+    assert "Set for" not in notes("production")
 
 
 @pytest.mark.parametrize("route", [BY_NGINX, BY_GATEWAY_API])

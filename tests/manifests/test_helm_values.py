@@ -41,6 +41,13 @@ WRONG = {
     "memory in words": ("gateway.resources.limits.memory=lots", "memory"),
     "a negative weight": ("tracks.stable.weight=-1", "weight"),
     "a track with a name that no label takes": ("tracks.Next_One.weight=1", "Next_One"),
+    "an unknown setting of a track": ("tracks.canary.settings.rate_limit=3", "rate_limit"),
+    "a setting of another service on a track": ("tracks.canary.gateway.settings.bcrypt_cost=9", "bcrypt_cost"),
+    "a worker's setting that is out of range on a track": (
+        "tracks.canary.workers.auth.settings.bcrypt_cost=3",
+        "bcrypt_cost",
+    ),
+    "a track's word that is no setting": ("tracks.canary.workers.diagram.replicas=3", "replicas"),
     "a secret that is too short": ("credentials.administrator.values.AUTOGRAPH_AUTH_SECRET=short", "AUTH_SECRET"),
     "a password that no URL takes": ("credentials.administrator.values.REDIS_PASSWORD=a/b", "REDIS_PASSWORD"),
     "an object store without a scheme": ("s3.url=objects.example.org", "url"),
@@ -54,7 +61,8 @@ WRONG = {
 # The two validate by different libraries: one case of each kind of rule for the older.
 RULES = ("an unknown key", "a setting that is out of range", "replicas of a wrong type", "no replica",
          "an unknown engine", "a digest that is none", "a track with a name that no label takes",
-         "a gateway that scales by queues", "an unknown setting")  # fmt: skip
+         "a gateway that scales by queues", "an unknown setting", "an unknown setting of a track",
+         "a worker's setting that is out of range on a track")  # fmt: skip
 
 
 @pytest.mark.parametrize(("wrong", "program"), [*((one, "helm4") for one in WRONG), *((one, "helm3") for one in RULES)])
@@ -73,6 +81,14 @@ INCOMPLETE = {
     "no store": (("credentials.administrator.from=external",), "externalSecrets.store.name names no store"),
     "no administrator's values": (("credentials.administrator.from=values",), "AUTOGRAPH_INSTALLATION_SECRET is miss"),
     "no weight": (("tracks.stable.weight=0",), "no track has a weight"),
+    "settings of no such service": (
+        ("tracks.stable.weight=1", "tracks.stable.workers.daigram.settings.log_level=DEBUG"),
+        "tracks.stable: there is no service daigram (there are auth, diagram, gateway)",
+    ),
+    "replicas of no such service": (
+        ("tracks.stable.weight=1", "tracks.stable.replicas.gatway=1"),
+        "tracks.stable: there is no service gatway",
+    ),
     "no such track to migrate": (("migration.track=green",), "there is no track green"),
     "no Gateway": (("edge.gatewayApi.enabled=true",), "name a Gateway in parentRefs"),
     "no class": (

@@ -1,11 +1,9 @@
 """A real Prometheus reads the running system by our rules, and a real Alertmanager hears what it makes of it."""
 
-import asyncio
 import json
 import socket
-import subprocess
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import aiohttp
 import pytest
 import yaml
 
+from bench.prometheus import running
 from tests.eventually import eventually
 from tests.monitoring import DASHBOARDS, RULES, programs
 from tests.system.client import somebody
@@ -67,56 +66,27 @@ def free_port() -> int:
         return port
 
 
-@asynccontextmanager
-async def program(*command: str, ready: str, http: aiohttp.ClientSession, folder: Path) -> AsyncIterator[None]:
-    """Runs where it was unpacked; *folder* has its log."""
-    where = Path(command[0]).parents[2]
-    with (folder / f"{Path(command[0]).name}.log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(*command, cwd=where, stdout=log, stderr=subprocess.STDOUT)
-    try:
-
-        async def answers() -> bool:
-            assert process.returncode is None, (folder / f"{Path(command[0]).name}.log").read_text()
-            async with http.get(ready) as answer:
-                return answer.status == 200
-
-        await eventually(answers, within_seconds=30)
-        yield
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.wait()
-
-
 @pytest.fixture(scope="module")
 async def monitoring(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Monitoring]:
     folder, binaries = tmp_path_factory.mktemp("monitoring"), await programs()
-    prometheus, alertmanager, nobody = (
-        f"127.0.0.1:{free_port()}",
-        f"127.0.0.1:{free_port()}",
-        f"127.0.0.1:{free_port()}",
-    )
-    _configure(folder, await stack.status(), alertmanager, nobody)
+    (folder / "alertmanager.yaml").write_text("route: { receiver: nobody }\nreceivers: [{ name: nobody }]\n")
     async with AsyncExitStack() as opened:
         http = await opened.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)))
-        await opened.enter_async_context(
-            program(
-                str(binaries / "prometheus-alertmanager"), f"--config.file={folder / 'alertmanager.yaml'}",
-                "--cluster.listen-address=", f"--web.listen-address={alertmanager}",
-                f"--storage.path={folder / 'alertmanager'}",
-                ready=f"http://{alertmanager}/-/ready", http=http, folder=folder,
+        alertmanager = await opened.enter_async_context(
+            running(
+                http, binaries / "prometheus-alertmanager", f"--config.file={folder / 'alertmanager.yaml'}",
+                "--cluster.listen-address=", f"--storage.path={folder / 'alertmanager'}", folder=folder,
             )
         )  # fmt: skip
-        await opened.enter_async_context(
-            program(
-                str(binaries / "prometheus"), f"--config.file={folder / 'prometheus.yaml'}",
+        _configure(folder, await stack.status(), alertmanager.removeprefix("http://"), f"127.0.0.1:{free_port()}")
+        prometheus = await opened.enter_async_context(
+            running(
+                http, binaries / "prometheus", f"--config.file={folder / 'prometheus.yaml'}",
                 # What it said before it knew of an Alertmanager would otherwise be said again after a minute.
-                "--rules.alert.resend-delay=1s",
-                f"--web.listen-address={prometheus}", f"--storage.tsdb.path={folder / 'prometheus'}",
-                ready=f"http://{prometheus}/-/ready", http=http, folder=folder,
+                "--rules.alert.resend-delay=1s", f"--storage.tsdb.path={folder / 'prometheus'}", folder=folder,
             )
         )  # fmt: skip
-        yield Monitoring(f"http://{prometheus}", f"http://{alertmanager}", http)
+        yield Monitoring(prometheus, alertmanager, http)
 
 
 def _configure(folder: Path, status: dict[str, Any], alertmanager: str, nobody: str) -> None:
@@ -147,7 +117,6 @@ def _configure(folder: Path, status: dict[str, Any], alertmanager: str, nobody: 
         ],
     }
     (folder / "prometheus.yaml").write_text(yaml.safe_dump(configuration))
-    (folder / "alertmanager.yaml").write_text("route: { receiver: nobody }\nreceivers: [{ name: nobody }]\n")
 
 
 @pytest.fixture(scope="module")

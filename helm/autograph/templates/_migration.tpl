@@ -1,11 +1,39 @@
-{{/* A part of the release at first, when engines may be coming up beside it; a hook before each upgrade (ADR 13). */}}
-{{- define "autograph.migration.name" -}}
-{{ include "autograph.fullname" . }}-{{ ternary "upgrade" "migrate" .Release.IsUpgrade }}
+{{/* How the migration runs, each with the name of its parts. As JSON, {"all": [...]} (ADR 13).
+  part: of the release at first, when engines may be coming up beside it. hook: before each upgrade.
+  Both: where an upgrade makes Secrets, which only a part of it can fill, since hooks come before them. */}}
+{{- define "autograph.migration.runs" -}}
+{{- $name := include "autograph.fullname" . -}}
+{{- $handsOut := eq .Values.credentials.services.from "migration" -}}
+{{- $missing := include "autograph.credentials.missing" . | ne "" -}}
+{{- $runs := list -}}
+{{- if .Release.IsUpgrade -}}
+{{- $runs = append $runs (dict "name" (printf "%s-upgrade" $name) "hook" true "handsOut" (and $handsOut (not $missing))) -}}
+{{- end -}}
+{{- if or .Release.IsInstall $missing -}}
+{{- $runs = append $runs (dict "name" (printf "%s-migrate" $name) "hook" false "handsOut" $handsOut) -}}
+{{- end -}}
+{{- dict "all" $runs | toJson -}}
 {{- end -}}
 
-{{/* root, weight: the order of hooks */}}
+{{/* The services' Secrets that an upgrade does not find: of a new service, or of one that had its credentials from
+  elsewhere. The chart's account says that there is a cluster to look at: `helm template` sees none, and misses nothing. */}}
+{{- define "autograph.credentials.missing" -}}
+{{- $missing := list -}}
+{{- if and .Release.IsUpgrade (eq .Values.credentials.services.from "migration") -}}
+{{- if lookup "v1" "ServiceAccount" .Release.Namespace (include "autograph.fullname" .) -}}
+{{- range $service := include "autograph.services" . | fromJson -}}
+{{- if not (lookup "v1" "Secret" $.Release.Namespace $service.secretName) -}}
+{{- $missing = append $missing $service.secretName -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- join " " $missing -}}
+{{- end -}}
+
+{{/* run, weight: the order of hooks */}}
 {{- define "autograph.migration.annotations" -}}
-{{- if .root.Release.IsUpgrade }}
+{{- if .run.hook }}
 annotations:
   helm.sh/hook: pre-upgrade
   helm.sh/hook-weight: {{ .weight | quote }}
@@ -18,13 +46,10 @@ annotations:
 app.kubernetes.io/component: migrate
 {{- end -}}
 
-{{/* What comes of values stands only while it is needed. */}}
+{{/* root, run. What comes of values stands only while it is needed. */}}
 {{- define "autograph.administrator.secret" -}}
-{{- if eq .Values.credentials.administrator.from "values" -}}
-{{ include "autograph.migration.name" . }}
-{{- else -}}
-{{ .Values.credentials.administrator.secretName }}
-{{- end -}}
+{{- $administrator := .root.Values.credentials.administrator -}}
+{{ ternary .run.name $administrator.secretName (eq $administrator.from "values") }}
 {{- end -}}
 
 {{/* Of the newest release among the tracks: an older one would put its own policies back. */}}
@@ -93,6 +118,6 @@ app.kubernetes.io/component: migrate
 {{- if eq .Values.credentials.administrator.from "values" -}}
 {{ include "autograph.fullname" . }}-redis-password
 {{- else -}}
-{{ include "autograph.administrator.secret" . }}
+{{ .Values.credentials.administrator.secretName }}
 {{- end -}}
 {{- end -}}

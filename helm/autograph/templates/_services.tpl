@@ -21,12 +21,20 @@
 {{- .Values.tracks | default (dict "stable" (dict "weight" 100)) | toJson -}}
 {{- end -}}
 
-{{/* Every Deployment there is to be: a service on a track. As a JSON array, in {"all": [...]}. */}}
+{{/* Every Deployment there is to be: a service on a track, with the settings that it has there. As a JSON array, in {"all": [...]}. */}}
 {{- define "autograph.deployments" -}}
 {{- $all := list -}}
 {{- range $track, $own := include "autograph.tracks" . | fromJson -}}
 {{- $suffix := ternary "" (printf "-%s" $track) (eq $track "stable") -}}
-{{- range $name, $service := include "autograph.services" $ | fromJson -}}
+{{- $services := include "autograph.services" $ | fromJson -}}
+{{- range $name := concat (keys ($own.replicas | default dict)) (keys ($own.workers | default dict)) -}}
+{{- if not (hasKey $services $name) -}}
+{{- fail (printf "tracks.%s: there is no service %s (there are %s)" $track $name (keys $services | sortAlpha | join ", ")) -}}
+{{- end -}}
+{{- end -}}
+{{- range $name, $service := $services -}}
+{{- $ownSettings := ternary (dig "gateway" "settings" dict $own) (dig "workers" $name "settings" dict $own) (eq $name "gateway") -}}
+{{- $_ := set $service "settings" (mergeOverwrite $service.settings ($own.settings | default dict) $ownSettings) -}}
 {{- $replicas := dig "replicas" $name $service.replicas $own | int -}}
 {{- $scaled := and (ne $service.autoscaling.kind "none") (dig "autoscaling" true $own) -}}
 {{- $all = append $all (dict
@@ -55,7 +63,8 @@ track: {{ .deployment.track }}
 {{- if eq $services.from "existing" -}}
 {{- get $services.existing .service | required (printf "credentials.services.existing.%s names no Secret" .service) -}}
 {{- else -}}
-{{- printf "%s-%s" (include "autograph.fullname" .root) .service -}}
+{{- /* Two names: External Secrets takes its Secret with it, which must not be the one that the migration has filled. */ -}}
+{{- printf "%s-%s%s" (include "autograph.fullname" .root) .service (ternary "-external" "" (eq $services.from "external")) -}}
 {{- end -}}
 {{- end -}}
 

@@ -200,6 +200,44 @@ async def test_an_index_is_built_while_others_write_and_wait_to_migrate(
     assert any("inbox_type" in row for row in await contents(unused_url))
 
 
+IS_VALID = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('diagram.inbox_type')"
+BUILD = "CREATE INDEX CONCURRENTLY inbox_type ON diagram.inbox (type)"
+
+
+@asynccontextmanager
+async def gave_up(url: str) -> AsyncIterator[OwnConnection]:
+    """An administrator's connection; its build has waited in vain for somebody who writes, until now."""
+    await migrate_database(url, INSTALLATION_SECRET)
+    async with connected(url) as administrator, connected(url) as service:
+        await administrator.execute("SET lock_timeout = '100ms'")
+        async with service.transaction():
+            await service.execute("UPDATE diagram.inbox SET type = type WHERE false")
+            with pytest.raises(asyncpg.LockNotAvailableError):
+                await _run(administrator, BUILD)
+        yield administrator
+
+
+async def test_an_index_whose_build_gave_up_is_there_and_of_no_use_and_if_not_exists_passes_over_it(
+    unused_url: str,
+) -> None:
+    async with gave_up(unused_url) as administrator:
+        assert await administrator.fetchval(IS_VALID) is False
+
+        await _run(administrator, BUILD.replace("CONCURRENTLY", "CONCURRENTLY IF NOT EXISTS"))
+
+        assert await administrator.fetchval(IS_VALID) is False
+
+
+async def test_an_index_whose_build_gave_up_is_dropped_and_built_anew(unused_url: str) -> None:
+    async with gave_up(unused_url) as administrator:
+        with pytest.raises(asyncpg.DuplicateTableError):
+            await _run(administrator, BUILD)
+
+        await _run(administrator, f"DROP INDEX CONCURRENTLY IF EXISTS diagram.inbox_type; {BUILD}")
+
+        assert await administrator.fetchval(IS_VALID) is True
+
+
 async def test_an_extension_that_was_there_before_stays_where_it_is(unused_url: str) -> None:
     await migrate_database(unused_url, INSTALLATION_SECRET, "0001")
     async with connected(unused_url) as connection:

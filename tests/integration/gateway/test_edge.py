@@ -15,6 +15,7 @@ from openapi_spec_validator import validate
 from chassis import logging
 from contracts.diagram import GetDiagram
 from contracts.envelope import Envelope
+from gateway.api import ENDPOINTS
 from gateway.edge import SECURITY_HEADERS
 from gateway.openapi import codes
 from tests.eventually import eventually
@@ -210,6 +211,29 @@ async def test_requests_are_counted_by_template_and_never_by_id(scene: Scene) ->
         "api_gateway_rate_limit_exceeded_total",
     ):
         assert f"# TYPE {name} " in text
+
+
+async def test_a_route_s_failures_are_counted_from_nought_so_that_the_first_is_an_increase(scene: Scene) -> None:
+    asked_for = {(endpoint.method, endpoint.path) for endpoint in ENDPOINTS}
+    series = failures(scene)
+    assert {series[method, path, status] for method, path in asked_for for status in ("500", "503", "504")} == {0}
+    assert not [path for _, path, _ in series if path.startswith(("/health", "/metrics"))]
+
+    async with scene.http.get(ONE, headers=signed_in()) as answer:
+        assert answer.status == 504
+
+    risen = {key: value for key, value in failures(scene).items() if value}
+    assert risen == {("GET", "/api/diagrams/{id}", "504"): 1}
+    assert failures(scene).keys() == series.keys(), "and there was a series for each that there can be"
+
+
+def failures(scene: Scene) -> dict[tuple[str, str, str], float]:
+    return {
+        (sample.labels["method"], sample.labels["path"], sample.labels["status"]): sample.value
+        for family in scene.registry.collect()
+        for sample in family.samples
+        if sample.name == "api_gateway_requests_total" and sample.labels["status"].startswith("5")
+    }
 
 
 async def test_each_request_is_a_line_with_its_correlation_id_and_no_secret(

@@ -121,3 +121,22 @@ def test_what_others_keep_in_the_folder_stays(tmp_path: Path) -> None:
     write_files(tmp_path, {"AUTOGRAPH_REDIS_URL": "redis://"})
 
     assert {path.name for path in tmp_path.iterdir()} == {"__init__.py", ".gitignore", "AUTOGRAPH_REDIS_URL"}
+
+
+def test_what_a_crash_left_half_written_is_removed_the_next_time_and_was_never_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError("no space left on device")
+
+    write_files(tmp_path, {"AUTOGRAPH_REDIS_URL": "redis://before"})
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", full)
+        with pytest.raises(OSError, match="no space"):
+            write_files(tmp_path, {"AUTOGRAPH_REDIS_URL": "redis://after"})
+    assert (tmp_path / "AUTOGRAPH_REDIS_URL").read_text("utf-8") == "redis://before"
+    assert len(list(tmp_path.iterdir())) == 2
+
+    write_files(tmp_path, {"AUTOGRAPH_REDIS_URL": "redis://after"})
+
+    assert contents(tmp_path) == {"AUTOGRAPH_REDIS_URL": "redis://after"}

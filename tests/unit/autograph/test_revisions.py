@@ -6,6 +6,7 @@ from alembic import command
 from autograph.database import _revisions, _script, _sql, newest_revision
 from tests.upgrade.contracting import contractions
 from tests.upgrade.releases import previous_version_and_commit
+from tests.upgrade.repeating import unrepeatable
 
 # None of these may run while the previous release serves.
 BAD = (
@@ -50,6 +51,26 @@ GOOD = (
     "CREATE TABLE diagram.shades (id uuid); ALTER TABLE diagram.shades ADD CONSTRAINT one CHECK (id IS NOT NULL)",
     "UPDATE autograph.revision SET version_num='0009' WHERE autograph.revision.version_num = '0008'",
     "-- DROP TABLE diagram.files;\nSELECT 1",
+)
+
+BUILD = "CREATE INDEX CONCURRENTLY files_shade ON diagram.files (shade)"
+UNREPEATABLE = {
+    "passes over the INVALID index": "CREATE INDEX CONCURRENTLY IF NOT EXISTS files_shade ON diagram.files (shade)",
+    "DROP INDEX CONCURRENTLY IF EXISTS …files_shade first": BUILD,
+    "DROP INDEX CONCURRENTLY IF EXISTS …files_tone first": (
+        "DROP INDEX CONCURRENTLY IF EXISTS diagram.files_shade;\n"
+        "create unique index concurrently files_tone ON diagram.files (tone)"
+    ),
+    "a revision of its own": (
+        "BEGIN; ALTER TABLE diagram.files ADD COLUMN shade text; COMMIT;"
+        f"DROP INDEX CONCURRENTLY IF EXISTS diagram.files_shade; {BUILD}"
+    ),
+}
+REPEATABLE = (
+    f"DROP INDEX CONCURRENTLY IF EXISTS diagram.files_shade; {BUILD}",
+    f"ALTER TABLE diagram.files ADD IF NOT EXISTS shade text; DROP INDEX CONCURRENTLY IF EXISTS files_shade; {BUILD}",
+    f"DROP INDEX CONCURRENTLY IF EXISTS files_shade; {BUILD}; BEGIN; ALTER TABLE diagram.files ADD tone text; COMMIT",
+    "BEGIN; ALTER TABLE diagram.files ADD COLUMN shade text; CREATE TABLE diagram.shades (id uuid); COMMIT",
 )
 
 
@@ -97,6 +118,23 @@ def test_what_the_previous_release_cannot_live_with_is_told(sql: str) -> None:
 @pytest.mark.parametrize("sql", GOOD)
 def test_what_only_adds_is_not_told(sql: str) -> None:
     assert contractions(sql) == []
+
+
+def test_every_revision_can_be_done_again_where_it_gave_up() -> None:
+    for before, revision in zip(["base", *_revisions()], _revisions(), strict=False):
+        assert unrepeatable(_sql(command.upgrade, before, revision)) == [], revision
+
+
+@pytest.mark.parametrize("why", UNREPEATABLE)
+def test_what_a_build_that_gave_up_stands_in_the_way_of_is_told(why: str) -> None:
+    [told] = unrepeatable(UNREPEATABLE[why])
+
+    assert why in told
+
+
+@pytest.mark.parametrize("sql", REPEATABLE)
+def test_what_can_be_done_again_is_not_told(sql: str) -> None:
+    assert unrepeatable(sql) == []
 
 
 def test_taking_away_must_be_marked_with_a_release_that_is_out_already() -> None:

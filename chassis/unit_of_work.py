@@ -19,6 +19,7 @@ from chassis.group_commit import GroupCommit
 from contracts.envelope import Envelope, encode
 from contracts.message import Event, Reply
 from contracts.outcome import Outcome
+from contracts.refusal import IdempotencyKeyReused
 
 ReplyT = TypeVar("ReplyT", bound=Reply | None)
 
@@ -213,6 +214,16 @@ class Ledger:
         if row.invalidates:
             await self._caches.invalidate(row.invalidates)
         return row
+
+    async def outcome(self, actor: str, message_id: UUID, fingerprint: str | None) -> Outcome | None:
+        """How a message ended; None while it has not.
+
+        *fingerprint*, if any, says which request is meant: another one under the same id is told that the id was taken.
+        """
+        row = await self.find(actor, message_id)
+        if row is not None and fingerprint is not None and row.fingerprint != fingerprint:
+            return Outcome.refused(IdempotencyKeyReused())
+        return None if row is None else row.outcome
 
     async def record(self, envelope: Envelope, outcome: Outcome) -> bool:
         """Keep a refusal or failure, unless the inbox has an outcome already; whether this one now stands.

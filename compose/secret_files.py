@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from compose.local.servers import seaweedfs
+from compose.local.servers.rabbitmq import MAX_MESSAGE_BYTES
 
 NAMES: Final = ("postgres", "redis", "rabbitmq", "s3", "s3-worker", "grafana", "installation", "auth", "gateway")
 RENEWABLE: Final = "installation"
@@ -83,6 +84,7 @@ def servers(made: dict[str, str]) -> dict[str, str]:
             f"default_user = {ADMINISTRATOR}\ndefault_pass = {made['rabbitmq']}\ndefault_vhost = autograph\n"
             "default_user_tags.administrator = true\nlog.console = true\nlog.console.level = warning\n"
             "vm_memory_high_watermark.absolute = 1GiB\ndisk_free_limit.absolute = 200MB\nconsumer_timeout = 1800000\n"
+            f"max_message_size = {MAX_MESSAGE_BYTES}\n"
         ),
         "s3/identities.json": json.dumps(identities),
         "grafana/password": made["grafana"],

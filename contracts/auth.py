@@ -186,6 +186,9 @@ class GetPublicKeys(Query[PublicKeys]):
     timeout: ClassVar[timedelta] = timedelta(seconds=5)
 
 
+Fingerprint = Annotated[str, StringConstraints(max_length=64)]
+
+
 class CommandOutcome(Reply):
     """What the inbox knows of a command; ``outcome`` is None while there is no row of it."""
 
@@ -198,6 +201,7 @@ class GetAuthCommand(Query[CommandOutcome]):
     wire_name: ClassVar[str] = "autograph.auth.get_command.v1"
 
     command_id: UUID
+    fingerprint: Fingerprint | None = None  # of the request that is meant, where it had an idempotency key
 
 
 class UserRegistered(Event):

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 
-from contracts.auth import CommandOutcome
+from contracts.auth import CommandOutcome, Fingerprint
 from contracts.message import Command, Event, Query, Reply
 from contracts.refusal import Refusal, RefusalKind
 from contracts.text import ONE_LINE, STORABLE, storable_json
@@ -178,6 +178,7 @@ class GetDiagramCommand(Query[CommandOutcome]):
     wire_name: ClassVar[str] = "autograph.diagram.get_command.v1"
 
     command_id: UUID
+    fingerprint: Fingerprint | None = None  # of the request that is meant, where it had an idempotency key
 
 
 class DiagramCreated(Event):

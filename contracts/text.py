@@ -1,10 +1,13 @@
 """Text that every part of the system can keep: valid UTF-8 without NUL (PostgreSQL cannot store one)."""
 
+import re
 from typing import Any
 
 from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError, to_json
 
+FEW_BYTES = 64 * 1024  # whose numbers, written out, are not worth looking at
+MAX_ZEROS = 16_000_000  # that exponents stand for, in one document
 MAX_DEPTH = 64  # of a canvas; deeper documents are refused before anything walks them recursively
 
 
@@ -44,10 +47,27 @@ def storable_json(value: Any) -> Any:
         _hold_shallow(value)
     if written is None or any(mark in written for mark in _SUSPICIOUS):
         _hold_storable(value)
+    if written is not None and len(written) > FEW_BYTES:
+        _hold_short_when_written_out(written)
     return value
 
 
 _SUSPICIOUS = (b"\\u0000", b"NaN", b"Infinity")
+
+
+_EXPONENT = re.compile(rb"\de[+-]?(\d+)")
+
+
+def _hold_short_when_written_out(written: bytes) -> None:
+    """PostgreSQL keeps 1e300 in a few bytes and gives it back in 301: 10 MB would come back as half a GB.
+
+    What looks like a number and stands in a string counts as one.
+    """
+    zeros = sum(int(exponent[:4]) for exponent in _EXPONENT.findall(written))
+    if zeros > MAX_ZEROS:
+        raise PydanticCustomError(
+            "numbers_too_long", "numbers must not take {limit} digits more when written out", {"limit": MAX_ZEROS}
+        )
 
 
 def _hold_shallow(value: Any) -> None:

@@ -16,11 +16,11 @@ from contracts.outcome import Outcome, Status
 from gateway import responses
 from gateway.api import OUTCOMES
 from gateway.asking import Asking, Pending, envelope_of
-from gateway.body import read_body
+from gateway.body import READ_SECONDS, read_body
 from gateway.edge import CORRELATION, TRACEPARENT
 from gateway.endpoint import Endpoint, meant
 from gateway.entrance import Admission, Claim, Credentials, Entrance
-from gateway.idempotency import Signer, message_id, read_key
+from gateway.idempotency import FINGERPRINT, Signer, message_id, read_fingerprint, read_key
 from gateway.preconditions import whole_header
 from gateway.prefer import read_prefer
 from gateway.problems import Problem, etag
@@ -52,7 +52,7 @@ class Answers:
         caller = await self._entrance.identify(http, Credentials.TAKEN)
         caller = await self._live(http, await self._entrance.admit(http, caller))
         address = self._signer.read_address(http.match_info["address"], caller.actor)
-        query = OUTCOMES[address.worker](command_id=address.command_id)
+        query = OUTCOMES[address.worker](command_id=address.command_id, fingerprint=read_fingerprint(http.query))
         try:
             told = await self._asking.ask(query, _envelope(query, http, caller))
         except Problem:  # the worker is away; the command waits for it in its queue
@@ -90,7 +90,8 @@ class Answers:
         if key is None:
             caller = await self._live(http, await self._entrance.admit(http, caller))
             return await self._change(meant(rows, http), http, caller, None)
-        stay_seconds = first.request.timeout.total_seconds()
+        # Its body comes under the mark as well.
+        stay_seconds = READ_SECONDS + first.request.timeout.total_seconds()
         try:
             identity = message_id(caller.actor, http.method, http.path, read_key(key))
         except Problem:
@@ -99,7 +100,8 @@ class Answers:
         claim = Claim(str(identity), uuid4().hex, stay_seconds)
         admission = await self._entrance.admit(http, caller, claim=claim)
         if not admission.claimed:
-            raise Problem("still_running", headers={"Retry-After": str(round(stay_seconds))})
+            seconds = first.request.timeout.total_seconds()
+            raise Problem("still_running", headers={"Retry-After": str(round(seconds))})
         try:
             caller = await self._live(http, admission)
             return await self._change(meant(rows, http), http, caller, identity)
@@ -122,7 +124,9 @@ class Answers:
             outcome = await self._asking.ask(message, envelope, wait_seconds=preference.wait_seconds)
         except Pending as pending:
             address = self._signer.address(message.worker(), envelope.id, caller.actor)
-            return responses.pending(f"/api/commands/{address}", preference, confirmed=pending.confirmed)
+            # The same key names the same command, of whichever request: the address says which one this was.
+            which = f"?{FINGERPRINT}={fingerprint}" if fingerprint else ""
+            return responses.pending(f"/api/commands/{address}{which}", preference, confirmed=pending.confirmed)
         return responses.changed(endpoint, outcome)
 
     async def _transient(

@@ -97,7 +97,7 @@ class Asking:
             raise Pending(confirmed=False) from None
 
     def _breaker(self, request: Request[Any]) -> Breaker:
-        breaker = self.breakers[request.worker()]
+        breaker = self.breakers[part_of(request)]
         if not breaker.admits():
             raise Problem("unavailable", headers={"Retry-After": str(breaker.retry_after_seconds)})
         return breaker
@@ -107,6 +107,11 @@ class Asking:
         if isinstance(error, QueueFull | Unroutable):
             breaker.failed()
         return Problem("unavailable", headers={"Retry-After": "1"})
+
+
+def part_of(request: type[Request[Any]] | Request[Any]) -> str:
+    """What stands or falls together: a worker, or one bulkhead of it, whose slow work says nothing of the rest."""
+    return request.worker() if request.bulkhead is None else f"{request.worker()}.{request.bulkhead}"
 
 
 def envelope_of(

@@ -14,9 +14,9 @@ from chassis.limits import RateLimits
 from chassis.metrics import GatewayMetrics
 from chassis.redis import Redis
 from contracts.auth import GetPublicKeys, PublicKeys
-from contracts.catalogue import WORKERS
+from contracts.catalogue import REQUESTS
 from gateway.answers import Answers
-from gateway.asking import GATEWAY, Asking, envelope_of
+from gateway.asking import GATEWAY, Asking, envelope_of, part_of
 from gateway.breaker import Breaker
 from gateway.edge import Edge
 from gateway.entrance import Entrance
@@ -51,7 +51,7 @@ def assemble(
     bus: Callable[[Seal], Bus],
 ) -> Gateway:
     """*bus* makes the bus from what seals secrets, which itself asks over the bus for the keys."""
-    breakers = {worker: Breaker(worker, metrics) for worker in WORKERS}
+    breakers = {part: Breaker(part, metrics) for part in sorted({part_of(request) for request in REQUESTS})}
 
     async def public_keys() -> PublicKeys:
         query = GetPublicKeys()

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -15,6 +15,8 @@ from gateway.problems import Problem
 
 KEPT_SECONDS = 7 * 86_400  # as long as workers keep inbox rows
 MAC_BYTES = 16
+FINGERPRINT = "request"  # in the query of a command's address
+_FINGERPRINT = re.compile(r"^[A-Za-z0-9_-]{22}$")
 _KEY = re.compile(r"^[\x21\x23-\x7e]{1,255}$")  # visible ASCII without the quote
 _ADDRESS = re.compile(r"^([a-z]{1,32})\.([0-9a-f-]{36})\.([A-Za-z0-9_-]{27,28})$")
 
@@ -27,6 +29,14 @@ def read_key(header: str) -> str:
     if not _KEY.match(value):
         raise Problem("malformed_header", "Idempotency-Key takes 1 to 255 visible ASCII characters")
     return value
+
+
+def read_fingerprint(query: Mapping[str, str]) -> str | None:
+    """Of the request whose outcome is asked for, if it had a key. Raises ``Problem``: 404 for what is none."""
+    fingerprint = query.get(FINGERPRINT)
+    if fingerprint is not None and not _FINGERPRINT.match(fingerprint):
+        raise Problem("not_found")
+    return fingerprint
 
 
 def message_id(actor: Actor, method: str, path: str, key: str) -> UUID:

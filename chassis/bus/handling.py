@@ -174,9 +174,10 @@ class Handling(Generic[ToolsT]):
         name = received.contract.action()
         rung = next_rung(failure, received.attempt)
         if rung is None:
-            await self._park(received.delivery, f"{failure}", where(error), received=received)
-            if received.contract.kind is Kind.COMMAND:
-                outcome = Outcome.failed("parked", "The command failed and is parked")
+            is_command = received.contract.kind is Kind.COMMAND
+            await self._park(received.delivery, f"{failure}", where(error), told=is_command, received=received)
+            if is_command:
+                outcome = _parked()
                 if not await self.inbox.record(received.envelope, outcome):
                     outcome, _ = await self._told_before(received)
                 await self._tell(received, outcome)
@@ -204,13 +205,24 @@ class Handling(Generic[ToolsT]):
     async def _refuse_unreadable(self, delivery: Delivery, unreadable: Unreadable) -> None:
         """Park it, and tell the sender where the sender is known: a program that sent nonsense should hear so."""
         _log.error("message parked", reason=unreadable.reason, detail=unreadable.detail, queue=delivery.queue)
-        await self._park(delivery, unreadable.reason, unreadable.detail)
+        envelope = unreadable.envelope
+        is_command = envelope is not None and self._is_command(envelope)
+        if envelope is not None and is_command:
+            await self.inbox.record(envelope, _parked())
+        await self._park(delivery, unreadable.reason, unreadable.detail, told=is_command)
         self.metrics.settled("unreadable", Settled.PARKED)
-        if unreadable.envelope is not None and delivery.reply_to is not None:
-            errors = tuple(_field_errors(unreadable.detail))
-            await self._send(delivery, unreadable.envelope, Outcome.refused(Invalid(errors=errors)))
+        if envelope is None:
+            return
+        errors = tuple(_field_errors(unreadable.detail))
+        await self._send(delivery, envelope, Outcome.refused(Invalid(errors=errors)))
 
-    async def _park(self, delivery: Delivery, reason: str, detail: str, *, received: Received | None = None) -> None:
+    def _is_command(self, envelope: Envelope) -> bool:
+        contract, _ = self.handlers.by_wire_name[envelope.type]
+        return contract.kind is Kind.COMMAND
+
+    async def _park(
+        self, delivery: Delivery, reason: str, detail: str, *, told: bool, received: Received | None = None
+    ) -> None:
         kept: dict[str, str | int] = {
             headers.PARKED_REASON: reason,
             headers.PARKED_DETAIL: detail[:500],
@@ -219,7 +231,7 @@ class Handling(Generic[ToolsT]):
             headers.ORIGINAL_USER: received.sender if received else str(delivery.user_id or ""),
             headers.ORIGINAL_ROUTING_KEY: received.routing_key if received else delivery.routing_key,
             headers.ATTEMPT: received.attempt if received else 1,
-            headers.FAILURE_TOLD: int(received is not None and received.contract.kind is Kind.COMMAND),
+            headers.FAILURE_TOLD: int(told),
         }
         action = received.contract.action() if received else "unreadable"
         await self.publisher.publish(
@@ -257,6 +269,10 @@ def _is_worthless_late(received: Received) -> bool:
 
 def _unavailable() -> Outcome:
     return Outcome.failed("unavailable", "A part that is needed is away")
+
+
+def _parked() -> Outcome:
+    return Outcome.failed("parked", "The command failed and is parked")
 
 
 def _internal_error() -> Outcome:

@@ -117,5 +117,6 @@ def _names(expression: str) -> set[str]:
 
 FUNCTIONS = {
     "sum", "max", "min", "count", "rate", "increase", "topk", "histogram_quantile", "vector", "absent", "time", "and",
+    "label_replace",
     "or", "unless", "offset", "m",
 }  # fmt: skip

@@ -148,9 +148,9 @@ async def test_the_names_that_dashboards_rely_on_are_there(busy: Monitoring, nam
     assert await busy.query(name)
 
 
-async def test_a_breaker_is_told_of_under_the_worker_that_it_guards(busy: Monitoring) -> None:
+async def test_a_breaker_is_told_of_under_the_worker_or_bulkhead_that_it_guards(busy: Monitoring) -> None:
     rows = await busy.query("api_gateway_circuit_breaker_state")
-    assert {row["metric"]["service"] for row in rows} == {"auth", "diagram"}
+    assert {row["metric"]["service"] for row in rows} == {"auth", "auth.passwords", "diagram"}
 
 
 def expressions() -> list[str]:

@@ -347,8 +347,7 @@ async def get_public_keys(query: GetPublicKeys, envelope: Envelope, tools: Tools
 
 @handlers.answers(GetAuthCommand)
 async def get_command(query: GetAuthCommand, envelope: Envelope, tools: Tools) -> CommandOutcome:
-    row = await tools.ledger.find(envelope.actor.key, query.command_id)
-    return CommandOutcome(outcome=None if row is None else row.outcome)
+    return CommandOutcome(outcome=await tools.ledger.outcome(envelope.actor.key, query.command_id, query.fingerprint))
 
 
 async def record_event(event: Event, envelope: Envelope, tools: Tools) -> None:

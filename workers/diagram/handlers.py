@@ -208,8 +208,7 @@ async def get_version(query: GetVersion, envelope: Envelope, tools: Tools) -> Ve
 
 @handlers.answers(GetDiagramCommand)
 async def get_diagram_command(query: GetDiagramCommand, envelope: Envelope, tools: Tools) -> CommandOutcome:
-    row = await tools.ledger.find(envelope.actor.key, query.command_id)
-    return CommandOutcome(outcome=None if row is None else row.outcome)
+    return CommandOutcome(outcome=await tools.ledger.outcome(envelope.actor.key, query.command_id, query.fingerprint))
 
 
 async def _locked(work: UnitOfWork, diagram_id: UUID, owner: UUID) -> LockedDiagram:

@@ -12,6 +12,8 @@ from compose.local.server import Spec
 USER = "autograph-administrator"
 VHOST = "autograph"
 NODE = "autograph@localhost"
+# RabbitMQ 4 takes 16 MiB if nothing is said, and a body of many 1e15 is a message of almost four times its size.
+MAX_MESSAGE_BYTES = 128 << 20
 
 
 def url(home: Home) -> str:
@@ -99,6 +101,7 @@ log.console.level = warning
 vm_memory_high_watermark.absolute = 1GiB
 disk_free_limit.absolute = 200MB
 consumer_timeout = 1800000
+max_message_size = {MAX_MESSAGE_BYTES}
 """,
         encoding="utf-8",
     )

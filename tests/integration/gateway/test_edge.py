@@ -271,7 +271,7 @@ async def test_the_api_is_described_for_programs(scene: Scene) -> None:
     login = document["components"]["schemas"]["SignIn"]
     assert set(login["properties"]) == {"email", "password", "remember_me"}
     assert login["properties"]["password"] == {
-        "format": "password", "title": "Password", "type": "string", "writeOnly": True,
+        "format": "password", "maxLength": 1024, "title": "Password", "type": "string", "writeOnly": True,
     }  # fmt: skip
     assert "Box" not in document["components"]["schemas"]
 

@@ -274,3 +274,34 @@ async def test_a_cached_read_takes_one_trip_to_redis_and_nothing_else(house: Hou
             entries += [key async for key in client.scan_iter("[cg]:*") if str(in_process.DIAGRAM).encode() in key]
             await client.delete(*entries)
         await redis.close()
+
+
+async def test_another_request_with_the_same_key_is_not_told_the_first_ones_outcome_by_its_address(
+    http: aiohttp.ClientSession, anna: Person
+) -> None:
+    headers = anna.headers(**{"Idempotency-Key": "k", "Prefer": "respond-async"})
+    ends = []
+    for title in ("first", "second", "first"):
+        async with http.post("/api/diagrams", json={"title": title, "type": "note"}, headers=headers) as answer:
+            assert answer.status == 202
+            location = answer.headers["Location"]
+
+        async def ended(location: str = location) -> Any:
+            async with http.get(location, headers=anna.headers()) as told:
+                document = await told.json()
+            return document if document["status"] != "accepted" else None
+
+        ends.append(await eventually(ended))
+
+    first, second, again = ends
+    assert first["outcome"]["title"] == "first"
+    assert (second["status"], second["problem"]["code"]) == ("failed", "idempotency_key_reused")
+    assert again["outcome"] == first["outcome"]
+
+
+async def test_an_address_that_names_no_request_is_nobodys(http: aiohttp.ClientSession, anna: Person) -> None:
+    headers = anna.headers(Prefer="respond-async")
+    async with http.post("/api/diagrams", json={"title": "Plan", "type": "note"}, headers=headers) as answer:
+        location = answer.headers["Location"]
+    async with http.get(f"{location}?request=nonsense", headers=anna.headers()) as told:
+        assert told.status == 404

@@ -1,10 +1,13 @@
 """A request with a key is one message, however often and wherever it is sent."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import aiohttp
+import pytest
 
 from contracts.auth import SignIn, Tokens
 from contracts.diagram import ChangeDiagram, CreateDiagram, DeleteDiagram, TrashDiagram
@@ -144,3 +147,26 @@ async def test_without_a_key_each_request_is_a_message_of_its_own(scene: Scene) 
     first, second = scene.envelopes()
     assert first.id != second.id
     assert first.id.version == 7
+
+
+async def test_a_repeat_of_what_is_still_uploaded_is_told_so(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(CreateDiagram, "timeout", timedelta(milliseconds=200))  # 10 s; a body may take 30
+    scene.on(CreateDiagram, SUMMARY)
+    begun, over = asyncio.Event(), asyncio.Event()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b'{"title": "Slow", '
+        begun.set()
+        await over.wait()
+        yield b'"type": "canvas"}'
+
+    first = asyncio.create_task(scene.http.post(DIAGRAMS, data=slowly(), headers=with_key("k")))
+    await begun.wait()
+    deadline = asyncio.get_running_loop().time() + 0.6  # the command's own time, and the mark's if it had no more
+    seen = set()
+    while asyncio.get_running_loop().time() < deadline:
+        seen.add((await create(scene, "k")).status)
+    over.set()
+    async with await first as answer:
+        assert answer.status == 201
+    assert seen == {409}

@@ -8,14 +8,17 @@ from uuid import UUID
 import pytest
 
 from chassis.bus.ports import QueueFull
-from contracts.auth import CommandOutcome, GetAuthCommand, RefreshTokens, RegisterUser
+from contracts.auth import CommandOutcome, GetAuthCommand, GetMe, RefreshTokens, RegisterUser, SignIn, User
 from contracts.diagram import CreateDiagram, GetDiagram, GetDiagramCommand, StaleRevision
 from contracts.envelope import Envelope
 from contracts.outcome import Outcome
+from gateway.breaker import OPENS_AFTER
 from tests.integration.gateway.scene import (
     DIAGRAM,
+    LONG_AGO,
     SESSION,
     SUMMARY,
+    USER,
     Scene,
     access_token,
     as_json,
@@ -24,6 +27,7 @@ from tests.integration.gateway.scene import (
 )
 
 DIAGRAMS = "/api/diagrams"
+ME = User(id=USER, email="a@b", name=None, roles=("user",), email_verified=False, created_at=LONG_AGO)
 PLAN = {"title": "Plan", "type": "canvas"}
 
 
@@ -202,3 +206,27 @@ async def test_who_is_not_signed_in_asks_for_a_registration_by_its_address(scene
     scene.on(GetAuthCommand, CommandOutcome(outcome=None))
     async with scene.http.get(location) as answer:
         assert answer.status == 200
+
+
+async def test_sign_ins_that_wait_too_long_keep_nobody_else_from_the_auth_service(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(SignIn, "timeout", timedelta(milliseconds=20))
+    async with open_scene(sign_in_attempts=0) as scene:
+        scene.on(GetMe, ME)
+
+        async def late(_message: Any, _envelope: Any) -> Any:
+            await asyncio.Event().wait()
+
+        scene.bus.handlers[SignIn] = late
+        for number in range(OPENS_AFTER):
+            document = {"email": f"{number}@b", "password": "correct horse"}
+            async with scene.http.post("/api/auth/login", json=document) as answer:
+                assert answer.status == 503
+        async with scene.http.get("/api/auth/me", headers=signed_in()) as answer:
+            assert answer.status == 200
+        opened = {
+            part: scene.counted("api_gateway_circuit_breaker_failures_total", service=part)
+            for part in ("auth", "auth.passwords")
+        }
+    assert opened == {"auth": 0, "auth.passwords": OPENS_AFTER}

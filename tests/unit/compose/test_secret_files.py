@@ -1,11 +1,18 @@
 """The containers' secrets are made once, and each server's volume has its own only."""
 
 import json
+import re
 import stat
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from pydantic_core import from_json, to_json
+
+from compose.local.servers.rabbitmq import MAX_MESSAGE_BYTES
 from compose.secret_files import NAMES, main, servers
+from gateway.settings import GatewaySettings
+
+REPOSITORY = Path(__file__).parents[3]
 
 
 def made(folder: Path) -> dict[str, str]:
@@ -15,6 +22,21 @@ def made(folder: Path) -> dict[str, str]:
 
 def test_what_was_made_is_kept_when_it_is_asked_for_again(tmp_path: Path) -> None:
     assert made(tmp_path) == made(tmp_path)
+
+
+def test_every_broker_takes_the_largest_message_that_the_edge_lets_in() -> None:
+    """Else it closes the connection, with everybody's messages on it."""
+    [most] = [bound.le for bound in GatewaySettings.model_fields["max_body_bytes"].metadata if hasattr(bound, "le")]
+    body = b"[" + b"1e15," * 1_000 + b"1e15]"
+    needed = most * len(to_json(from_json(body))) / len(body)
+    configurations = [
+        servers(dict.fromkeys(NAMES, "s"))["rabbitmq/10-autograph.conf"],
+        (REPOSITORY / "helm/autograph/templates/engines.yaml").read_text("utf-8"),
+        f"max_message_size = {MAX_MESSAGE_BYTES}",  # the local launcher's
+    ]
+    for configuration in configurations:
+        [taken] = re.findall(r"max_message_size = (\d+)", configuration)
+        assert int(taken) > needed
 
 
 def test_two_installations_share_no_secret(tmp_path: Path) -> None:

@@ -43,6 +43,22 @@ def test_a_canvas_that_cannot_be_kept_is_refused(canvas: object, expected: str) 
 
 
 @pytest.mark.parametrize(
+    ("number", "count", "refused"),
+    [(1e300, 53_333, False), (1e300, 53_334, True), (5e-324, 50_000, True), (6.123e-17, 400_000, False)],
+)
+def test_numbers_that_come_back_far_longer_than_they_came_are_refused(
+    number: float,
+    count: int,
+    refused: bool,  # noqa: FBT001 - a table's column
+) -> None:
+    canvas = {"elements": [number] * count}
+    if refused:
+        assert code(Canvas, canvas) == "numbers_too_long"
+    else:
+        assert TypeAdapter(Canvas).validate_python(canvas) == canvas
+
+
+@pytest.mark.parametrize(
     ("title", "expected"),
     [
         ("", "string_too_short"),

@@ -1,6 +1,7 @@
 """What a delivery means, on a real inbox and outbox."""
 
 import asyncio
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -14,6 +15,7 @@ from chassis.bus.ports import NotPublished
 from chassis.database import DatabaseUnavailable
 from contracts.outcome import Status
 from tests.integration.chassis.bus.scene import (
+    USER,
     Knock,
     Look,
     NoSuchColour,
@@ -298,3 +300,18 @@ async def test_a_program_that_sent_nonsense_is_told_what_is_wrong(scene: Scene) 
     assert outcome.problem.code == "invalid"
     assert [error.pointer for error in outcome.problem.errors] == ["/colour"]
     assert len(scene.letters.to("autograph.parked")) == 1
+
+
+async def test_a_command_that_is_parked_because_it_does_not_fit_its_contract_has_an_outcome(scene: Scene) -> None:
+    """Else its address would say for days that it is under way."""
+    envelope = envelope_of(Paint(colour="red"))
+    delivery = delivery_of(Paint(colour="red"), envelope)
+    document = {**json.loads(delivery.body), "data": {"hue": 7}}  # what a newer gateway sends, say
+
+    await scene.deliver(replace(delivery, body=json.dumps(document).encode()))
+
+    [parked] = scene.letters.to("autograph.parked")
+    assert parked.headers[headers.FAILURE_TOLD] == 1
+    row = await scene.ledger.find(USER.key, envelope.id)
+    assert row is not None
+    assert (row.outcome.status, row.outcome.problem and row.outcome.problem.code) == (Status.FAILED, "parked")

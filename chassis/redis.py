@@ -19,6 +19,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
+LARGE_BYTES = 64 * 1024  # whatever is larger shares no way with others
+
 log = structlog.get_logger(__name__)
 
 Word = str | bytes | int
@@ -95,6 +97,8 @@ class Redis:
         self._places = asyncio.Semaphore(max_connections)
         self._idle: list[AbstractConnection] = []
         self._in_use = 0
+        self._asked: list[tuple[Sequence[Call], asyncio.Future[list[Any]]]] = []
+        self._trips: set[asyncio.Task[None]] = set()
         # RESP2 costs less CPU than RESP3 for the replies that we read. Our own timeout covers waiting for a connection,
         # connecting and all replies together, and a connection that it cancels disconnects itself.
         self._connections: ConnectionPool = ConnectionPool.from_url(
@@ -162,7 +166,7 @@ class Redis:
         if self._probe is not None:
             raise RedisAway("the breaker is open")
         try:
-            replies = await self._exchange(calls)
+            replies = await self._shared(calls)
         except (RedisError, OSError) as error:  # asyncio's TimeoutError is an OSError
             self._open(error)
             raise RedisAway(str(error) or type(error).__name__) from error
@@ -170,6 +174,36 @@ class Redis:
             if isinstance(reply, ResponseError):
                 log.error("redis_refused_a_command", error=str(reply))
         return replies
+
+    async def _shared(self, calls: Sequence[Call]) -> list[Any]:
+        """One round trip for all who ask in this turn of the event loop; for what is large, one of its own."""
+        if any(isinstance(word, bytes) and len(word) > LARGE_BYTES for call in calls for word in call.words):
+            return await self._exchange(calls)
+        loop = asyncio.get_running_loop()
+        replies: asyncio.Future[list[Any]] = loop.create_future()
+        if not self._asked:
+            loop.call_soon(self._go)
+        self._asked.append((calls, replies))
+        return await replies
+
+    def _go(self) -> None:
+        asked, self._asked = self._asked, []
+        trip = asyncio.create_task(self._trip(asked), name="redis")
+        self._trips.add(trip)
+        trip.add_done_callback(self._trips.discard)
+
+    async def _trip(self, asked: "Sequence[tuple[Sequence[Call], asyncio.Future[list[Any]]]]") -> None:
+        try:
+            replies = iter(await self._exchange([call for calls, _ in asked for call in calls]))
+        except (RedisError, OSError) as error:
+            for _, future in asked:
+                if not future.done():
+                    future.set_exception(error)
+            return
+        for calls, future in asked:
+            own = [next(replies) for _ in calls]
+            if not future.done():  # who asked may have given up
+                future.set_result(own)
 
     async def _exchange(self, calls: Sequence[Call]) -> list[Any]:
         async with asyncio.timeout(self._timeout_seconds), self._places:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chassis.redis import Ask, Call, Redis, RedisAway, Script
+from chassis.redis import LARGE_BYTES, Ask, Call, Redis, RedisAway, Script
 from tests.eventually import eventually
 from tests.integration.chassis.proxy import Proxy
 
@@ -115,11 +115,37 @@ async def test_a_request_that_gives_up_leaves_its_reply_to_nobody(proxy: Proxy) 
 
 async def test_callers_wait_for_a_connection_rather_than_open_more(proxy: Proxy) -> None:
     async with redis_at(proxy.url, max_connections=5, timeout_seconds=10) as redis:
-        calls = [asyncio.create_task(redis.run(Call(("ECHO", n)))) for n in range(200)]
+        large = [str(n).encode() * LARGE_BYTES for n in range(10, 30)]
+        calls = [asyncio.create_task(redis.run(Call(("ECHO", word)))) for word in large]
 
-        assert await asyncio.gather(*calls) == [[str(n).encode()] for n in range(200)]
+        assert await asyncio.gather(*calls) == [[word] for word in large]
         assert proxy.most_connections == 5
         assert redis.connections_in_use == 0
+
+
+async def test_what_is_asked_in_one_turn_goes_one_way_and_each_has_its_own_replies(proxy: Proxy) -> None:
+    async with redis_at(proxy.url, timeout_seconds=10) as redis:
+        calls = [asyncio.create_task(redis.run(Call(("ECHO", n)), Call(("ECHO", -n)))) for n in range(200)]
+
+        assert await asyncio.gather(*calls) == [[str(n).encode(), str(-n).encode()] for n in range(200)]
+        assert proxy.most_connections == 1
+
+
+async def test_one_that_is_refused_or_gives_up_takes_nobody_along(cache_url: str) -> None:
+    async with redis_at(cache_url, timeout_seconds=10) as redis:
+        good, refused, gives_up, last = (
+            asyncio.create_task(redis.run(call))
+            for call in (Call(("ECHO", 1)), Call(("NONSENSE",)), Call(("ECHO", 2)), Call(("ECHO", 3)))
+        )
+        await asyncio.sleep(0)
+        gives_up.cancel()
+
+        assert await good == [b"1"]
+        assert await last == [b"3"]
+        with pytest.raises(RedisAway):
+            await refused
+        with pytest.raises(asyncio.CancelledError):
+            await gives_up
 
 
 async def test_a_command_that_redis_refuses_does_not_open_the_breaker(cache_url: str) -> None:

@@ -1,7 +1,7 @@
-"""One stack of containers for all tests here, under a name of its own, on a free port, gone afterwards.
+"""One stack of containers for all tests here, under a name of its own, on free ports, gone afterwards.
 
-`AUTOGRAPH_TEST_COMPOSE` names further compose files (separated by ``:``): to stand in for images that cannot be had,
-say. `AUTOGRAPH_TEST_CONTAINERS` names the services to bring up, all of them otherwise.
+`make test-deploy` brings the engine and the images. `AUTOGRAPH_TEST_COMPOSE` names further compose files (separated by
+``:``), by which it says what stands in for what cannot be had.
 """
 
 import os
@@ -11,21 +11,19 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.containers.stack import Containers
+from tests.deploy.stack import Containers
 from tests.manifests.compose_files import COMPOSE
 
 
 @pytest.fixture(scope="session")
 def containers() -> Iterator[Containers]:
-    further = [file for file in os.environ.get("AUTOGRAPH_TEST_COMPOSE", "").split(":") if file]
-    wanted = os.environ.get("AUTOGRAPH_TEST_CONTAINERS", "").split()
-    stack = Containers(f"autograph-test-{secrets.token_hex(4)}", (str(COMPOSE), *further), wanted)
+    further = [file for file in os.environ.get("AUTOGRAPH_TEST_COMPOSE", "").split(os.pathsep) if file]
+    stack = Containers(f"autograph-test-{secrets.token_hex(4)}", (str(COMPOSE), *further))
     try:
-        stack.compose("build", "gateway")
+        stack.build()
         stack.up()
         yield stack
     except subprocess.CalledProcessError as error:
-        pytest.fail(f"{error}\n{error.stdout}\n{error.stderr}")
+        pytest.fail(f"{error}\n{error.stdout}\n{error.stderr}\n{stack.told()}")
     finally:
-        stack.compose("--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", "30")
-        stack.docker("image", "rm", "--force", stack.image)
+        stack.remove()

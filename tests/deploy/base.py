@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -60,34 +61,26 @@ async def _archive(home: Home, environment: Mapping[str, str]) -> Path:
     if archive.exists():
         return archive
     print(f"Making a base image of {suite}", flush=True)
-    root = home.programs / "base"
-    shutil.rmtree(root, ignore_errors=True)
-    new = archive.with_suffix(".new")
-    # What it mounts is seen by nobody else, and goes with it.
-    debootstrap = [
-        "unshare",
-        "--mount",
-        "debootstrap",
-        "--variant=minbase",
-        f"--include={PACKAGES}",
-        suite,
-        str(root),
-        mirror,
-    ]
-    try:
-        await run(["env", *(f"{name}={value}" for name, value in environment.items()), *debootstrap])
-        for pattern in NOT_NEEDED:
-            for place in root.glob(pattern):
-                shutil.rmtree(place) if place.is_dir() and not place.is_symlink() else place.unlink()
-        await run(["tar", "--create", "--one-file-system", f"--directory={root}", f"--file={new}", "."])
-    except Failed as failure:
-        raise CannotProvide(
-            f"No base image could be made from {mirror} ({failure}): let Docker reach its registry"
-        ) from None
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
-    new.rename(archive)
+    with tempfile.TemporaryDirectory(dir=home.programs) as folder:
+        root, new = Path(folder, "root"), Path(folder, archive.name)
+        # What it mounts is seen by nobody else, and goes with it.
+        debootstrap = ["unshare", "--mount", "debootstrap", "--variant=minbase", f"--include={PACKAGES}"]
+        try:
+            given = [f"{name}={value}" for name, value in environment.items()]
+            await run(["env", *given, *debootstrap, suite, str(root), mirror])
+            _make_small(root)
+            await run(["tar", "--create", "--one-file-system", f"--directory={root}", f"--file={new}", "."])
+        except Failed as failure:
+            way_out = "let Docker reach its registry"
+            raise CannotProvide(f"No base image could be made from {mirror} ({failure}): {way_out}") from None
+        await asyncio.to_thread(new.rename, archive)
     return archive
+
+
+def _make_small(root: Path) -> None:
+    for pattern in NOT_NEEDED:
+        for place in root.glob(pattern):
+            shutil.rmtree(place) if place.is_dir() and not place.is_symlink() else place.unlink()
 
 
 async def _mirror(release: str) -> tuple[str, str]:

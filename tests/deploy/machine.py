@@ -100,7 +100,13 @@ def changed_back(environment: Mapping[str, str], folder: Path) -> Iterator[None]
             f"Another Docker engine, which does not answer, has a network here ({bridges[0]}), and one more would take "
             "its rules away: start it, or name it in DOCKER_HOST; if it is gone for good, `ip link delete` the network"
         )
-    before = parse(_run(environment, "iptables-save"))
+    try:
+        before = parse(_run(environment, "iptables-save"))
+    except subprocess.CalledProcessError as error:
+        raise CannotProvide(
+            f"The packet filter may not be changed here ({error.stderr.strip()}), which a Docker engine of our "
+            "own needs: start one that this can use"
+        ) from None
     forwarding = FORWARDING.read_text(encoding="ascii")
     new_folders = [place for place in FOLDERS if not place.exists()]
     try:

@@ -61,6 +61,15 @@ class Containers:
     def operator(self, *words: str) -> str:
         return self.compose("run", "--rm", "--no-deps", "-T", "operator", *words)
 
+    def piped(self, service: str, *command: str, given: bytes = b"") -> bytes:
+        """What *command* wrote, in a container of its own of *service*, of what it was given to read."""
+        program, *words = command
+        once = ("run", "--rm", "--no-deps", "-T", "--entrypoint", program, service, *words)
+        return subprocess.run(
+            (tool("docker-compose"), "--project-name", self.project, *self._files, *once), cwd=ROOT,
+            env=self._environment, input=given, check=True, stdout=subprocess.PIPE, timeout=UP_SECONDS,
+        ).stdout  # fmt: skip
+
     def inspect(self, service: str) -> dict[str, Any]:
         [container] = self.compose("ps", "--all", "--quiet", service).split()
         [found] = json.loads(self.docker("inspect", container))

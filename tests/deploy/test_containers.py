@@ -9,14 +9,21 @@ import pytest
 
 from tests.deploy.client import signed_in, titles
 from tests.deploy.stack import Containers
+from tests.eventually import eventually
 from tests.manifests.compose_files import SERVERS, SERVICES
 from tests.tools import ROOT
 
 pytestmark = pytest.mark.deploy
 
 
-def test_the_doctor_finds_all_well(containers: Containers) -> None:
-    assert "All is well" in containers.operator("doctor")
+async def test_the_doctor_finds_all_well(containers: Containers) -> None:
+    async def all_well() -> bool:
+        try:
+            return "All is well" in containers.operator("doctor")
+        except subprocess.CalledProcessError as error:  # of a busy machine's clocks, say, which is so for a moment
+            raise AssertionError(error.stdout) from None
+
+    assert await eventually(all_well, within_seconds=60)
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -10,8 +10,8 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from compose.local.home import CannotProvide, Home
@@ -93,17 +93,16 @@ async def own_engine(folder: Path, home: Home) -> AsyncIterator[Mapping[str, str
     """The environment to reach it with. Raises ``CannotProvide``."""
     environment = environment_of(await engine_programs(home), folder)
     async with alone():
-        with changed_back(environment, folder):
-            async with _dockerd(folder, environment) as daemon:
-                await _answering(daemon, folder, environment)
-                try:
-                    yield environment
-                finally:
-                    _remove_containers(environment)
+        with changed_back(environment, folder), _dockerd(folder, environment) as daemon:
+            await _answering(daemon, folder, environment)
+            try:
+                yield environment
+            finally:
+                _remove_containers(environment)
 
 
-@asynccontextmanager
-async def _dockerd(folder: Path, environment: Mapping[str, str]) -> AsyncIterator[subprocess.Popen[bytes]]:
+@contextmanager
+def _dockerd(folder: Path, environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     settings = {
         "data-root": str(folder / "data"),
         "exec-root": str(folder / "exec"),
@@ -129,7 +128,7 @@ async def _dockerd(folder: Path, environment: Mapping[str, str]) -> AsyncIterato
         "--mount-proc",
     ]
     with (folder / "dockerd.log").open("wb") as log:
-        daemon = subprocess.Popen(  # noqa: ASYNC220 - starts, and is not waited for
+        daemon = subprocess.Popen(
             [*command, "dockerd", "--config-file", str(file)],
             env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             start_new_session=True,  # Ctrl-C is for us to pass on
@@ -172,6 +171,11 @@ def _remove_containers(environment: Mapping[str, str]) -> None:
 
 def _told(environment: Mapping[str, str], *words: str) -> str:
     """Nothing, if it does not answer."""
-    return subprocess.run(
-        ("docker", *words), env=environment, check=False, capture_output=True, text=True, timeout=START_SECONDS
-    ).stdout.strip()
+    command = ("docker", *words)
+    try:
+        done = subprocess.run(
+            command, env=environment, check=False, capture_output=True, text=True, timeout=STOP_SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        return ""
+    return done.stdout.strip()

@@ -17,7 +17,7 @@ from compose.local import provision
 from compose.local.home import DEFAULT, CannotProvide, Home
 from tests.deploy.base import make_base
 from tests.deploy.engine import START_INTERVAL_SINCE, Engine, engine
-from tests.deploy.machine import LeftBehind
+from tests.deploy.machine import PREFIX, LeftBehind
 from tests.deploy.override import override, stand_in_for
 from tests.deploy.own_engine import engine_programs, environment_of
 from tests.manifests.compose_files import OURS, services
@@ -32,7 +32,7 @@ WAY_OUT = "let it reach the registry, or run this as root on Debian or Ubuntu, w
 async def main() -> int:
     started = time.monotonic()
     home = Home(ROOT / DEFAULT, programs=PROGRAMS).open()
-    with tempfile.TemporaryDirectory(prefix="autograph-deploy-") as name:
+    with tempfile.TemporaryDirectory(prefix=PREFIX) as name:
         folder = Path(name)
         async with (
             _running(*PYTEST, "-q", "tests/manifests", output=folder / "static") as static,

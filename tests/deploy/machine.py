@@ -4,6 +4,7 @@ A rule, a chain or a bridge that is not Docker's is never touched: others may ad
 """
 
 import asyncio
+import json
 import os
 import re
 import shutil
@@ -11,14 +12,17 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from fcntl import ioctl
 from pathlib import Path
 
 from compose.local.home import CannotProvide
 
+PREFIX = "autograph-deploy-"  # of a run's temporary folder
+KEPT = "machine.json"
 BRIDGE = re.compile(r"docker0|br-[0-9a-f]{12}")
 ITS_RULE = re.compile(rf"\bDOCKER|\b({BRIDGE.pattern})\b")
 FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
@@ -31,6 +35,13 @@ SIOCSIFFLAGS, SIOCBRDELBR = 0x8914, 0x89A1  # linux/sockios.h
 
 class LeftBehind(Exception):  # noqa: N818 - states the outcome
     """Something of the engine is still there after the run; the text says what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    rules: str  # as `iptables-save` writes them
+    forwarding: str
+    new_folders: Sequence[str]  # that were not there
 
 
 @dataclass(slots=True)
@@ -94,47 +105,60 @@ async def alone() -> AsyncIterator[None]:
 
 @contextmanager
 def changed_back(environment: Mapping[str, str], folder: Path) -> Iterator[None]:
-    """Raises ``CannotProvide`` where another engine is, and ``LeftBehind`` if something could not be changed back."""
+    """Raises ``CannotProvide`` where another engine is, and ``LeftBehind`` if something could not be changed back.
+
+    What a run that was killed outright has left, the next one changes back: how it was is in *folder* meanwhile.
+    """
+    for kept in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{KEPT}"):
+        _change_back(environment, kept.parent, Before(**json.loads(kept.read_text(encoding="utf-8"))))
+        shutil.rmtree(kept.parent, ignore_errors=True)
     if bridges := sorted(_bridges()):
         raise CannotProvide(
             f"Another Docker engine, which does not answer, has a network here ({bridges[0]}), and one more would take "
             "its rules away: start it, or name it in DOCKER_HOST; if it is gone for good, `ip link delete` the network"
         )
     try:
-        before = parse(_run(environment, "iptables-save"))
+        rules = _run(environment, "iptables-save")
     except subprocess.CalledProcessError as error:
         raise CannotProvide(
             f"The packet filter may not be changed here ({error.stderr.strip()}), which a Docker engine of our "
             "own needs: start one that this can use"
         ) from None
-    forwarding = FORWARDING.read_text(encoding="ascii")
-    new_folders = [place for place in FOLDERS if not place.exists()]
+    new_folders = [str(place) for place in FOLDERS if not place.exists()]
+    before = Before(rules, FORWARDING.read_text(encoding="ascii"), new_folders)
+    (folder / KEPT).write_text(json.dumps(asdict(before)), encoding="utf-8")
     try:
         yield
     finally:
-        for bridge in _bridges():
-            _delete_bridge(bridge)
-        if undo := undoing(before, parse(_run(environment, "iptables-save"))):
-            _run(environment, "iptables-restore", "--noflush", text=undo)
-        FORWARDING.write_text(forwarding, encoding="ascii")
-        for place in new_folders:
-            shutil.rmtree(place, ignore_errors=True)
-        for group in (*CGROUPS.glob(f"*/{folder.name}"), *CGROUPS.glob(folder.name)):
-            _remove_group(group)
-        _check_nothing_left(environment, before, forwarding, folder)
+        _change_back(environment, folder, before)
+        _check_nothing_left(environment, before, folder)
 
 
-def _check_nothing_left(
-    environment: Mapping[str, str], before: Mapping[str, Table], forwarding: str, folder: Path
-) -> None:
+def _change_back(environment: Mapping[str, str], folder: Path, before: Before) -> None:
+    for bridge in _bridges():
+        _delete_bridge(bridge)
+    if undo := undoing(parse(before.rules), parse(_run(environment, "iptables-save"))):
+        _run(environment, "iptables-restore", "--noflush", text=undo)
+    FORWARDING.write_text(before.forwarding, encoding="ascii")
+    for place in before.new_folders:
+        shutil.rmtree(place, ignore_errors=True)
+    for group in _groups(folder):
+        _remove_group(group)
+
+
+def _groups(folder: Path) -> list[Path]:
+    return [*CGROUPS.glob(f"*/{folder.name}"), *CGROUPS.glob(folder.name)]
+
+
+def _check_nothing_left(environment: Mapping[str, str], before: Before, folder: Path) -> None:
     left = [f"the bridge {bridge}" for bridge in _bridges()]
-    if rules := undoing(before, parse(_run(environment, "iptables-save"))):
+    if rules := undoing(parse(before.rules), parse(_run(environment, "iptables-save"))):
         left.append(f"rules ({rules})")
-    if FORWARDING.read_text(encoding="ascii") != forwarding:
+    if FORWARDING.read_text(encoding="ascii") != before.forwarding:
         left.append(str(FORWARDING))
     left += [f"the mount {line}" for line in _lines(Path("/proc/self/mounts")) if folder.name in line]
     left += [f"the process {pid}: {command}" for pid, command in _processes() if folder.name in command]
-    left += [str(group) for group in (*CGROUPS.glob(f"*/{folder.name}"), *CGROUPS.glob(folder.name))]
+    left += map(str, _groups(folder))
     if left:
         raise LeftBehind(f"The engine left behind: {'; '.join(left)}")
 

@@ -43,9 +43,9 @@ test: $(VENV)/.development .venv-tools/.tools ## Everything: unit, architecture,
 faults: $(VENV)/.development ## Break the running system in every way one machine can show (15 min; LONG=1: hours)
 	@AUTOGRAPH_FAULTS_LONG=$(LONG) $(BIN)/pytest tests/faults -m ""
 
-.PHONY: containers
-containers: $(VENV)/.development .venv-tools/.tools ## Build the image, bring the containers up and try them (needs a Docker engine)
-	@$(BIN)/pytest tests/containers -m containers
+.PHONY: test-deploy
+test-deploy: $(VENV)/.development .venv-tools/.tools ## Build the images, bring all containers up and try them, with the static checks; brings its own Docker engine if need be
+	@exec $(PYTHON_IN_VENV) -m tests.deploy
 
 .PHONY: sbom
 sbom: ## Write what the image contains to dist/autograph.cdx.json (needs a Docker engine)

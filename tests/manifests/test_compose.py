@@ -247,6 +247,16 @@ def test_what_must_not_be_lost_is_in_a_volume() -> None:
     assert not [volume for volume in named_volumes("redis") if not volume.endswith("-secrets")]  # keeps nothing
 
 
+def test_only_the_operator_sees_backups_and_only_it_and_the_migration_have_its_image() -> None:
+    targets = {name: (services()[name]["image"], services()[name]["build"]["target"]) for name in OURS}
+
+    assert [name for name in services() if "backups" in named_volumes(name)] == ["operator"]
+    administrators = ("autograph-operator:local", "operator")
+    assert targets == {
+        name: administrators if name in ("migrate", "operator") else ("autograph:local", "application") for name in OURS
+    }
+
+
 @pytest.mark.parametrize("name", services())
 def test_no_secret_is_in_an_environment(name: str) -> None:
     environment = services()[name].get("environment") or {}

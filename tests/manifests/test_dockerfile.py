@@ -1,4 +1,4 @@
-"""The image is built as it is promised; what can only be seen in a built one is in tests/containers."""
+"""The image is built as it is promised; what can only be seen in a built one is in tests/deploy."""
 
 import re
 import tomllib
@@ -9,6 +9,7 @@ import pytest
 from tests.tools import ROOT, run, tool
 
 DOCKERFILE = ROOT / "compose" / "Dockerfile"
+STAND_INS = ROOT / "tests" / "deploy" / "stand_ins" / "Dockerfile"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
@@ -19,13 +20,17 @@ def instructions(text: str | None = None) -> list[tuple[str, str]]:
     return [(words[0], words[2]) for line in joined.splitlines() if line and (words := line.partition(" "))]
 
 
-def last_stage() -> list[tuple[str, str]]:
+def stage(name: str) -> list[tuple[str, str]]:
+    """From its FROM to the next."""
     found = instructions()
-    return found[max(index for index, (name, _) in enumerate(found) if name == "FROM") :]
+    starts = [index for index, (word, _) in enumerate(found) if word == "FROM"] + [len(found)]
+    [start] = [index for index in starts[:-1] if found[index][1].endswith(f" AS {name}")]
+    return found[start : starts[starts.index(start) + 1]]
 
 
-def test_hadolint_finds_nothing() -> None:
-    done = run(tool("hadolint"), "--failure-threshold", "style", str(DOCKERFILE))
+@pytest.mark.parametrize("file", [DOCKERFILE, STAND_INS], ids=["ours", "stand-ins"])
+def test_hadolint_finds_nothing(file: Path) -> None:
+    done = run(tool("hadolint"), "--failure-threshold", "style", str(file))
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
@@ -53,31 +58,46 @@ def test_every_stage_is_built_on_the_base_that_is_named_by_version_and_digest() 
     bases = {said.split()[0] for name, said in instructions() if name == "FROM"}
 
     assert re.fullmatch(r"python:3\.11\.\d+-slim-bookworm@sha256:[0-9a-f]{64}", arguments["BASE"])
-    assert bases == {"${BASE}", "build", "scratch"}
+    assert bases == {"${BASE}", "build", "bill", "scratch", "application"}
     assert arguments["VERSION"] == PROJECT["project"]["version"]
 
 
 def test_packages_come_by_their_hashes_and_none_is_compiled() -> None:
-    installs = [said for name, said in instructions() if name == "RUN" and "pip install" in said]
+    installs = [said for name, said in instructions() if name == "RUN" and re.search(r"\bpip\b.* install ", said)]
 
-    assert len(installs) == 2
+    assert len(installs) == 3
     for said in installs:
-        assert said.count("pip install") == said.count("pip install --require-hashes --only-binary :all: -r ") == 1
+        assert len(re.findall(r"\bpip\b[^&]* install ", said)) == 1
+        assert "--require-hashes --only-binary :all: -r " in said
 
 
 def test_what_is_shipped_is_copied_and_nothing_is_run_to_make_it() -> None:
-    names = [name for name, _ in last_stage()]
+    names = {name for shipped in ("application", "operator") for name, _ in stage(shipped)}
 
-    assert "RUN" not in names
-    assert "ADD" not in names
+    assert not {"RUN", "ADD"} & names
 
 
 def test_the_process_is_nobody_special_and_a_number() -> None:
-    assert [said for name, said in last_stage() if name == "USER"] == ["10001:10001"]
+    assert [said for name, said in stage("application") if name == "USER"] == ["10001:10001"]
+
+
+def test_whoever_names_no_target_gets_the_application_as_it_is() -> None:
+    found = instructions()
+
+    assert found[-1] == ("FROM", "application")
+    assert stage("operator")[0] == ("FROM", "application AS operator")
+    assert "USER" not in [name for name, _ in stage("operator")]  # stays nobody special
+
+
+def test_only_the_operators_image_has_postgresqls_programs() -> None:
+    copied_from_programs = [said for name, said in instructions() if name == "COPY" and "--from=programs" in said]
+
+    assert copied_from_programs
+    assert copied_from_programs == [said for name, said in stage("operator") if "--from=programs" in said]
 
 
 def test_health_is_asked_every_30_seconds_and_three_failures_count() -> None:
-    [check] = [said for name, said in last_stage() if name == "HEALTHCHECK"]
+    [check] = [said for name, said in stage("application") if name == "HEALTHCHECK"]
 
     assert check.startswith("--interval=30s --timeout=5s --start-period=60s --retries=3 CMD [")
     program = re.findall(r'"([^"]+)"', check)[3]

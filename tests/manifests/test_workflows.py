@@ -75,13 +75,18 @@ def test_the_tests_have_the_whole_history_which_holds_the_previous_release() -> 
     assert checkout["with"]["fetch-depth"] == 0
 
 
-def test_the_image_the_chart_and_the_audit_are_jobs_and_the_tests_are_those_of_every_machine() -> None:
+def test_the_chart_and_the_audit_are_jobs_and_the_tests_are_those_of_every_machine() -> None:
     ran = {name: "\n".join(step.get("run", "") for step in job["steps"]) for name, job in jobs().items()}
 
     assert ran["test"].strip() == ".ci/run"
-    assert "docker build --file compose/Dockerfile" in ran["image"]
     assert "lint --strict helm/autograph" in ran["chart"]
     assert ran["audit"].strip() == "make audit"
+
+
+def test_what_ci_runs_checks_tests_and_tries_the_containers() -> None:
+    commands = [line for line in (ROOT / ".ci" / "run").read_text("utf-8").splitlines() if line.startswith("make ")]
+
+    assert commands == ["make check", "make test", "make test-deploy"]
 
 
 def test_the_audit_is_made_every_week_and_nothing_else_is() -> None:

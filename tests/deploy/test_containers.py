@@ -5,46 +5,25 @@ import re
 import subprocess
 import tomllib
 
-import aiohttp
 import pytest
 
-from tests.containers.stack import Containers
+from tests.deploy.client import signed_in, titles
+from tests.deploy.stack import Containers
+from tests.eventually import eventually
 from tests.manifests.compose_files import SERVERS, SERVICES
 from tests.tools import ROOT
 
-pytestmark = pytest.mark.containers
-PASSWORD = "correct horse battery"
+pytestmark = pytest.mark.deploy
 
 
-async def sign_in(address: str, email: str, *, register: bool = False) -> aiohttp.ClientSession:
-    client = aiohttp.ClientSession(address, raise_for_status=True)
-    account = {"email": email, "password": PASSWORD}
-    if register:
-        await client.post("/api/auth/register", json=account)
-    async with client.post("/api/auth/login", json=account) as answer:
-        client.headers["Authorization"] = f"Bearer {(await answer.json())['access_token']}"
-    return client
+async def test_the_doctor_finds_all_well(containers: Containers) -> None:
+    async def all_well() -> bool:
+        try:
+            return "All is well" in containers.operator("doctor")
+        except subprocess.CalledProcessError as error:  # of a busy machine's clocks, say, which is so for a moment
+            raise AssertionError(error.stdout) from None
 
-
-async def titles(client: aiohttp.ClientSession) -> list[str]:
-    async with client.get("/api/diagrams") as answer:
-        return [diagram["title"] for diagram in (await answer.json())["items"]]
-
-
-async def test_what_was_made_over_the_published_port_is_there_after_down_and_up(containers: Containers) -> None:
-    async with await sign_in(containers.address(), "ada@example.org", register=True) as client:
-        await client.post("/api/diagrams", json={"title": "Kept", "type": "canvas", "canvas_data": {"elements": []}})
-        assert await titles(client) == ["Kept"]
-
-    containers.compose("down")
-    containers.up()
-
-    async with await sign_in(containers.address(), "ada@example.org") as client:
-        assert await titles(client) == ["Kept"]
-
-
-def test_the_doctor_finds_all_well(containers: Containers) -> None:
-    assert "All is well" in containers.compose("run", "--rm", "--no-deps", "-T", "operator", "doctor")
+    assert await eventually(all_well, within_seconds=60)
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -59,7 +38,7 @@ def test_a_process_is_nobody_special_and_its_root_is_read_only(service: str, con
 
 
 def test_the_image_has_no_compiler_and_no_way_to_get_one_into_what_it_runs(containers: Containers) -> None:
-    for program in ("gcc", "cc", "clang", "make", "ld", "curl", "wget", "/opt/autograph/bin/pip"):
+    for program in ("gcc", "cc", "clang", "make", "ld", "curl", "wget", "pg_dump", "/opt/autograph/bin/pip"):
         with pytest.raises(subprocess.CalledProcessError):
             containers.inside("gateway", "sh", "-c", f"command -v {program}")
 
@@ -101,15 +80,6 @@ def test_a_server_answers_on_its_own_networks_and_from_the_edge_no_server_does(
     assert set(map(int, reached)) == expected[network]
 
 
-def test_a_stop_waits_for_the_drain_and_ends_well(containers: Containers) -> None:
-    containers.compose("stop", *SERVICES)
-    try:
-        codes = {service: containers.inspect(service)["State"]["ExitCode"] for service in SERVICES}
-        assert codes == dict.fromkeys(SERVICES, 0)
-    finally:
-        containers.up()
-
-
 def test_the_bill_of_materials_names_each_package_of_the_lock_file_that_is_installed(containers: Containers) -> None:
     bill = json.loads(containers.inside("gateway", "cat", "/usr/share/sbom/autograph.cdx.json"))
     listed = {(part["name"].lower().replace("_", "-"), part["version"]) for part in bill["components"]}
@@ -143,5 +113,5 @@ async def test_passwords_of_the_services_that_are_made_anew_are_used(containers:
     containers.compose("up", "--no-build", "--detach", "--wait", "--force-recreate", "migrate", *SERVICES)
 
     assert containers.inside("auth", "cat", "/run/autograph/auth/AUTOGRAPH_POSTGRES_URL") != before
-    async with await sign_in(containers.address(), "grace@example.org", register=True) as client:
-        assert await titles(client) == []
+    async with signed_in(containers.address(), "grace@example.org", register=True) as client:
+        assert await titles(client) == {}

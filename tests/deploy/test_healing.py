@@ -1,0 +1,45 @@
+"""A process that is killed comes back by itself, and with it what was acknowledged."""
+
+import aiohttp
+import pytest
+
+from tests.deploy.client import diagram, signed_in, titles
+from tests.deploy.stack import Containers
+from tests.eventually import eventually
+
+pytestmark = pytest.mark.deploy
+HEALED_SECONDS = 180.0
+
+
+@pytest.mark.parametrize("service", ["gateway", "diagram", "rabbitmq", "postgres"])
+async def test_a_killed_process_is_started_again_and_what_was_acknowledged_is_there(
+    service: str, containers: Containers
+) -> None:
+    email = f"{service}@healing.example.org"
+    async with signed_in(containers.address(), email, register=True) as client:
+        async with client.post("/api/diagrams", json=diagram("acknowledged")) as created:
+            assert created.status == 201
+        in_time = {"Prefer": "respond-async"}
+        async with client.post("/api/diagrams", json=diagram("accepted"), headers=in_time) as accepted:
+            assert accepted.status == 202
+    before = containers.inspect(service)
+
+    containers.kill(service)
+
+    async def healed() -> bool:
+        after = containers.inspect(service)
+        again = after["RestartCount"] > before["RestartCount"] and after["Id"] == before["Id"]
+        return bool(again and after["State"]["Health"]["Status"] == "healthy")
+
+    await eventually(healed, within_seconds=HEALED_SECONDS)
+
+    async def serves() -> bool:
+        try:
+            async with signed_in(containers.address(), email) as client:
+                await client.post("/api/diagrams", json=diagram("after"), headers={"Idempotency-Key": "after"})
+                found = dict(await titles(client))
+        except (aiohttp.ClientError, TimeoutError):
+            return False
+        return found == {"acknowledged": 1, "accepted": 1, "after": 1}
+
+    await eventually(serves, within_seconds=HEALED_SECONDS)

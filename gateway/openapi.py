@@ -10,6 +10,7 @@ from contracts.message import Kind, Reply
 from contracts.refusal import FieldError, IdempotencyKeyReused
 from gateway.api import ENDPOINTS
 from gateway.endpoint import Endpoint
+from gateway.idempotency import FINGERPRINT
 from gateway.problems import EDGE_PROBLEMS, STATUS_OF
 
 VERSION = "0.2.0"
@@ -222,6 +223,13 @@ def _system_paths() -> dict[str, Any]:
         for status, description in (("200", "Well"), ("503", "Not now"))
     }
     address = {"name": "address", "in": "path", "required": True, "schema": {"type": "string"}}
+    which = {
+        "name": FINGERPRINT,
+        "in": "query",
+        "required": False,
+        "description": "As the address has it: which of the requests under one Idempotency-Key is meant",
+        "schema": {"type": "string"},
+    }
     told = {JSON: {"schema": {"$ref": REFERENCE.format(model="CommandStatus")}}}
     status = {
         "200": {"description": "How it stands", "content": told},
@@ -238,7 +246,7 @@ def _system_paths() -> dict[str, Any]:
             "How a command ended, for its sender",
             "commands",
             status,
-            parameters=[address],
+            parameters=[address, which],
             security=[{"bearer": []}, {}],
         ),
         "/.well-known/jwks.json": get("get_jwks", "The public keys of access tokens", "system", keys),

@@ -16,7 +16,7 @@ from chassis.unit_of_work import Caches, OutboxRow
 
 EXCHANGE = "autograph.events"
 BATCH = 64  # rows published at once, their confirms awaited together
-GATHER_SECONDS = 0.05  # for which rows are collected: one delete serves them all, and nobody waits for an event
+GATHER_SECONDS = 0.02  # for which rows are collected: one delete serves them all, and nobody waits for an event
 SWEEP_AFTER_SECONDS = 5.0  # a row this old was left behind: the relay takes milliseconds
 SWEEP_EVERY_SECONDS = 1.0
 LEASE_SECONDS = 30.0  # for which a sweeper has its rows to itself; longer than any publish may take

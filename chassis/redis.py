@@ -17,6 +17,7 @@ from hiredis import pack_command
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 LARGE_BYTES = 64 * 1024  # whatever is larger shares no way with others
@@ -160,6 +161,8 @@ class Redis:
             with suppress(asyncio.CancelledError):
                 await self._probe
             self._probe = None
+        if self._trips:
+            await asyncio.wait(self._trips)  # 200 ms at most
         await self._disconnect_idle()
 
     async def _guarded(self, calls: Sequence[Call]) -> list[Any]:
@@ -193,17 +196,26 @@ class Redis:
         trip.add_done_callback(self._trips.discard)
 
     async def _trip(self, asked: "Sequence[tuple[Sequence[Call], asyncio.Future[list[Any]]]]") -> None:
+        """However it ends, nobody is left waiting."""
         try:
             replies = iter(await self._exchange([call for calls, _ in asked for call in calls]))
         except (RedisError, OSError) as error:
             for _, future in asked:
-                if not future.done():
-                    future.set_exception(error)
-            return
-        for calls, future in asked:
-            own = [next(replies) for _ in calls]
-            if not future.done():  # who asked may have given up
-                future.set_result(own)
+                _fail(future, error)
+        except Exception as error:  # noqa: BLE001 - somebody's own mistake, and only theirs to hear of
+            if len(asked) == 1:
+                _fail(asked[0][1], error)
+            else:
+                for one in asked:
+                    await self._trip([one])
+        else:
+            for calls, future in asked:
+                own = [next(replies) for _ in calls]
+                if not future.done():  # who asked may have given up
+                    future.set_result(own)
+        finally:
+            for _, future in asked:
+                future.cancel()
 
     async def _exchange(self, calls: Sequence[Call]) -> list[Any]:
         async with asyncio.timeout(self._timeout_seconds), self._places:
@@ -212,6 +224,9 @@ class Redis:
             self._in_use += 1
             try:
                 return await _replies(connection, calls)
+            except RuntimeError as error:  # uvloop's word for a socket that the other side has reset
+                await connection.disconnect(nowait=True)
+                raise RedisConnectionError(str(error)) from error
             except BaseException:
                 await connection.disconnect(nowait=True)  # so that nobody reads another's reply
                 raise
@@ -241,6 +256,11 @@ class Redis:
         for connection in tuple(self._idle):
             with suppress(RedisError, OSError):
                 await connection.disconnect(nowait=True)
+
+
+def _fail(future: "asyncio.Future[list[Any]]", error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)
 
 
 async def _replies(connection: Any, calls: Sequence[Call]) -> list[Any]:

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, ValidationInfo
 from pydantic_core import PydanticCustomError, to_json
 
 FEW_BYTES = 64 * 1024  # whose numbers, written out, are not worth looking at
@@ -33,10 +33,11 @@ STORABLE = AfterValidator(_storable)
 ONE_LINE = AfterValidator(_one_line)
 
 
-def storable_json(value: Any) -> Any:
+def storable_json(value: Any, info: ValidationInfo) -> Any:
     """Checks JSON that we keep but do not read: depth, NUL, surrogates, numbers that JSON cannot write.
 
-    Iterative, so that depth cannot exhaust the stack. Raises ``PydanticCustomError``.
+    At the edge (``context={"edge": True}``) also how long it is when its numbers are written out; what was let in once
+    is carried out. Iterative, so that depth cannot exhaust the stack. Raises ``PydanticCustomError``.
     """
     try:
         written = to_json(value, inf_nan_mode="constants")
@@ -47,7 +48,7 @@ def storable_json(value: Any) -> Any:
         _hold_shallow(value)
     if written is None or any(mark in written for mark in _SUSPICIOUS):
         _hold_storable(value)
-    if written is not None and len(written) > FEW_BYTES:
+    if written is not None and len(written) > FEW_BYTES and info.context and info.context.get("edge"):
         _hold_short_when_written_out(written)
     return value
 
@@ -56,18 +57,19 @@ _SUSPICIOUS = (b"\\u0000", b"NaN", b"Infinity")
 
 
 _EXPONENT = re.compile(rb"\de[+-]?(\d+)")
+_STRING_OR_EXPONENT = re.compile(rb'"(?:[^"\\]++|\\.)*+"|\de[+-]?(\d+)')
 
 
 def _hold_short_when_written_out(written: bytes) -> None:
-    """PostgreSQL keeps 1e300 in a few bytes and gives it back in 301: 10 MB would come back as half a GB.
-
-    What looks like a number and stands in a string counts as one.
-    """
-    zeros = sum(int(exponent[:4]) for exponent in _EXPONENT.findall(written))
-    if zeros > MAX_ZEROS:
-        raise PydanticCustomError(
-            "numbers_too_long", "numbers must not take {limit} digits more when written out", {"limit": MAX_ZEROS}
-        )
+    """PostgreSQL keeps 1e300 in a few bytes and gives it back in 301: 10 MB would come back as half a GB."""
+    # Quick, but ids in strings look like exponents too: only if there are many is it counted without strings.
+    for pattern in (_EXPONENT, _STRING_OR_EXPONENT):
+        zeros = sum(int(exponent[:4]) for exponent in pattern.findall(written) if exponent)
+        if zeros <= MAX_ZEROS:
+            return
+    raise PydanticCustomError(
+        "numbers_too_long", "numbers must not take {limit} digits more when written out", {"limit": MAX_ZEROS}
+    )
 
 
 def _hold_shallow(value: Any) -> None:

@@ -16,7 +16,7 @@ from gateway.problems import Problem
 KEPT_SECONDS = 7 * 86_400  # as long as workers keep inbox rows
 MAC_BYTES = 16
 FINGERPRINT = "request"  # in the query of a command's address
-_FINGERPRINT = re.compile(r"^[A-Za-z0-9_-]{22}$")
+_FINGERPRINT = re.compile(r"[A-Za-z0-9_-]{22}")
 _KEY = re.compile(r"^[\x21\x23-\x7e]{1,255}$")  # visible ASCII without the quote
 _ADDRESS = re.compile(r"^([a-z]{1,32})\.([0-9a-f-]{36})\.([A-Za-z0-9_-]{27,28})$")
 
@@ -34,7 +34,7 @@ def read_key(header: str) -> str:
 def read_fingerprint(query: Mapping[str, str]) -> str | None:
     """Of the request whose outcome is asked for, if it had a key. Raises ``Problem``: 404 for what is none."""
     fingerprint = query.get(FINGERPRINT)
-    if fingerprint is not None and not _FINGERPRINT.match(fingerprint):
+    if fingerprint is not None and not _FINGERPRINT.fullmatch(fingerprint):
         raise Problem("not_found")
     return fingerprint
 

@@ -5,12 +5,14 @@ the broker's, also in a busy process, where several are always ready together.
 """
 
 import asyncio
-from typing import Any
+from typing import Any, Final
 
 import aio_pika
 from aiormq import AMQPConnectionError
 from aiormq.connection import TransportFactory
 from yarl import URL
+
+LARGE_BYTES: Final = 64 * 1024
 
 
 class GatheringWriter(asyncio.StreamWriter):
@@ -19,18 +21,28 @@ class GatheringWriter(asyncio.StreamWriter):
         self._gathered: list[bytes | bytearray | memoryview] = []
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
+        if len(data) > LARGE_BYTES:  # a copy of it would cost more than a call
+            self._write_out()
+            super().write(data)
+            return
         if not self._gathered:
             asyncio.get_running_loop().call_soon(self._write_out)
         self._gathered.append(data)
 
-    def close(self) -> None:
+    def write_eof(self) -> None:
         self._write_out()
-        super().close()
+        super().write_eof()
+
+    def close(self) -> None:
+        try:
+            self._write_out()
+        finally:
+            super().close()
 
     def _write_out(self) -> None:
-        if self._gathered:
-            super().write(b"".join(self._gathered))
-            self._gathered.clear()
+        gathered, self._gathered = self._gathered, []
+        if gathered and not self.is_closing():
+            super().write(b"".join(gathered))
 
 
 class GatheringTransport(TransportFactory):

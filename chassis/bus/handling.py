@@ -206,15 +206,32 @@ class Handling(Generic[ToolsT]):
         """Park it, and tell the sender where the sender is known: a program that sent nonsense should hear so."""
         _log.error("message parked", reason=unreadable.reason, detail=unreadable.detail, queue=delivery.queue)
         envelope = unreadable.envelope
-        is_command = envelope is not None and self._is_command(envelope)
-        if envelope is not None and is_command:
-            await self.inbox.record(envelope, _parked())
+        if envelope is None:
+            await self._park(delivery, unreadable.reason, unreadable.detail, told=False)
+            self.metrics.settled("unreadable", Settled.PARKED)
+            return
+        outcome = Outcome.refused(Invalid(errors=tuple(_field_errors(unreadable.detail))))
+        is_command = self._is_command(envelope)
+        if is_command and (before := await self._failed(envelope)) is not None:
+            outcome = before  # a newer release than this one has carried it out
         await self._park(delivery, unreadable.reason, unreadable.detail, told=is_command)
         self.metrics.settled("unreadable", Settled.PARKED)
-        if envelope is None:
-            return
-        errors = tuple(_field_errors(unreadable.detail))
-        await self._send(delivery, envelope, Outcome.refused(Invalid(errors=errors)))
+        await self._send(delivery, envelope, outcome)
+
+    async def _failed(self, envelope: Envelope) -> Outcome | None:
+        """Keeps it as failed. The outcome that it had, if it had one. Waits while the database is away."""
+        while True:
+            try:
+                if await self.inbox.record(envelope, _parked()):
+                    return None
+                row = await self.inbox.find(envelope.actor.key, envelope.id)
+            except Exception as error:
+                if self.classify(error) is not Failure.DEPENDENCY:
+                    raise
+                self.gate.close()
+                await self.gate.wait()
+            else:
+                return None if row is None else row.outcome
 
     def _is_command(self, envelope: Envelope) -> bool:
         contract, _ = self.handlers.by_wire_name[envelope.type]

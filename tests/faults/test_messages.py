@@ -62,6 +62,7 @@ async def test_what_nobody_can_read_is_set_aside_and_holds_up_nobody(stack: Faul
 
             await eventually(all_parked, within_seconds=20)
             await run.until_told(20)
+            run.crowd.stop.set()  # while people work something is always on its way
             await quiet(stack)  # a copy whose confirm was late is parked again
             await (await channel.get_queue("diagram.parked", ensure=False)).purge()
 

@@ -178,7 +178,13 @@ class Connection:
         row = await self.fetchrow(statement, *values)
         return None if row is None else next(iter(row.values()))
 
-    async def fetchmany(self, statement: str, many: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    async def fetchmany(
+        self,
+        statement: str,
+        many: Sequence[tuple[Any, ...]],
+        *,
+        timeout: float,  # noqa: ARG002, ASYNC109 - asyncpg's form
+    ) -> list[tuple[Any, ...]]:
         """One transaction, whose statements come in one go."""
         await self._way("statement")
         transaction = self._store.begin()

@@ -8,6 +8,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from chassis import group_commit
 from chassis.database import Database, Trouble, classify, open_database
 from chassis.group_commit import LARGE_BYTES, MOST, GroupCommit
 from tests.integration.chassis.proxy import Proxy
@@ -65,6 +66,12 @@ async def test_a_group_has_its_most(database: Database) -> None:
     assert len(set(together)) == 2
 
 
+async def test_a_group_is_as_large_as_goes_out_in_one_write(database: Database) -> None:
+    together = await transactions(GroupCommit(database), *(str(number) * (LARGE_BYTES // 4) for number in range(6)))
+
+    assert [together.index(one) for one in together] == [0, 0, 0, 0, 4, 4]
+
+
 async def test_what_is_large_goes_by_itself(database: Database) -> None:
     small, large, other = await transactions(GroupCommit(database), "a", "b" * (LARGE_BYTES + 1), "c")
 
@@ -116,6 +123,33 @@ async def test_when_the_database_goes_away_all_are_told_so(url: str) -> None:
         answers = await all_of(GroupCommit(database), NOTE, [1, 2, 3], "right")
 
     assert [classify(answer) for answer in answers] == [Trouble.DOWN] * 3
+
+
+async def test_behind_a_lock_nobody_waits_but_who_wants_that_row(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_commit, "GROUP_SECONDS", 0.2)
+    commits = GroupCommit(database)
+    async with database.transaction() as connection:
+        await connection.execute("INSERT INTO group_commit_notes (key, text) VALUES ($1, 'first')", UUID(int=1))
+        blocked, free = (
+            asyncio.create_task(commits.fetchval(NOTE, UUID(int=key), (UUID(int=key), "right"))) for key in (1, 2)
+        )
+        assert await free == 1
+        assert not blocked.done()
+    assert await blocked == 0
+
+
+async def test_however_a_group_ends_nobody_is_left_waiting(database: Database) -> None:
+    """A statement that gives no row breaks the rule; who relies on it hears of that."""
+    commits = GroupCommit(database)
+    waiting = [
+        asyncio.create_task(commits.fetchval("SELECT 1 WHERE $1::int < 0", UUID(int=key), (key,))) for key in (1, 2)
+    ]
+    done, _ = await asyncio.wait(waiting, timeout=5)
+
+    assert len(done) == 2
+    assert all(task.exception() for task in done)
 
 
 async def test_who_goes_away_takes_nobody_along(database: Database) -> None:

@@ -1,12 +1,15 @@
 """Redis as our services use it, against a real server behind a proxy."""
 
 import asyncio
+import socket
+import struct
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+import uvloop
 
 from chassis.redis import LARGE_BYTES, Ask, Call, Redis, RedisAway, Script
 from tests.eventually import eventually
@@ -146,6 +149,46 @@ async def test_one_that_is_refused_or_gives_up_takes_nobody_along(cache_url: str
             await refused
         with pytest.raises(asyncio.CancelledError):
             await gives_up
+
+
+async def test_a_word_that_cannot_be_sent_is_its_askers_own_mistake(cache_url: str) -> None:
+    async with redis_at(cache_url, timeout_seconds=10) as redis:
+        good, wrong, last = (asyncio.create_task(redis.run(Call(("ECHO", word)))) for word in ("a", "\udc80", "b"))
+
+        assert await good == [b"a"]
+        assert await last == [b"b"]
+        with pytest.raises(UnicodeEncodeError):
+            await wrong
+
+
+def test_an_idle_connection_that_was_reset_costs_a_fallback_and_hangs_nobody() -> None:
+    """On the event loop that services run on, which has words of its own for it."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(_asked_after_a_reset()) == "the fallback"
+
+
+async def _asked_after_a_reset() -> str:
+    accepted: list[asyncio.StreamWriter] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        accepted.append(writer)
+        while commands := await reader.read(1024):
+            writer.write(b"+PONG\r\n" * commands.count(b"*"))
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with redis_at(f"redis://127.0.0.1:{port}/0", timeout_seconds=5) as redis:
+            assert await redis.run(Call(("PING",))) == [b"PONG"]
+            [there] = accepted
+            socket_of = there.get_extra_info("socket")
+            socket_of.setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+            )  # a reset, and no goodbye
+            there.transport.abort()
+            await there.wait_closed()
+            async with asyncio.timeout(5):
+                (answer,) = await redis.ask(Ask(Call(("PING",)), lambda _: "an answer", lambda: "the fallback"))
+    return answer
 
 
 async def test_a_command_that_redis_refuses_does_not_open_the_breaker(cache_url: str) -> None:

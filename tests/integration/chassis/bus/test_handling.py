@@ -315,3 +315,15 @@ async def test_a_command_that_is_parked_because_it_does_not_fit_its_contract_has
     row = await scene.ledger.find(USER.key, envelope.id)
     assert row is not None
     assert (row.outcome.status, row.outcome.problem and row.outcome.problem.code) == (Status.FAILED, "parked")
+
+
+async def test_a_command_that_this_release_cannot_read_but_another_carried_out_is_told_that(scene: Scene) -> None:
+    envelope = envelope_of(RED)
+    await scene.deliver(delivery_of(RED, envelope))
+    document = {**json.loads(delivery_of(RED, envelope).body), "data": {"hue": 7}}
+
+    await scene.deliver(replace(delivery_of(RED, envelope), body=json.dumps(document).encode(), redelivered=True))
+
+    first, again = scene.letters.replies()
+    assert (first.status, again.status) == (Status.SUCCEEDED, Status.SUCCEEDED)
+    assert await scene.pictures() == 1

@@ -8,7 +8,7 @@ import pytest
 from aio_pika import Connection as TheirConnection
 from yarl import URL
 
-from chassis.bus.connection import Connection, GatheringTransport, GatheringWriter
+from chassis.bus.connection import LARGE_BYTES, Connection, GatheringTransport, GatheringWriter
 
 
 class Wire(asyncio.Transport):
@@ -16,10 +16,15 @@ class Wire(asyncio.Transport):
         super().__init__()
         self.written: list[bytes] = []
         self.closed = False
+        self.ended = False
 
     def write(self, data: Any) -> None:
         assert not self.closed
-        self.written.append(bytes(data))
+        assert not self.ended
+        self.written.append(data if isinstance(data, bytes) else bytes(data))
+
+    def write_eof(self) -> None:
+        self.ended = True
 
     def is_closing(self) -> bool:
         return self.closed
@@ -53,6 +58,20 @@ async def test_writes_of_one_turn_go_out_as_one_in_their_order(wire: Wire, write
     assert wire.written == [b"ab", b"c"]
 
 
+async def test_what_is_large_goes_out_at_once_behind_what_came_before_and_uncopied(
+    wire: Wire, writer: GatheringWriter
+) -> None:
+    large = b"b" * (LARGE_BYTES + 1)
+    writer.write(b"a")
+    writer.write(large)
+    writer.write(b"c")
+    assert wire.written == [b"a", large]
+    assert wire.written[1] is large
+
+    await asyncio.sleep(0)
+    assert wire.written == [b"a", large, b"c"]
+
+
 async def test_what_is_written_before_a_close_goes_out(wire: Wire, writer: GatheringWriter) -> None:
     writer.write(b"a")
     writer.close()
@@ -60,6 +79,22 @@ async def test_what_is_written_before_a_close_goes_out(wire: Wire, writer: Gathe
 
     assert wire.written == [b"a"]
     assert wire.closed
+
+
+async def test_what_is_written_before_the_end_goes_out_before_it(wire: Wire, writer: GatheringWriter) -> None:
+    """Aiormq answers a broker that says goodbye, ends its side, and closes, all in one turn."""
+    writer.write(b"goodbye")
+    writer.write_eof()
+    assert (wire.written, wire.ended) == ([b"goodbye"], True)
+
+
+async def test_what_is_written_after_the_connection_was_lost_is_dropped(wire: Wire, writer: GatheringWriter) -> None:
+    wire.closed = True
+    writer.write(b"a")
+    await asyncio.sleep(0)
+    writer.write(b"b")
+    await asyncio.sleep(0)
+    assert wire.written == []
 
 
 def test_a_link_connects_by_it() -> None:

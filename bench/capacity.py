@@ -12,18 +12,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-# CPU microseconds of one request at 16 at once, by `make bench` of 2026-11-24 (docs/performance.md).
+# CPU microseconds of one request at 16 at once, by `make bench` of 2026-11-28 (docs/performance.md).
 COSTS: Final[Mapping[str, Mapping[str, int]]] = {
-    "read, cached": {"gateway": 291, "redis": 70},
-    "read, uncached": {"gateway": 1247, "redis": 204, "rabbitmq": 486, "diagram": 1067, "postgres": 180},
-    "list 20": {"gateway": 1582, "redis": 158, "rabbitmq": 633, "diagram": 1722, "postgres": 439},
-    "change 4 KiB": {"gateway": 1915, "redis": 213, "rabbitmq": 1197, "diagram": 2340, "postgres": 1755},
-    "create 4 KiB": {"gateway": 1834, "redis": 122, "rabbitmq": 1120, "diagram": 1733, "postgres": 919},
-    "sign-in": {"gateway": 2739, "redis": 747, "rabbitmq": 4315, "auth": 250_000, "postgres": 3817},
+    "read, cached": {"gateway": 259, "redis": 48},
+    "read, uncached": {"gateway": 1196, "redis": 184, "rabbitmq": 447, "diagram": 1057, "postgres": 187},
+    "list 20": {"gateway": 1259, "redis": 129, "rabbitmq": 501, "diagram": 1402, "postgres": 415},
+    "change 4 KiB": {"gateway": 2075, "redis": 238, "rabbitmq": 1395, "diagram": 2823, "postgres": 2449},
+    "create 4 KiB": {"gateway": 1541, "redis": 90, "rabbitmq": 910, "diagram": 1451, "postgres": 688},
+    "sign-in": {"gateway": 2739, "redis": 830, "rabbitmq": 4564, "auth": 252_780, "postgres": 4647},
 }
-LOAD: Final = {"read, cached": 68, "read, uncached": 127, "list 20": 169, "change 4 KiB": 183, "create 4 KiB": 187}
+LOAD: Final = {"read, cached": 69, "read, uncached": 129, "list 20": 145, "change 4 KiB": 201, "create 4 KiB": 162}
 MEASURED: Final = {  # a second, 16 at once, the same run
-    "read, cached": 3283.4, "read, uncached": 526.4, "list 20": 370.4, "change 4 KiB": 243.6, "create 4 KiB": 293.3,
+    "read, cached": 3580.9, "read, uncached": 562.9, "list 20": 458.5, "change 4 KiB": 190.0, "create 4 KiB": 371.4,
 }  # fmt: skip
 MEASURED_CORES: Final = 2
 MEASURED_LOOPS: Final = 16

@@ -77,8 +77,9 @@ def test_hypothesis_makes_a_plan_that_breaks_a_promise_small() -> None:
 
     plan = find(plans, breaks_one, settings=settings(max_examples=500, deadline=None, derandomize=True))
 
-    assert plan.seed == 0  # how long each operation takes did not matter
+    # Which seed is left says nothing: how long each operation takes decides what a fault at some operation meets.
     assert len(plan.faults) == 1
+    assert sum(map(len, plan.clients)) <= 6
 
 
 def test_a_seed_gives_the_same_run_each_time() -> None:

@@ -56,6 +56,10 @@ class InboxRow:
     fingerprint: str | None
     invalidates: tuple[str, ...]
 
+    def outcome_for(self, fingerprint: str | None) -> Outcome:
+        """What the sender of a request is told; of another request under the same id, that the id was taken."""
+        return self.outcome if self.fingerprint == fingerprint else Outcome.refused(IdempotencyKeyReused())
+
 
 @dataclass(slots=True, kw_only=True)
 class Work:
@@ -218,12 +222,12 @@ class Ledger:
     async def outcome(self, actor: str, message_id: UUID, fingerprint: str | None) -> Outcome | None:
         """How a message ended; None while it has not.
 
-        *fingerprint*, if any, says which request is meant: another one under the same id is told that the id was taken.
+        *fingerprint*, if any, says which request is meant.
         """
         row = await self.find(actor, message_id)
-        if row is not None and fingerprint is not None and row.fingerprint != fingerprint:
-            return Outcome.refused(IdempotencyKeyReused())
-        return None if row is None else row.outcome
+        if row is None:
+            return None
+        return row.outcome if fingerprint is None else row.outcome_for(fingerprint)
 
     async def record(self, envelope: Envelope, outcome: Outcome) -> bool:
         """Keep a refusal or failure, unless the inbox has an outcome already; whether this one now stands.

@@ -26,7 +26,7 @@ from chassis.unit_of_work import AlreadyHandled, InboxRow
 from contracts.envelope import Envelope
 from contracts.message import Event, Kind, Message, Request
 from contracts.outcome import Outcome
-from contracts.refusal import FieldError, IdempotencyKeyReused, Invalid, Refusal
+from contracts.refusal import FieldError, Invalid, Refusal
 
 ToolsT = TypeVar("ToolsT")
 
@@ -158,7 +158,7 @@ class Handling(Generic[ToolsT]):
         if row is None:
             raise LookupError("the inbox refused a message that it does not have")
         if row.fingerprint != received.envelope.fingerprint:
-            return Outcome.refused(IdempotencyKeyReused()), Settled.REFUSED
+            return row.outcome_for(received.envelope.fingerprint), Settled.REFUSED
         # After a crash the broker or the ladder brings the same delivery again: the caller has heard nothing yet.
         again_by_caller = not received.delivery.redelivered and received.attempt == 1
         return row.outcome.model_copy(update={"replayed": again_by_caller}), Settled.DUPLICATE
@@ -231,7 +231,7 @@ class Handling(Generic[ToolsT]):
                 self.gate.close()
                 await self.gate.wait()
             else:
-                return None if row is None else row.outcome
+                return None if row is None else row.outcome_for(envelope.fingerprint)
 
     def _is_command(self, envelope: Envelope) -> bool:
         contract, _ = self.handlers.by_wire_name[envelope.type]

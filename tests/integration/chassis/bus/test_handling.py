@@ -327,3 +327,16 @@ async def test_a_command_that_this_release_cannot_read_but_another_carried_out_i
     first, again = scene.letters.replies()
     assert (first.status, again.status) == (Status.SUCCEEDED, Status.SUCCEEDED)
     assert await scene.pictures() == 1
+
+
+async def test_an_unreadable_command_under_anothers_id_is_not_told_that_ones_outcome(scene: Scene) -> None:
+    first = envelope_of(RED).model_copy(update={"fingerprint": "one"})
+    await scene.deliver(delivery_of(RED, first))
+    other = delivery_of(RED, first.model_copy(update={"fingerprint": "another"}))
+    document = {**json.loads(other.body), "data": {"hue": 7}}
+
+    await scene.deliver(replace(other, body=json.dumps(document).encode()))
+
+    _, told = scene.letters.replies()
+    assert told.problem is not None
+    assert (told.status, told.problem.code) == (Status.REFUSED, "idempotency_key_reused")

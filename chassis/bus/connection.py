@@ -20,6 +20,11 @@ class GatheringWriter(asyncio.StreamWriter):
         super().__init__(*args, **kwargs)
         self._gathered: list[bytes | bytearray | memoryview] = []
 
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits for the peer that whoever writes more should ``drain`` first."""
+        return self.transport.get_write_buffer_size() > LARGE_BYTES
+
     def write(self, data: bytes | bytearray | memoryview) -> None:
         if len(data) > LARGE_BYTES:  # a copy of it would cost more than a call
             self._write_out()
@@ -48,6 +53,8 @@ class GatheringWriter(asyncio.StreamWriter):
 class GatheringTransport(TransportFactory):
     """Raises ``AMQPConnectionError`` where no connection can be made."""
 
+    writer: GatheringWriter | None = None  # of the connection that was made last
+
     async def create(self, url: URL, **options: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         tls = options.pop("ssl_context_provider")
         loop = asyncio.get_running_loop()
@@ -60,10 +67,17 @@ class GatheringTransport(TransportFactory):
             transport, _ = await loop.create_connection(lambda: protocol, url.host, url.port, ssl=context, **options)
         except OSError as error:
             raise AMQPConnectionError(*error.args) from error
-        return reader, GatheringWriter(transport, protocol, reader, loop)
+        self.writer = GatheringWriter(transport, protocol, reader, loop)
+        return reader, self.writer
 
 
 class Connection(aio_pika.Connection):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.kwargs["transport_factory"] = GatheringTransport()
+        self._gathering = self.kwargs["transport_factory"] = GatheringTransport()
+
+    @property
+    def writer(self) -> GatheringWriter:
+        """Once it is connected."""
+        assert self._gathering.writer is not None
+        return self._gathering.writer

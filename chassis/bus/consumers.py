@@ -1,7 +1,7 @@
 """Taking deliveries: what AMQP hands over becomes a task of ours, and is acknowledged when that returns."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ import aiormq
 from aiormq import spec
 from aiormq.abc import DeliveredMessage
 
+from chassis.bus.channels import ConsumingChannel
 from chassis.bus.link import Link, is_cancelled, text
 from chassis.bus.ports import Delivery
 from chassis.bus.settling import Deliver, settle
@@ -22,7 +23,7 @@ _log = logger(__name__)
 
 @dataclass(slots=True)
 class _Consumer:
-    channel: aiormq.Channel
+    channel: ConsumingChannel
     tag: str
 
 
@@ -53,14 +54,12 @@ class Consumers:
         if not self._taking:
             return
         for queue, prefetch in self._prefetch.items():
-            channel = await link.channel(confirms=False)
-            await channel.basic_qos(prefetch_count=prefetch)
-            taken = self._taker(queue, channel)
-            consuming = await channel.basic_consume(queue, taken)
+            channel = await link.consuming_channel(prefetch=prefetch)
+            consuming = await channel.channel.basic_consume(queue, self._taker(queue, channel))
             self._consumers[queue] = _Consumer(channel, str(consuming.consumer_tag))
             self._metrics.consumers.labels(queue).set(1)
 
-    def _taker(self, queue: str, channel: aiormq.Channel) -> Callable[[DeliveredMessage], Coroutine[Any, Any, None]]:
+    def _taker(self, queue: str, channel: ConsumingChannel) -> Callable[[DeliveredMessage], Coroutine[Any, Any, None]]:
         async def take(message: DeliveredMessage) -> None:
             task = asyncio.create_task(self._handle(queue, channel, message), name=f"delivery from {queue}")
             self._in_hand.add(task)
@@ -68,23 +67,11 @@ class Consumers:
 
         return take
 
-    async def _handle(self, queue: str, channel: aiormq.Channel, message: DeliveredMessage) -> None:
+    async def _handle(self, queue: str, channel: ConsumingChannel, message: DeliveredMessage) -> None:
         assert isinstance(message.delivery, spec.Basic.Deliver)
         tag = message.delivery.delivery_tag
         assert tag is not None
-        await settle(_delivery(queue, message), self._deliver, _Receipt(self, channel, tag, queue))
-
-    @staticmethod
-    async def tell(settling: Awaitable[None], queue: str) -> None:
-        """On a channel that is gone there is nothing to settle: the broker hands the message over again."""
-        try:
-            await settling
-        except (OSError, aiormq.AMQPError, RuntimeError) as error:
-            _log.info("delivery outlived its channel", queue=queue, error=type(error).__qualname__)
-        except asyncio.CancelledError:
-            if is_cancelled():
-                raise
-            _log.info("delivery outlived its channel", queue=queue)
+        await settle(_delivery(queue, message), self._deliver, _Receipt(channel, tag, queue))
 
     async def check(self) -> None:
         """For health: raises ``RuntimeError`` unless every queue has its consumer."""
@@ -97,8 +84,8 @@ class Consumers:
         return (
             self.link.is_up
             and consumer is not None
-            and not consumer.channel.is_closed
-            and consumer.tag in consumer.channel.consumers
+            and consumer.channel.is_open
+            and consumer.tag in consumer.channel.channel.consumers
         )
 
     async def watch(self) -> None:
@@ -116,23 +103,41 @@ class Consumers:
         """Takes nothing more, and returns once all that is in hand is settled."""
         self._taking = False
         for consumer in self._consumers.values():
-            await self.tell(consumer.channel.basic_cancel(consumer.tag), "draining")  # type: ignore[arg-type]  # its reply does not matter
+            await _cancel(consumer)
         while self._in_hand:
             await asyncio.wait(self._in_hand)
 
 
 @dataclass(frozen=True, slots=True)
 class _Receipt:
-    consumers: Consumers
-    channel: aiormq.Channel
+    """On a channel that is gone there is nothing to settle: the broker hands the message over again."""
+
+    channel: ConsumingChannel
     tag: int
     queue: str
 
     async def acknowledge(self) -> None:
-        await self.consumers.tell(self.channel.basic_ack(self.tag), self.queue)
+        if self._is_settleable():
+            self.channel.acknowledge(self.tag)
 
     async def give_back(self) -> None:
-        await self.consumers.tell(self.channel.basic_nack(self.tag, requeue=True), self.queue)
+        if self._is_settleable():
+            self.channel.give_back(self.tag)
+
+    def _is_settleable(self) -> bool:
+        if not self.channel.is_open:
+            _log.info("delivery outlived its channel", queue=self.queue)
+        return self.channel.is_open
+
+
+async def _cancel(consumer: _Consumer) -> None:
+    try:
+        await consumer.channel.channel.basic_cancel(consumer.tag)
+    except (OSError, aiormq.AMQPError, RuntimeError) as error:
+        _log.info("consumer gone before it was cancelled", error=type(error).__qualname__)
+    except asyncio.CancelledError:
+        if is_cancelled():
+            raise
 
 
 def _delivery(queue: str, message: DeliveredMessage) -> Delivery:

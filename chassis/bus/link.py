@@ -12,8 +12,8 @@ from typing import Any
 
 import aio_pika
 import aiormq
-from aio_pika.abc import AbstractConnection
 
+from chassis.bus.channels import ConsumingChannel, PublishingChannel
 from chassis.bus.connection import Connection
 from chassis.logging import logger
 
@@ -40,8 +40,9 @@ class Link:
         self._name = name
         self._set_up = set_up
         self._heartbeat_seconds = heartbeat_seconds
-        self._connection: AbstractConnection | None = None
+        self._connection: Connection | None = None
         self._channels: list[aio_pika.abc.AbstractChannel] = []  # aio-pika itself keeps only weak references
+        self._publishing: list[PublishingChannel] = []
         self._lost = asyncio.Event()  # of the present connection; each has its own
         self._up = asyncio.Event()
         self._failed_before = False
@@ -66,6 +67,19 @@ class Link:
         underlay.on_consumer_cancel_callbacks.add(lambda _: lost.set())
         return underlay
 
+    async def publishing_channel(self, *, user: str, confirms: bool) -> PublishingChannel:
+        channel = await self.channel(confirms=confirms)
+        assert self._connection is not None
+        publishing = PublishingChannel(channel, self._connection.writer, user=user)
+        self._publishing.append(publishing)
+        return publishing
+
+    async def consuming_channel(self, *, prefetch: int) -> ConsumingChannel:
+        channel = await self.channel(confirms=False)
+        await channel.basic_qos(prefetch_count=prefetch)
+        assert self._connection is not None
+        return ConsumingChannel(channel, self._connection.writer)
+
     async def run(self) -> None:
         """For as long as the process: connect, set up, wait for the end of it, again."""
         while True:
@@ -80,15 +94,17 @@ class Link:
         lost = self._lost = asyncio.Event()
         try:
             async with asyncio.timeout(CONNECT_SECONDS + SET_UP_SECONDS):
-                self._connection = await aio_pika.connect(
+                connection = await aio_pika.connect(
                     self._url,
                     timeout=CONNECT_SECONDS,
                     heartbeat=self._heartbeat_seconds,
                     client_properties={"connection_name": self._name},
                     connection_class=Connection,
                 )
-                assert self._connection.transport is not None
-                self._connection.transport.connection.closing.add_done_callback(lambda _: lost.set())
+                assert isinstance(connection, Connection)
+                self._connection = connection
+                assert connection.transport is not None
+                connection.transport.connection.closing.add_done_callback(lambda _: lost.set())
                 await self._set_up(self)
             self._up.set()
             self._failed_before = False
@@ -103,6 +119,7 @@ class Link:
             self._report("the connection was lost while it was set up")
         finally:
             self._up.clear()
+            self._abandon()
             await self._close()
 
     def _report(self, error: str) -> None:
@@ -114,6 +131,12 @@ class Link:
             error=error,
         )
         self._failed_before = True
+
+    def _abandon(self) -> None:
+        """Whoever awaits a confirm hears at once that none will come."""
+        publishing, self._publishing = self._publishing, []
+        for channel in publishing:
+            channel.abandon()
 
     async def _close(self) -> None:
         connection, self._connection, self._channels = self._connection, None, []

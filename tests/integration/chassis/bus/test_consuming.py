@@ -93,6 +93,43 @@ async def test_a_handler_is_not_cancelled_when_its_connection_dies_and_its_messa
     assert await unsettled(broker) == 0
 
 
+async def test_what_is_done_is_settled_together_without_what_is_still_in_hand(broker: Vhost) -> None:
+    quick, slow, begun = asyncio.Event(), asyncio.Event(), list[Delivery]()
+
+    async def deliver(delivery: Delivery) -> None:
+        begun.append(delivery)
+        await (slow if delivery.body in (b"3", b"6") else quick).wait()
+
+    async with open_consumers(broker, "diagram", {QUEUE: 8}, deliver) as consumers:
+        await put(broker, *(str(number).encode() for number in range(1, 9)))
+
+        async def all_are_in_hand() -> bool:
+            return len(begun) == 8
+
+        await eventually(all_are_in_hand)
+        quick.set()  # for all others in one turn
+
+        async def others_are_done() -> bool:
+            return consumers.in_hand == 2
+
+        await eventually(others_are_done)
+        await close_connections(broker, "autograph-diagram", count=1)
+
+        async def are_redelivered() -> bool:
+            return len(begun) == 10
+
+        await eventually(are_redelivered, within_seconds=20)
+        assert sorted(delivery.body for delivery in begun if delivery.redelivered) == [b"3", b"6"]
+        slow.set()
+
+        async def all_done() -> bool:
+            return consumers.in_hand == 0
+
+        await eventually(all_done)
+    assert len(begun) == 10
+    assert await unsettled(broker) == 0
+
+
 async def test_a_consumer_that_the_broker_cancels_is_made_again(broker: Vhost) -> None:
     handler = Handler()
     handler.go.set()

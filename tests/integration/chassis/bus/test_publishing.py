@@ -130,6 +130,43 @@ async def test_a_confirm_that_does_not_come_in_time_leaves_it_unknown(broker: Vh
             assert await eventually(is_there)
 
 
+async def test_whoever_awaits_a_confirm_hears_at_once_that_the_connection_is_lost(broker: Vhost) -> None:
+    async with Proxy(service_url(broker, "gateway")) as proxy:
+        publisher = AmqpPublisher(proxy.url, user="autograph-gateway", name="test")
+        async with running(publisher.link.run()):
+            await publisher.link.wait_up()
+            proxy.freeze()
+            publishing = asyncio.create_task(publisher.publish(a_letter(CREATE), timeout_seconds=60))
+            await asyncio.sleep(0)
+            proxy.cut()
+            async with asyncio.timeout(10):
+                with pytest.raises(ConfirmMissing):
+                    await publishing
+
+
+async def test_what_finds_no_room_on_its_way_was_certainly_not_published_and_all_else_arrives(broker: Vhost) -> None:
+    """As with a broker that reads no more, since its memory or its disk is full."""
+    letters = [a_letter(CREATE, b"x" * 200_000) for _ in range(100)]
+    async with Proxy(service_url(broker, "gateway")) as proxy:
+        publisher = AmqpPublisher(proxy.url, user="autograph-gateway", name="test")
+        async with running(publisher.link.run()):
+            await publisher.link.wait_up()
+            proxy.freeze()
+            publishing = [publisher.publish(letter, timeout_seconds=0.5) for letter in letters]
+            outcomes = await asyncio.gather(*publishing, return_exceptions=True)
+            unknown = sum(isinstance(outcome, ConfirmMissing) for outcome in outcomes)
+            assert 0 < unknown < len(letters)
+            assert unknown + sum(isinstance(outcome, NotPublished) for outcome in outcomes) == len(letters)
+            proxy.thaw()
+
+            async def have_arrived() -> bool:
+                return await depth(broker, "diagram.commands") == unknown
+
+            assert await eventually(have_arrived)
+            await publisher.publish(letters[0])
+            assert await depth(broker, "diagram.commands") == unknown + 1
+
+
 async def test_a_channel_that_the_broker_closes_is_replaced(broker: Vhost) -> None:
     async with open_publisher(broker, "gateway") as publisher:
         with pytest.raises(ConfirmMissing):

@@ -81,3 +81,8 @@ class Connection(aio_pika.Connection):
         """Once it is connected."""
         assert self._gathering.writer is not None
         return self._gathering.writer
+
+    def abort(self) -> None:
+        """Gives up what has not been sent, and the connection with it."""
+        if self._gathering.writer is not None:
+            self._gathering.writer.transport.abort()

@@ -167,6 +167,24 @@ async def test_what_finds_no_room_on_its_way_was_certainly_not_published_and_all
             assert await depth(broker, "diagram.commands") == unknown + 1
 
 
+async def test_a_connection_that_takes_nothing_more_is_given_up_in_seconds_and_another_is_made(broker: Vhost) -> None:
+    """Aiormq would wait for it for a minute and a half, and nothing would be published for as long."""
+    letters = [a_letter(CREATE, b"x" * 200_000) for _ in range(100)]
+    async with Proxy(service_url(broker, "gateway")) as proxy:
+        publisher = AmqpPublisher(proxy.url, user="autograph-gateway", name="test")
+        async with running(publisher.link.run()):
+            await publisher.link.wait_up()
+            proxy.freeze()
+            publishing = [publisher.publish(letter, timeout_seconds=0.2) for letter in letters]
+            await asyncio.gather(*publishing, return_exceptions=True)
+            publisher.link.drop()
+
+            async def is_tried_anew() -> bool:
+                return proxy.most_connections > 1
+
+            assert await eventually(is_tried_anew, within_seconds=15)
+
+
 async def test_a_channel_that_the_broker_closes_is_replaced(broker: Vhost) -> None:
     async with open_publisher(broker, "gateway") as publisher:
         with pytest.raises(ConfirmMissing):

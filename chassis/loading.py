@@ -25,13 +25,16 @@ class Loader(Generic[KeyT, RowT]):
 
     def __init__(self, read: Callable[[Sequence[KeyT]], Awaitable[Mapping[KeyT, RowT]]]) -> None:
         self._read = read
-        self._gathering: Gathering[KeyT, RowT | None] = Gathering(self._carry_out, name="loading")
+        self._gathering: Gathering[KeyT, RowT | None] = Gathering(self._carry_out, alone=self._alone, name="loading")
 
     async def load(self, key: KeyT) -> RowT | None:
         """Raises what reading it alone raises."""
         if tracing.ON and tracing.is_recorded():
-            return (await self._read([key])).get(key)
+            return await self._alone(key)
         return await self._gathering.ask(key)
+
+    async def _alone(self, key: KeyT) -> RowT | None:
+        return (await self._read([key])).get(key)
 
     async def _carry_out(self, group: list[Asked[KeyT, RowT | None]]) -> None:
         try:

@@ -47,6 +47,12 @@ async def a_read_under_way(table: Table, rows: Loader[str, int], *keys: str) -> 
     return asking
 
 
+@pytest.fixture
+def never_overdue(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that what is held up stays so."""
+    monkeypatch.setattr(gathering, "OVERDUE_SECONDS", 60.0)
+
+
 async def test_what_is_asked_in_one_turn_is_one_read_and_each_gets_its_own() -> None:
     table = Table(a=1, b=2, c=3)
 
@@ -146,9 +152,45 @@ async def test_who_goes_away_takes_nobody_along() -> None:
     going.cancel()
     table.may_end.set()
 
-    assert await staying == 2
+    assert await asyncio.wait_for(staying, 5) == 2
     with pytest.raises(asyncio.CancelledError):
         await going
+
+
+@pytest.mark.usefixtures("never_overdue")
+async def test_who_goes_away_alone_holds_up_nobody() -> None:
+    table = Table(a=1, b=2)
+    rows = Loader(table.read)
+    (going,) = await a_read_under_way(table, rows, "a")
+    going.cancel()
+    table.may_end.set()
+
+    assert await asyncio.wait_for(rows.load("b"), 5) == 2
+    assert going.cancelled()
+
+
+@pytest.mark.usefixtures("never_overdue")
+async def test_who_goes_away_when_its_read_was_to_begin_holds_up_nobody() -> None:
+    table = Table(a=1, b=2)
+    rows = Loader(table.read)
+    for turns in range(5):
+        going = asyncio.create_task(rows.load("a"))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        going.cancel()
+
+        assert await asyncio.wait_for(rows.load("b"), 5) == 2
+
+
+@pytest.mark.usefixtures("never_overdue")
+async def test_alone_a_failure_is_heard_and_the_next_is_read() -> None:
+    table = Table(a=1, b=2)
+    table.fails = {"a": DatabaseUnavailable("no answer")}
+    rows = Loader(table.read)
+
+    with pytest.raises(DatabaseUnavailable):
+        await rows.load("a")
+    assert await asyncio.wait_for(rows.load("b"), 5) == 2
 
 
 async def test_for_who_has_gone_before_nothing_is_read() -> None:
@@ -158,7 +200,7 @@ async def test_for_who_has_gone_before_nothing_is_read() -> None:
     await asyncio.sleep(0)
     going.cancel()
 
-    assert await staying == 2
+    assert await asyncio.wait_for(staying, 5) == 2
     assert table.reads == [("b",)]
 
 

@@ -252,6 +252,7 @@ def _statements(schema: str) -> dict[str, Callable[..., Any]]:
         storage._LOCK: _lock_diagram,
         storage._CHANGE: _change_diagram,
         storage._DIAGRAM: _diagram,
+        storage._DIAGRAMS: _diagrams,
     }
 
 
@@ -490,3 +491,8 @@ async def _change_diagram(  # noqa: PLR0917 - a statement's parameters, in its o
 async def _diagram(work: _Transaction, diagram_id: UUID, owner_id: UUID) -> Row | None:
     row = work.read("files", (diagram_id,))
     return row if row is not None and row["owner_id"] == owner_id else None
+
+
+async def _diagrams(work: _Transaction, diagram_ids: Sequence[UUID], owner_ids: Sequence[UUID]) -> list[Row]:
+    found = [await _diagram(work, *key) for key in zip(diagram_ids, owner_ids, strict=True)]
+    return [row for row in found if row is not None]

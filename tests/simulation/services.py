@@ -28,6 +28,7 @@ from tests.simulation.postgres import APPLY
 from tests.simulation.redis import RedisInMemory, Server
 from tests.simulation.world import Process, World
 from workers.diagram.handlers import handlers as diagram_handlers
+from workers.diagram.storage import diagram_rows
 from workers.diagram.tools import Tools
 
 SUBSCRIBER = "reader"
@@ -92,7 +93,11 @@ async def work(site: Site, process: Process, service: str) -> None:
         world.start(process, relay.sweep(caches), "outbox sweep")
     ledger = Ledger(database, service, caches, relay, world.clock)
     handlers, tools, queues = (
-        (diagram_handlers, Tools(ledger, database, cast("Any", None), own), ("diagram.commands", "diagram.queries"))
+        (
+            diagram_handlers,
+            Tools(ledger, database, cast("Any", None), own, diagram_rows(database)),
+            ("diagram.commands", "diagram.queries"),
+        )
         if service == "diagram"
         else (subscribes, SubscriberTools(ledger), (f"{service}.events",))
     )

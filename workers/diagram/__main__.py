@@ -10,6 +10,7 @@ from workers.diagram.archive import BUCKET, Archive
 from workers.diagram.archiver import Archiver, ArchiverMetrics
 from workers.diagram.handlers import handlers
 from workers.diagram.settings import DiagramSettings
+from workers.diagram.storage import diagram_rows
 from workers.diagram.tools import Tools
 
 
@@ -36,7 +37,13 @@ async def compose(service: Service[DiagramSettings]) -> None:
     if settings.flags.archiving:
         service.background(archiver.run(), name="archiver")
     service.health.check("objects", lambda: store.probe(BUCKET), needed=False)
-    tools = Tools(ledger=ground.ledger, database=ground.database, archive=archive, metrics=metrics)
+    tools = Tools(
+        ledger=ground.ledger,
+        database=ground.database,
+        archive=archive,
+        metrics=metrics,
+        diagram_rows=diagram_rows(ground.database),
+    )
     await take_deliveries(service, ground, handlers, tools, unseal=_nothing_is_sealed, transient=(ObjectStoreAway,))
 
 

@@ -161,8 +161,7 @@ async def delete_diagram(command: DeleteDiagram, envelope: Envelope, tools: Tool
 async def get_diagram(query: GetDiagram, envelope: Envelope, tools: Tools) -> Diagram:
     """Also from the trash. Raises Forbidden, DiagramNotFound."""
     owner = rules.reader(envelope.actor)
-    async with tools.database.connection() as connection:
-        return await storage.diagram(connection, query.id, owner)
+    return await storage.diagram(tools.diagram_rows, query.id, owner)
 
 
 @handlers.answers(ListDiagrams)

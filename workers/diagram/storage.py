@@ -4,12 +4,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import asyncpg
 
-from chassis.database import Connection
+from chassis.database import Connection, Database
+from chassis.loading import Loader
 from chassis.unit_of_work import Ledger, Work, Writes
 from contracts.diagram import (
     DeleteDiagram,
@@ -200,9 +201,25 @@ async def delete(connection: Connection, diagram_id: UUID) -> None:
     await connection.execute("DELETE FROM files WHERE id = $1", diagram_id)
 
 
-async def diagram(connection: Connection, diagram_id: UUID, owner_id: UUID) -> Diagram:
+DiagramRows: TypeAlias = Loader[tuple[UUID, UUID], asyncpg.Record]  # by diagram and owner
+
+
+def diagram_rows(database: Database) -> DiagramRows:
+    async def read(asked: Sequence[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], asyncpg.Record]:
+        async with database.connection() as connection:
+            if len(asked) == 1:  # 10 us less for each of us than a list of one (2026-11-28)
+                record = await connection.fetchrow(_DIAGRAM, *asked[0])
+                records = [] if record is None else [record]
+            else:
+                records = await connection.fetch(_DIAGRAMS, *map(list, zip(*asked, strict=True)))
+        return {(record["id"], record["owner_id"]): record for record in records}
+
+    return Loader(read)
+
+
+async def diagram(rows: DiagramRows, diagram_id: UUID, owner_id: UUID) -> Diagram:
     """Raises ``DiagramNotFound``, also for another's."""
-    record = await connection.fetchrow(_DIAGRAM, diagram_id, owner_id)
+    record = await rows.load((diagram_id, owner_id))
     if record is None:
         raise DiagramNotFound
     return Diagram.model_validate(_for_owner(record))
@@ -468,6 +485,15 @@ _SET_DELETED_AT = f"""
 """  # noqa: S608 - as above
 
 _DIAGRAM = f"SELECT {_SUMMARY}, canvas_data, note_content FROM files WHERE id = $1 AND owner_id = $2"  # noqa: S608 - as above
+
+# LIMIT keeps the planner from joining: while files are few, it would read them all to find 16.
+_DIAGRAMS = f"""
+    SELECT file.* FROM unnest($1::uuid[], $2::uuid[]) AS asked (asked_id, asked_owner_id)
+    CROSS JOIN LATERAL (
+        SELECT {_SUMMARY}, canvas_data, note_content FROM files
+        WHERE id = asked_id AND owner_id = asked_owner_id LIMIT 1
+    ) AS file
+"""  # noqa: S608 - as above
 
 _VERSION = f"""
     SELECT {_VERSION_SUMMARY}, canvas_data, note_content, object_key, content_sha256

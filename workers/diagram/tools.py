@@ -6,6 +6,7 @@ from chassis.database import Database
 from chassis.metrics import DiagramMetrics
 from chassis.unit_of_work import Ledger
 from workers.diagram.archive import Archive
+from workers.diagram.storage import DiagramRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,3 +15,4 @@ class Tools:
     database: Database
     archive: Archive
     metrics: DiagramMetrics
+    diagram_rows: DiagramRows

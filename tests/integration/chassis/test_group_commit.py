@@ -10,7 +10,8 @@ import pytest
 
 from chassis import group_commit
 from chassis.database import Database, Trouble, classify, open_database
-from chassis.group_commit import LARGE_BYTES, MOST, GroupCommit
+from chassis.gathering import MOST
+from chassis.group_commit import LARGE_BYTES, GroupCommit
 from tests.integration.chassis.proxy import Proxy
 
 NOTE = """

@@ -19,6 +19,7 @@ from contracts.message import Request
 from workers.diagram.archive import Archive
 from workers.diagram.archiver import Archiver, ArchiverMetrics
 from workers.diagram.handlers import handlers
+from workers.diagram.storage import diagram_rows
 from workers.diagram.tools import Tools
 
 
@@ -57,7 +58,7 @@ class Scene:
         self.relay = NotedRelay()
         self.actors: dict[str, Actor] = {}
         ledger = Ledger(database, "diagram", self.caches, self.relay, lambda: datetime.now(UTC))
-        self.tools = Tools(ledger, database, Archive(store, self.metrics), self.metrics)
+        self.tools = Tools(ledger, database, Archive(store, self.metrics), self.metrics, diagram_rows(database))
 
     def use(self, archive: Archive) -> None:
         self.tools = replace(self.tools, archive=archive)

@@ -50,6 +50,7 @@ class Teller:
     def __init__(self, database: Database, owner: UUID) -> None:
         self.database = database
         self.owner = owner
+        self.rows = storage.diagram_rows(database)
         self.told: list[Any] = []
         self.ledger = Ledger(database, "diagram", NotedCaches(), NotedRelay(), lambda: MOMENT)
 
@@ -88,13 +89,12 @@ class Teller:
             self.tell("created")
 
     async def shows(self, owner: UUID | None = None) -> None:
-        async with self.database.connection() as connection:
-            try:
-                found = await storage.diagram(connection, DIAGRAM, owner or self.owner)
-            except DiagramNotFound:
-                self.tell("no such diagram")
-            else:
-                self.tell(found.model_dump(exclude={"owner_id", "updated_by"}), found.owner_id == self.owner)
+        try:
+            found = await storage.diagram(self.rows, DIAGRAM, owner or self.owner)
+        except DiagramNotFound:
+            self.tell("no such diagram")
+        else:
+            self.tell(found.model_dump(exclude={"owner_id", "updated_by"}), found.owner_id == self.owner)
 
     async def inbox(self, number: int) -> None:
         row = await self.ledger.find(str(self.envelope(number).actor.key), UUID(int=number))
@@ -118,6 +118,15 @@ async def creates_and_repeats_that_come_together(teller: Teller) -> None:
     await asyncio.gather(*(teller.create(number, UUID(int=8_000 + number)) for number in (3, 1, 2, 3, 1, 3)))
     teller.told.sort()
     await teller.inbox(3)
+
+
+async def reads_that_come_together(teller: Teller) -> None:
+    others = [UUID(int=8_000 + number) for number in range(3)]
+    for number, diagram in enumerate(others):
+        await teller.create(number, diagram)
+    keys = [*((diagram, teller.owner) for diagram in (*others, DIAGRAM, others[0])), (others[1], UUID(int=9))]
+    found = await asyncio.gather(*map(teller.rows.load, keys))
+    teller.tell([row and (row["id"], row["note_content"], row["owner_id"] == teller.owner) for row in found])
 
 
 async def a_body_that_fails_and_is_tried_again(teller: Teller) -> None:
@@ -261,6 +270,7 @@ async def owner(administrator: OwnConnection) -> AsyncIterator[UUID]:
     [
         a_create_and_its_repeat,
         creates_and_repeats_that_come_together,
+        reads_that_come_together,
         a_body_that_fails_and_is_tried_again,
         two_deliveries_of_one_message_at_once,
         outcomes_that_give_way_and_those_that_stand,

@@ -77,8 +77,7 @@ class Work:
 
         *sequence* is the aggregate's next number, taken under its row lock in this transaction.
         """
-        # Every part is our own or was read from the command: validating it again would take as long as writing it.
-        envelope = Envelope.model_construct(
+        envelope = Envelope(
             id=uuid7(),
             source=self.source,
             type=event.wire_name,

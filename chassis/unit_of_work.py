@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -33,8 +33,7 @@ class Caches(Protocol):
         """Returns once no gateway can answer with what was cached under *names*."""
 
 
-@dataclass(frozen=True, slots=True)
-class OutboxRow:
+class OutboxRow(NamedTuple):
     """An event on its way out: committed, not yet confirmed by the broker."""
 
     id: UUID

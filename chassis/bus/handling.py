@@ -6,7 +6,7 @@ parking), and then the delivery must go back to its queue.
 
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Generic, Protocol, TypeVar
@@ -78,7 +78,7 @@ class Handling(Generic[ToolsT]):
         name = received.contract.wire_name
         with tracing.handling(name, delivery.queue, received.envelope.traceparent) as span:
             within = received.envelope.model_copy(update={"traceparent": span.traceparent})
-            settled = await self._counted(replace(received, envelope=within))
+            settled = await self._counted(received._replace(envelope=within))
             span.ended(
                 f"process {name}",
                 error=settled in _WENT_WRONG,

@@ -4,15 +4,18 @@ import logging
 import os
 import re
 import sys
-from collections.abc import MutableMapping
+import time
+from collections.abc import Mapping, MutableMapping
 from contextlib import AbstractContextManager
+from contextvars import ContextVar, Token
+from datetime import UTC, datetime
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, Final, TextIO
 from uuid import UUID
 
 import structlog
 from pydantic_core import to_json
-from structlog.contextvars import bound_contextvars
 from structlog.processors import ExceptionRenderer
 from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import FilteringBoundLogger, Processor
@@ -32,13 +35,7 @@ QUIET_LIBRARIES: Final = ("botocore", "aiobotocore", "aio_pika", "aiormq", "asyn
 def configure(service: str, level: str, *, json: bool, stream: TextIO | None = None) -> None:
     """Routes structlog and the standard library's logging to *stream* (stdout), one line an event."""
     out = stream or sys.stdout
-    shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp"),
-        _process_facts(service),
-    ]
+    facts = _facts_of_every_line(service)
     render: list[Processor] = (
         [ExceptionRenderer(ExceptionDictTransformer(show_locals=False)), redact, _render_json]
         if json
@@ -48,7 +45,7 @@ def configure(service: str, level: str, *, json: bool, stream: TextIO | None = N
         ]  # no local variables
     )
     structlog.configure(
-        processors=[*shared, structlog.processors.StackInfoRenderer(), *render],
+        processors=[facts, *render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=lambda *name: _Lines(out, *name),
         cache_logger_on_first_use=False,  # a logger kept by a module must follow a later configure()
@@ -57,7 +54,7 @@ def configure(service: str, level: str, *, json: bool, stream: TextIO | None = N
     handler.addFilter(_is_news)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=[facts],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
         )
     )
@@ -71,7 +68,12 @@ def configure(service: str, level: str, *, json: bool, stream: TextIO | None = N
 
 def bind(*, correlation_id: str | UUID, **facts: Any) -> AbstractContextManager[None]:
     """Puts *correlation_id* and *facts* (``message=…``) on every line that this task and its children log."""
-    return bound_contextvars(correlation_id=str(correlation_id), **facts)
+    return _Bound({"correlation_id": str(correlation_id), **facts})
+
+
+def bind_trace(trace_id: str) -> AbstractContextManager[None]:
+    """The same for the trace that the lines belong to."""
+    return _Bound({"trace_id": trace_id})
 
 
 def logger(name: str) -> FilteringBoundLogger:
@@ -82,7 +84,10 @@ def logger(name: str) -> FilteringBoundLogger:
 
 def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for key, value in event.items():
-        event[key] = REDACTED if is_secret(key) and value is not None else _without_secrets(value, DEEPEST)
+        if is_secret(key) and value is not None:
+            event[key] = REDACTED
+        elif not isinstance(value, str) or "://" in value:  # of most lines all values are plain text
+            event[key] = _without_secrets(value, DEEPEST)
     return event
 
 
@@ -128,15 +133,50 @@ def _printable(value: Any) -> Any:
         return f"[unprintable {type(value).__name__}]"
 
 
-def _process_facts(service: str) -> Processor:
+# One mapping in one variable: structlog has a variable for each fact, and asks the whole context for them at each line.
+_BOUND: ContextVar[Mapping[str, Any]] = ContextVar("bound", default=MappingProxyType({}))
+
+
+class _Bound:
+    """``contextlib``'s generators take four times as long, and each request and each message is one of these."""
+
+    __slots__ = ("_facts", "_token")
+
+    def __init__(self, facts: Mapping[str, Any]) -> None:
+        self._facts = facts
+        self._token: Token[Mapping[str, Any]] | None = None
+
+    def __enter__(self) -> None:
+        self._token = _BOUND.set({**_BOUND.get(), **self._facts})
+
+    def __exit__(self, *_: object) -> None:
+        assert self._token is not None
+        _BOUND.reset(self._token)
+
+
+def _facts_of_every_line(service: str) -> Processor:
     pid = os.getpid()
 
-    def add(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    def add(logger: Any, level: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        for key, value in _BOUND.get().items():
+            event.setdefault(key, value)
+        event["level"] = level
+        event["logger"] = event.get("_record", logger).name  # a library's line comes as a record
+        event["timestamp"] = _iso(time.time_ns() // 1_000)
         event["service"] = service
         event["pid"] = pid
         return event
 
     return add
+
+
+def _iso(microseconds: int) -> str:
+    return f"{_second(microseconds // 1_000_000)}.{microseconds % 1_000_000:06d}Z"
+
+
+@lru_cache(maxsize=1)  # all lines of a second share it
+def _second(since_1970: int) -> str:
+    return datetime.fromtimestamp(since_1970, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _is_news(record: logging.LogRecord) -> bool:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Final
 
-from structlog.contextvars import bound_contextvars
+from chassis.logging import bind_trace
 
 if TYPE_CHECKING:
     from asyncpg.connection import LoggedQuery
@@ -119,7 +119,7 @@ def _current(name: str, kind: "SpanKind", parent: str | None, attributes: dict[s
     context = _remote(parent) if parent else None
     with _tracer.start_as_current_span(name, context=context, kind=kind, attributes=attributes) as otel:
         span = Span(otel)
-        with bound_contextvars(trace_id=span.trace_id):
+        with bind_trace(span.trace_id):
             yield span
 
 

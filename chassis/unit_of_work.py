@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -33,8 +33,7 @@ class Caches(Protocol):
         """Returns once no gateway can answer with what was cached under *names*."""
 
 
-@dataclass(frozen=True, slots=True)
-class OutboxRow:
+class OutboxRow(NamedTuple):
     """An event on its way out: committed, not yet confirmed by the broker."""
 
     id: UUID
@@ -77,8 +76,7 @@ class Work:
 
         *sequence* is the aggregate's next number, taken under its row lock in this transaction.
         """
-        # Every part is our own or was read from the command: validating it again would take as long as writing it.
-        envelope = Envelope.model_construct(
+        envelope = Envelope(
             id=uuid7(),
             source=self.source,
             type=event.wire_name,

@@ -53,14 +53,7 @@ class Actor(BaseModel):
         return f"{self.kind}/{self.id}"
 
     def __str__(self) -> str:
-        rights = {
-            "session": str(self.session_id) if self.session_id else "",
-            "name": self.name or "",
-            "roles": " ".join(self.roles),
-            "scopes": " ".join(self.scopes),
-        }
-        query = urlencode({name: value for name, value in rights.items() if value})
-        return f"{self.key}?{query}" if query else self.key
+        return _text(self)
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -79,9 +72,22 @@ class Actor(BaseModel):
 
 
 KEPT_CHARACTERS = 512
+KEPT_ACTORS = 4_096
 
 
-@lru_cache(maxsize=4_096)  # a session's requests all carry the same text
+@lru_cache(maxsize=KEPT_ACTORS)  # a request, its event and its reply all carry it
+def _text(actor: Actor) -> str:
+    rights = {
+        "session": str(actor.session_id) if actor.session_id else "",
+        "name": actor.name or "",
+        "roles": " ".join(actor.roles),
+        "scopes": " ".join(actor.scopes),
+    }
+    query = urlencode({name: value for name, value in rights.items() if value})
+    return f"{actor.key}?{query}" if query else actor.key
+
+
+@lru_cache(maxsize=KEPT_ACTORS)  # a session's requests all carry the same text
 def _parsed(text: str) -> Actor:
     return Actor.parse(text)
 

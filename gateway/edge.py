@@ -62,7 +62,7 @@ class Edge:
         for route in routes:
             assert route.resource is not None
             for status in FAILURES:
-                self._metrics.requests.labels(route.method, route.resource.canonical, status)
+                self._metrics.requests(route.method, route.resource.canonical, status)
 
     def middleware(self) -> Middleware:
         @web.middleware
@@ -106,8 +106,8 @@ class Edge:
                 self._dress(request, response, correlation_id)
                 seconds = time.perf_counter() - started
                 method, path = _method(request), _path(request)
-                self._metrics.requests.labels(method, path, response.status).inc()
-                self._metrics.duration.labels(method, path).observe(seconds)
+                self._metrics.requests(method, path, response.status).inc()
+                self._metrics.duration(method, path).observe(seconds)
                 # A read that went well is counted, not written down: a line costs a tenth of what a cached read does.
                 level = logging.DEBUG if request.method in _READS and response.status < 400 else logging.INFO  # noqa: PLR2004 - refusals
                 if logging.root.isEnabledFor(level):

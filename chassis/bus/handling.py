@@ -6,7 +6,7 @@ parking), and then the delivery must go back to its queue.
 
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Generic, Protocol, TypeVar
@@ -78,7 +78,7 @@ class Handling(Generic[ToolsT]):
         name = received.contract.wire_name
         with tracing.handling(name, delivery.queue, received.envelope.traceparent) as span:
             within = received.envelope.model_copy(update={"traceparent": span.traceparent})
-            settled = await self._counted(replace(received, envelope=within))
+            settled = await self._counted(received._replace(envelope=within))
             span.ended(
                 f"process {name}",
                 error=settled in _WENT_WRONG,
@@ -97,12 +97,9 @@ class Handling(Generic[ToolsT]):
             self.metrics.waited(name, (self.clock() - received.envelope.time).total_seconds())
             settled = await self._settle(received)
             self.metrics.settled(name, settled)
-            _log.log(
-                logging.DEBUG if settled is Settled.DONE and received.contract.kind is Kind.QUERY else logging.INFO,
-                "message settled",
-                outcome=settled.value,
-                attempt=received.attempt,
-            )
+            level = logging.DEBUG if settled is Settled.DONE and received.contract.kind is Kind.QUERY else logging.INFO
+            if logging.root.isEnabledFor(level):
+                _log.log(level, "message settled", outcome=settled.value, attempt=received.attempt)
             return settled
 
     async def _settle(self, received: Received) -> Settled:
@@ -141,7 +138,7 @@ class Handling(Generic[ToolsT]):
         contract, envelope = received.contract, received.envelope
         try:
             message = await self.unseal(received.message, envelope)
-            with self.metrics.handler_seconds.labels(contract.action()).time():
+            with self.metrics.handler_seconds(contract.action()).time():
                 reply = await received.handler(message, envelope, self.tools)
         except AlreadyHandled:
             if issubclass(contract, Event):

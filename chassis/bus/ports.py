@@ -5,12 +5,11 @@ same seam.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Protocol
+from types import MappingProxyType
+from typing import NamedTuple, Protocol
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """One message as the broker handed it over, with what the broker vouches for."""
 
     queue: str
@@ -21,11 +20,10 @@ class Delivery:
     reply_to: str | None
     correlation_id: str | None
     redelivered: bool
-    headers: Mapping[str, object] = field(default_factory=dict)
+    headers: Mapping[str, object] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Letter:
+class Letter(NamedTuple):
     """One message to be published. The AMQP message id is new for every publish and made below this seam."""
 
     exchange: str
@@ -38,7 +36,7 @@ class Letter:
     expiration_seconds: float | None = None
     persistent: bool = True
     mandatory: bool = True  # no queue takes it: ``Unroutable``
-    headers: Mapping[str, str | int] = field(default_factory=dict)
+    headers: Mapping[str, str | int] = MappingProxyType({})
 
 
 class NotPublished(Exception):  # noqa: N818 - states the outcome

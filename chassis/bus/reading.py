@@ -1,8 +1,7 @@
 """From a delivery to a message that may be carried out: decoded, of a known type, and from who it says."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -23,8 +22,7 @@ class Unreadable(Exception):  # noqa: N818 - states what is so
         self.envelope = envelope  # set where the sender is known and may be told
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(NamedTuple):
     delivery: Delivery
     envelope: Envelope
     contract: type[Message]

@@ -149,8 +149,8 @@ async def test_what_is_put_back_is_believed_by_its_worker(lot: Lot) -> None:
     await lot.redrive(await lot.park(CREATE))
     message = await eventually(lambda: lot.taken("diagram.commands"))
     assert message is not None
-    delivery = replace(
-        delivery_of(CREATE), body=message.body, user_id=message.user_id, reply_to=None,
+    delivery = delivery_of(CREATE)._replace(
+        body=message.body, user_id=message.user_id, reply_to=None,
         routing_key=str(message.routing_key), headers=dict(message.headers),
     )  # fmt: skip
     received = read(delivery, "diagram", {CREATE.wire_name: (CreateDiagram, _never)})

@@ -6,7 +6,7 @@ import json
 import logging as stdlib_logging
 import os
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -82,6 +82,27 @@ async def test_what_is_bound_stands_on_every_line_of_the_task_and_its_children(l
     assert [line["event"] for line in within] == ["ours", "theirs", "child"]
     assert {(line["correlation_id"], line["message"]) for line in within} == {(str(correlation_id), "create_diagram")}
     assert "correlation_id" not in after
+
+
+@pytest.mark.parametrize(
+    "microseconds", [0, 999_999, 1_000_000, 1_000_001, 1_795_903_199_999_999, 1_795_903_200_000_000]
+)
+def test_the_time_of_a_line_is_exact_to_the_microsecond(microseconds: int) -> None:
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)
+
+    assert logging._iso(microseconds) == moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def test_what_is_bound_within_stands_beside_what_was_bound_and_ends_before_it(lines: Lines) -> None:
+    with logging.bind_trace("t-1"):
+        with logging.bind(correlation_id="c-1", message="sign_in"):
+            log.info("inner", message="its own")
+        log.info("outer")
+
+    inner, outer = lines.all()
+    assert (inner["trace_id"], inner["correlation_id"], inner["message"]) == ("t-1", "c-1", "its own")
+    assert outer["trace_id"] == "t-1"
+    assert outer.keys().isdisjoint({"correlation_id", "message"})
 
 
 async def test_tasks_beside_each_other_do_not_mix_what_is_bound(lines: Lines) -> None:

@@ -48,6 +48,20 @@ def test_an_actor_survives_the_wire(actor: Actor) -> None:
     assert Actor.parse(str(actor)) == actor
 
 
+def test_the_same_user_with_other_rights_is_written_otherwise() -> None:
+    anna = Actor(kind=ActorKind.USER, id=UUID(int=1), session_id=UUID(int=2), roles=("user",), scopes=("read",))
+    others = [
+        anna.model_copy(update={"kind": ActorKind.API_KEY}),
+        anna.model_copy(update={"session_id": UUID(int=3)}),
+        anna.model_copy(update={"name": "anna"}),
+        anna.model_copy(update={"roles": ("user", "admin")}),
+        anna.model_copy(update={"scopes": ("read", "write")}),
+    ]
+
+    assert len({str(actor) for actor in (anna, *others)}) == 1 + len(others)
+    assert [Actor.parse(str(actor)) for actor in others] == others
+
+
 @pytest.mark.parametrize("text", ["", "user", "user/", "nobody/0192", "user/not-a-uuid", "user/x?roles"])
 def test_what_is_no_actor_is_refused(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - any ValueError is the promise

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 from uuid import UUID
@@ -237,4 +237,4 @@ def delivery_of(message: Message, envelope: Envelope | None = None) -> Delivery:
 
 def again(delivery: Delivery) -> Delivery:
     """The same as the broker hands it over after a crash."""
-    return replace(delivery, redelivered=True)
+    return delivery._replace(redelivered=True)

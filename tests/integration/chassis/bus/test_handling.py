@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
@@ -156,8 +155,7 @@ async def test_a_transient_failure_goes_to_the_next_rung_with_its_origin(scene: 
 async def test_after_the_last_rung_a_command_is_parked_and_its_failure_told(scene: Scene) -> None:
     scene.tools.after = lambda: raises(asyncpg.DeadlockDetectedError("deadlock"))
     delivery = delivery_of(RED)
-    copy = replace(
-        delivery,
+    copy = delivery._replace(
         user_id="autograph-diagram",
         routing_key="diagram.commands",
         headers={
@@ -187,7 +185,7 @@ async def test_a_bug_is_tried_twice_more_and_then_parked_without_its_text(scene:
     marks = {headers.ORIGINAL_USER: "autograph-gateway", headers.ORIGINAL_ROUTING_KEY: "diagram.paint"}
 
     for attempt in (1, 2, 3):
-        await scene.deliver(replace(delivery, user_id="autograph-diagram", headers={**marks, headers.ATTEMPT: attempt}))
+        await scene.deliver(delivery._replace(user_id="autograph-diagram", headers={**marks, headers.ATTEMPT: attempt}))
 
     assert [letter.headers[headers.RUNG] for letter in scene.letters.to("autograph.retry")] == ["1s", "10s"]
     [parked] = scene.letters.to("autograph.parked")
@@ -282,7 +280,7 @@ async def test_an_event_is_applied_once_however_often_it_comes(scene: Scene) -> 
 
 
 async def test_a_message_that_nobody_can_decode_is_parked_with_its_reason_and_stops_nothing(scene: Scene) -> None:
-    await scene.deliver(replace(delivery_of(RED), body=b"\xff{"))
+    await scene.deliver(delivery_of(RED)._replace(body=b"\xff{"))
     await scene.deliver(delivery_of(RED))
 
     [parked] = scene.letters.to("autograph.parked")
@@ -293,7 +291,7 @@ async def test_a_message_that_nobody_can_decode_is_parked_with_its_reason_and_st
 async def test_a_program_that_sent_nonsense_is_told_what_is_wrong(scene: Scene) -> None:
     delivery = delivery_of(RED)
 
-    await scene.deliver(replace(delivery, body=delivery.body.replace(b'"red"', b"17")))
+    await scene.deliver(delivery._replace(body=delivery.body.replace(b'"red"', b"17")))
 
     [outcome] = scene.letters.replies()
     assert outcome.problem is not None
@@ -308,7 +306,7 @@ async def test_a_command_that_is_parked_because_it_does_not_fit_its_contract_has
     delivery = delivery_of(Paint(colour="red"), envelope)
     document = {**json.loads(delivery.body), "data": {"hue": 7}}  # what a newer gateway sends, say
 
-    await scene.deliver(replace(delivery, body=json.dumps(document).encode()))
+    await scene.deliver(delivery._replace(body=json.dumps(document).encode()))
 
     [parked] = scene.letters.to("autograph.parked")
     assert parked.headers[headers.FAILURE_TOLD] == 1
@@ -322,7 +320,7 @@ async def test_a_command_that_this_release_cannot_read_but_another_carried_out_i
     await scene.deliver(delivery_of(RED, envelope))
     document = {**json.loads(delivery_of(RED, envelope).body), "data": {"hue": 7}}
 
-    await scene.deliver(replace(delivery_of(RED, envelope), body=json.dumps(document).encode(), redelivered=True))
+    await scene.deliver(delivery_of(RED, envelope)._replace(body=json.dumps(document).encode(), redelivered=True))
 
     first, again = scene.letters.replies()
     assert (first.status, again.status) == (Status.SUCCEEDED, Status.SUCCEEDED)
@@ -335,7 +333,7 @@ async def test_an_unreadable_command_under_anothers_id_is_not_told_that_ones_out
     other = delivery_of(RED, first.model_copy(update={"fingerprint": "another"}))
     document = {**json.loads(other.body), "data": {"hue": 7}}
 
-    await scene.deliver(replace(other, body=json.dumps(document).encode()))
+    await scene.deliver(other._replace(body=json.dumps(document).encode()))
 
     _, told = scene.letters.replies()
     assert told.problem is not None

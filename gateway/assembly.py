@@ -56,7 +56,7 @@ def assemble(
     async def public_keys() -> PublicKeys:
         query = GetPublicKeys()
         outcome = await asking.ask(query, envelope_of(query, GATEWAY, correlation_id=str(uuid7())))
-        return PublicKeys.model_validate(reply_of(outcome))
+        return PublicKeys.model_validate_json(reply_of(outcome))
 
     keys = Keys(public_keys)
     tokens = Tokens(keys)

@@ -1,11 +1,12 @@
 """One row of the API's table, and how a request becomes its message."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from string import Formatter
 from typing import Any
 
+import msgspec
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
@@ -78,6 +79,16 @@ class Endpoint:
     @cached_property
     def body(self) -> type[BaseModel]:
         return self._part("", () if self.method in ("GET", "DELETE") else self._rest)
+
+    def told(self, reply: bytes) -> dict[str, Any]:
+        """The fields of *reply* that its headers need; the rest, a canvas maybe, is passed over."""
+        return msgspec.structs.asdict(self._read_told(reply))
+
+    @cached_property
+    def _read_told(self) -> Callable[[bytes], msgspec.Struct]:
+        in_location = [name for _, name, _, _ in Formatter().parse(self.location or "") if name]
+        names = [*dict.fromkeys([*in_location, *([self.etag] if self.etag else [])])]
+        return msgspec.json.Decoder(msgspec.defstruct("Told", names)).decode
 
     @property
     def _rest(self) -> tuple[str, ...]:

@@ -1,7 +1,5 @@
 """Outcomes as HTTP answers."""
 
-from typing import Any
-
 from aiohttp import web
 from pydantic_core import to_json
 
@@ -15,10 +13,10 @@ JSON = "application/json; charset=utf-8"
 ASK_AGAIN = {"Retry-After": "1"}
 
 
-def reply_of(outcome: Outcome) -> Any:
-    """Raises ``Problem`` for an outcome that is no success."""
+def reply_of(outcome: Outcome) -> bytes:
+    """The reply's JSON. Raises ``Problem`` for an outcome that is no success."""
     if outcome.status is Status.SUCCEEDED:
-        return outcome.reply
+        return outcome.reply or b"null"
     assert outcome.problem is not None
     raise of_refusal(outcome.problem)
 
@@ -41,10 +39,12 @@ def changed(endpoint: Endpoint, outcome: Outcome) -> web.Response:
         raise
     if endpoint.success == 204:  # noqa: PLR2004 - no content
         return web.Response(status=204, headers=headers)
-    if endpoint.etag is not None:
-        headers["ETag"] = etag(reply[endpoint.etag])
-    if endpoint.location is not None:
-        headers["Location"] = endpoint.location.format(**reply)
+    if endpoint.etag is not None or endpoint.location is not None:
+        told = endpoint.told(reply)
+        if endpoint.etag is not None:
+            headers["ETag"] = etag(told[endpoint.etag])
+        if endpoint.location is not None:
+            headers["Location"] = endpoint.location.format(**told)
     return json(endpoint.success, reply, headers)
 
 
@@ -60,19 +60,19 @@ def pending(location: str, preference: Preference, *, confirmed: bool) -> web.Re
     headers = {**ASK_AGAIN, "Location": location}
     if preference.applied:
         headers["Preference-Applied"] = preference.applied
-    return json(202, {"status": "accepted", "command": location}, headers)
+    return json(202, to_json({"status": "accepted", "command": location}), headers)
 
 
 def accepted() -> web.Response:
-    return json(200, {"status": "accepted"}, ASK_AGAIN)
+    return json(200, to_json({"status": "accepted"}), ASK_AGAIN)
 
 
 def ended(outcome: Outcome) -> web.Response:
     if outcome.status is Status.SUCCEEDED:
-        return json(200, {"status": "succeeded", "outcome": outcome.reply})
+        return json(200, b'{"status":"succeeded","outcome":%b}' % reply_of(outcome))
     assert outcome.problem is not None
-    return json(200, {"status": "failed", "problem": of_refusal(outcome.problem).document()})
+    return json(200, to_json({"status": "failed", "problem": of_refusal(outcome.problem).document()}))
 
 
-def json(status: int, document: Any, headers: dict[str, str] | None = None) -> web.Response:
-    return web.Response(status=status, body=to_json(document), headers={**(headers or {}), "Content-Type": JSON})
+def json(status: int, body: bytes, headers: dict[str, str] | None = None) -> web.Response:
+    return web.Response(status=status, body=body, headers={**(headers or {}), "Content-Type": JSON})

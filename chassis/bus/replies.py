@@ -3,12 +3,13 @@
 from datetime import datetime
 from uuid import UUID
 
-from pydantic_core import from_json
+import msgspec
 from uuid_utils.compat import uuid7
 
 from chassis.bus.ports import Letter
 from contracts.envelope import Envelope, enclose
-from contracts.outcome import Outcome
+from contracts.outcome import Outcome, Status
+from contracts.refusal import Problem
 
 EXCHANGE = "autograph.replies"
 
@@ -45,7 +46,33 @@ def read_reply(body: bytes) -> tuple[UUID, Outcome]:
 
     The rest of the envelope is for others to read: the asker knows what it asked, and waits.
     """
-    document = from_json(body)
-    if not isinstance(document, dict) or not isinstance(document.get("causationid"), str):
-        raise ValueError("a reply names its request as causationid")  # noqa: TRY004 - bad input, not a bug
-    return UUID(document["causationid"]), Outcome.model_validate(document.get("data"))
+    try:
+        document = _read(body)
+    except RecursionError:
+        raise ValueError("a reply is not as deep as that") from None
+    str(body, "utf-8")  # what is cut out below is passed on unread
+    data = document.data
+    return document.causationid, Outcome(
+        status=data.status,
+        reply=None if data.reply == _NULL else bytes(data.reply),
+        problem=None if data.problem == _NULL else Problem.model_validate_json(bytes(data.problem)),
+        replayed=data.replayed,
+    )
+
+
+_NULL = msgspec.Raw(b"null")
+
+
+class _Data(msgspec.Struct):
+    status: Status
+    reply: msgspec.Raw = _NULL
+    problem: msgspec.Raw = _NULL
+    replayed: bool = False
+
+
+class _Document(msgspec.Struct):
+    causationid: UUID
+    data: _Data
+
+
+_read = msgspec.json.Decoder(_Document).decode

@@ -128,7 +128,7 @@ class Client:
                 break  # told that it will be carried out, and content with that
             else:
                 await asyncio.sleep(self._random.uniform(*AGAIN_SECONDS))
-        reply = (outcome.reply if outcome is not None else None) or {}
+        reply = (outcome.parsed() if outcome is not None else None) or {}
         succeeded = outcome is not None and outcome.status is Status.SUCCEEDED
         if succeeded:
             diagram = str(reply["id"])
@@ -159,7 +159,7 @@ class Client:
         _, outcome = await self._gateway.ask(GetDiagram(id=UUID(diagram)), self._next_id(), 5.0)
         if outcome is None or outcome.status is not Status.SUCCEEDED:
             return  # a read may fail
-        revision = outcome.reply["revision"]
+        revision = outcome.parsed()["revision"]
         filled = await self._gateway.cache.fill(found, b"%d" % revision, stay_seconds=KEPT_SECONDS)
         self._world.seen["not filled"] += found.token is not None and not filled
         self._has_read(diagram, begun_at, revision)

@@ -5,6 +5,7 @@ waits. A statement is known by its text, so that none can change without its dou
 """
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -490,7 +491,9 @@ async def _change_diagram(  # noqa: PLR0917 - a statement's parameters, in its o
 
 async def _diagram(work: _Transaction, diagram_id: UUID, owner_id: UUID) -> Row | None:
     row = work.read("files", (diagram_id,))
-    return row if row is not None and row["owner_id"] == owner_id else None
+    if row is None or row["owner_id"] != owner_id:
+        return None
+    return {**row, "canvas_json": None if row["canvas_data"] is None else json.dumps(row["canvas_data"])}
 
 
 async def _diagrams(work: _Transaction, diagram_ids: Sequence[UUID], owner_ids: Sequence[UUID]) -> list[Row]:

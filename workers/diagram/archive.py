@@ -10,11 +10,12 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
-from pydantic_core import from_json, to_json
+import msgspec
+from pydantic_core import to_json
 
+from chassis.database import compact
 from chassis.metrics import DiagramMetrics
 from chassis.objects import ObjectDamaged, ObjectStore
 from workers.diagram.storage import Content
@@ -50,8 +51,8 @@ class Archive:
             raise ObjectDamaged(f"{parcel.key} reads back differently")
         return parcel
 
-    async def content(self, key: str, sha256: str) -> tuple[dict[str, Any] | None, str | None]:
-        """Canvas and note. Raises ``ObjectMissing``, ``ObjectDamaged``."""
+    async def content(self, key: str, sha256: str) -> tuple[bytes | None, str | None]:
+        """The canvas as JSON, and the note. Raises ``ObjectMissing``, ``ObjectDamaged``."""
         with self._measured("get"):
             packed = await self._store.get(BUCKET, key)
         return await asyncio.to_thread(_read, packed, key, sha256)
@@ -92,6 +93,15 @@ def _unpack(packed: bytes, key: str, sha256: str) -> bytes:
     return document
 
 
-def _read(packed: bytes, key: str, sha256: str) -> tuple[dict[str, Any] | None, str | None]:
-    content = from_json(_unpack(packed, key, sha256))
-    return content["canvas_data"], content["note_content"]
+class _Packed(msgspec.Struct):
+    canvas_data: msgspec.Raw
+    note_content: str | None
+
+
+_contents = msgspec.json.Decoder(_Packed).decode
+
+
+def _read(packed: bytes, key: str, sha256: str) -> tuple[bytes | None, str | None]:
+    content = _contents(_unpack(packed, key, sha256))
+    canvas = bytes(content.canvas_data).decode()
+    return None if canvas == "null" else compact(canvas), content.note_content

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import asyncpg
 
-from chassis.database import Connection, Database
+from chassis.database import Connection, Database, compact
 from chassis.loading import Loader
 from chassis.unit_of_work import Ledger, Work, Writes
 from contracts.diagram import (
@@ -222,7 +222,7 @@ async def diagram(rows: DiagramRows, diagram_id: UUID, owner_id: UUID) -> Diagra
     record = await rows.load((diagram_id, owner_id))
     if record is None:
         raise DiagramNotFound
-    return Diagram.model_validate(_for_owner(record))
+    return Diagram.model_validate(_for_owner(record) | {"canvas_data": _canvas(record)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +241,7 @@ async def version(connection: Connection, diagram_id: UUID, owner_id: UUID, numb
         raise DiagramNotFound
     if record["number"] is None:
         raise VersionNotFound
-    found = Version.model_validate({**record, "diagram_id": diagram_id})
+    found = Version.model_validate({**record, "diagram_id": diagram_id, "canvas_data": _canvas(record)})
     return VersionRow(found, record["object_key"], record["content_sha256"])
 
 
@@ -405,6 +405,10 @@ def _summary(record: asyncpg.Record | None) -> DiagramSummary:
     return DiagramSummary.model_validate(_for_owner(record))
 
 
+def _canvas(record: asyncpg.Record) -> bytes | None:
+    return None if record["canvas_json"] is None else compact(record["canvas_json"])
+
+
 def _for_owner(record: asyncpg.Record) -> dict[str, Any]:
     return {**record, "permission": "owner", "thumbnail_url": None}
 
@@ -484,19 +488,23 @@ _SET_DELETED_AT = f"""
     RETURNING {_SUMMARY}
 """  # noqa: S608 - as above
 
-_DIAGRAM = f"SELECT {_SUMMARY}, canvas_data, note_content FROM files WHERE id = $1 AND owner_id = $2"  # noqa: S608 - as above
+# The canvas as text: nobody here looks into it.
+_DIAGRAM = f"""
+    SELECT {_SUMMARY}, canvas_data::text AS canvas_json, note_content
+    FROM files WHERE id = $1 AND owner_id = $2
+"""  # noqa: S608 - as above
 
 # LIMIT keeps the planner from joining: while files are few, it would read them all to find 16.
 _DIAGRAMS = f"""
     SELECT file.* FROM unnest($1::uuid[], $2::uuid[]) AS asked (asked_id, asked_owner_id)
     CROSS JOIN LATERAL (
-        SELECT {_SUMMARY}, canvas_data, note_content FROM files
+        SELECT {_SUMMARY}, canvas_data::text AS canvas_json, note_content FROM files
         WHERE id = asked_id AND owner_id = asked_owner_id LIMIT 1
     ) AS file
 """  # noqa: S608 - as above
 
 _VERSION = f"""
-    SELECT {_VERSION_SUMMARY}, canvas_data, note_content, object_key, content_sha256
+    SELECT {_VERSION_SUMMARY}, canvas_data::text AS canvas_json, note_content, object_key, content_sha256
     FROM (SELECT id FROM files WHERE id = $1 AND owner_id = $2) AS file
     LEFT JOIN versions ON file_id = file.id AND number = $3
 """  # noqa: S608 - as above

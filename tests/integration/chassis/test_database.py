@@ -2,12 +2,15 @@
 # ruff: noqa: PT012  # what raises stands in a transaction, after what leads to it
 
 import asyncio
+import random
+import struct
 from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
+from pydantic_core import from_json, to_json
 
-from chassis.database import Database, DatabaseUnavailable, Trouble, _lost, classify, open_database
+from chassis.database import Database, DatabaseUnavailable, Trouble, _lost, classify, compact, open_database
 from tests.databases import unused_database
 from tests.eventually import eventually
 from tests.integration.chassis.proxy import Proxy
@@ -333,3 +336,25 @@ async def test_a_handlers_refusal_passes_through_unchanged(database: Database) -
         async with database.transaction() as connection, asyncio.timeout(0.05):
             await connection.execute("SELECT pg_sleep(10)")
     await database.probe()
+
+
+async def test_json_as_the_server_writes_it_is_made_compact_as_if_it_was_read_and_written(database: Database) -> None:
+    dice = random.Random(1)  # noqa: S311 - the same numbers in each run
+    floats = [struct.unpack("d", dice.randbytes(8))[0] for _ in range(2_000)]
+    finite = [number for number in floats if number - number == 0]
+    usual = [dice.uniform(-2_000, 2_000) for _ in range(500)] + [round(dice.uniform(-9, 9), 2) for _ in range(500)]
+    tiny = [digits * 10.0**-exponent for exponent in range(1, 12) for digits in (1, 1.5, -7.25)]
+    texts = ["".join(chr(character) for character in range(1, 0x3000)), "a : b , c", '\\" 0.000001']
+    groups: list[dict[str, object]] = [
+        *({"n": number} for number in finite + tiny), {"n": usual}, {text: [text, {}, []] for text in texts},
+        {"big": [2**63, 10**30, -(2**64)], "others": [None, True, False, 0, -0.0, 1.0]},
+    ]  # fmt: skip
+    async with database.connection() as connection:
+        records = await connection.fetch(
+            "SELECT content::text AS text FROM unnest($1::jsonb[]) AS given (content)",
+            [to_json(group) for group in groups],
+        )
+
+    assert len(records) == len(groups)
+    for record in records:
+        assert compact(record["text"]) == to_json(from_json(record["text"]))

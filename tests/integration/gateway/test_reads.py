@@ -32,6 +32,13 @@ async def test_a_diagram_comes_whole_with_its_revision_as_etag(scene: Scene) -> 
         assert await answer.json() == WHOLE.model_dump(mode="json")
 
 
+async def test_a_canvas_comes_as_the_worker_sent_it(scene: Scene) -> None:
+    canvas = b'{"z":[1e+300,123456789012345678901234567890,1.50],"a":"\xc3\xa4\xe2\x80\xa8"}'
+    scene.on(GetDiagram, WHOLE.model_copy(update={"canvas_data": canvas}))
+    async with scene.http.get(ONE, headers=signed_in()) as answer:
+        assert b'"thumbnail_url":null,"canvas_data":' + canvas + b',"note_content":null}' in await answer.read()
+
+
 @pytest.mark.parametrize(
     ("known", "status"), [('"3"', 304), ('W/"3"', 304), ('"1", "3"', 304), ("*", 304), ('"2"', 200), ("3", 200)]
 )

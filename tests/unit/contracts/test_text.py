@@ -1,5 +1,6 @@
 """Text and JSON that we can keep, and what is refused."""
 
+import json
 from typing import Any
 
 import pytest
@@ -30,6 +31,7 @@ def test_a_canvas_of_the_greatest_depth_is_kept() -> None:
     ("canvas", "expected"),
     [
         (nested(MAX_DEPTH + 1), "too_deep"),
+        ({"wide": [{}] * 100, "deep": json.loads("[" * MAX_DEPTH + "]" * MAX_DEPTH)}, "too_deep"),
         ({"a": ["\x00"]}, "nul_in_text"),
         ({"\x00": 1}, "nul_in_text"),
         ({"a": "\ud800"}, "lone_surrogate"),

@@ -24,7 +24,7 @@ from tests.brokers import service_url
 from tests.servers import Vhost
 
 USER = Actor(kind=ActorKind.USER, id=UUID(int=1))
-DONE = Outcome(status=Status.SUCCEEDED, reply={"done": True})
+DONE = Outcome(status=Status.SUCCEEDED, reply=b'{"done":true}')
 
 
 def envelope_of(request: Request[Any]) -> Envelope:

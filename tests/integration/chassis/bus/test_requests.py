@@ -119,7 +119,7 @@ async def test_a_reply_that_is_late_reaches_nobody_and_hurts_nobody(broker: Vhos
 
 
 async def test_a_reply_of_another_worker_is_not_believed(broker: Vhost) -> None:
-    lie = Outcome(status=Status.SUCCEEDED, reply="a lie")
+    lie = Outcome(status=Status.SUCCEEDED, reply=b'"a lie"')
     async with (
         open_worker(broker, "diagram.commands", silent=True) as worker,
         open_publisher(broker, "auth") as stranger,

@@ -91,7 +91,7 @@ async def test_a_registration_that_is_delivered_again_makes_no_second_account(sc
 
     found = await scene.ask(GetAuthCommand(command_id=message_id))
     assert found.outcome is not None
-    assert found.outcome.reply == user.model_dump(mode="json")
+    assert found.outcome.parsed() == user.model_dump(mode="json")
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ async def test_the_address_of_a_command_tells_its_outcome_to_its_actor_only(scen
 
     told = (await scene.ask(GetAuthCommand(command_id=message_id), acting(user))).outcome
     assert told is not None
-    assert told.reply == renamed.model_dump(mode="json")
+    assert told.parsed() == renamed.model_dump(mode="json")
     assert (await scene.ask(GetAuthCommand(command_id=message_id), acting(other))).outcome is None
     assert (await scene.ask(GetAuthCommand(command_id=uuid7()), acting(user))).outcome is None
 

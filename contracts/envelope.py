@@ -18,6 +18,8 @@ from pydantic import (
 )
 from pydantic_core import from_json
 
+from contracts.message import Message
+
 CONTENT_TYPE = "application/cloudevents+json"
 
 CorrelationId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._~:/+=-]{1,128}$")]
@@ -133,9 +135,9 @@ class Envelope(BaseModel):
         return self.deadline is not None and now >= self.deadline
 
 
-def encode(envelope: Envelope, data: BaseModel) -> bytes:
-    """The CloudEvents document. Fields that were never set stay out: absent is not null in a change."""
-    return enclose(envelope, data.model_dump_json(exclude_unset=True).encode())
+def encode(envelope: Envelope, message: Message) -> bytes:
+    """The CloudEvents document."""
+    return enclose(envelope, message.json_bytes())
 
 
 def enclose(envelope: Envelope, data: bytes) -> bytes:

@@ -37,6 +37,10 @@ class Message(BaseModel):
     wire_name: ClassVar[str]  # autograph.<worker>.<name>.v<N>; chosen once, never reused
     kind: ClassVar[Kind]
 
+    def json_bytes(self) -> bytes:
+        """Fields that were never set stay out: absent is not null in a change."""
+        return self.model_dump_json(exclude_unset=True).encode()
+
     @classmethod
     def worker(cls) -> str:
         """The service that owns this message: it carries requests out, or announces events."""

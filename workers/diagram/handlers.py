@@ -49,7 +49,6 @@ async def create_diagram(command: CreateDiagram, envelope: Envelope, tools: Tool
         has_note=command.note_content is not None,
         asked=command.model_fields_set,
     )
-    canvas_json = rules.content_json(command.canvas_data)
     work = tools.ledger.work(envelope)
     new = NewDiagram(
         id=uuid7(),
@@ -57,9 +56,9 @@ async def create_diagram(command: CreateDiagram, envelope: Envelope, tools: Tool
         title=command.title,
         type=command.type,
         tags=rules.without_repeats(command.tags),
-        canvas_json=canvas_json,
+        canvas_json=command.canvas_data,
         note=command.note_content,
-        size_bytes=rules.size_bytes(canvas_json, command.note_content),
+        size_bytes=rules.size_bytes(command.canvas_data, command.note_content),
         now=work.now,
     )
     diagram = work.reply(new.summary())
@@ -87,12 +86,11 @@ async def change_diagram(command: ChangeDiagram, envelope: Envelope, tools: Tool
     """
     owner = rules.writer(envelope.actor)
     rules.check_change(command)
-    canvas_json = rules.content_json(command.canvas_data)
     async with tools.ledger.unit_of_work(envelope) as work:
         found = await _locked(work, command.id, owner)
         rules.check_live(found)
         rules.check_revision(command.expected_revision, found)
-        change = _change(command, found, canvas_json, work)
+        change = _change(command, found, work)
         changed = await storage.change(work.connection, command.id, change)
         diagram = work.reply(changed.summary if changed else found.summary)
         if changed:
@@ -220,7 +218,7 @@ async def _locked(work: UnitOfWork, diagram_id: UUID, owner: UUID) -> LockedDiag
     return found
 
 
-def _change(command: ChangeDiagram, found: LockedDiagram, canvas_json: bytes | None, work: UnitOfWork) -> Change:
+def _change(command: ChangeDiagram, found: LockedDiagram, work: UnitOfWork) -> Change:
     """What was not set stays as it is."""
     asked = command.model_fields_set
     change = Change(
@@ -228,7 +226,7 @@ def _change(command: ChangeDiagram, found: LockedDiagram, canvas_json: bytes | N
         type=command.type if command.type is not None else found.summary.type,
         tags=rules.without_repeats(command.tags if command.tags is not None else found.summary.tags),
         sets_canvas="canvas_data" in asked,
-        canvas_json=canvas_json,
+        canvas_json=command.canvas_data,
         sets_note="note_content" in asked,
         note=command.note_content,
         label=command.version_label,
@@ -238,7 +236,7 @@ def _change(command: ChangeDiagram, found: LockedDiagram, canvas_json: bytes | N
     )
     rules.check_type(
         change.type,
-        has_canvas=canvas_json is not None if change.sets_canvas else found.has_canvas,
+        has_canvas=change.canvas_json is not None if change.sets_canvas else found.has_canvas,
         has_note=change.note is not None if change.sets_note else found.has_note,
         asked=asked,
     )

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Protocol
 from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime
-from pydantic_core import to_json
 
 from contracts.diagram import (
     ChangeDiagram,
@@ -63,12 +62,8 @@ def writer(actor: Actor) -> UUID:
     return owner
 
 
-def content_json(canvas: dict[str, Any] | None) -> bytes | None:
-    """Compact JSON: what is kept, and what ``size_bytes`` counts."""
-    return None if canvas is None else to_json(canvas)
-
-
 def size_bytes(canvas: bytes | None, note: str | None) -> int:
+    """Of the canvas as compact JSON."""
     return len(canvas or b"") + len((note or "").encode())
 
 

@@ -57,6 +57,7 @@ class Gathering(Generic[QuestionT, AnswerT]):
         self._waiting: deque[Asked[QuestionT, AnswerT]] = deque()
         self._groups: set[asyncio.Task[None]] = set()
         self._current: object | None = None  # a group's task, or who goes alone
+        self._began = 0.0  # the current one
         self._overdue: asyncio.TimerHandle | None = None
         self._called = False
 
@@ -77,14 +78,15 @@ class Gathering(Generic[QuestionT, AnswerT]):
 
     def _begin(self) -> None:
         self._called = False
+        loop = asyncio.get_running_loop()
         if self._current is not None:
             if self._overdue is None and self._waiting:
-                loop = asyncio.get_running_loop()
-                self._overdue = loop.call_later(OVERDUE_SECONDS, self._go_on_without, self._current)
+                self._overdue = loop.call_at(self._began + OVERDUE_SECONDS, self._go_on_without, self._current)
             return
         group = self._next_group()
         if not group:
             return
+        self._began = loop.time()
         if len(group) == 1 and self._alone is not None:
             self._current = group[0]
             group[0].future.set_result(_ALONE)

@@ -55,7 +55,8 @@ class Actor(BaseModel):
         return f"{self.kind}/{self.id}"
 
     def __str__(self) -> str:
-        return _text(self)
+        said = sum(map(len, (self.name or "", *self.roles, *self.scopes)))
+        return _kept_text(self) if said <= KEPT_CHARACTERS else _text(self)
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -77,7 +78,6 @@ KEPT_CHARACTERS = 512
 KEPT_ACTORS = 4_096
 
 
-@lru_cache(maxsize=KEPT_ACTORS)  # a request, its event and its reply all carry it
 def _text(actor: Actor) -> str:
     rights = {
         "session": str(actor.session_id) if actor.session_id else "",
@@ -87,6 +87,9 @@ def _text(actor: Actor) -> str:
     }
     query = urlencode({name: value for name, value in rights.items() if value})
     return f"{actor.key}?{query}" if query else actor.key
+
+
+_kept_text = lru_cache(maxsize=KEPT_ACTORS)(_text)  # a request, its event and its reply all carry it
 
 
 @lru_cache(maxsize=KEPT_ACTORS)  # a session's requests all carry the same text

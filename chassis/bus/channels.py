@@ -25,7 +25,12 @@ from chassis.bus.ports import Letter
 
 FEW: Final = 1_024  # places that a process publishes to: its exchanges, and the reply queues of those who ask it
 
-Confirm = asyncio.Future[spec.Basic.Ack]
+
+class Confirm(asyncio.Future[spec.Basic.Ack]):
+    def set_exception(self, exception: type | BaseException, /) -> None:
+        """Aiormq fails what comes back, also when nobody waits for it any more, and would end its channel then."""
+        if not self.done():
+            super().set_exception(exception)
 
 
 class _Channel:
@@ -49,10 +54,12 @@ class PublishingChannel(_Channel):
         """While the socket takes no more, as that of a broker with an alarm. Raises ``TimeoutError``, ``OSError``."""
         if self._writer.is_full:
             async with asyncio.timeout(timeout_seconds):
-                await self._writer.drain()
+                while self._writer.is_full:  # all who wait are woken together, and one may fill it again
+                    await self._writer.drain()
 
     def write(self, letter: Letter) -> None:
-        self._writer.write(self._frames(letter, None))
+        """Without a confirm nobody would hear of what comes back, so none is asked for back."""
+        self._writer.write(self._frames(letter._replace(mandatory=False) if letter.mandatory else letter, None))
 
     def publish(self, letter: Letter) -> Confirm:
         """Of a channel with confirms. The confirm raises ``PublishError`` (returned), ``DeliveryError`` (rejected).
@@ -61,7 +68,7 @@ class PublishingChannel(_Channel):
         """
         message_id = uuid4().hex if letter.mandatory else None
         frames = self._frames(letter, message_id)
-        confirm: Confirm = asyncio.get_running_loop().create_future()
+        confirm = Confirm(loop=asyncio.get_running_loop())
         channel = self.channel
         channel.delivery_tag = tag = channel.delivery_tag + 1
         channel.confirmations[tag] = confirm
@@ -129,8 +136,9 @@ def _publish_frame(channel: int, exchange: str, routing_key: str, mandatory: boo
 
 
 def _body_frames(channel: int, body: bytes, most_bytes: int) -> Iterable[bytes]:
-    for start in range(0, len(body), most_bytes):
-        yield marshal(ContentBody(body[start : start + most_bytes]), channel)
+    size = most_bytes if most_bytes > 0 else max(1, len(body))  # a broker's frame_max of 0 is no limit
+    for start in range(0, len(body), size):
+        yield marshal(ContentBody(body[start : start + size]), channel)
 
 
 def _properties(letter: Letter, user: str, message_id: str | None) -> spec.Basic.Properties:

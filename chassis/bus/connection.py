@@ -19,11 +19,12 @@ class GatheringWriter(asyncio.StreamWriter):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._gathered: list[bytes | bytearray | memoryview] = []
+        self._gathered_bytes = 0
 
     @property
     def is_full(self) -> bool:
         """Whether so much waits for the peer that whoever writes more should ``drain`` first."""
-        return self.transport.get_write_buffer_size() > LARGE_BYTES
+        return self.transport.get_write_buffer_size() + self._gathered_bytes > LARGE_BYTES
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         if len(data) > LARGE_BYTES:  # a copy of it would cost more than a call
@@ -33,6 +34,11 @@ class GatheringWriter(asyncio.StreamWriter):
         if not self._gathered:
             asyncio.get_running_loop().call_soon(self._write_out)
         self._gathered.append(data)
+        self._gathered_bytes += len(data)
+
+    async def drain(self) -> None:
+        self._write_out()
+        await super().drain()
 
     def write_eof(self) -> None:
         self._write_out()
@@ -45,7 +51,7 @@ class GatheringWriter(asyncio.StreamWriter):
             super().close()
 
     def _write_out(self) -> None:
-        gathered, self._gathered = self._gathered, []
+        gathered, self._gathered, self._gathered_bytes = self._gathered, [], 0
         if gathered and not self.is_closing():
             super().write(b"".join(gathered))
 
@@ -67,6 +73,7 @@ class GatheringTransport(TransportFactory):
             transport, _ = await loop.create_connection(lambda: protocol, url.host, url.port, ssl=context, **options)
         except OSError as error:
             raise AMQPConnectionError(*error.args) from error
+        transport.set_write_buffer_limits(high=LARGE_BYTES)  # TLS would take eight times that
         self.writer = GatheringWriter(transport, protocol, reader, loop)
         return reader, self.writer
 

@@ -129,6 +129,23 @@ async def test_a_read_that_takes_long_does_not_hold_up_the_next(monkeypatch: pyt
     assert await long == 1
 
 
+@pytest.mark.usefixtures("never_overdue")
+async def test_whoever_asks_when_a_read_takes_long_already_waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = Table(a=1, b=2)
+    rows = Loader(table.read)
+    (long,) = await a_read_under_way(table, rows, "a")
+    long_may_end, table.may_end = table.may_end, asyncio.Event()
+    table.may_end.set()
+    loop = asyncio.get_running_loop()
+    now = loop.time
+    monkeypatch.setattr(loop, "time", lambda: now() + gathering.OVERDUE_SECONDS)
+
+    assert await asyncio.wait_for(rows.load("b"), 5) == 2
+    assert not long.done()
+    long_may_end.set()
+    assert await long == 1
+
+
 async def test_when_the_database_is_away_all_hear_that_and_it_is_asked_once() -> None:
     table = Table(a=1, b=2)
     away = DatabaseUnavailable("no answer")

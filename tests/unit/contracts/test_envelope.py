@@ -1,5 +1,7 @@
 """The envelope on the wire."""
 
+import gc
+import weakref
 from datetime import UTC, datetime
 from typing import ClassVar
 from uuid import UUID, uuid4
@@ -90,3 +92,13 @@ def test_an_actor_that_is_long_is_read_and_not_kept() -> None:
 
     assert envelope_module._actor(str(actor)) == actor
     assert envelope_module._parsed.cache_info().currsize == kept
+
+
+def test_an_actor_that_says_much_is_not_kept() -> None:
+    """A producer's roles and scopes are its own words: each message could bring others, of megabytes."""
+    actor = Actor(kind=ActorKind.PRODUCER, id=UUID(int=7), scopes=("x" * 1_000_000,))
+    left = weakref.ref(actor)
+    assert str(actor).endswith("x" * 1_000)
+    del actor
+    gc.collect()
+    assert left() is None

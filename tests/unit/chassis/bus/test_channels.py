@@ -63,6 +63,21 @@ def a_letter(body: bytes = b"{}", **more: Any) -> Letter:
     return Letter(exchange="autograph.commands", routing_key="a.b", body=body, type="t", correlation_id="c", **more)
 
 
+async def test_a_broker_without_a_limit_for_frames_is_sent_a_body_in_one() -> None:
+    wire = Wire()
+    publishing(wire, Underlay(max_content_size=-8)).write(a_letter(b"x" * 1_000_000))  # as aiormq reads frame_max = 0
+    _, header, body = wire.frames()
+    assert header.body_size == len(body.value) == 1_000_000
+
+
+async def test_a_confirm_that_nobody_awaits_any_more_may_still_come_back() -> None:
+    channel = publishing(Wire(), Underlay())
+    confirm = channel.publish(a_letter())
+    confirm.cancel()
+    confirm.set_exception(RuntimeError("returned"))  # as aiormq does, and would end its channel if that raised
+    assert confirm.cancelled()
+
+
 @pytest.mark.parametrize("length", [0, 1, MOST_BYTES, MOST_BYTES + 1, 3 * MOST_BYTES])
 async def test_a_body_is_cut_into_frames_of_the_size_that_was_agreed(length: int) -> None:
     wire = Wire()
@@ -81,7 +96,8 @@ async def test_each_place_is_published_to_under_its_own_name_and_terms() -> None
     places = [("e", "k", True), ("e", "k", False), ("e", "l", True), ("f", "k", True), ("e", "k", True)]
     for exchange, key, mandatory in places:
         letter = Letter(exchange=exchange, routing_key=key, body=b"", type="t", correlation_id="c", mandatory=mandatory)
-        channel.write(letter)
+        channel.publish(letter)
+    channel.abandon()
     methods = [frame for frame in wire.frames() if isinstance(frame, spec.Basic.Publish)]
     assert [(frame.exchange, frame.routing_key, frame.mandatory) for frame in methods] == places
 
@@ -106,6 +122,43 @@ async def test_only_what_may_come_back_is_kept_by_its_id_and_only_until_its_conf
     await asyncio.sleep(0)
     assert underlay.message_id_delivery_tag == {}
     plain.cancel()
+
+
+class FullWire(Wire):
+    """Full while anything waits on it. All who drain are woken together, as asyncio does."""
+
+    def __init__(self) -> None:
+        super().__init__([b"before"])
+        self._emptied = asyncio.Event()
+
+    @property
+    def is_full(self) -> bool:
+        return bool(self.written)
+
+    async def drain(self) -> None:
+        await self._emptied.wait()
+
+    def empty(self) -> None:
+        self.written.clear()
+        self._emptied.set()
+        self._emptied.clear()
+
+
+async def test_who_waits_for_room_waits_on_while_others_take_it() -> None:
+    wire = FullWire()
+    channel = publishing(wire, Underlay())
+
+    async def send() -> None:
+        await channel.wait_for_room(60)
+        channel.write(a_letter())
+
+    sending = [asyncio.create_task(send()) for _ in range(3)]
+    for done in (1, 2, 3):
+        await asyncio.sleep(0)
+        wire.empty()
+        for _ in range(10):  # more turns than any of them needs
+            await asyncio.sleep(0)
+        assert sum(task.done() for task in sending) == done
 
 
 async def test_of_a_lost_connection_no_confirm_is_awaited() -> None:

@@ -17,6 +17,7 @@ class Wire(asyncio.Transport):
         self.written: list[bytes] = []
         self.closed = False
         self.ended = False
+        self.waiting = 0
 
     def write(self, data: Any) -> None:
         assert not self.closed
@@ -28,6 +29,9 @@ class Wire(asyncio.Transport):
 
     def is_closing(self) -> bool:
         return self.closed
+
+    def get_write_buffer_size(self) -> int:
+        return self.waiting
 
     def close(self) -> None:
         self.closed = True
@@ -70,6 +74,19 @@ async def test_what_is_large_goes_out_at_once_behind_what_came_before_and_uncopi
 
     await asyncio.sleep(0)
     assert wire.written == [b"a", large, b"c"]
+
+
+async def test_what_is_gathered_counts_as_waiting_and_goes_out_before_anybody_waits(
+    wire: Wire, writer: GatheringWriter
+) -> None:
+    wire.waiting = LARGE_BYTES - 1
+    full = [writer.is_full]
+    writer.write(b"ab")
+    full.append(writer.is_full)
+
+    await writer.drain()
+    assert wire.written == [b"ab"]
+    assert [*full, writer.is_full] == [False, True, False]
 
 
 async def test_what_is_written_before_a_close_goes_out(wire: Wire, writer: GatheringWriter) -> None:

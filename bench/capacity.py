@@ -14,16 +14,16 @@ from typing import Final
 
 # CPU microseconds of one request at 16 at once, by `make bench` of 2026-11-28 (docs/performance.md).
 COSTS: Final[Mapping[str, Mapping[str, int]]] = {
-    "read, cached": {"gateway": 259, "redis": 48},
-    "read, uncached": {"gateway": 1196, "redis": 184, "rabbitmq": 447, "diagram": 1057, "postgres": 187},
-    "list 20": {"gateway": 1259, "redis": 129, "rabbitmq": 501, "diagram": 1402, "postgres": 415},
-    "change 4 KiB": {"gateway": 2075, "redis": 238, "rabbitmq": 1395, "diagram": 2823, "postgres": 2449},
-    "create 4 KiB": {"gateway": 1541, "redis": 90, "rabbitmq": 910, "diagram": 1451, "postgres": 688},
-    "sign-in": {"gateway": 2739, "redis": 830, "rabbitmq": 4564, "auth": 252_780, "postgres": 4647},
+    "read, cached": {"gateway": 272, "redis": 53},
+    "read, uncached": {"gateway": 787, "redis": 154, "rabbitmq": 312, "diagram": 604, "postgres": 156},
+    "list 20": {"gateway": 903, "redis": 106, "rabbitmq": 422, "diagram": 1184, "postgres": 387},
+    "change 4 KiB": {"gateway": 1780, "redis": 194, "rabbitmq": 1165, "diagram": 2395, "postgres": 2524},
+    "create 4 KiB": {"gateway": 1174, "redis": 72, "rabbitmq": 646, "diagram": 1042, "postgres": 664},
+    "sign-in": {"gateway": 2678, "redis": 879, "rabbitmq": 4142, "auth": 255_439, "postgres": 4561},
 }
-LOAD: Final = {"read, cached": 69, "read, uncached": 129, "list 20": 145, "change 4 KiB": 201, "create 4 KiB": 162}
+LOAD: Final = {"read, cached": 77, "read, uncached": 104, "list 20": 135, "change 4 KiB": 200, "create 4 KiB": 153}
 MEASURED: Final = {  # a second, 16 at once, the same run
-    "read, cached": 3580.9, "read, uncached": 562.9, "list 20": 458.5, "change 4 KiB": 190.0, "create 4 KiB": 371.4,
+    "read, cached": 3363.6, "read, uncached": 816.6, "list 20": 563.4, "change 4 KiB": 201.1, "create 4 KiB": 430.5,
 }  # fmt: skip
 MEASURED_CORES: Final = 2
 MEASURED_LOOPS: Final = 16

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -18,7 +19,10 @@ ONE = f"/api/diagrams/{DIAGRAM}"
 PLAN = {"title": "Plan", "type": "canvas"}
 
 
-async def connected(scene: Scene) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def connected(scene: Scene) -> Connection:
     host, port = scene.listening.urls[0].removeprefix("http://").split(":")
     return await asyncio.open_connection(host, int(port))
 
@@ -115,14 +119,24 @@ async def test_a_connection_on_which_no_request_comes_is_not_kept(monkeypatch: p
     monkeypatch.setattr(server_module, "QUIET_SECONDS", 0.1)
     async with open_scene() as scene:
         new = await connected(scene)
-        used = await connected(scene)
-        used[1].write(b"GET /health/live HTTP/1.1\r\nHost: here\r\n\r\n")
-        assert (await used[0].readline()).split()[1] == b"200"
+        used = await eventually(lambda: _connected_and_answered(scene))
+        assert used is not None
         for reader, writer in (new, used):
-            writer.write(sent)
-            await asyncio.wait_for(reader.read(), 5)  # to its end
-            writer.close()
-            await writer.wait_closed()
+            with suppress(ConnectionError):  # closed before we wrote, on a machine that was busy for longer than that
+                writer.write(sent)
+                await asyncio.wait_for(reader.read(), 5)  # to its end
+            writer.transport.abort()
+
+
+async def _connected_and_answered(scene: Scene) -> Connection | None:
+    """None where the machine was so busy that the connection was closed before its request came."""
+    reader, writer = await connected(scene)
+    with suppress(ConnectionError):
+        writer.write(b"GET /health/live HTTP/1.1\r\nHost: here\r\n\r\n")
+        if (await reader.readline()).startswith(b"HTTP/1.1 200"):
+            return reader, writer
+    writer.transport.abort()
+    return None
 
 
 async def test_a_flag_that_stands_twice_deletes_nothing(scene: Scene) -> None:

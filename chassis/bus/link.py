@@ -142,19 +142,19 @@ class Link:
         connection, self._connection, self._channels = self._connection, None, []
         if connection is None:
             return
-        closing = asyncio.create_task(connection.close(), name=f"closing {self._name}")
         try:
-            await asyncio.wait({closing}, timeout=CLOSE_SECONDS)
-            if not closing.done():  # aiormq waits for the socket to take what it has, also when it is cancelled
-                connection.abort()
-                await asyncio.wait({closing}, timeout=CLOSE_SECONDS)
-        finally:
-            closing.cancel()
-            closing.add_done_callback(self._closed)
-
-    def _closed(self, closing: "asyncio.Task[None]") -> None:
-        if not closing.cancelled() and (error := closing.exception()) is not None:
+            async with asyncio.timeout(2 * CLOSE_SECONDS):
+                # aiormq waits for the socket to take what it has, also when it is cancelled.
+                abort = asyncio.get_running_loop().call_later(CLOSE_SECONDS, connection.abort)
+                try:
+                    await connection.close()
+                finally:
+                    abort.cancel()
+        except (OSError, TimeoutError, aiormq.AMQPError, RuntimeError) as error:
             _log.debug("broker link did not close in order", link=self._name, error=type(error).__qualname__)
+        except asyncio.CancelledError:
+            if is_cancelled():
+                raise
 
 
 def is_cancelled() -> bool:

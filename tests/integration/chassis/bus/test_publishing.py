@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from urllib.parse import urlsplit
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -15,6 +16,16 @@ from tests.integration.chassis.proxy import Proxy
 from tests.servers import Vhost
 
 CREATE = "diagram.create_diagram"
+MORE_THAN_FITS = [a_letter(CREATE, b"x" * 200_000) for _ in range(100)]  # between us and a peer that reads nothing
+
+
+@asynccontextmanager
+async def publisher_behind_proxy(vhost: Vhost) -> AsyncIterator[tuple[AmqpPublisher, Proxy]]:
+    async with Proxy(service_url(vhost, "gateway")) as proxy:
+        publisher = AmqpPublisher(proxy.url, user="autograph-gateway", name="test")
+        async with running(publisher.link.run()):
+            await publisher.link.wait_up()
+            yield publisher, proxy
 
 
 async def depth(vhost: Vhost, queue: str) -> int:
@@ -114,75 +125,60 @@ async def test_publishes_on_a_connection_that_the_broker_closes_end_at_once_and_
 
 
 async def test_a_confirm_that_does_not_come_in_time_leaves_it_unknown(broker: Vhost) -> None:
-    url = service_url(broker, "gateway")
-    async with Proxy(url) as proxy:
-        publisher = AmqpPublisher(proxy.url, user=str(urlsplit(url).username), name="test")
-        async with running(publisher.link.run()):
-            await publisher.link.wait_up()
-            proxy.freeze()
-            with pytest.raises(ConfirmMissing):
-                await publisher.publish(a_letter(CREATE), timeout_seconds=0.2)
-            proxy.thaw()
+    async with publisher_behind_proxy(broker) as (publisher, proxy):
+        proxy.freeze()
+        with pytest.raises(ConfirmMissing):
+            await publisher.publish(a_letter(CREATE), timeout_seconds=0.2)
+        proxy.thaw()
 
-            async def is_there() -> bool:
-                return await depth(broker, "diagram.commands") == 1
+        async def is_there() -> bool:
+            return await depth(broker, "diagram.commands") == 1
 
-            assert await eventually(is_there)
+        assert await eventually(is_there)
 
 
 async def test_whoever_awaits_a_confirm_hears_at_once_that_the_connection_is_lost(broker: Vhost) -> None:
-    async with Proxy(service_url(broker, "gateway")) as proxy:
-        publisher = AmqpPublisher(proxy.url, user="autograph-gateway", name="test")
-        async with running(publisher.link.run()):
-            await publisher.link.wait_up()
-            proxy.freeze()
-            publishing = asyncio.create_task(publisher.publish(a_letter(CREATE), timeout_seconds=60))
-            await asyncio.sleep(0)
-            proxy.cut()
-            async with asyncio.timeout(10):
-                with pytest.raises(ConfirmMissing):
-                    await publishing
+    async with publisher_behind_proxy(broker) as (publisher, proxy):
+        proxy.freeze()
+        publishing = asyncio.create_task(publisher.publish(a_letter(CREATE), timeout_seconds=60))
+        await asyncio.sleep(0)
+        proxy.cut()
+        async with asyncio.timeout(10):
+            with pytest.raises(ConfirmMissing):
+                await publishing
 
 
 async def test_what_finds_no_room_on_its_way_was_certainly_not_published_and_all_else_arrives(broker: Vhost) -> None:
     """As with a broker that reads no more, since its memory or its disk is full."""
-    letters = [a_letter(CREATE, b"x" * 200_000) for _ in range(100)]
-    async with Proxy(service_url(broker, "gateway")) as proxy:
-        publisher = AmqpPublisher(proxy.url, user="autograph-gateway", name="test")
-        async with running(publisher.link.run()):
-            await publisher.link.wait_up()
-            proxy.freeze()
-            publishing = [publisher.publish(letter, timeout_seconds=0.5) for letter in letters]
-            outcomes = await asyncio.gather(*publishing, return_exceptions=True)
-            unknown = sum(isinstance(outcome, ConfirmMissing) for outcome in outcomes)
-            assert 0 < unknown < len(letters)
-            assert unknown + sum(isinstance(outcome, NotPublished) for outcome in outcomes) == len(letters)
-            proxy.thaw()
+    async with publisher_behind_proxy(broker) as (publisher, proxy):
+        proxy.freeze()
+        publishing = [publisher.publish(letter, timeout_seconds=0.5) for letter in MORE_THAN_FITS]
+        outcomes = await asyncio.gather(*publishing, return_exceptions=True)
+        unknown = sum(isinstance(outcome, ConfirmMissing) for outcome in outcomes)
+        assert 0 < unknown < len(MORE_THAN_FITS)
+        assert unknown + sum(isinstance(outcome, NotPublished) for outcome in outcomes) == len(MORE_THAN_FITS)
+        proxy.thaw()
 
-            async def have_arrived() -> bool:
-                return await depth(broker, "diagram.commands") == unknown
+        async def have_arrived() -> bool:
+            return await depth(broker, "diagram.commands") == unknown
 
-            assert await eventually(have_arrived)
-            await publisher.publish(letters[0])
-            assert await depth(broker, "diagram.commands") == unknown + 1
+        assert await eventually(have_arrived)
+        await publisher.publish(MORE_THAN_FITS[0])
+        assert await depth(broker, "diagram.commands") == unknown + 1
 
 
 async def test_a_connection_that_takes_nothing_more_is_given_up_in_seconds_and_another_is_made(broker: Vhost) -> None:
     """Aiormq would wait for it for a minute and a half, and nothing would be published for as long."""
-    letters = [a_letter(CREATE, b"x" * 200_000) for _ in range(100)]
-    async with Proxy(service_url(broker, "gateway")) as proxy:
-        publisher = AmqpPublisher(proxy.url, user="autograph-gateway", name="test")
-        async with running(publisher.link.run()):
-            await publisher.link.wait_up()
-            proxy.freeze()
-            publishing = [publisher.publish(letter, timeout_seconds=0.2) for letter in letters]
-            await asyncio.gather(*publishing, return_exceptions=True)
-            publisher.link.drop()
+    async with publisher_behind_proxy(broker) as (publisher, proxy):
+        proxy.freeze()
+        publishing = [publisher.publish(letter, timeout_seconds=0.2) for letter in MORE_THAN_FITS]
+        await asyncio.gather(*publishing, return_exceptions=True)
+        publisher.link.drop()
 
-            async def is_tried_anew() -> bool:
-                return proxy.most_connections > 1
+        async def is_tried_anew() -> bool:
+            return proxy.most_connections > 1
 
-            assert await eventually(is_tried_anew, within_seconds=15)
+        assert await eventually(is_tried_anew, within_seconds=15)
 
 
 async def test_a_channel_that_the_broker_closes_is_replaced(broker: Vhost) -> None:
@@ -201,15 +197,12 @@ async def test_a_channel_that_the_broker_closes_is_replaced(broker: Vhost) -> No
 
 
 async def test_a_publish_that_is_cancelled_is_cancelled_and_leaves_its_place_to_the_next(broker: Vhost) -> None:
-    async with Proxy(service_url(broker, "gateway")) as proxy:
-        publisher = AmqpPublisher(proxy.url, user="autograph-gateway", name="test")
-        async with running(publisher.link.run()):
-            await publisher.link.wait_up()
-            proxy.freeze()
-            publishing = asyncio.create_task(publisher.publish(a_letter(CREATE)))
-            await asyncio.sleep(0)
-            publishing.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await publishing
-            proxy.thaw()
-            await publisher.publish(a_letter(CREATE))
+    async with publisher_behind_proxy(broker) as (publisher, proxy):
+        proxy.freeze()
+        publishing = asyncio.create_task(publisher.publish(a_letter(CREATE)))
+        await asyncio.sleep(0)
+        publishing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await publishing
+        proxy.thaw()
+        await publisher.publish(a_letter(CREATE))

@@ -125,9 +125,10 @@ class _Receipt:
             self.channel.give_back(self.tag)
 
     def _is_settleable(self) -> bool:
-        if not self.channel.is_open:
+        is_open = self.channel.is_open
+        if not is_open:
             _log.info("delivery outlived its channel", queue=self.queue)
-        return self.channel.is_open
+        return is_open
 
 
 async def _cancel(consumer: _Consumer) -> None:

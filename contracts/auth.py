@@ -78,6 +78,10 @@ class Sessions(Reply):
     items: tuple[Session, ...]
 
 
+# How long the edge keeps a live session in the cache at most, if nothing invalidates it.
+LIVE_SESSION_KEPT = timedelta(hours=24)
+
+
 class LiveSession(Reply):
     """What the edge needs to know of a session at every request; the cached form is this one's JSON."""
 

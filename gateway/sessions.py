@@ -5,12 +5,10 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 from chassis.cache import CacheReader, Entry, Miss
-from contracts.auth import LiveSession
+from contracts.auth import LIVE_SESSION_KEPT, LiveSession
 from contracts.envelope import Actor
 from gateway.problems import Problem
 from gateway.tokens import Claims, Tokens
-
-SESSION_SECONDS = 86_400.0  # live sessions are kept for 24 hours at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,4 +58,5 @@ def signed_in(caller: Caller, session: LiveSession) -> Caller:
 
 async def keep(cache: CacheReader, miss: Miss, session: LiveSession) -> None:
     left = (session.expires_at - datetime.now(UTC)).total_seconds()
-    await cache.fill(miss, session.model_dump_json().encode(), stay_seconds=max(1.0, min(SESSION_SECONDS, left)))
+    stay_seconds = max(1.0, min(LIVE_SESSION_KEPT.total_seconds(), left))
+    await cache.fill(miss, session.model_dump_json().encode(), stay_seconds=stay_seconds)

@@ -1,5 +1,6 @@
 """What the auth service answers. Read top to bottom: this file is the service."""
 
+from datetime import timedelta
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -7,6 +8,7 @@ from uuid_utils.compat import uuid7
 from chassis.bus.handlers import Handlers
 from chassis.unit_of_work import UnitOfWork
 from contracts.auth import (
+    LIVE_SESSION_KEPT,
     ChangeProfile,
     CommandOutcome,
     EmailTaken,
@@ -55,6 +57,11 @@ handlers: Handlers[Tools] = Handlers()
 
 # Of a password, in a sign-in: one beside it may renew an outdated hash, which is no reason to turn this one away.
 PASSWORD_CHECKS = 2
+
+# A session is over in every cache this long after it could last be kept, however late it was fetched.
+CACHE_MARGIN = timedelta(minutes=10)
+# Sessions that one command invalidates. Each of so many later sign-ins has invalidated those before these.
+MAX_INVALIDATED = 1_000
 
 
 # Accounts
@@ -191,7 +198,9 @@ async def _begin_session(command: SignIn, work: UnitOfWork, tools: Tools, accoun
     if not await tools.storage.add_session(work.connection, session, remember=command.remember_me):
         begun = await tools.storage.find_session(work.connection, session.id)
         if begun is None or begun.user_id != account.id or not begun.lives(work.now):
+            work.invalidates(f"session/{session.id}")
             raise SessionEndedAlready
+        await _invalidate_ended(work, tools, account.id)
         return begun
     work.publish(
         SessionStarted(user_id=account.id, session_id=session.id),
@@ -203,6 +212,7 @@ async def _begin_session(command: SignIn, work: UnitOfWork, tools: Tools, accoun
         work.connection, account.id, session.id, tools.sessions_per_user - 1, work.now
     )
     _announce_ended(work, account.id, ended, "too_many_sessions")
+    await _invalidate_ended(work, tools, account.id)
     return session
 
 
@@ -224,6 +234,7 @@ async def refresh_tokens(command: RefreshTokens, envelope: Envelope, tools: Tool
     async with tools.ledger.transaction(envelope) as work:
         session = await tools.storage.lock_session(work.connection, session_id)
         if session is None or not session.lives(work.now):
+            work.invalidates(f"session/{session_id}")
             raise InvalidRefreshToken
         verdict = judge(number, generation=session.generation, used_generation=session.used_generation)
         if verdict is Verdict.NEVER_ISSUED:
@@ -264,9 +275,9 @@ async def sign_out(command: SignOut, envelope: Envelope, tools: Tools) -> None: 
     if session_id is None:
         raise SessionNotFound
     async with tools.ledger.unit_of_work(envelope) as work:
+        work.invalidates(f"session/{session_id}")  # whoever ended it may not have said so to the caches yet
         if await tools.storage.end_session(work.connection, session_id, user_id, "signed_out", work.now):
             _announce_ended(work, user_id, [session_id], "signed_out")
-        work.invalidates(f"session/{session_id}")  # whoever ended it may have died before saying so to the caches
         work.reply(None)
 
 
@@ -279,6 +290,7 @@ async def sign_out_everywhere(command: SignOutEverywhere, envelope: Envelope, to
             raise UserNotFound
         ended = await tools.storage.end_all_sessions(work.connection, user_id, work.now)
         _announce_ended(work, user_id, ended, "signed_out_everywhere")
+        await _invalidate_ended(work, tools, user_id)
         work.reply(None)
 
 
@@ -287,6 +299,7 @@ async def end_session(command: EndSession, envelope: Envelope, tools: Tools) -> 
     """Raises SessionNotFound, also for somebody else's, Forbidden."""
     user_id = _caller(envelope)
     async with tools.ledger.unit_of_work(envelope) as work:
+        work.invalidates(f"session/{command.session_id}")  # the refusal says as well that it is over
         if not await tools.storage.end_session(work.connection, command.session_id, user_id, "ended", work.now):
             raise SessionNotFound
         _announce_ended(work, user_id, [command.session_id], "ended")
@@ -302,6 +315,16 @@ def _announce_ended(work: UnitOfWork, user_id: UUID, session_ids: list[UUID], re
             partitionkey=str(user_id),
         )
         work.invalidates(f"session/{session_id}")
+
+
+async def _invalidate_ended(work: UnitOfWork, tools: Tools, user_id: UUID) -> None:
+    """All of the user's sessions that are over and that a cache may still hold, whoever ended them.
+
+    Run it after the statement that ends sessions: that one has waited for others that were ending the same ones.
+    """
+    since = work.now - LIVE_SESSION_KEPT - CACHE_MARGIN
+    ended = await tools.storage.ended_sessions(work.connection, user_id, since, MAX_INVALIDATED)
+    work.invalidates(*(f"session/{session_id}" for session_id in ended))
 
 
 @handlers.answers(ListSessions)

@@ -237,6 +237,17 @@ class Storage:
             )
         return [record["id"] for record in records]
 
+    async def ended_sessions(self, connection: Connection, user_id: UUID, since: datetime, most: int) -> list[UUID]:
+        """The user's sessions that were ended after *since*, whoever ended them; the last ended first."""
+        with self._counted("ended_sessions"):
+            records = await connection.fetch(
+                "SELECT id FROM sessions WHERE user_id = $1 AND revoked_at > $2 ORDER BY revoked_at DESC LIMIT $3",
+                user_id,
+                since,
+                most,
+            )
+        return [record["id"] for record in records]
+
     async def forget_sessions(self, connection: Connection, expired_before: datetime, at_once: int) -> int:
         with self._counted("forget_sessions"):
             records = await connection.fetch(

@@ -78,6 +78,8 @@ class Sessions(Reply):
     items: tuple[Session, ...]
 
 
+KeyId = Annotated[str, StringConstraints(max_length=64)]  # a JWK thumbprint (RFC 7638)
+
 # How long the edge keeps a live session in the cache at most, if nothing invalidates it.
 LIVE_SESSION_KEPT = timedelta(hours=24)
 
@@ -89,6 +91,7 @@ class LiveSession(Reply):
     user_id: UUID
     roles: tuple[str, ...]
     expires_at: AwareDatetime
+    withdrawn_keys: tuple[KeyId, ...] = ()  # signing keys that no token may bear any more, of the last day
 
 
 class PublicKey(Reply):

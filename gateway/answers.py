@@ -147,14 +147,18 @@ class Answers:
         if found is None:
             return caller
         if isinstance(found, Hit):
-            return signed_in(caller, as_kept(found.value))
+            return self._signed_in(caller, as_kept(found.value))
         assert caller.claims is not None
         query = GetLiveSession(session_id=caller.claims.session_id)
         reply = responses.reply_of(await self._asking.ask(query, _envelope(query, http, caller)))
         session = LiveSession.model_validate_json(reply)
-        caller = signed_in(caller, session)
         await keep(self._cache, found, session)
-        return caller
+        return self._signed_in(caller, session)
+
+    def _signed_in(self, caller: Caller, session: LiveSession) -> Caller:
+        if session.withdrawn_keys:
+            self._entrance.drop_keys(session.withdrawn_keys)
+        return signed_in(caller, session)
 
     async def _fingerprint(self, http: web.Request) -> str:
         preconditions = whole_header(http, "If-Match") or ""

@@ -51,7 +51,8 @@ def assemble(
     bus: Callable[[Seal], Bus],
 ) -> Gateway:
     """*bus* makes the bus from what seals secrets, which itself asks over the bus for the keys."""
-    breakers = {part: Breaker(part, metrics) for part in sorted({part_of(request) for request in REQUESTS})}
+    parts = {part_of(request) for request in REQUESTS if not request.operator_only}
+    breakers = {part: Breaker(part, metrics) for part in sorted(parts)}
 
     async def public_keys() -> PublicKeys:
         query = GetPublicKeys()

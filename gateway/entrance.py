@@ -1,5 +1,6 @@
 """Who comes in: identity, limits and what the cache already knows, in one trip to Redis."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -151,6 +152,10 @@ class Entrance:
             await self._limits.forget(attempt)
         elif outcome is None or outcome.status is Status.FAILED:
             await self._limits.give_back(attempt)
+
+    def drop_keys(self, key_ids: Iterable[str]) -> None:
+        """Signing keys that were withdrawn: without waiting until the keys are asked for again."""
+        self._tokens.drop_keys(key_ids)
 
     def address(self, http: web.Request) -> str:
         """The client's: of X-Forwarded-For only what proxies of ours have written."""

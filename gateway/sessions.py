@@ -8,7 +8,7 @@ from chassis.cache import CacheReader, Entry, Miss
 from contracts.auth import LIVE_SESSION_KEPT, LiveSession
 from contracts.envelope import Actor
 from gateway.problems import Problem
-from gateway.tokens import Claims, Tokens
+from gateway.tokens import Claims, Tokens, refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +46,13 @@ def as_kept(entry: bytes) -> LiveSession:
 def signed_in(caller: Caller, session: LiveSession) -> Caller:
     """*caller* with the rights that the session now has: those in the token are as old as it is.
 
-    Raises ``Problem`` (401) for a session that has ended or is another's.
+    Raises ``Problem`` (401) for a session that has ended or is another's, or a token whose key was withdrawn.
     """
     claims = caller.claims
     if claims is None or session.user_id != claims.user_id or session.expires_at <= datetime.now(UTC):
         raise Problem("session_ended", headers={"WWW-Authenticate": "Bearer"})
+    if claims.key_id in session.withdrawn_keys:
+        raise refused("token_key_unknown")
     if session.roles == caller.actor.roles:
         return caller
     return replace(caller, actor=caller.actor.model_copy(update={"roles": session.roles}))

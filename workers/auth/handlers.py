@@ -1,6 +1,5 @@
 """What the auth service answers. Read top to bottom: this file is the service."""
 
-from datetime import timedelta
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -8,7 +7,6 @@ from uuid_utils.compat import uuid7
 from chassis.bus.handlers import Handlers
 from chassis.unit_of_work import UnitOfWork
 from contracts.auth import (
-    LIVE_SESSION_KEPT,
     ChangeProfile,
     CommandOutcome,
     EmailTaken,
@@ -29,7 +27,6 @@ from contracts.auth import (
     RegisterUser,
     RegistrationClosed,
     Session,
-    SessionEnded,
     SessionEndedAlready,
     SessionNotFound,
     Sessions,
@@ -48,20 +45,17 @@ from contracts.envelope import ActorKind, Envelope
 from contracts.message import Event
 from contracts.refusal import Forbidden, Invalid
 from contracts.sealed import plain
-from workers.auth import audit
+from workers.auth import audit, operating
+from workers.auth.ending import KEPT_WITH_MARGIN, announce_ended, end_all_sessions, invalidate_ended
 from workers.auth.rules import Verdict, check_new_password, judge
-from workers.auth.storage import Account, EndReason, SessionRow
+from workers.auth.storage import Account, SessionRow
 from workers.auth.tools import Tools
 
 handlers: Handlers[Tools] = Handlers()
+handlers.include(operating.handlers)
 
 # Of a password, in a sign-in: one beside it may renew an outdated hash, which is no reason to turn this one away.
 PASSWORD_CHECKS = 2
-
-# A session is over in every cache this long after it could last be kept, however late it was fetched.
-CACHE_MARGIN = timedelta(minutes=10)
-# Sessions that one command invalidates. Each of so many later sign-ins has invalidated those before these.
-MAX_INVALIDATED = 1_000
 
 
 # Accounts
@@ -200,7 +194,7 @@ async def _begin_session(command: SignIn, work: UnitOfWork, tools: Tools, accoun
         if begun is None or begun.user_id != account.id or not begun.lives(work.now):
             work.invalidates(f"session/{session.id}")
             raise SessionEndedAlready
-        await _invalidate_ended(work, tools, account.id)
+        await invalidate_ended(work, tools, account.id)
         return begun
     work.publish(
         SessionStarted(user_id=account.id, session_id=session.id),
@@ -211,8 +205,8 @@ async def _begin_session(command: SignIn, work: UnitOfWork, tools: Tools, accoun
     ended = await tools.storage.end_oldest_sessions(
         work.connection, account.id, session.id, tools.sessions_per_user - 1, work.now
     )
-    _announce_ended(work, account.id, ended, "too_many_sessions")
-    await _invalidate_ended(work, tools, account.id)
+    announce_ended(work, account.id, ended, "too_many_sessions")
+    await invalidate_ended(work, tools, account.id)
     return session
 
 
@@ -241,7 +235,7 @@ async def refresh_tokens(command: RefreshTokens, envelope: Envelope, tools: Tool
             raise InvalidRefreshToken
         if verdict is Verdict.REUSE:
             await tools.storage.end_session(work.connection, session.id, session.user_id, "refresh_reuse", work.now)
-            _announce_ended(work, session.user_id, [session.id], "refresh_reuse")
+            announce_ended(work, session.user_id, [session.id], "refresh_reuse")
         else:
             await tools.storage.advance_session(
                 work.connection, session.id, generation=number + 1, used_generation=number, now=work.now
@@ -277,7 +271,7 @@ async def sign_out(command: SignOut, envelope: Envelope, tools: Tools) -> None: 
     async with tools.ledger.unit_of_work(envelope) as work:
         work.invalidates(f"session/{session_id}")  # whoever ended it may not have said so to the caches yet
         if await tools.storage.end_session(work.connection, session_id, user_id, "signed_out", work.now):
-            _announce_ended(work, user_id, [session_id], "signed_out")
+            announce_ended(work, user_id, [session_id], "signed_out")
         work.reply(None)
 
 
@@ -288,9 +282,7 @@ async def sign_out_everywhere(command: SignOutEverywhere, envelope: Envelope, to
     async with tools.ledger.unit_of_work(envelope) as work:
         if not await tools.storage.lock_account(work.connection, user_id):
             raise UserNotFound
-        ended = await tools.storage.end_all_sessions(work.connection, user_id, work.now)
-        _announce_ended(work, user_id, ended, "signed_out_everywhere")
-        await _invalidate_ended(work, tools, user_id)
+        await end_all_sessions(work, tools, user_id, "signed_out_everywhere")
         work.reply(None)
 
 
@@ -302,29 +294,8 @@ async def end_session(command: EndSession, envelope: Envelope, tools: Tools) -> 
         work.invalidates(f"session/{command.session_id}")  # the refusal says as well that it is over
         if not await tools.storage.end_session(work.connection, command.session_id, user_id, "ended", work.now):
             raise SessionNotFound
-        _announce_ended(work, user_id, [command.session_id], "ended")
+        announce_ended(work, user_id, [command.session_id], "ended")
         work.reply(None)
-
-
-def _announce_ended(work: UnitOfWork, user_id: UUID, session_ids: list[UUID], reason: EndReason) -> None:
-    for session_id in session_ids:
-        work.publish(
-            SessionEnded(user_id=user_id, session_id=session_id, reason=reason),
-            subject=f"session/{session_id}",
-            sequence=2,  # a session begins once and ends once
-            partitionkey=str(user_id),
-        )
-        work.invalidates(f"session/{session_id}")
-
-
-async def _invalidate_ended(work: UnitOfWork, tools: Tools, user_id: UUID) -> None:
-    """All of the user's sessions that are over and that a cache may still hold, whoever ended them.
-
-    Run it after the statement that ends sessions: that one has waited for others that were ending the same ones.
-    """
-    since = work.now - LIVE_SESSION_KEPT - CACHE_MARGIN
-    ended = await tools.storage.ended_sessions(work.connection, user_id, since, MAX_INVALIDATED)
-    work.invalidates(*(f"session/{session_id}" for session_id in ended))
 
 
 @handlers.answers(ListSessions)
@@ -351,12 +322,18 @@ async def list_sessions(query: ListSessions, envelope: Envelope, tools: Tools) -
 @handlers.answers(GetLiveSession)
 async def get_live_session(query: GetLiveSession, envelope: Envelope, tools: Tools) -> LiveSession:  # noqa: ARG001 - the edge asks for anybody
     """Raises SessionEndedAlready."""
+    now = tools.clock()
     async with tools.database.connection() as connection:
-        session = await tools.storage.find_session(connection, query.session_id)
-    if session is None or not session.lives(tools.clock()):
+        found = await tools.storage.live_session(connection, query.session_id, now - KEPT_WITH_MARGIN)
+    if found is None or not found[0].lives(now):
         raise SessionEndedAlready
+    session, withdrawn_keys = found
     return LiveSession(
-        session_id=session.id, user_id=session.user_id, roles=session.roles, expires_at=session.expires_at
+        session_id=session.id,
+        user_id=session.user_id,
+        roles=session.roles,
+        expires_at=session.expires_at,
+        withdrawn_keys=withdrawn_keys,
     )
 
 

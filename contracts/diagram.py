@@ -27,6 +27,9 @@ Description = Annotated[str, StringConstraints(max_length=5_000), STORABLE]
 Cursor = Annotated[str, StringConstraints(max_length=4_096, pattern=r"^[A-Za-z0-9_-]+$")]
 # The revision that a change is based on (the ETag's number; 0 is nobody's), or "*": whatever is current.
 Expected = Annotated[int, Field(ge=0)] | Literal["*"]
+# Further revisions that will do as well. Stands beside an expected one, so that a release that does not know it
+# refuses what this one would let through, and never the other way round.
+Others = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(max_length=100)]
 
 
 class DiagramSummary(Reply):
@@ -114,6 +117,7 @@ class ChangeDiagram(Command[DiagramSummary]):
 
     id: UUID
     expected_revision: Expected | None = None  # needed for a change of content
+    other_revisions: Others = ()
     title: Title | None = None
     type: DiagramType | None = None
     canvas_data: Canvas | None = None
@@ -131,6 +135,7 @@ class TrashDiagram(Command[None]):
 
     id: UUID
     expected_revision: Expected | None = None
+    other_revisions: Others = ()
 
 
 class RestoreDiagram(Command[DiagramSummary]):
@@ -140,6 +145,7 @@ class RestoreDiagram(Command[DiagramSummary]):
 
     id: UUID
     expected_revision: Expected | None = None
+    other_revisions: Others = ()
 
 
 class DeleteDiagram(Command[None]):
@@ -149,6 +155,7 @@ class DeleteDiagram(Command[None]):
 
     id: UUID
     expected_revision: Expected | None = None
+    other_revisions: Others = ()
 
 
 class GetDiagram(Query[Diagram]):

@@ -16,6 +16,7 @@ from gateway import responses
 from gateway.api import OUTCOMES
 from gateway.asking import Asking, Pending, envelope_of
 from gateway.body import READ_SECONDS, read_body
+from gateway.compression import Representation, negotiated
 from gateway.edge import CORRELATION, TRACEPARENT
 from gateway.endpoint import Endpoint, meant
 from gateway.entrance import Admission, Claim, Credentials, Entrance
@@ -24,6 +25,9 @@ from gateway.preconditions import whole_header
 from gateway.prefer import read_prefer
 from gateway.problems import Problem, etag
 from gateway.sessions import Caller, as_kept, keep, signed_in
+
+# A gateway of a release before 0.3 keeps its entries, which are never compressed, under the caller's id alone.
+CACHED_FORM = ".gzip"
 
 
 class Answers:
@@ -65,22 +69,21 @@ class Answers:
         query, wrong = await _readable(endpoint, http)
         wanted = None
         if endpoint.cached is not None and query is not None:
-            wanted = Entry(endpoint.cached.name.format(**query.__dict__), str(caller.actor.id))
+            wanted = Entry(endpoint.cached.name.format(**query.__dict__), f"{caller.actor.id}{CACHED_FORM}")
         admission = await self._entrance.admit(http, caller, wanted=wanted)
         caller = await self._live(http, admission)
         if query is None:
             assert wrong is not None
             raise wrong
         if isinstance(admission.found, Hit):
-            known_tag, _, known_body = admission.found.value.partition(b"\n")
-            return responses.representation(http, known_tag.decode("ascii"), known_body)
+            return await responses.representation(http, endpoint, Representation.of_kept(admission.found.value))
         body = responses.reply_of(await self._asking.ask(query, _envelope(query, http, caller)))
-        tag = etag(endpoint.told(body)[endpoint.etag]) if endpoint.etag else ""
+        found = Representation(etag(endpoint.told(body)[endpoint.etag]) if endpoint.etag else "", body)
         if endpoint.cached is not None and isinstance(admission.found, Miss):
-            await self._cache.fill(
-                admission.found, tag.encode("ascii") + b"\n" + body, stay_seconds=endpoint.cached.seconds
-            )
-        return responses.representation(http, tag, body)
+            if endpoint.compressed:  # kept as this client wants it, as its next request probably does
+                found = await negotiated(found, whole_header(http, "Accept-Encoding"))
+            await self._cache.fill(admission.found, found.kept, stay_seconds=endpoint.cached.seconds)
+        return await responses.representation(http, endpoint, found)
 
     async def _write(self, rows: Sequence[Endpoint], http: web.Request, caller: Caller) -> web.Response:
         """With an idempotency key: under a mark that tells a repeat that this one still runs."""

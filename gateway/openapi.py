@@ -29,8 +29,8 @@ A refusal is a problem document (RFC 9457) with a stable `code`.
 _HEADERS: Mapping[str, tuple[str, str]] = {
     "Idempotency-Key": ("The same key and request give the first outcome again, for 7 days", "string"),
     "Prefer": ("`respond-async` or `wait=N` (seconds)", "string"),
-    "If-Match": ('The ETag that the change is based on, or `*`: `"3"`', "string"),
-    "If-None-Match": ("An ETag that the client has: unchanged gives 304", "string"),
+    "If-Match": ('The ETag that the change is based on, as in `"3"`, or several, or `*`', "string"),
+    "If-None-Match": ("An ETag that the client has, or several: unchanged gives 304", "string"),
 }
 
 

@@ -127,7 +127,7 @@ class FaultStack:
         done = await asyncio.to_thread(
             subprocess.run,
             [f"{environment['RABBITMQ_HOME']}/sbin/rabbitmqctl", *words],
-            env=environment, check=True, capture_output=True, text=True, timeout=30,
+            env=environment, cwd=self.home.place("rabbitmq"), check=True, capture_output=True, text=True, timeout=30,
         )  # fmt: skip
         return done.stdout
 

@@ -14,7 +14,7 @@ from contracts.refusal import Invalid, Refusal
 from contracts.sealed import sealed_fields
 from gateway.api import ENDPOINTS, OUTCOMES
 from gateway.assembly import CACHE_OWNERS
-from gateway.endpoint import Endpoint
+from gateway.endpoint import IF_MATCH_FIELDS, Endpoint
 from gateway.openapi import codes, document
 from gateway.problems import EDGE_PROBLEMS, STATUS_OF, of_refusal
 from workers.auth.handlers import handlers as auth_handlers
@@ -43,7 +43,8 @@ def test_each_option_names_a_field(row: Endpoint) -> None:
     reply = row.request.reply_type()
     request_fields, reply_fields = set(row.request.model_fields), set(reply.model_fields if reply else ())
     assert row.from_edge <= request_fields
-    assert {row.if_match, row.attempts_on} - {None} <= request_fields
+    assert {row.attempts_on} - {None} <= request_fields
+    assert row.if_match is bool(request_fields & set(IF_MATCH_FIELDS))
     assert {row.etag} - {None} <= reply_fields
     if row.location is not None:
         assert set(re.findall(r"{(\w+)}", row.location)) <= reply_fields
@@ -52,6 +53,18 @@ def test_each_option_names_a_field(row: Endpoint) -> None:
         assert set(re.findall(r"{(\w+)}", row.cached.name)) <= set(row.placeholders)
         assert row.cached.name.partition("/")[0] in CACHE_OWNERS
         assert row.is_read
+        assert row.etag is not None  # which tells the coding of what is kept
+
+
+@rows
+def test_only_answers_without_secrets_are_compressed(row: Endpoint) -> None:
+    """The length of an answer that holds a secret beside a text of somebody else's choice tells the secret (BREACH)."""
+    assert not row.compressed or row.request.reply_type() in {
+        diagram.Diagram,
+        diagram.DiagramPage,
+        diagram.Version,
+        diagram.VersionPage,
+    }
 
 
 @rows

@@ -186,6 +186,20 @@ class GetLiveSession(Query[LiveSession]):
     session_id: UUID
 
 
+class KnownNetwork(Reply):
+    known: bool
+
+
+class GetKnownNetwork(Query[KnownNetwork]):
+    """Whether an account has signed in from a network before; asked by the edge when guesses at it are too many."""
+
+    wire_name: ClassVar[str] = "autograph.auth.get_known_network.v1"
+    timeout: ClassVar[timedelta] = timedelta(seconds=5)
+
+    email: EmailAddress
+    network: Annotated[str, StringConstraints(max_length=64)]  # an IPv4 address, or an IPv6 one's /64
+
+
 class GetPublicKeys(Query[PublicKeys]):
     """The keys that tokens are signed with (current, next and those still in use) and that secrets are sealed to."""
 
@@ -297,6 +311,6 @@ class UserNotFound(Refusal):
 
 MESSAGES = (
     RegisterUser, SignIn, RefreshTokens, SignOut, SignOutEverywhere, EndSession, ChangeProfile,
-    GetMe, ListSessions, GetLiveSession, GetPublicKeys, GetAuthCommand,
+    GetMe, ListSessions, GetLiveSession, GetKnownNetwork, GetPublicKeys, GetAuthCommand,
     UserRegistered, ProfileChanged, SessionStarted, SessionEnded,
 )  # fmt: skip

@@ -5,6 +5,7 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from chassis.bus.handlers import Handlers
+from chassis.networks import network
 from chassis.unit_of_work import UnitOfWork
 from contracts.auth import (
     ChangeProfile,
@@ -12,11 +13,13 @@ from contracts.auth import (
     EmailTaken,
     EndSession,
     GetAuthCommand,
+    GetKnownNetwork,
     GetLiveSession,
     GetMe,
     GetPublicKeys,
     InvalidCredentials,
     InvalidRefreshToken,
+    KnownNetwork,
     ListSessions,
     LiveSession,
     PasswordTooLong,
@@ -47,6 +50,7 @@ from contracts.refusal import Forbidden, Invalid
 from contracts.sealed import plain
 from workers.auth import audit, operating
 from workers.auth.ending import KEPT_WITH_MARGIN, announce_ended, end_all_sessions, invalidate_ended
+from workers.auth.passwords import Urgency
 from workers.auth.rules import Verdict, check_new_password, judge
 from workers.auth.storage import Account, SessionRow
 from workers.auth.tools import Tools
@@ -75,7 +79,7 @@ async def register_user(command: RegisterUser, envelope: Envelope, tools: Tools)
         attempts.labels("password_refused").inc()
         raise
     # A third of a second of CPU: before the transaction, which holds a connection.
-    password_hash = await tools.passwords.hash(password)
+    password_hash = await tools.passwords.hash(password, Urgency.REGISTRATION)
     async with tools.ledger.unit_of_work(envelope) as work:
         account = Account(
             id=uuid7(),
@@ -335,6 +339,16 @@ async def get_live_session(query: GetLiveSession, envelope: Envelope, tools: Too
         expires_at=session.expires_at,
         withdrawn_keys=withdrawn_keys,
     )
+
+
+@handlers.answers(GetKnownNetwork)
+async def get_known_network(query: GetKnownNetwork, envelope: Envelope, tools: Tools) -> KnownNetwork:
+    """Raises Forbidden: it would tell a stranger from where somebody signs in."""
+    if envelope.actor.kind is not ActorKind.ANONYMOUS:
+        raise Forbidden
+    async with tools.database.connection() as connection:
+        addresses = await tools.storage.session_addresses(connection, email_key(query.email))
+    return KnownNetwork(known=query.network in map(network, addresses))
 
 
 # What others need of this service

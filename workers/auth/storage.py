@@ -226,6 +226,16 @@ class Storage:
             )
         return [_session(record) for record in records]
 
+    async def session_addresses(self, connection: Connection, email_key: str) -> list[str]:
+        """From where the account has signed in, as far back as its sessions are kept."""
+        with self._counted("session_addresses"):
+            records = await connection.fetch(
+                "SELECT DISTINCT address FROM sessions JOIN users ON users.id = user_id"
+                " WHERE email_key = $1 AND address IS NOT NULL",
+                email_key,
+            )
+        return [record["address"] for record in records]
+
     async def advance_session(
         self, connection: Connection, session_id: UUID, *, generation: int, used_generation: int, now: datetime
     ) -> None:

@@ -93,6 +93,8 @@ class House:
             "gateway_secret": GATEWAY_SECRET,
             "rate_limit_per_user": 0,
             "rate_limit_per_address": 0,
+            "password_requests_per_address": 0,
+            "registrations_in_all": 0,
         }
         async with AsyncExitStack() as stack:
             settings = GatewaySettings(_env_file=None, **values | changes)

@@ -28,7 +28,7 @@ REFUSALS: dict[str, type[Refusal]] = {
     if isinstance(found, type) and issubclass(found, Refusal) and found is not Refusal
 }
 # Asked by the edge on its own behalf, or by the command's address.
-INTERNAL = {auth.GetLiveSession, auth.GetPublicKeys, *OUTCOMES.values(), *auth_operator.MESSAGES}
+INTERNAL = {auth.GetLiveSession, auth.GetKnownNetwork, auth.GetPublicKeys, *OUTCOMES.values(), *auth_operator.MESSAGES}
 
 rows = pytest.mark.parametrize("row", ENDPOINTS, ids=lambda row: row.request.__name__)
 

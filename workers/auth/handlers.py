@@ -234,13 +234,18 @@ async def refresh_tokens(command: RefreshTokens, envelope: Envelope, tools: Tool
         if session is None or not session.lives(work.now):
             work.invalidates(f"session/{session_id}")
             raise InvalidRefreshToken
-        verdict = judge(number, generation=session.generation, used_generation=session.used_generation)
+        verdict = judge(
+            number,
+            generation=session.generation,
+            used_generation=session.used_generation,
+            may_be_retry=work.now - session.last_seen_at <= tools.refresh_retry,
+        )
         if verdict is Verdict.NEVER_ISSUED:
             raise InvalidRefreshToken
         if verdict is Verdict.REUSE:
             await tools.storage.end_session(work.connection, session.id, session.user_id, "refresh_reuse", work.now)
             announce_ended(work, session.user_id, [session.id], "refresh_reuse")
-        else:
+        elif verdict is Verdict.ROTATE:  # a repeat leaves last_seen_at: it says when the token was first presented
             await tools.storage.advance_session(
                 work.connection, session.id, generation=number + 1, used_generation=number, now=work.now
             )

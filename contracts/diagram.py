@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, Field, PlainValidator, StringConstraints, WithJsonSchema
 from pydantic_core import to_json
 
+from contracts.absent import NOT_NULL
 from contracts.auth import CommandOutcome, Fingerprint
 from contracts.message import Command, Event, Query, Reply
 from contracts.raw_json import RawJson
@@ -118,11 +119,11 @@ class ChangeDiagram(Command[DiagramSummary]):
     id: UUID
     expected_revision: Expected | None = None  # needed for a change of content
     other_revisions: Others = ()
-    title: Title | None = None
-    type: DiagramType | None = None
+    title: Annotated[Title | None, NOT_NULL] = None
+    type: Annotated[DiagramType | None, NOT_NULL] = None
     canvas_data: Canvas | None = None
     note_content: Note | None = None
-    tags: Tags | None = None
+    tags: Annotated[Tags | None, NOT_NULL] = None
     version_label: Label | None = None
     version_description: Description | None = None
 

@@ -63,6 +63,10 @@ class Endpoint:
         return bool(self.body.model_fields)
 
     @property
+    def needs_body(self) -> bool:
+        return any(field.is_required() for field in self.body.model_fields.values())
+
+    @property
     def media_types(self) -> tuple[str, ...]:
         return PATCH_TYPES if self.method == "PATCH" else JSON_TYPES
 
@@ -145,6 +149,8 @@ class Endpoint:
             if http.can_read_body and (await read_body(http)).strip() not in (b"", b"{}"):
                 raise _invalid("", "unknown_field", "No body is read here")
             return None
+        if not self.needs_body and not (http.can_read_body and await read_body(http)):
+            return self.body()  # as {}, of no type
         if http.content_type not in self.media_types or (http.charset or "utf-8").lower() not in ("utf-8", "utf8"):
             accepts = {"Accept-Patch": ", ".join(PATCH_TYPES)} if self.method == "PATCH" else {}
             raise Problem("unsupported_media_type", f"Send {' or '.join(self.media_types)} in UTF-8", headers=accepts)

@@ -2,10 +2,12 @@
 
 import re
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from openapi_spec_validator import validate
+from pydantic import TypeAdapter, ValidationError
 
 from contracts import auth, auth_operator, diagram, refusal
 from contracts.catalogue import REQUESTS, WORKERS
@@ -15,8 +17,10 @@ from contracts.sealed import sealed_fields
 from gateway.api import ENDPOINTS, OUTCOMES
 from gateway.assembly import CACHE_OWNERS
 from gateway.endpoint import IF_MATCH_FIELDS, Endpoint
-from gateway.openapi import codes, document
-from gateway.problems import EDGE_PROBLEMS, STATUS_OF, of_refusal
+from gateway.idempotency import read_key
+from gateway.openapi import KEY_PATTERN, TAGS_PATTERN, codes, document
+from gateway.preconditions import read_if_match
+from gateway.problems import EDGE_PROBLEMS, STATUS_OF, Problem, of_refusal
 from workers.auth.handlers import handlers as auth_handlers
 from workers.diagram.handlers import handlers as diagram_handlers
 
@@ -146,9 +150,48 @@ def test_the_description_has_every_row_and_every_code() -> None:
     described = document()
     for row in ENDPOINTS:
         operation = described["paths"][row.path][row.method.lower()]
-        assert ("security" in operation) is not row.public
+        assert operation.get("security", described["security"]) == ([] if row.public else [{"bearer": []}])
         answers: dict[str, Any] = operation["responses"]
         for refusal_type in row.refusals:
             answer = answers[str(STATUS_OF[refusal_type.kind])]
             assert refusal_type.code in answer["description"].split(", ")
             assert refusal_type.code in codes()
+
+
+@rows
+def test_what_may_be_left_out_has_no_default_in_a_body_and_null_only_where_it_is_taken(row: Endpoint) -> None:
+    """A typed client sends defaults along; and null ends a drawing."""
+    if not row.takes_body:
+        return
+    for name, described in document()["components"]["schemas"][row.body.__name__]["properties"].items():
+        assert "default" not in described
+        field: TypeAdapter[Any] = TypeAdapter(row.body.model_fields[name].rebuild_annotation())
+        try:
+            field.validate_json("null", strict=True, context={"edge": True})
+        except ValidationError:
+            taken = False
+        else:
+            taken = True
+        assert ({"type": "null"} in described.get("anyOf", ())) is taken, name
+
+
+def test_no_parameter_may_be_null() -> None:
+    for methods in document()["paths"].values():
+        for operation in methods.values():
+            for parameter in operation.get("parameters", ()):
+                assert "null" not in str(parameter["schema"]), parameter
+
+
+def test_the_key_and_the_tags_have_the_form_that_is_read() -> None:
+    for text in ("k", '"k"', "k" * 255, f'"{"k" * 255}"', "a b", '"', '""', "k" * 256, 'a"b', "\x7f"):
+        assert accepts(read_key, text) is bool(re.search(KEY_PATTERN, text)), text
+    for text in ("*", '"3"', 'W/"3"', '"3", "4-gzip"', "3", '"3" "4"', "", '"3', ", ".join(['"1"'] * 101)):
+        assert accepts(read_if_match, text) is bool(re.search(TAGS_PATTERN, text)), text
+
+
+def accepts(read: Callable[[str], object], text: str) -> bool:
+    try:
+        read(text)
+    except Problem:
+        return False
+    return True

@@ -38,6 +38,7 @@ class Gateway:
     keys: Keys
     tokens: Tokens
     signer: Signer
+    cache: CacheReader
     breakers: dict[str, Breaker]
 
 
@@ -77,4 +78,4 @@ def assemble(
     answers = Answers(entrance=entrance, asking=asking, cache=cache, in_flight=in_flight, signer=signer)
     edge = Edge(settings, metrics)
     app = application(edge, answers, keys, registry=registry, health=health, max_body_bytes=settings.max_body_bytes)
-    return Gateway(app, edge, keys, tokens, signer, breakers)
+    return Gateway(app, edge, keys, tokens, signer, cache, breakers)

@@ -27,6 +27,7 @@ Description = Annotated[str, StringConstraints(max_length=5_000), STORABLE]
 Cursor = Annotated[str, StringConstraints(max_length=4_096, pattern=r"^[A-Za-z0-9_-]+$")]
 # The revision that a change is based on (the ETag's number; 0 is nobody's), or "*": whatever is current.
 Expected = Annotated[int, Field(ge=0)] | Literal["*"]
+MAX_CONTENT_BYTES = 32 * 1024 * 1024  # an installation's own limit (AUTOGRAPH_MAX_BODY_BYTES) is lower, or this
 
 
 class DiagramSummary(Reply):
@@ -96,6 +97,8 @@ class VersionPage(Reply):
 
 class CreateDiagram(Command[DiagramSummary]):
     wire_name: ClassVar[str] = "autograph.diagram.create_diagram.v1"
+    max_bytes: ClassVar[int] = MAX_CONTENT_BYTES
+    opaque: ClassVar[str | None] = "canvas_data"
 
     title: Title
     type: DiagramType
@@ -111,6 +114,8 @@ class ChangeDiagram(Command[DiagramSummary]):
     """Change what is set (RFC 7396 on the top level: null removes). A change of content makes the next version."""
 
     wire_name: ClassVar[str] = "autograph.diagram.change_diagram.v1"
+    max_bytes: ClassVar[int] = MAX_CONTENT_BYTES
+    opaque: ClassVar[str | None] = "canvas_data"
 
     id: UUID
     expected_revision: Expected | None = None  # needed for a change of content

@@ -13,6 +13,7 @@ from uuid_utils import uuid7  # only its text is wanted: the standard class take
 from chassis import tracing
 from chassis.logging import bind, logger
 from chassis.metrics import GatewayMetrics
+from gateway.body import forget_body
 from gateway.entrance import VERDICT
 from gateway.problems import FAILURES, Problem
 from gateway.settings import GatewaySettings
@@ -123,6 +124,7 @@ class Edge:
                 return response
         finally:
             self._under_way -= 1
+            forget_body(request)
 
     async def _answer(self, request: web.Request, handler: Handler, correlation_id: str) -> web.StreamResponse:  # noqa: PLR0911 - a return for each kind of end
         try:

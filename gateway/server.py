@@ -64,7 +64,13 @@ class Listening:
         assert handlers is not None
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: Connection(handlers, loop=loop, access_log=None, keepalive_timeout=QUIET_SECONDS),  # type: ignore[arg-type]  # None: no access log
+            lambda: Connection(
+                handlers,
+                loop=loop,
+                access_log=None,  # type: ignore[arg-type]
+                keepalive_timeout=QUIET_SECONDS,
+                auto_decompress=False,  # each endpoint says which codings it reads, and how far they may unpack
+            ),
             host,
             port,
             backlog=BACKLOG,

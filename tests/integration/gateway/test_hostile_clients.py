@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import io
 import json
 from contextlib import suppress
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from contracts.diagram import ChangeDiagram, CreateDiagram, DeleteDiagram, GetDiagram, TrashDiagram
+from gateway import body as body_module
 from gateway import server as server_module
 from gateway.problems import LONGEST_NAME, MOST_ERRORS, MOST_LISTED
 from tests.eventually import eventually
@@ -67,6 +69,52 @@ async def test_a_packed_body_is_read(scene: Scene) -> None:
     packed = gzip.compress(json.dumps(PLAN).encode())
     async with scene.http.post(DIAGRAMS, data=packed, headers=as_json(**{"Content-Encoding": "gzip"})) as answer:
         assert answer.status == 201
+
+
+@pytest.mark.parametrize(
+    ("path", "coding", "accepted"),
+    [("/api/auth/register", "gzip", "identity"), ("/api/auth/logout", "deflate", "identity"),
+     (DIAGRAMS, "br", "gzip, deflate"), (DIAGRAMS, "gzip, gzip", "gzip, deflate"), (DIAGRAMS, "x", "gzip, deflate")],
+)  # fmt: skip
+async def test_a_coding_that_is_not_needed_is_refused_with_those_that_are_read(
+    scene: Scene, path: str, coding: str, accepted: str
+) -> None:
+    headers = as_json(**{"Content-Encoding": coding})
+    async with scene.http.post(path, data=gzip.compress(b"{}"), headers=headers) as answer:
+        assert (answer.status, answer.headers["Accept-Encoding"]) == (415, accepted)
+    assert scene.sent() == []
+
+
+async def test_large_bodies_wait_for_each_other_and_small_ones_for_none(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish = asyncio.Event()
+
+    async def slowly(_message: Any, _envelope: Any) -> Any:
+        await finish.wait()
+        return SUMMARY
+
+    monkeypatch.setattr(body_module, "BUDGET_SECONDS", 0.2)
+    scene.bus.handlers[CreateDiagram] = slowly
+    large = json.dumps(PLAN | {"type": "note", "note_content": "x" * 4_900_000}).encode()
+
+    def save() -> "asyncio.Task[tuple[int, Any]]":
+        return asyncio.create_task(scene.problem("POST", DIAGRAMS, data=io.BytesIO(large), headers=as_json()))
+
+    first = [save() for _ in range(14)]
+    refused, _ = await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+    assert {(await task)[0] for task in refused} == {503}
+    small = asyncio.create_task(scene.http.post(DIAGRAMS, json=PLAN, headers=as_json()))
+    await eventually(lambda: _sent(scene, "Plan", "canvas"))
+    finish.set()
+    async with await small as answer:
+        assert answer.status == 201
+    for task in first:
+        task.cancel()
+
+
+async def _sent(scene: Scene, title: str, kind: str) -> bool:
+    return any((message.title, message.type) == (title, kind) for message in scene.sent())
 
 
 async def test_a_client_that_leaves_within_its_body_is_no_failure_of_ours_and_leaves_its_key_free(

@@ -75,6 +75,6 @@ def assemble(
         metrics=metrics,
     )
     answers = Answers(entrance=entrance, asking=asking, cache=cache, in_flight=in_flight, signer=signer)
-    edge = Edge(settings, metrics)
+    edge = Edge(settings, metrics, network_of=entrance.network)
     app = application(edge, answers, keys, registry=registry, health=health, max_body_bytes=settings.max_body_bytes)
     return Gateway(app, edge, keys, tokens, signer, breakers)

@@ -15,6 +15,7 @@ from chassis.byte_budget import ByteBudget
 from contracts.message import Message
 from contracts.refusal import FieldError
 from contracts.scanning import Split, TooDeep, count_items, is_cheap_to_parse, split
+from gateway.places import PLACE
 from gateway.problems import Problem, of_validation, shortened, too_deep
 
 READ_SECONDS = 30.0  # for a whole body, however much of it there is
@@ -53,6 +54,7 @@ async def read_body(http: web.Request, contract: type[Message]) -> bytes:
     body = http.get(_BODY)
     if body is None:
         body = http[_BODY] = await _read(http, contract)
+        http[PLACE].begin()
     return body
 
 

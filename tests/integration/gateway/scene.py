@@ -224,10 +224,9 @@ async def open_scene(**changes: Any) -> AsyncIterator[Scene]:
         buses.append(InProcessBus(seal))
         return buses[0]
 
-    gateway = assemble(
-        settings(**changes), metrics=GatewayMetrics(registry), registry=registry, health=health, redis=redis, bus=bus
-    )
-    listening = Listening(gateway.app, drain_seconds=5)
+    told = settings(**changes)
+    gateway = assemble(told, metrics=GatewayMetrics(registry), registry=registry, health=health, redis=redis, bus=bus)
+    listening = Listening(gateway.app, drain_seconds=5, idle_seconds=told.idle_connection_seconds)
     try:
         await listening.start("127.0.0.1", 0)
         async with aiohttp.ClientSession(listening.urls[0]) as http:

@@ -145,8 +145,12 @@ class Entrance:
         except ValueError:
             return peer
 
+    def network(self, http: web.Request) -> str:
+        """What is limited together: the client's address, or its network."""
+        return network(self.address(http))
+
     def _of_address(self, http: web.Request) -> Charge:
-        return Charge(self._per_address, network(self.address(http)))
+        return Charge(self._per_address, self.network(http))
 
     def hold(self, http: web.Request, verdict: Verdict) -> None:
         """Raises ``Problem`` (429) if *verdict* refuses."""

@@ -139,11 +139,10 @@ def of_validation(error: ValidationError) -> Problem:
     if error.error_count() > MOST_LISTED:
         many = FieldError(pointer="", code="too_many_errors", detail=f"{error.error_count()} places do not fit")
         return Problem("invalid", errors=(many,))
-    found = error.errors(include_url=False, include_input=False)
+    found = error.errors(include_url=False, include_context=False, include_input=False)
     if len(found) == 1 and found[0]["type"] == "json_invalid":
         if "recursion limit" in found[0]["msg"]:
-            deep = FieldError(pointer="", code="too_deep", detail="The document is nested too deep")
-            return Problem("invalid", errors=(deep,))
+            return too_deep()
         return Problem("malformed_json")
     return Problem(
         "invalid",
@@ -152,6 +151,11 @@ def of_validation(error: ValidationError) -> Problem:
             for item in found[:MOST_ERRORS]
         ),
     )
+
+
+def too_deep() -> Problem:
+    deep = FieldError(pointer="", code="too_deep", detail="The document is nested too deep")
+    return Problem("invalid", errors=(deep,))
 
 
 def etag(revision: int) -> str:

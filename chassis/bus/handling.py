@@ -4,9 +4,10 @@
 parking), and then the delivery must go back to its queue.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Generic, Protocol, TypeVar
@@ -20,6 +21,7 @@ from chassis.bus.handlers import Handlers
 from chassis.bus.ports import Delivery, Letter, NotPublished, Publisher
 from chassis.bus.reading import Received, Unreadable, read
 from chassis.bus.replies import reply_letter
+from chassis.byte_budget import ByteBudget
 from chassis.logging import bind, logger
 from chassis.metrics import BusMetrics
 from chassis.unit_of_work import AlreadyHandled, InboxRow
@@ -27,11 +29,14 @@ from contracts.envelope import Envelope
 from contracts.message import Event, Kind, Message, Request
 from contracts.outcome import Outcome
 from contracts.refusal import FieldError, Invalid, Refusal
+from contracts.scanning import SMALL_BYTES
 
 ToolsT = TypeVar("ToolsT")
 
 # Between the asker's machine and ours. In the queue the broker counts a request's time, on its own clock alone.
 CLOCK_SKEW = timedelta(seconds=10)
+
+LARGE_MESSAGES_BYTES = 64 * 1024 * 1024  # in hand at once; each takes about four times as much on its way
 
 _log = logger(__name__)
 
@@ -65,10 +70,21 @@ class Handling(Generic[ToolsT]):
     classify: Callable[[BaseException], Failure]
     unseal: Callable[[Message, Envelope], Awaitable[Message]]  # raises Unreadable
     clock: Callable[[], datetime]
+    budget: ByteBudget = field(default_factory=lambda: ByteBudget(LARGE_MESSAGES_BYTES))
 
     async def deliver(self, delivery: Delivery) -> None:
+        if len(delivery.body) <= SMALL_BYTES:
+            await self._deliver(delivery)
+            return
+        async with self.budget.holding(len(delivery.body)):
+            await self._deliver(delivery)
+
+    async def _deliver(self, delivery: Delivery) -> None:
         try:
-            received = read(delivery, self.service, self.handlers.by_wire_name)
+            if len(delivery.body) <= SMALL_BYTES:
+                received = read(delivery, self.service, self.handlers.by_wire_name)
+            else:  # in a thread, so that others are served between
+                received = await asyncio.to_thread(read, delivery, self.service, self.handlers.by_wire_name)
         except Unreadable as unreadable:
             await self._refuse_unreadable(delivery, unreadable)
             return

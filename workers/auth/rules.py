@@ -1,21 +1,57 @@
-"""What holds of addresses, passwords, sessions and refresh tokens: pure rules, no I/O."""
+"""What holds of addresses, passwords, sessions and refresh tokens: pure rules."""
 
+import unicodedata
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
+from functools import cache
+from importlib import resources
 
-from contracts.auth import PASSWORD_MAX_BYTES, PASSWORD_MIN_CHARACTERS, PasswordTooLong, PasswordTooShort
+from contracts.auth import (
+    PASSWORD_MAX_BYTES,
+    PASSWORD_MIN_CHARACTERS,
+    PasswordTooCommon,
+    PasswordTooLong,
+    PasswordTooShort,
+    email_key,
+)
 from contracts.refusal import FieldError, Invalid
 
 
-def check_new_password(password: str) -> None:
-    """Raises PasswordTooShort, PasswordTooLong, Invalid. A password is taken as it is or not at all."""
+def check_new_password(password: str, email: str) -> None:
+    """Raises PasswordTooShort, PasswordTooLong, PasswordTooCommon, Invalid. It is never cut."""
     if len(password) < PASSWORD_MIN_CHARACTERS:
         raise PasswordTooShort
     if not is_text(password):
         raise Invalid(errors=(FieldError(pointer="/password", code="not_text", detail="must be text without NUL"),))
+    password = normalised(password)
+    if len(password) < PASSWORD_MIN_CHARACTERS:
+        raise PasswordTooShort
     if len(password.encode()) > PASSWORD_MAX_BYTES:
         raise PasswordTooLong
+    if password.isspace():
+        raise PasswordTooCommon("A password has other characters than spaces")
+    key, address = email_key(password), email_key(email)
+    if key in (address, address.rpartition("@")[0]):
+        raise PasswordTooCommon("The address is no password")
+    if key in common_passwords():
+        raise PasswordTooCommon
+
+
+def normalised(password: str) -> str:
+    """As RFC 8265's OpaqueString maps it (4.2.2): spaces of all kinds are one, and composition makes no difference.
+
+    Code points that it disallows are let pass: which are unassigned depends on the Unicode version of a release.
+    """
+    spaced = "".join(" " if unicodedata.category(character) == "Zs" else character for character in password)
+    return unicodedata.normalize("NFC", spaced)
+
+
+@cache
+def common_passwords() -> frozenset[str]:
+    """The commonest of those that are long enough (ASVS 5.0 6.2.4), in lower case."""
+    text = resources.files("workers.auth").joinpath("common_passwords.txt").read_text(encoding="utf-8")
+    return frozenset(line.lower() for line in text.splitlines() if line and not line.startswith("#"))
 
 
 def is_text(password: str) -> bool:

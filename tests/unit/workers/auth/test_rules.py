@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.auth import PasswordTooLong, PasswordTooShort, email_key
+from contracts.auth import PasswordTooCommon, PasswordTooLong, PasswordTooShort, email_key
 from contracts.refusal import Invalid
-from workers.auth.rules import Lifetimes, Verdict, check_new_password, judge
+from workers.auth.rules import Lifetimes, Verdict, check_new_password, common_passwords, judge
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -41,27 +41,49 @@ def test_an_address_key_is_its_own_key(text: str) -> None:
     assert email_key(email_key(text)) == email_key(text)
 
 
-@pytest.mark.parametrize("password", ["12345678", "a" * 72, "é" * 36, "😀" * 18, "        "])
-def test_a_password_of_8_characters_to_72_bytes_is_taken(password: str) -> None:
-    check_new_password(password)
+ANNA = "anna.karenina@example.org"
+
+
+@pytest.mark.parametrize("password", ["correcth", "a" * 1_024, "é" * 512, "😀" * 256, "        a", "e\u0301" * 512])
+def test_a_password_of_8_characters_to_1024_bytes_is_taken(password: str) -> None:
+    check_new_password(password, ANNA)
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        *("password", "Password", "12345678", "qwertyuiop", "ILOVEYOU", "trustno1"),
+        *("        ", "\u3000" * 8, " \u00a0 \u00a0 \u00a0 \u00a0"),
+        *(ANNA, ANNA.upper(), "anna.karenina", "ANNA.Karenina"),
+    ],
+)
+def test_a_password_that_anybody_would_guess_first_is_refused(password: str) -> None:
+    with pytest.raises(PasswordTooCommon):
+        check_new_password(password, ANNA)
+
+
+def test_the_list_has_what_asvs_asks_for() -> None:
+    long_enough = [password for password in common_passwords() if len(password) >= 8]
+    assert len(long_enough) == len(common_passwords()) > 3_000
+    assert not any(password.startswith("#") for password in long_enough)
 
 
 @pytest.mark.parametrize("password", ["", "1234567", "😀" * 7])
 def test_a_password_of_fewer_than_8_characters_is_refused(password: str) -> None:
     with pytest.raises(PasswordTooShort):
-        check_new_password(password)
+        check_new_password(password, ANNA)
 
 
-@pytest.mark.parametrize("password", ["a" * 73, "é" * 37, "😀" * 19])
-def test_a_password_of_more_than_72_bytes_is_refused(password: str) -> None:
+@pytest.mark.parametrize("password", ["a" * 1_025, "é" * 513, "😀" * 257])
+def test_a_password_of_more_than_1024_bytes_is_refused(password: str) -> None:
     with pytest.raises(PasswordTooLong):
-        check_new_password(password)
+        check_new_password(password, ANNA)
 
 
 @pytest.mark.parametrize("password", ["password\x00", "password\ud800"])
 def test_a_password_that_is_not_text_is_refused(password: str) -> None:
     with pytest.raises(Invalid) as refused:
-        check_new_password(password)
+        check_new_password(password, ANNA)
 
     assert refused.value.errors[0].pointer == "/password"
 

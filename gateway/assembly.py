@@ -39,6 +39,7 @@ class Gateway:
     keys: Keys
     tokens: Tokens
     signer: Signer
+    cache: CacheReader
     breakers: dict[str, Breaker]
 
 
@@ -83,4 +84,4 @@ def assemble(
     )
     edge = Edge(settings, metrics)
     app = application(edge, answers, keys, registry=registry, health=health, max_body_bytes=settings.max_body_bytes)
-    return Gateway(app, edge, keys, tokens, signer, breakers)
+    return Gateway(app, edge, keys, tokens, signer, cache, breakers)

@@ -6,6 +6,7 @@ from redis.asyncio import Redis
 
 from compose.local.home import Home
 from compose.local.server import Spec
+from compose.local.service_users import redis_configuration
 
 
 def url(home: Home) -> str:
@@ -20,7 +21,8 @@ def spec(home: Home, wheel: Path) -> Spec:
     configuration.touch(mode=0o600)  # a password on the command line would show in every process list
     configuration.write_text(
         f"port {port}\nbind 127.0.0.1\nrequirepass {home.secret('redis')}\ndir .\n"
-        'save ""\nappendonly no\nmaxmemory 512mb\nmaxmemory-policy volatile-lru\n',
+        'save ""\nappendonly no\nmaxmemory 512mb\nmaxmemory-policy volatile-lru\n'
+        f"{redis_configuration(home.secret('redis'))}",
         encoding="utf-8",
     )
 

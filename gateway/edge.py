@@ -13,8 +13,8 @@ from uuid_utils import uuid7  # only its text is wanted: the standard class take
 from chassis import tracing
 from chassis.logging import bind, logger
 from chassis.metrics import GatewayMetrics
-from gateway.entrance import VERDICT
-from gateway.problems import FAILURES, Problem
+from gateway.entrance import ACTOR, VERDICT
+from gateway.problems import CODE, FAILURES, Problem
 from gateway.settings import GatewaySettings
 
 CORRELATION = web.RequestKey("correlation", str)
@@ -119,6 +119,7 @@ class Edge:
                         path=path,
                         status=response.status,
                         milliseconds=milliseconds,
+                        **_refusal(request),
                     )
                 return response
         finally:
@@ -169,6 +170,15 @@ class Edge:
                 headers["Access-Control-Max-Age"] = "600"
         if self.leaving:
             response.force_close()
+
+
+def _refusal(request: web.Request) -> dict[str, str]:
+    """Who was refused, and what for; ids only."""
+    code = request.get(CODE)
+    if code is None:
+        return {}
+    actor = request.get(ACTOR)
+    return {"code": code, "caller": "unknown" if actor is None else actor.key}
 
 
 def _method(request: web.Request) -> str:

@@ -52,7 +52,7 @@ from contracts.sealed import plain
 from workers.auth import audit, operating
 from workers.auth.ending import KEPT_WITH_MARGIN, announce_ended, end_all_sessions, invalidate_ended
 from workers.auth.passwords import Urgency
-from workers.auth.rules import Verdict, check_new_password, judge
+from workers.auth.rules import Verdict, check_new_address, check_new_password, judge
 from workers.auth.storage import Account, SessionRow
 from workers.auth.tools import Tools
 
@@ -74,6 +74,11 @@ async def register_user(command: RegisterUser, envelope: Envelope, tools: Tools)
         attempts.labels("closed").inc()
         raise RegistrationClosed
     password = plain(command.password)
+    try:
+        check_new_address(command.email)
+    except Invalid:
+        attempts.labels("address_refused").inc()
+        raise
     try:
         check_new_password(password, command.email)
     except (PasswordTooShort, PasswordTooLong, PasswordTooCommon, Invalid):

@@ -17,6 +17,25 @@ from contracts.auth import (
 )
 from contracts.refusal import FieldError, Invalid
 
+# What mail's headers give a meaning of their own (RFC 5322 3.2.3), beside the @.
+SPECIALS = frozenset('()<>[]:;\\,"')
+# Not shown, or as nothing (Unicode's Default_Ignorable_Code_Point, as far as their category does not tell), and blanks.
+INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | frozenset(map(chr, range(0xFE00, 0xFE10)))
+
+
+def check_new_address(email: str) -> None:
+    """Raises Invalid for an address that looks like another, or that mail's headers would take apart.
+
+    Also as compatibility decomposes it: that makes an account's key. Only for new ones: who has one signs in with it.
+    """
+    for form in (email, unicodedata.normalize("NFKD", email)):
+        if form.count("@") != 1 or any(
+            character in SPECIALS or character in INVISIBLE or unicodedata.category(character) in ("Cf", "Cc", "Co")
+            for character in form
+        ):
+            detail = 'must not contain characters that are not shown, nor any of ()<>[]:;\\,"'
+            raise Invalid(errors=(FieldError(pointer="/email", code="address_characters", detail=detail),))
+
 
 def check_new_password(password: str, email: str) -> None:
     """Raises PasswordTooShort, PasswordTooLong, PasswordTooCommon, Invalid. It is never cut."""

@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 
 from contracts.auth import PasswordTooCommon, PasswordTooLong, PasswordTooShort, email_key
 from contracts.refusal import Invalid
-from workers.auth.rules import Lifetimes, Verdict, check_new_password, common_passwords, judge
+from workers.auth.rules import (
+    Lifetimes,
+    Verdict,
+    check_new_address,
+    check_new_password,
+    common_passwords,
+    judge,
+)
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -39,6 +46,39 @@ def test_nothing_else_makes_addresses_the_same(other: str) -> None:
 @given(st.text())
 def test_an_address_key_is_its_own_key(text: str) -> None:
     assert email_key(email_key(text)) == email_key(text)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "an\u200bna@example.org",  # a zero-width space
+        "anna\u200d@example.org",
+        "anna@exam\u00adple.org",  # a soft hyphen
+        "anna\u202egro.elpmaxe@x.org",  # written right to left from here
+        "\u2066anna\u2069@example.org",
+        "anna\ufe0f@example.org",
+        "anna\u3164@example.org",
+        "anna,bert@example.org",
+        "anna;bert@example.org",
+        "anna\uff0cbert@example.org",  # a full-width comma, whose key has a plain one
+        "anna\uff20example.com@example.org",  # and a full-width @
+        "<anna@example.org>",
+        '"anna"@example.org',
+    ],
+)
+def test_an_address_that_looks_like_another_makes_no_account(address: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        check_new_address(address)
+
+    assert refused.value.errors[0].pointer == "/email"
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["anna@example.org", "a.n+n-a_o'x@example.org", "аnna@пример.рф", "andre\u0301@example.org", "अन्ना@उदाहरण.भारत"],  # noqa: RUF001 - other scripts
+)
+def test_an_address_of_any_script_makes_an_account(address: str) -> None:
+    check_new_address(address)
 
 
 ANNA = "anna.karenina@example.org"

@@ -11,6 +11,8 @@ from contracts import refusal
 from contracts.refusal import FieldError, RefusalKind
 
 CONTENT_TYPE = "application/problem+json"
+# The code of what was answered, for the log.
+CODE = web.RequestKey("code", str)
 TYPES = "/api/docs#"  # a problem's stable URI is the docs' paragraph on its code
 
 STATUS_OF: Mapping[RefusalKind, int] = {
@@ -100,6 +102,7 @@ class Problem(Exception):  # noqa: N818 - the name of the thing on the wire
         return document
 
     def response(self, request: web.BaseRequest, correlation_id: str) -> web.Response:
+        request[CODE] = self.code
         document = {**self.document(), "instance": request.path, "correlation_id": correlation_id}
         response = web.Response(
             status=self.status, body=to_json(document), headers={**self.headers, "Content-Type": CONTENT_TYPE}

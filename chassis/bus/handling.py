@@ -182,6 +182,7 @@ class Handling(Generic[ToolsT]):
 
     async def _refused(self, received: Received, refusal: Refusal) -> tuple[Outcome, Settled]:
         outcome = Outcome.refused(refusal)
+        _log.info("message refused", actor=received.envelope.actor.key, code=refusal.code)
         # Whoever was first wins: this may be a repeat of what succeeded, refused since it has.
         if received.contract.kind is Kind.COMMAND and not await self.inbox.record(received.envelope, outcome):
             return await self._told_before(received)

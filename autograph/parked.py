@@ -23,6 +23,7 @@ from chassis.outbox import INBOX_DAYS
 from contracts.catalogue import WORKERS
 
 MOST: Final = 10_000  # taken from one parking lot at a time
+LOTS: Final = ("parked", "refused")
 # Would only be parked again: nothing but another message mends them.
 HOPELESS: Final = ("undecodable", "untrusted", "invalid", "unsealable")
 
@@ -235,8 +236,9 @@ async def _put_back(channel: AbstractChannel, parked: Parked) -> None:
 
 async def _all(channel: AbstractChannel, worker: str | None) -> AsyncIterator[Parked]:
     """Each one once: what is held is not handed out again, and goes back when the channel closes."""
-    for name in WORKERS if worker is None else (worker,):
-        queue = await channel.get_queue(f"{name}.parked", ensure=False)
+    lots = [(name, f"{name}.{lot}") for name in (WORKERS if worker is None else (worker,)) for lot in LOTS]
+    for name, lot in lots:
+        queue = await channel.get_queue(lot, ensure=False)
         for _ in range(MOST):
             message = await queue.get(fail=False, timeout=10)
             if message is None:

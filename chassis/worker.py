@@ -29,6 +29,7 @@ from contracts.message import Event, Message, Request
 SCHEMA_REVISION = "0003"  # the oldest that this release can work with
 # Deliveries of one queue in hand at once. Their transactions share a pool of 30 connections.
 PREFETCH = 16
+PRODUCERS_PREFETCH = 4  # of what is not a user's who waits
 
 ToolsT = TypeVar("ToolsT")
 Unseal = Callable[[Message, Envelope], Awaitable[Message]]
@@ -130,7 +131,7 @@ async def take_deliveries(
         unseal=unseal,
         clock=utc_now,
     )
-    queues = {queue: (prefetch or {}).get(queue, PREFETCH) for queue in _queues(ground.name, handlers)}
+    queues = {queue: (prefetch or {}).get(queue, _prefetch(queue)) for queue in _queues(ground.name, handlers)}
     consumers = Consumers(
         service.settings.rabbitmq_url.get_secret_value(),
         name=ground.name,
@@ -156,13 +157,17 @@ def user_of(url: str) -> str:
     return unquote(urlsplit(url).username or "")
 
 
+def _prefetch(queue: str) -> int:
+    return PRODUCERS_PREFETCH if queue.endswith(".producers") else PREFETCH
+
+
 def _queues(worker: str, handlers: Handlers[Any]) -> list[str]:
     queues = set()
     for message, _ in handlers.by_wire_name.values():
         if issubclass(message, Event):
             queues.add(f"{worker}.events")
         elif issubclass(message, Request):
-            queues.add(message.queue())
+            queues.update((message.queue(), message.producers_queue()))
     return sorted(queues)
 
 

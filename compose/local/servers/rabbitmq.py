@@ -6,14 +6,13 @@ from pathlib import Path
 
 import aiohttp
 
+from chassis.bus.topology import MAX_MESSAGE_BYTES
 from compose.local.home import CannotProvide, Home
 from compose.local.server import Spec
 
 USER = "autograph-administrator"
 VHOST = "autograph"
 NODE = "autograph@localhost"
-# RabbitMQ 4 takes 16 MiB if nothing is said, and a body of many 1e15 is a message of almost four times its size.
-MAX_MESSAGE_BYTES = 128 << 20
 
 
 def url(home: Home) -> str:

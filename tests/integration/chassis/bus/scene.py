@@ -14,7 +14,7 @@ from chassis.bus.failures import Failure
 from chassis.bus.gate import Gate
 from chassis.bus.handlers import Handlers
 from chassis.bus.handling import Handling
-from chassis.bus.ports import Delivery, Letter, NotPublished
+from chassis.bus.ports import Delivery, Letter, NotPublished, QueueFull
 from chassis.database import Database, Trouble, classify
 from chassis.metrics import BusMetrics
 from chassis.unit_of_work import Ledger, OutboxRow
@@ -61,10 +61,13 @@ class Letters:
         self._happened = happened
         self.published: list[Letter] = []
         self.broken = False
+        self.full: set[str] = set()  # exchanges whose queues take no more
 
     async def publish(self, letter: Letter, *, timeout_seconds: float = 5.0) -> None:  # noqa: ARG002 - the seam's
         if self.broken:
             raise NotPublished("the broker is away")
+        if letter.exchange in self.full:
+            raise QueueFull(letter.exchange)
         self._happened.append(f"published {letter.exchange}")
         self.published.append(letter)
 

@@ -10,7 +10,7 @@ import pytest
 from chassis.bus import headers
 from chassis.bus.failures import RUNGS
 from chassis.bus.handling import CLOCK_SKEW
-from chassis.bus.ports import NotPublished
+from chassis.bus.ports import NotPublished, QueueFull
 from chassis.database import DatabaseUnavailable
 from contracts.outcome import Status
 from tests.integration.chassis.bus.scene import (
@@ -191,6 +191,59 @@ async def test_a_bug_is_tried_twice_more_and_then_parked_without_its_text(scene:
     [parked] = scene.letters.to("autograph.parked")
     assert parked.headers[headers.PARKED_REASON] == "bug"
     assert "hunter2" not in str(parked.headers)
+
+
+async def test_what_a_full_parking_lot_does_not_take_comes_again_and_nobody_is_told_that_it_failed(
+    scene: Scene,
+) -> None:
+    scene.tools.after = lambda: raises(asyncpg.DeadlockDetectedError("deadlock"))
+    scene.letters.full = {"autograph.parked"}
+    delivery = delivery_of(RED)
+    marks = {headers.ORIGINAL_USER: "autograph-gateway", headers.ORIGINAL_ROUTING_KEY: "diagram.paint"}
+    last = delivery._replace(user_id="autograph-diagram", headers={**marks, headers.ATTEMPT: len(RUNGS) + 1})
+
+    await scene.deliver(last)
+
+    [copy] = scene.letters.published
+    assert (copy.exchange, copy.routing_key, copy.body) == ("autograph.retry", "diagram.commands", delivery.body)
+    assert copy.headers == {headers.RUNG: "1m", headers.ATTEMPT: len(RUNGS) + 1, **marks}
+    scene.letters.full = set()
+    await scene.deliver(last)
+    assert len(scene.letters.to("autograph.parked")) == 1
+    assert [outcome.status for outcome in scene.letters.replies()] == [Status.FAILED]
+
+
+async def test_what_nobody_can_read_stays_in_its_queue_while_the_parking_lot_is_full(scene: Scene) -> None:
+    scene.letters.full = {"autograph.parked"}
+
+    with pytest.raises(QueueFull):
+        await scene.deliver(delivery_of(RED)._replace(body=b"\xff{"))
+
+    assert scene.letters.published == []
+
+
+async def test_what_a_producer_sent_and_nobody_can_read_is_kept_apart_from_what_was_accepted(scene: Scene) -> None:
+    await scene.deliver(delivery_of(RED)._replace(body=b"\xff{", queue="diagram.commands.producers"))
+
+    [refused] = scene.letters.published
+    assert (refused.exchange, refused.headers[headers.PARKED_REASON]) == ("autograph.refused", "undecodable")
+
+
+async def test_what_is_parked_again_still_says_who_sent_it_first(scene: Scene) -> None:
+    """By a worker too old to know it, again, after it was put back."""
+    delivery = delivery_of(RED)
+    document = {**json.loads(delivery.body), "type": "autograph.diagram.paint.v9"}
+    marks = {headers.ORIGINAL_USER: "autograph-gateway", headers.ORIGINAL_ROUTING_KEY: "diagram.paint"}
+
+    await scene.deliver(
+        delivery._replace(
+            body=json.dumps(document).encode(), user_id=headers.OPERATOR_USER, routing_key="diagram.commands",
+            headers=marks,
+        )
+    )  # fmt: skip
+
+    [parked] = scene.letters.to("autograph.parked")
+    assert {name: parked.headers[name] for name in marks} == marks
 
 
 async def test_a_delivery_whose_copy_the_broker_does_not_take_is_not_acknowledged(scene: Scene) -> None:

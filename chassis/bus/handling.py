@@ -147,6 +147,8 @@ class Handling(Generic[ToolsT]):
                 return Outcome.succeeded(None), Settled.DUPLICATE
             return await self._told_before(received)
         except Refusal as refusal:
+            if issubclass(contract, Event):
+                raise  # nobody asked, so nobody would hear of it: it is a failure like others
             return await self._refused(received, refusal)
         if issubclass(contract, Request) and not isinstance(reply, contract.reply_type() or type(None)):
             raise TypeError(f"{contract.wire_name} was answered with {type(reply).__name__}")

@@ -146,8 +146,10 @@ async def knock(command: Knock, envelope: Envelope, tools: Tools) -> None:  # no
 @handlers.hears(PictureHung)
 async def count(event: PictureHung, envelope: Envelope, tools: Tools) -> None:
     tools.runs += 1
+    tools.first()
     async with tools.ledger.unit_of_work(envelope) as work:
         await work.connection.execute("INSERT INTO pictures VALUES ($1, 'heard')", event.picture)
+        tools.after()
 
 
 def failure_of(error: BaseException) -> Failure:
@@ -177,7 +179,8 @@ class Scene:
         self.probe_raises: Exception | None = None
         self.probed = asyncio.Event()
         self.gate = Gate(self._probe, interval_seconds=0.01)
-        self.metrics = BusMetrics(CollectorRegistry())
+        self.registry = CollectorRegistry()
+        self.metrics = BusMetrics(self.registry)
         self.handling = Handling(
             service="diagram",
             handlers=handlers,
@@ -198,6 +201,15 @@ class Scene:
 
     async def deliver(self, delivery: Delivery) -> None:
         await self.handling.deliver(delivery)
+
+    def settled(self, message: str) -> dict[str, int]:
+        """How deliveries of *message* ended, as the metrics count it."""
+        return {
+            sample.labels["outcome"]: int(sample.value)
+            for metric in self.registry.collect()
+            for sample in metric.samples
+            if sample.name == "autograph_deliveries_total" and sample.labels["message"] == message
+        }
 
     async def pictures(self) -> int:
         async with self.database.connection() as connection:

@@ -332,6 +332,30 @@ async def test_an_event_is_applied_once_however_often_it_comes(scene: Scene) -> 
     assert scene.letters.published == []
 
 
+@pytest.mark.parametrize("when", ["before the transaction", "within it"])
+async def test_an_event_whose_subscriber_refuses_it_is_tried_again_parked_and_counted_and_not_lost(
+    scene: Scene, when: str
+) -> None:
+    if when == "within it":
+        scene.tools.after = lambda: raises(NoSuchColour("really"))
+    else:
+        scene.tools.first = lambda: raises(NoSuchColour("really"))
+    event = PictureHung(picture=envelope_of(RED).id)
+    delivery = delivery_of(event)
+    marks = {headers.ORIGINAL_USER: "autograph-diagram", headers.ORIGINAL_ROUTING_KEY: event.routing_key()}
+
+    for attempt in (1, 2, 3):
+        await scene.deliver(delivery._replace(headers={**marks, headers.ATTEMPT: attempt}))
+
+    assert [letter.headers[headers.RUNG] for letter in scene.letters.to("autograph.retry")] == ["1s", "10s"]
+    [parked] = scene.letters.to("autograph.parked")
+    assert (parked.body, parked.headers[headers.PARKED_REASON]) == (delivery.body, "bug")
+    assert scene.settled("picture_hung") == {"retried": 2, "parked": 1}
+    scene.tools.first = scene.tools.after = lambda: None
+    await scene.deliver(delivery)  # put back
+    assert await scene.pictures() == 1
+
+
 async def test_a_message_that_nobody_can_decode_is_parked_with_its_reason_and_stops_nothing(scene: Scene) -> None:
     await scene.deliver(delivery_of(RED)._replace(body=b"\xff{"))
     await scene.deliver(delivery_of(RED))

@@ -18,7 +18,7 @@ from chassis.bus.failures import Failure, next_rung, where
 from chassis.bus.gate import Gate
 from chassis.bus.handlers import Handlers
 from chassis.bus.ports import Delivery, Letter, NotPublished, Publisher, QueueFull
-from chassis.bus.reading import Received, Unreadable, origin, read
+from chassis.bus.reading import Received, Unreadable, hold_to_straight_ways, origin, read
 from chassis.bus.replies import reply_letter
 from chassis.logging import bind, logger
 from chassis.metrics import BusMetrics
@@ -34,6 +34,9 @@ ToolsT = TypeVar("ToolsT")
 CLOCK_SKEW = timedelta(seconds=10)
 # After which what should be parked comes again, while its parking lot is full.
 PARKING_FULL_RUNG = "1m"
+POISON = "poison"
+POISON_DETAIL = "its worker died or was blocked twice, the second time with nothing else in hand"
+HARMLESS_BYTES = 64 * 1024
 
 _log = logger(__name__)
 
@@ -211,6 +214,38 @@ class Handling(Generic[ToolsT]):
         )
         self.metrics.retried(received.contract.action(), rung)
 
+    async def give_up(self, delivery: Delivery) -> None:
+        """Parks what has killed or blocked its worker twice, without carrying it out once more.
+
+        Its sender is told, and its outcome kept, if it is so small that to read it cannot have been what killed.
+        """
+        if len(delivery.body) <= HARMLESS_BYTES:
+            try:
+                received = read(delivery, self.service, self.handlers.by_wire_name)
+            except Unreadable as unreadable:
+                await self._refuse_unreadable(delivery, unreadable)
+                return
+            await self._give_up_readable(received)
+            return
+        try:
+            hold_to_straight_ways(delivery)
+        except Unreadable as unreadable:
+            await self._refuse_unreadable(delivery, unreadable)
+            return
+        await self._park(delivery, POISON, "not read again: its size may be the reason", told=False)
+        self.metrics.settled("unreadable", Settled.PARKED)
+
+    async def _give_up_readable(self, received: Received) -> None:
+        name, kind = received.contract.action(), received.contract.kind
+        outcome = _parked() if kind is Kind.COMMAND else _internal_error()
+        if kind is Kind.COMMAND and (before := await self._failed(received.envelope)) is not None:
+            self.metrics.settled(name, Settled.DUPLICATE)  # it was done, and killed afterwards
+            await self._tell(received, before)
+            return
+        await self._park(received.delivery, POISON, POISON_DETAIL, told=kind is Kind.COMMAND, received=received)
+        self.metrics.settled(name, Settled.PARKED)
+        await self._tell(received, outcome)
+
     async def _refuse_unreadable(self, delivery: Delivery, unreadable: Unreadable) -> None:
         """Park it, and tell the sender where the sender is known: a program that sent nonsense should hear so."""
         _log.error("message parked", reason=unreadable.reason, detail=unreadable.detail, queue=delivery.queue)
@@ -266,7 +301,7 @@ class Handling(Generic[ToolsT]):
             headers.FAILURE_TOLD: int(told),
         }
         action = received.contract.action() if received else "unreadable"
-        is_producers = received is None and delivery.queue.endswith(".producers")
+        is_producers = received is None and reason != POISON and delivery.queue.endswith(".producers")
         await self.publisher.publish(
             Letter(
                 exchange="autograph.refused" if is_producers else "autograph.parked",

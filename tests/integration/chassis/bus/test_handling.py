@@ -9,7 +9,7 @@ import pytest
 
 from chassis.bus import headers
 from chassis.bus.failures import RUNGS
-from chassis.bus.handling import CLOCK_SKEW
+from chassis.bus.handling import CLOCK_SKEW, HARMLESS_BYTES
 from chassis.bus.ports import NotPublished, QueueFull
 from chassis.database import DatabaseUnavailable
 from contracts.outcome import Status
@@ -354,6 +354,44 @@ async def test_an_event_whose_subscriber_refuses_it_is_tried_again_parked_and_co
     scene.tools.first = scene.tools.after = lambda: None
     await scene.deliver(delivery)  # put back
     assert await scene.pictures() == 1
+
+
+async def test_a_command_that_killed_its_worker_twice_is_parked_and_its_sender_told_without_another_try(
+    scene: Scene,
+) -> None:
+    delivery = again(delivery_of(RED))
+
+    await scene.handling.give_up(delivery)
+
+    assert scene.tools.runs == 0
+    [parked] = scene.letters.to("autograph.parked")
+    assert (parked.body, parked.headers[headers.PARKED_REASON]) == (delivery.body, "poison")
+    assert parked.headers[headers.ORIGINAL_USER] == "autograph-gateway"
+    assert parked.headers[headers.FAILURE_TOLD] == 1
+    [outcome] = scene.letters.replies()
+    assert (outcome.status, outcome.problem and outcome.problem.code) == (Status.FAILED, "parked")
+    await scene.deliver(delivery)  # a redrive
+    assert await scene.pictures() == 1
+
+
+async def test_a_command_that_was_done_before_it_killed_is_told_so_and_not_parked(scene: Scene) -> None:
+    delivery = delivery_of(RED)
+    await scene.deliver(delivery)
+
+    await scene.handling.give_up(again(delivery))
+
+    assert scene.letters.to("autograph.parked") == []
+    assert [outcome.status for outcome in scene.letters.replies()] == [Status.SUCCEEDED] * 2
+
+
+async def test_what_is_so_large_that_it_may_have_killed_by_being_read_is_parked_unread(scene: Scene) -> None:
+    for queue in ("diagram.commands", "diagram.commands.producers"):
+        body = b"[" * (HARMLESS_BYTES + 1)
+        await scene.handling.give_up(again(delivery_of(RED))._replace(body=body, queue=queue))
+
+    parked = scene.letters.to("autograph.parked")
+    assert [letter.headers[headers.PARKED_REASON] for letter in parked] == ["poison"] * 2
+    assert scene.letters.replies() == []
 
 
 async def test_a_message_that_nobody_can_decode_is_parked_with_its_reason_and_stops_nothing(scene: Scene) -> None:

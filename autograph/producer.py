@@ -14,6 +14,7 @@ from rich.table import Table
 from autograph.broker import open_broker
 from autograph.credentials import as_user
 from autograph.installation import Installation, installation
+from autograph.listing import print_table
 from chassis.bus.headers import producer_user
 from chassis.bus.permissions import producer_rights
 from chassis.bus.topology import COMMANDS
@@ -59,10 +60,13 @@ def list_producers(
     if as_json:
         print(json.dumps(rows, indent=1))  # noqa: T201 - this is the output
         return
+    if not rows:
+        Console().print("There are no producers.")
+        return
     table = Table("name", "allowed", "actor", "since", box=None, pad_edge=False)
     for row in rows:
         table.add_row(row["name"], ", ".join(row["allowed"]), row["actor"], row["since"])
-    Console().print(table if rows else "There are no producers.")
+    print_table(table)
 
 
 @app.command()

@@ -1,12 +1,15 @@
 """What the operator's command is told: which servers are the user's own, and where the local stack is."""
 
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
-from chassis.settings import HttpUrl, Key, PostgresUrl, RabbitmqUrl, RedisUrl, SecretUrl, Settings
-from compose.local.home import DEFAULT
+from autograph.stacks import running_stacks
+from chassis.settings import HttpUrl, Key, PostgresUrl, RabbitmqUrl, RedisUrl, SecretUrl, Settings, load
+from compose.local.home import DEFAULT, CannotProvide
+
+CHECKOUT: Final = Path(__file__).parents[1]
 
 
 class OperatorSettings(Settings):
@@ -70,3 +73,22 @@ class OperatorSettings(Settings):
             "AUTOGRAPH_S3_WORKER_SECRET_KEY": self.s3_worker_secret_key if self.s3_url else None,
         }
         return {name: value.get_secret_value() for name, value in values.items() if value is not None}
+
+
+def operator_settings(*, starts: bool = False) -> OperatorSettings:
+    """With the home that is meant: the one that is named, this folder's, the one that runs, or the checkout's.
+
+    *starts*: whoever starts a stack does not mean the one that runs. Raises ``CannotProvide`` if several run.
+    """
+    settings = load(OperatorSettings)
+    if "home" in settings.model_fields_set or DEFAULT.is_dir():
+        return settings
+    running = [] if starts else running_stacks()
+    if len(running) > 1:
+        homes = ", ".join(str(stack.home) for stack in running)
+        raise CannotProvide(f"Several stacks run: set AUTOGRAPH_HOME to the one that you mean ({homes})")
+    if running:
+        [stack] = running
+        settings = load(OperatorSettings, env_files=(stack.folder / ".env", Path(".env")))
+        return settings.model_copy(update={"home": stack.home})
+    return settings.model_copy(update={"home": CHECKOUT / DEFAULT})

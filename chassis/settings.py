@@ -1,6 +1,7 @@
 """What a process is told from outside: environment, ``.env``, secret files and a profile's defaults."""
 
 import sys
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar
@@ -31,6 +32,7 @@ from pydantic_settings import (
 from chassis.flags import Flags, parse_flags
 
 PREFIX: Final = "AUTOGRAPH_"
+ENV_FILES: Final = (Path(".env"),)
 KEY_CHARACTERS: Final = 32  # of hex: 128 bits
 EX_CONFIG: Final = 78  # sysexits.h: something was found in an unconfigured or misconfigured state
 
@@ -229,7 +231,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
-        env_file=".env",
+        env_file=ENV_FILES,
         env_file_encoding="utf-8",
         env_ignore_empty=True,  # compose files pass unset variables as empty ones
         extra="ignore",  # one .env serves all processes
@@ -328,10 +330,10 @@ class ServiceSettings(FlagSettings, RedisSettings, RabbitmqSettings):
 SettingsT = TypeVar("SettingsT", bound=Settings)
 
 
-def read(settings_class: type[SettingsT]) -> SettingsT:
-    """Raises ``SettingsInvalid`` with all mistakes at once."""
+def read(settings_class: type[SettingsT], env_files: Sequence[Path] = ENV_FILES) -> SettingsT:
+    """Raises ``SettingsInvalid`` with all mistakes at once. Of *env_files* the later have precedence."""
     try:
-        return settings_class()
+        return settings_class(_env_file=env_files)
     except ValidationError as error:
         problems = [
             _describe(problem["loc"], problem["type"], problem["msg"])
@@ -345,10 +347,10 @@ def read(settings_class: type[SettingsT]) -> SettingsT:
         raise SettingsInvalid([str(error)]) from None
 
 
-def load(settings_class: type[SettingsT]) -> SettingsT:
+def load(settings_class: type[SettingsT], env_files: Sequence[Path] = ENV_FILES) -> SettingsT:
     """As ``read``, but a mistake ends the process with status 78 and one message on stderr."""
     try:
-        return read(settings_class)
+        return read(settings_class, env_files)
     except SettingsInvalid as problems:
         print(problems, file=sys.stderr)  # noqa: T201  # logging is configured by the settings
         raise SystemExit(EX_CONFIG) from None

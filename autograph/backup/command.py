@@ -14,8 +14,7 @@ from autograph.backup.progress import bars
 from autograph.backup.restore import Target, check_release, check_secrets, restore, secrets_of
 from autograph.backup.verify import verify
 from autograph.installation import installation, installation_in
-from autograph.settings import OperatorSettings
-from chassis.settings import load
+from autograph.settings import OperatorSettings, operator_settings
 from compose.local.home import CannotProvide, Home
 from compose.local.run import start_servers
 
@@ -34,7 +33,7 @@ def backup(
     ] = True,
 ) -> None:
     """Copy database, objects, waiting messages and broker users of a running installation into a new folder."""
-    settings = load(OperatorSettings)
+    settings = operator_settings()
     with bars(Console(stderr=True)) as progress:
         if verify_only:
             manifest = verify(folder, progress)
@@ -58,7 +57,7 @@ def _source(settings: OperatorSettings) -> Source:
 
 def restore_command(folder: Folder) -> None:
     """Bring a backup into an empty installation, and check it there. The local stack must not be running."""
-    settings = load(OperatorSettings)
+    settings = operator_settings(starts=True)
     asyncio.run(_restore(settings, folder))
 
 

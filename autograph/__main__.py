@@ -24,6 +24,7 @@ from autograph.sessions import sessions
 from autograph.stacks import running_stacks
 from autograph.status import status
 from autograph.up import down, up
+from autograph.users import app as users
 from compose.local.home import CannotProvide
 
 app = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)  # they may be secrets
@@ -76,6 +77,7 @@ app.command()(generate)
 app.add_typer(parked, name="parked")
 app.add_typer(producer, name="producer")
 app.add_typer(keys, name="keys")
+app.add_typer(users, name="users")
 app.add_typer(credentials, name="credentials")
 
 

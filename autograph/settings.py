@@ -22,21 +22,38 @@ class OperatorSettings(Settings):
     profile_applies: ClassVar[bool] = False
 
     home: Path = DEFAULT
+    """The local stack's folder: data, secrets, ports and logs."""
     programs: Path | None = None
+    """Where the local stack's server programs are unpacked, which several homes may share; otherwise `programs` in
+    the home."""
     http_port: int = Field(default=8080, ge=1, le=65535)
+    """The port of the local stack's gateway, if it is free."""
     postgres_url: PostgresUrl | None = None
+    """A PostgreSQL of your own, as its administrator."""
     redis_url: RedisUrl | None = None
+    """A Redis or Valkey of your own."""
     rabbitmq_url: RabbitmqUrl | None = None
+    """A RabbitMQ of your own, as its administrator."""
     rabbitmq_management_url: HttpUrl | None = None
+    """The management API of that RabbitMQ."""
     s3_url: HttpUrl | None = None
+    """An object store of your own."""
     s3_access_key: SecretStr | None = None
+    """The access key of that store's administrator."""
     s3_secret_key: SecretStr | None = None
-    s3_worker_access_key: SecretStr | None = None  # of an identity that may use the buckets and no more
+    """The secret key of that store's administrator."""
+    s3_worker_access_key: SecretStr | None = None
+    """The access key of an identity of that store that may use the buckets and no more, for the diagram worker."""
     s3_worker_secret_key: SecretStr | None = None
+    """The secret key of that identity."""
     s3_region: str = "us-east-1"
-    installation_secret: Key | None = None  # every service's own passwords are derived from it
+    """The region that requests to the object store are signed for."""
+    installation_secret: Key | None = None
+    """Every service's own passwords are derived from it."""
     auth_secret: Key | None = None
+    """As the auth service has it."""
     gateway_secret: Key | None = None
+    """As the gateway has it."""
 
     @field_validator("rabbitmq_management_url", mode="after")
     @classmethod

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from autograph import asyncapi
+from autograph import asyncapi, settings_page
 from compose.grafana.build import dashboards
 from gateway import openapi
 
@@ -25,10 +25,12 @@ COPIED: Final = {
 def generate(
     *, check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if a file differs.")] = False
 ) -> None:
-    """Write docs/openapi.json and docs/asyncapi.yaml, Grafana's dashboards, and what the chart copies."""
+    """Write docs/openapi.json, docs/asyncapi.yaml and docs/settings.md, Grafana's dashboards, what the chart copies."""
     documents: dict[Path, str | None] = {
         DOCS / "openapi.json": _json(openapi.document()),
         DOCS / "asyncapi.yaml": _yaml(asyncapi.document()),
+        DOCS / "settings.md": settings_page.page(),
+        ROOT / "chassis" / "setting_names.py": settings_page.names_module(),
         **dict.fromkeys(DASHBOARDS.glob("*.json")),
         **{DASHBOARDS / name: _json(document) for name, document in dashboards().items()},
     }

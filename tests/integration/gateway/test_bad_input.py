@@ -102,6 +102,8 @@ CASES = [
     Case("an unknown order", None, 422, "invalid", "/sort", method="GET", path=f"{DIAGRAMS}?sort=colour"),
     Case("a time without its zone", None, 422, "invalid", "/created_from", method="GET",
          path=f"{DIAGRAMS}?created_from=2026-01-01T00:00:00"),
+    *(Case(f"{time} for a time", None, 422, "invalid", "/created_to", "malformed_time", method="GET",
+           path=f"{DIAGRAMS}?created_to={time}") for time in ("0.5", "1767225600", "yesterday", "")),
     Case("a parameter twice", None, 422, "invalid", "/limit", "repeated", method="GET",
          path=f"{DIAGRAMS}?limit=1&limit=2"),
     Case("NUL in a question", None, 422, "invalid", "/q", "nul_in_text", method="GET", path=f"{DIAGRAMS}?q=%00"),

@@ -274,7 +274,7 @@ class StaleRevision(Refusal):
 class RevisionRequired(Refusal):
     kind = RefusalKind.PRECONDITION_REQUIRED
     code = "if_match_required"
-    title = "A change of content must say which revision it is based on"
+    title = "A change of content needs If-Match with the ETag that it is based on"
 
 
 class NotInTrash(Refusal):
@@ -292,7 +292,7 @@ class InTrash(Refusal):
 class InvalidCursor(Refusal):
     kind = RefusalKind.INVALID
     code = "invalid_cursor"
-    title = "The cursor is not one of this list's"
+    title = "Invalid cursor"
 
 
 def _with_content(whole: Diagram | Version) -> bytes:

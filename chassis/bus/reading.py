@@ -10,6 +10,7 @@ from chassis.bus.headers import ATTEMPT, OPERATOR_USER, ORIGINAL_ROUTING_KEY, OR
 from chassis.bus.ports import Delivery
 from contracts.envelope import CONTENT_TYPE, ActorKind, Envelope, decode, producer_id
 from contracts.message import Event, Message
+from contracts.wording import in_words
 
 
 class Unreadable(Exception):  # noqa: N818 - states what is so
@@ -95,4 +96,4 @@ def _trust(delivery: Delivery, envelope: Envelope, contract: type[Message], send
 def _places(error: ValidationError) -> str:
     """What is wrong and where, without the values: they may be secret."""
     found = error.errors(include_url=False, include_context=False, include_input=False)
-    return "; ".join(f"{'/'.join(map(str, item['loc']))}: {item['type']}" for item in found[:5])
+    return "; ".join(f"{'/'.join(map(str, item['loc']))}: {in_words(item)[0]}" for item in found[:5])

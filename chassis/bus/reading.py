@@ -19,6 +19,7 @@ from chassis.bus.headers import (
 from chassis.bus.ports import Delivery
 from contracts.envelope import CONTENT_TYPE, Actor, ActorKind, Envelope, TooManyItems, decode, producer_id
 from contracts.message import Event, Message, Request
+from contracts.wording import in_words
 
 
 class Unreadable(Exception):  # noqa: N818 - states what is so
@@ -150,4 +151,4 @@ def hold_to_straight_ways(delivery: Delivery) -> None:
 def _places(error: ValidationError) -> str:
     """What is wrong and where, without the values: they may be secret."""
     found = error.errors(include_url=False, include_context=False, include_input=False)
-    return "; ".join(f"{'/'.join(map(str, item['loc']))}: {item['type']}" for item in found[:5])
+    return "; ".join(f"{'/'.join(map(str, item['loc']))}: {in_words(item)[0]}" for item in found[:5])

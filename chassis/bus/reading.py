@@ -8,8 +8,8 @@ from pydantic import ValidationError
 from chassis.bus.handlers import Handler
 from chassis.bus.headers import ATTEMPT, OPERATOR_USER, ORIGINAL_ROUTING_KEY, ORIGINAL_USER, service_user
 from chassis.bus.ports import Delivery
-from contracts.envelope import CONTENT_TYPE, ActorKind, Envelope, decode, producer_id
-from contracts.message import Event, Message
+from contracts.envelope import CONTENT_TYPE, Actor, ActorKind, Envelope, decode, producer_id
+from contracts.message import Event, Message, Request
 
 
 class Unreadable(Exception):  # noqa: N818 - states what is so
@@ -85,11 +85,18 @@ def _trust(delivery: Delivery, envelope: Envelope, contract: type[Message], send
     if issubclass(contract, Event):
         if sender != service_user(contract.worker()):
             raise Unreadable("untrusted", "an event comes from the service that owns it")
+    elif issubclass(contract, Request) and contract.operator_only:
+        _trust_operator(actor, sender)
     elif actor.kind is ActorKind.PRODUCER:
         if actor.name != sender or actor.id != producer_id(sender):
             raise Unreadable("untrusted", "a producer acts as itself only")
     elif sender != service_user("gateway"):
         raise Unreadable("untrusted", "only the gateway speaks for users")
+
+
+def _trust_operator(actor: Actor, sender: str) -> None:
+    if sender != OPERATOR_USER or actor.kind is not ActorKind.SERVICE or actor.name != OPERATOR_USER:
+        raise Unreadable("untrusted", "only the operator may send this")
 
 
 def _places(error: ValidationError) -> str:

@@ -68,8 +68,9 @@ format: $(VENV)/.development ## Format the code and mend what ruff can
 LICENCES := Apache;BSD;MIT;ISC;MPL;Mozilla;PSF;Python Software Foundation
 
 .PHONY: audit
-audit: $(VENV)/.runtime .venv-audit/.audit ## List the licences of what we run on, and look for known vulnerabilities (needs PyPI itself)
-	@.venv-audit/bin/pip-licenses --python=$(PYTHON_IN_VENV) --from=mixed --partial-match --allow-only="$(LICENCES)" \
+audit: $(VENV)/.runtime .venv-audit/.audit ## Hold pinned images to the shipped advisories, list licences, look for known vulnerabilities (the last needs PyPI itself)
+	@$(PYTHON_IN_VENV) .ci/images.py
+	.venv-audit/bin/pip-licenses --python=$(PYTHON_IN_VENV) --from=mixed --partial-match --allow-only="$(LICENCES)" \
 		--packages $$(sed -nE 's/^([a-z0-9.-]+)==.*/\1/p' requirements.lock)
 	.venv-audit/bin/pip-audit --strict --require-hashes --disable-pip -r requirements.lock
 

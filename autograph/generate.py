@@ -26,9 +26,7 @@ COPIED: Final = {
 def generate(
     *, check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if a file differs.")] = False
 ) -> None:
-    """Write docs/openapi.json, docs/asyncapi.yaml and docs/settings.md, Grafana's dashboards, the chart's README and
-    copies.
-    """
+    """Write the documents of API, bus and settings, Grafana's dashboards, and the chart's README and copies."""
     documents: dict[Path, str | None] = {
         DOCS / "openapi.json": _json(openapi.document()),
         DOCS / "asyncapi.yaml": _yaml(asyncapi.document()),

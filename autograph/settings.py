@@ -22,6 +22,7 @@ class OperatorSettings(Settings):
     programs: Path | None = None
     http_port: int = Field(default=8080, ge=1, le=65535)
     postgres_url: PostgresUrl | None = None
+    postgres_pooler_url: PostgresUrl | None = None  # a pooler in front of it, for the services
     redis_url: RedisUrl | None = None
     redis_service_users: Literal["on", "off"] = "off"  # of a Redis of your own; the local stack's always has them
     rabbitmq_url: RabbitmqUrl | None = None
@@ -61,6 +62,7 @@ class OperatorSettings(Settings):
         """The servers that the user named, as environment variables."""
         values = {
             "AUTOGRAPH_POSTGRES_URL": self.postgres_url,
+            "AUTOGRAPH_POSTGRES_POOLER_URL": self.postgres_pooler_url,
             "AUTOGRAPH_REDIS_URL": self.redis_url,
             "AUTOGRAPH_RABBITMQ_URL": self.rabbitmq_url,
             "AUTOGRAPH_RABBITMQ_MANAGEMENT_URL": self.rabbitmq_management_url,

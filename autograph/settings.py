@@ -30,6 +30,8 @@ class OperatorSettings(Settings):
     """The port of the local stack's gateway, if it is free."""
     postgres_url: PostgresUrl | None = None
     """A PostgreSQL of your own, as its administrator."""
+    postgres_pooler_url: PostgresUrl | None = None
+    """A pooler in front of that PostgreSQL, such as PgBouncer, for the services."""
     redis_url: RedisUrl | None = None
     """A Redis or Valkey of your own."""
     redis_service_users: Literal["on", "off"] = "off"
@@ -84,6 +86,7 @@ class OperatorSettings(Settings):
         """The servers that the user named, as environment variables."""
         values = {
             "AUTOGRAPH_POSTGRES_URL": self.postgres_url,
+            "AUTOGRAPH_POSTGRES_POOLER_URL": self.postgres_pooler_url,
             "AUTOGRAPH_REDIS_URL": self.redis_url,
             "AUTOGRAPH_RABBITMQ_URL": self.rabbitmq_url,
             "AUTOGRAPH_RABBITMQ_MANAGEMENT_URL": self.rabbitmq_management_url,

@@ -39,6 +39,7 @@ KNOWN: Final = frozenset(
         "PASSWORD_QUEUE",
         "PASSWORD_REQUESTS_PER_ADDRESS",
         "PASSWORD_THREADS",
+        "POSTGRES_POOLER_URL",
         "POSTGRES_POOL_MAX",
         "POSTGRES_POOL_MIN",
         "POSTGRES_PORT",

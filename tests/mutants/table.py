@@ -1,11 +1,12 @@
 """All mutants. Each breaks one promise, as a person might who does not know why the line is there."""
 
+from dataclasses import replace
+
 from tests.faults.checker import Promise
 from tests.mutants.mutant import Edit, Mutant, Suite
 from tests.simulation.plan import THEMES
 
 SEEDS = "400"  # each is found in far fewer
-_FAULTS = Suite("faults", ("-m", "pytest", "-q", "-m", ""), 600.0)
 
 
 def _simulation(theme: str) -> Suite:
@@ -14,7 +15,17 @@ def _simulation(theme: str) -> Suite:
     )  # fmt: skip
 
 
+def _faults(file: str, scenario: str) -> Suite:
+    words = ("-m", "pytest", "-q", "-m", "", f"tests/faults/{file}.py", "-k", scenario)
+    return Suite(f"faults, {file}, {scenario}", words, 900.0)
+
+
+def _tests(file: str) -> Suite:
+    return Suite(file, ("-m", "pytest", "-q", f"tests/integration/{file}.py"), 600.0)
+
+
 ANYTHING, CACHE, SLOW, CRASHES, SESSIONS, LADDER, GROUPS = map(_simulation, THEMES)
+STATEMENTS = _tests("workers/diagram/test_postgres_double")
 LEDGER = "chassis/unit_of_work.py"
 HANDLING = "chassis/bus/handling.py"
 MEMBER = "chassis/cache/member.py"
@@ -23,7 +34,7 @@ OUTBOX = "chassis/outbox.py"
 AUTH = "workers/auth/handlers.py"
 ENDING = "workers/auth/ending.py"
 
-MUTANTS: tuple[Mutant, ...] = (
+_SIMULATED: tuple[Mutant, ...] = (
     # What is told is not so yet, or not for good
     Mutant(
         "there is no inbox",
@@ -346,5 +357,58 @@ MUTANTS: tuple[Mutant, ...] = (
         SESSIONS,
         Promise.STALE,
         [Edit(ENDING, "    await invalidate_ended(work, tools, user_id)\n    return ended", "    return ended")],
+    ),
+)
+
+_BY_NAME = {mutant.name: mutant for mutant in _SIMULATED}
+
+
+def _on_real_servers(name: str, suite: Suite, shows: str | None = None) -> Mutant:
+    """The same bug: a real run must notice it as well."""
+    mutant = _BY_NAME[name]
+    return replace(
+        mutant, name=f"{name}, on real servers", suite=suite, shows=shows or mutant.shows, is_quick=False
+    )  # fmt: skip
+
+
+MUTANTS: tuple[Mutant, ...] = (
+    *_SIMULATED,
+    Mutant(
+        "the edge takes any If-Match",
+        _faults("test_stores", "forgot"),
+        Promise.OVERWRITTEN,
+        [Edit("gateway/preconditions.py", '    if header.strip() == "*":', "    if header:")],
+    ),
+    Mutant(
+        "a refusal overwrites what has succeeded",
+        STATEMENTS,
+        "outcomes_that_give_way_and_those_that_stand",
+        [
+            Edit(
+                LEDGER,
+                "SET status = excluded.status, outcome = excluded.outcome, handled_at = now()\n"
+                "        WHERE kept.status = 'failed' AND",
+                "SET status = excluded.status, outcome = excluded.outcome, handled_at = now()\n        WHERE",
+            )
+        ],
+    ),
+    Mutant(
+        "a diagram is changed without a lock",
+        STATEMENTS,
+        "a_row_that_somebody_has_locked",
+        [
+            Edit(
+                "workers/diagram/storage.py",
+                "    FROM files WHERE id = $1 AND owner_id = $2\n    FOR NO KEY UPDATE\n",
+                "    FROM files WHERE id = $1 AND owner_id = $2\n",
+            )
+        ],
+    ),
+    _on_real_servers("lapsed leases are read", _tests("chassis/test_cache_under_faults"), "and then read as"),
+    _on_real_servers("session_ended is never published", _faults("test_kills", "after_commit")),
+    _on_real_servers("there is no inbox", _faults("test_kills", "after_commit")),
+    _on_real_servers("told before the lease is over", _faults("test_stores", "cut_off and diagram-silent")),
+    _on_real_servers(
+        "logout-all invalidates only what it has ended itself", _faults("test_stores", "cut_off and auth-refused")
     ),
 )

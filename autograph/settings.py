@@ -34,6 +34,7 @@ class OperatorSettings(Settings):
     s3_region: str = "us-east-1"
     installation_secret: Key | None = None  # every service's own passwords are derived from it
     auth_secret: Key | None = None
+    password_pepper: Key | None = None  # of passwords; without it, derived from the auth secret
     gateway_secret: Key | None = None
 
     @field_validator("rabbitmq_management_url", mode="after")

@@ -32,5 +32,7 @@ class GatewaySettings(ServiceSettings):
     trusted_proxies: Annotated[int, Field(ge=0, le=10)] = 0  # that many last entries of X-Forwarded-For are theirs
     cors_origins: CommaSeparated = ()
     max_body_bytes: Annotated[int, Field(ge=1024, le=32 << 20)] = 10 << 20
-    max_concurrent_requests: Annotated[int, Field(ge=1)] = 1000  # beyond, requests are shed with 503
+    max_concurrent_requests: Annotated[int, Field(ge=1)] = 1000  # carried out; beyond, they are shed with 503
+    max_concurrent_requests_per_address: Annotated[int, Field(ge=0)] = 500  # bodies that arrive included; 0: no share
+    idle_connection_seconds: Annotated[float, Field(gt=0, le=3600)] = 75  # more than what proxies before it keep one
     drain_grace_seconds: Annotated[float, Field(ge=0, le=60)] = 0  # a load balancer's time to notice readiness

@@ -15,6 +15,9 @@ class AuthSettings(WorkerSettings):
 
     auth_secret: Key  # computes refresh tokens and encrypts the private keys at rest; whoever loses it signs all out
 
+    # Of passwords. Without it, it is derived from the auth secret; both are tried for what is stored already.
+    password_pepper: Key | None = None
+
     bcrypt_cost: Annotated[int, Field(ge=4, le=16)] = 12  # 0.3 s a hash; each step more doubles it
     password_threads: Annotated[int, Field(ge=0, le=256)] = 0  # 0: one for each core
     password_queue: Annotated[int, Field(ge=0, le=10_000)] = 64

@@ -40,8 +40,13 @@ test: $(VENV)/.development .venv-tools/.tools ## Everything: unit, architecture,
 	@$(BIN)/pytest tests
 
 .PHONY: faults
-faults: $(VENV)/.development ## Break the running system in every way one machine can show (15 min; LONG=1: hours)
-	@AUTOGRAPH_FAULTS_LONG=$(LONG) $(BIN)/pytest tests/faults -m ""
+faults: $(VENV)/.development ## Break the running system in every way one machine can show, and then the code (45 min; LONG=1: hours)
+	@AUTOGRAPH_FAULTS_LONG=$(LONG) $(BIN)/pytest tests/faults tests/simulation -m ""
+	$(MAKE) mutants
+
+.PHONY: mutants
+mutants: $(VENV)/.development ## Test the tests: put in one bug after another, each of which a suite must notice
+	@$(PYTHON_IN_VENV) -m tests.mutants
 
 .PHONY: test-deploy
 test-deploy: $(VENV)/.development .venv-tools/.tools ## Build the images, bring all containers up and try them, with the static checks; brings its own Docker engine if need be

@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
+from contracts.absent import AbsentIsNotNull
 from contracts.catalogue import EVENTS, MESSAGES, REQUESTS, SUBSCRIPTIONS
 from contracts.envelope import CONTENT_TYPE
 from contracts.message import Message, Request
@@ -28,7 +29,9 @@ def document() -> dict[str, Any]:
     wanted += [(r, "serialization") for request in REQUESTS if (r := request.reply_type()) is not None]
     wanted += [(Outcome, "serialization")]
     refer: Any
-    refer, definitions = models_json_schema(wanted, ref_template="#/components/schemas/{model}")
+    refer, definitions = models_json_schema(
+        wanted, ref_template="#/components/schemas/{model}", schema_generator=AbsentIsNotNull
+    )
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -97,6 +100,8 @@ def _message(message: type[Message], refer: Any) -> dict[str, Any]:
     }
     if issubclass(message, Request):
         described["x-timeout-seconds"] = message.timeout.total_seconds()
+        if message.operator_only:
+            described["x-operator-only"] = True
     return described
 
 

@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, Field, PlainValidator, StringConstraints, WithJsonSchema
 from pydantic_core import to_json
 
+from contracts.absent import NOT_NULL
 from contracts.auth import CommandOutcome, Fingerprint
 from contracts.message import Command, Event, Query, Reply
 from contracts.raw_json import RawJson
@@ -27,6 +28,9 @@ Description = Annotated[str, StringConstraints(max_length=5_000), STORABLE]
 Cursor = Annotated[str, StringConstraints(max_length=4_096, pattern=r"^[A-Za-z0-9_-]+$")]
 # The revision that a change is based on (the ETag's number; 0 is nobody's), or "*": whatever is current.
 Expected = Annotated[int, Field(ge=0)] | Literal["*"]
+# Further revisions that will do as well. Stands beside an expected one, so that a release that does not know it
+# refuses what this one would let through, and never the other way round.
+Others = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(max_length=100)]
 
 
 class DiagramSummary(Reply):
@@ -114,11 +118,12 @@ class ChangeDiagram(Command[DiagramSummary]):
 
     id: UUID
     expected_revision: Expected | None = None  # needed for a change of content
-    title: Title | None = None
-    type: DiagramType | None = None
+    other_revisions: Others = ()
+    title: Annotated[Title | None, NOT_NULL] = None
+    type: Annotated[DiagramType | None, NOT_NULL] = None
     canvas_data: Canvas | None = None
     note_content: Note | None = None
-    tags: Tags | None = None
+    tags: Annotated[Tags | None, NOT_NULL] = None
     version_label: Label | None = None
     version_description: Description | None = None
 
@@ -131,6 +136,7 @@ class TrashDiagram(Command[None]):
 
     id: UUID
     expected_revision: Expected | None = None
+    other_revisions: Others = ()
 
 
 class RestoreDiagram(Command[DiagramSummary]):
@@ -140,6 +146,7 @@ class RestoreDiagram(Command[DiagramSummary]):
 
     id: UUID
     expected_revision: Expected | None = None
+    other_revisions: Others = ()
 
 
 class DeleteDiagram(Command[None]):
@@ -149,6 +156,7 @@ class DeleteDiagram(Command[None]):
 
     id: UUID
     expected_revision: Expected | None = None
+    other_revisions: Others = ()
 
 
 class GetDiagram(Query[Diagram]):

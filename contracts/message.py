@@ -60,6 +60,7 @@ class Request(Message, Generic[ReplyT]):
 
     timeout: ClassVar[timedelta] = timedelta(seconds=10)  # what an asker waits unless it says less
     bulkhead: ClassVar[str | None] = None  # a queue and consumers of its own, so that slow work starves nobody
+    operator_only: ClassVar[bool] = False  # refused from anyone but the operator's broker user
 
     @classmethod
     def queue(cls) -> str:

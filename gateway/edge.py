@@ -158,7 +158,7 @@ class Edge:
             headers["RateLimit-Policy"] = verdict.rate_limit_policy
         origin = request.headers.get("Origin")
         if self._origins:
-            headers.add("Vary", "Origin")
+            headers["Vary"] = f"{headers['Vary']}, Origin" if "Vary" in headers else "Origin"
         if origin is not None and (origin in self._origins or "*" in self._origins):
             headers["Access-Control-Allow-Origin"] = origin
             headers["Access-Control-Expose-Headers"] = EXPOSED

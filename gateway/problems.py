@@ -158,6 +158,14 @@ def etag(revision: int) -> str:
     return f'"{revision}"'
 
 
+def with_coding(tag: str, coding: str) -> str:
+    """*tag* for the representation in *coding* (empty: as it is): each has its own strong tag (RFC 9110 8.8.3.3)."""
+    if not tag:
+        return tag
+    plain = tag.strip('"').partition("-")[0]
+    return f'"{plain}-{coding}"' if coding else f'"{plain}"'
+
+
 def _pointer(location: tuple[int | str, ...]) -> str:
     return "".join(f"/{shortened(str(part)).replace('~', '~0').replace('/', '~1')}" for part in location)
 

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from chassis import failpoints, tracing
 from chassis.bus import headers
-from chassis.bus.failures import Failure, next_rung, where
+from chassis.bus.failures import Failure, next_rung, on_lost, where
 from chassis.bus.gate import Gate
 from chassis.bus.handlers import Handlers
 from chassis.bus.ports import Delivery, Letter, NotPublished, Publisher, QueueFull
@@ -108,6 +108,7 @@ class Handling(Generic[ToolsT]):
             return settled
 
     async def _settle(self, received: Received) -> Settled:
+        losses = 0
         while True:
             if _is_worthless_late(received) and received.envelope.expired(self.clock() - CLOCK_SKEW):
                 return Settled.EXPIRED
@@ -118,6 +119,9 @@ class Handling(Generic[ToolsT]):
                 return Settled.PARKED
             except Exception as error:  # noqa: BLE001 - every failure has a next step, decided by its kind
                 failure = self.classify(error)
+                if failure is Failure.LOST:
+                    losses += 1
+                    failure = on_lost(losses)
                 _log.log(
                     _LEVEL[failure],
                     "handler failed",
@@ -270,7 +274,7 @@ class Handling(Generic[ToolsT]):
                     return None
                 row = await self.inbox.find(envelope.actor.key, envelope.id)
             except Exception as error:
-                if self.classify(error) is not Failure.DEPENDENCY:
+                if self.classify(error) not in (Failure.DEPENDENCY, Failure.LOST):
                     raise
                 self.gate.close()
                 await self.gate.wait()

@@ -25,18 +25,7 @@ class Rights:
 
 
 def gateway_rights() -> Rights:
-    """It has reply queues under its own name, and can bind only those."""
-    user = service_user("gateway")
-    own = rf"reply\.{re.escape(user)}\..*"
-    return Rights(
-        user=user,
-        configure=f"^{own}$",
-        write=f"^({re.escape(COMMANDS)}|{re.escape(QUERIES)}|{own})$",
-        read=f"^({re.escape(REPLIES)}|{own})$",
-        topics=_topics(
-            {COMMANDS: (".*", NOTHING), QUERIES: (".*", NOTHING), REPLIES: (NOTHING, f"^{own}$")},
-        ),
-    )
+    return _asker(service_user("gateway"), {COMMANDS: ".*", QUERIES: ".*"})
 
 
 def producer_rights(name: str, allowed: Iterable[str]) -> Rights:
@@ -48,13 +37,12 @@ def producer_rights(name: str, allowed: Iterable[str]) -> Rights:
     """
     user = producer_user(name)
     ingress = producer_exchange(user)
-    keys = f"^({'|'.join(re.escape(key) for key in sorted(allowed))})$"
     return Rights(
         user=user,
         configure=NOTHING,
         write=_exchanges(ingress),
         read=rf"^reply\.{re.escape(user)}\.[0-9]+$",
-        topics=_topics({}) | {ingress: (keys, NOTHING)},
+        topics=_topics({}) | {ingress: (_keys(allowed), NOTHING)},
     )
 
 
@@ -75,15 +63,35 @@ def worker_rights(worker: str) -> Rights:
     )
 
 
-def operator_rights() -> Rights:
-    """Takes from the parking lots, and puts back into the queue that a message was taken from."""
+def operator_rights(commands: Iterable[str]) -> Rights:
+    """Takes from the parking lots, puts back into the queue that a message was taken from, and sends *commands*."""
+    own = rf"reply\.{re.escape(OPERATOR_USER)}\..*"
     return Rights(
         user=OPERATOR_USER,
-        configure=NOTHING,
-        write=r"^amq\.default$",
-        read=r"^(?!autograph\.)[a-z]+\.(parked|refused)$",  # the queues, not the exchanges of those names
-        topics=_topics({}),
+        configure=f"^{own}$",
+        write=rf"^(amq\.default|{re.escape(COMMANDS)}|{own})$",
+        # Of the parking lots the queues, not the exchanges of those names.
+        read=rf"^((?!autograph\.)[a-z]+\.(parked|refused)|{re.escape(REPLIES)}|{own})$",
+        topics=_topics({COMMANDS: (_keys(commands), NOTHING), REPLIES: (NOTHING, f"^{own}$")}),
     )
+
+
+def _asker(user: str, writes: Mapping[str, str]) -> Rights:
+    """Whoever asks has a reply queue under its own name, and can bind only that."""
+    own = rf"reply\.{re.escape(user)}\..*"
+    return Rights(
+        user=user,
+        configure=f"^{own}$",
+        write=f"^({'|'.join(re.escape(exchange) for exchange in writes)}|{own})$",
+        read=f"^({re.escape(REPLIES)}|{own})$",
+        topics=_topics(
+            {exchange: (keys, NOTHING) for exchange, keys in writes.items()} | {REPLIES: (NOTHING, f"^{own}$")}
+        ),
+    )
+
+
+def _keys(allowed: Iterable[str]) -> str:
+    return f"^({'|'.join(re.escape(key) for key in sorted(allowed))})$"
 
 
 def _exchanges(*names: str) -> str:

@@ -16,8 +16,8 @@ from chassis.bus.headers import (
     service_user,
 )
 from chassis.bus.ports import Delivery
-from contracts.envelope import CONTENT_TYPE, ActorKind, Envelope, decode, producer_id
-from contracts.message import Event, Message
+from contracts.envelope import CONTENT_TYPE, Actor, ActorKind, Envelope, decode, producer_id
+from contracts.message import Event, Message, Request
 
 
 class Unreadable(Exception):  # noqa: N818 - states what is so
@@ -103,6 +103,8 @@ def _trust(delivery: Delivery, envelope: Envelope, contract: type[Message], send
     if issubclass(contract, Event):
         if sender != service_user(contract.worker()):
             raise Unreadable("untrusted", "an event comes from the service that owns it")
+    elif issubclass(contract, Request) and contract.operator_only:
+        _trust_operator(actor, sender)
     elif actor.kind is ActorKind.PRODUCER:
         if actor.name != sender or actor.id != producer_id(sender):
             raise Unreadable("untrusted", "a producer acts as itself only")
@@ -124,6 +126,11 @@ def hold_to_straight_ways(delivery: Delivery) -> None:
         raise Unreadable("untrusted", "it came by an exchange on which the broker checks no rights")
     if "x-death" in delivery.headers:
         raise Unreadable("untrusted", "it came out of another queue's dead letters")
+
+
+def _trust_operator(actor: Actor, sender: str) -> None:
+    if sender != OPERATOR_USER or actor.kind is not ActorKind.SERVICE or actor.name != OPERATOR_USER:
+        raise Unreadable("untrusted", "only the operator may send this")
 
 
 def _places(error: ValidationError) -> str:

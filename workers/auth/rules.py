@@ -41,17 +41,20 @@ class Verdict(Enum):
     """What presenting a refresh token means."""
 
     ROTATE = auto()  # the newest: it is spent, and its successor is given
-    REPEAT = auto()  # spent, but its successor has never come back: an honest retry, which gets the same successor
-    REUSE = auto()  # spent, and its successor was used: one of the two presenters has stolen it
+    REPEAT = auto()  # just spent, and its successor has never come back: an honest retry, which gets the same successor
+    REUSE = auto()  # spent a while ago, or its successor was used: one of the two presenters has stolen it
     NEVER_ISSUED = auto()  # genuine, and newer than what is on record: the record was restored from a backup
 
 
-def judge(presented: int, *, generation: int, used_generation: int) -> Verdict:
-    """*generation* numbers the newest token that was issued, *used_generation* the newest that was presented."""
+def judge(presented: int, *, generation: int, used_generation: int, may_be_retry: bool) -> Verdict:
+    """*generation* numbers the newest token that was issued, *used_generation* the newest that was presented.
+
+    *may_be_retry*: that one was presented for the first time just now, so that its answer may have been lost.
+    """
     if presented > generation:
         return Verdict.NEVER_ISSUED
     if presented == generation:
         return Verdict.ROTATE
-    if presented == generation - 1 and used_generation == presented:
+    if presented == generation - 1 and used_generation == presented and may_be_retry:
         return Verdict.REPEAT
     return Verdict.REUSE

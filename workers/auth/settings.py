@@ -22,6 +22,7 @@ class AuthSettings(WorkerSettings):
     access_token_seconds: Annotated[int, Field(ge=60, le=86_400)] = 3_600
     session_hours: Annotated[int, Field(ge=1, le=8_760)] = 24
     remembered_session_days: Annotated[int, Field(ge=1, le=365)] = 30
+    refresh_retry_seconds: Annotated[int, Field(ge=0, le=3_600)] = 60  # a spent refresh token is a retry, then a theft
     sessions_per_user: Annotated[int, Field(ge=1, le=100)] = 5
     key_rotation_days: Annotated[int, Field(ge=1, le=3_650)] = 30
 

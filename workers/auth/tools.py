@@ -38,6 +38,7 @@ class Tools:
     mint: Mint
     metrics: AuthMetrics
     lifetimes: Lifetimes
+    refresh_retry: timedelta
     sessions_per_user: int
     open_registration: bool
     clock: Callable[[], datetime]
@@ -77,6 +78,7 @@ async def open_tools(
             mint=Mint(keys, refresh_tokens, lifetimes),
             metrics=metrics,
             lifetimes=lifetimes,
+            refresh_retry=timedelta(seconds=settings.refresh_retry_seconds),
             sessions_per_user=settings.sessions_per_user,
             open_registration=settings.flags.open_registration,
             clock=clock,

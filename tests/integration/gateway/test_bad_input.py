@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from pydantic_core import from_json
 
-from contracts.auth import RegisterUser
+from contracts.auth import ChangeProfile, RegisterUser, User
 from contracts.diagram import ChangeDiagram, CreateDiagram
 from gateway import body as body_module
-from tests.integration.gateway.scene import DIAGRAM, SUMMARY, Scene, as_json, open_scene, signed_in
+from tests.integration.gateway.scene import DIAGRAM, LONG_AGO, SUMMARY, USER, Scene, as_json, open_scene, signed_in
 
 DIAGRAMS = "/api/diagrams"
 ONE = f"/api/diagrams/{DIAGRAM}"
@@ -56,6 +56,8 @@ CASES = [
     Case("an unknown field", raw(GOOD | {"colour": "red"}), 422, "invalid", "/colour", "unknown_field"),
     Case("somebody else's id", raw(GOOD | {"owner_id": str(DIAGRAM)}), 422, "invalid", "/owner_id", "unknown_field"),
     Case("a field left out", raw({"type": "canvas"}), 422, "invalid", "/title", "required"),
+    *(Case(f"null for a {field}", raw({field: None}), 422, "invalid", f"/{field}", "null", method="PATCH", path=ONE)
+      for field in ("title", "type", "tags")),
     Case("a number for text", raw(GOOD | {"title": 7}), 422, "invalid", "/title"),
     Case("text for a list", raw(GOOD | {"tags": "a"}), 422, "invalid", "/tags"),
     Case("an unknown choice", raw(GOOD | {"type": "poem"}), 422, "invalid", "/type"),
@@ -88,8 +90,8 @@ CASES = [
          path=f"{DIAGRAMS}?force=true"),
     Case("an If-Match without quotes", raw({"title": "b"}), 400, "malformed_header", method="PATCH", path=ONE,
          headers={"If-Match": "3"}),
-    Case("two tags in If-Match", raw({"title": "b"}), 400, "malformed_header", method="PATCH", path=ONE,
-         headers={"If-Match": '"3", "4"'}),
+    Case("two tags in If-Match without a comma", raw({"title": "b"}), 400, "malformed_header", method="PATCH",
+         path=ONE, headers={"If-Match": '"3" "4"'}),
     Case("a body where none is read", raw({"id": 1}), 422, "invalid", "", "unknown_field", path=f"{ONE}/restore"),
     Case("no id", None, 404, "not_found", method="GET", path="/api/diagrams/mine"),
     Case("no version", None, 404, "not_found", method="GET", path=f"{ONE}/versions/one"),
@@ -239,6 +241,20 @@ async def test_what_was_left_out_is_not_sent_as_null(scene: Scene) -> None:
     (change,) = scene.sent()
     assert change.model_fields_set == {"id", "expected_revision", "note_content"}
     assert (change.expected_revision, change.note_content) == (3, None)
+
+
+@pytest.mark.parametrize("content_type", [None, "application/json", "text/plain"])
+@pytest.mark.parametrize("path", ["/api/auth/me", ONE])
+async def test_no_body_is_as_good_as_an_empty_one_where_every_field_may_be_left_out(
+    scene: Scene, path: str, content_type: str | None
+) -> None:
+    scene.on(ChangeDiagram, SUMMARY)
+    scene.on(ChangeProfile, User(id=USER, email="a@b", name=None, roles=(), email_verified=False, created_at=LONG_AGO))
+    headers = signed_in(**({"Content-Type": content_type} if content_type else {}))
+    for data in (None, b"", _in_pieces(b"", 1)):
+        async with scene.http.patch(path, data=data, headers=headers) as answer:
+            assert answer.status == 200, await answer.text()
+    assert [change.model_fields_set - {"id"} for change in scene.sent()] == [set()] * 3
 
 
 async def test_a_password_travels_sealed_and_arrives_as_it_was(scene: Scene) -> None:

@@ -45,10 +45,11 @@ async def create(http: aiohttp.ClientSession, person: Person, **headers: str) ->
         return answer.status, await answer.json(content_type=None), answer.headers
 
 
-async def made(http: aiohttp.ClientSession, person: Person) -> str:
-    status, _, headers = await create(http, person)
-    assert status == 201
-    return str(headers["Location"])
+async def made(http: aiohttp.ClientSession, person: Person, canvas: dict[str, Any] | None = None) -> str:
+    document = PLAN if canvas is None else {**PLAN, "canvas_data": canvas}
+    async with http.post("/api/diagrams", json=document, headers=person.headers()) as answer:
+        assert answer.status == 201
+        return str(answer.headers["Location"])
 
 
 async def test_a_diagram_is_kept_and_comes_back_as_it_was(http: aiohttp.ClientSession, anna: Person) -> None:
@@ -74,6 +75,21 @@ async def test_a_read_that_was_cached_needs_no_bus_and_is_the_same(
     assert house.delivered("get_diagram") == asked
 
 
+async def test_what_was_cached_compressed_is_told_to_who_takes_no_gzip_and_the_other_way_round(
+    house: House, http: aiohttp.ClientSession, anna: Person
+) -> None:
+    canvas = {"elements": [{"id": f"element {number}"} for number in range(5_000)]}
+    for accepted in ("gzip", "identity"), ("identity", "gzip"):
+        path = await made(http, anna, canvas)
+        before = house.delivered("get_diagram")
+        for accept in accepted:
+            async with http.get(path, headers=anna.headers(**{"Accept-Encoding": accept})) as answer:
+                assert (await answer.json())["canvas_data"] == canvas
+                assert answer.headers["ETag"] == ('"1-gzip"' if accept == "gzip" else '"1"')
+                assert answer.headers.get("Content-Encoding", "identity") == accept
+        assert house.delivered("get_diagram") == before + 1
+
+
 async def test_a_change_is_seen_by_every_gateway_once_it_was_told(
     house: House, http: aiohttp.ClientSession, anna: Person
 ) -> None:
@@ -92,7 +108,7 @@ async def test_a_change_is_seen_by_every_gateway_once_it_was_told(
 
 async def test_a_stale_change_is_refused_with_the_current_etag(http: aiohttp.ClientSession, anna: Person) -> None:
     path = await made(http, anna)
-    for tag, status in (('"1"', 200), ('"1"', 412), ('W/"2"', 412), ("*", 200), (None, 428)):
+    for tag, status in (('"1"', 200), ('"1"', 412), ('W/"1"', 412), ('"1-gzip"', 412), ("*", 200), (None, 428)):
         headers = anna.headers(**({"If-Match": tag} if tag else {}))
         async with http.patch(path, json={"canvas_data": {"at": str(uuid4())}}, headers=headers) as answer:
             assert answer.status == status, tag

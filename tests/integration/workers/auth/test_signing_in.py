@@ -191,7 +191,7 @@ async def test_concurrent_sign_ins_leave_five_sessions(scene: Scene) -> None:
 
     live = await scene.ask(ListSessions(), acting(user))
     assert len(live.items) == 5
-    assert len(scene.caches.invalidated) == 7
+    assert len(set(scene.caches.invalidated)) == 7
 
 
 async def test_a_session_that_just_began_is_never_the_one_to_end(scene: Scene) -> None:

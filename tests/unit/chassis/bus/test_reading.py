@@ -24,6 +24,11 @@ class Paint(Command[None]):
     colour: str
 
 
+class Burn(Command[None]):
+    wire_name: ClassVar[str] = "autograph.easel.burn.v1"
+    operator_only: ClassVar[bool] = True
+
+
 class Dried(Event):
     wire_name: ClassVar[str] = "autograph.sun.dried.v1"
 
@@ -35,18 +40,22 @@ handlers: Handlers[None] = Handlers()
 async def paint(command: Paint, envelope: Envelope, tools: None) -> None: ...
 
 
+@handlers.answers(Burn)
+async def burn(command: Burn, envelope: Envelope, tools: None) -> None: ...
+
+
 @handlers.hears(Dried)
 async def dried(event: Dried, envelope: Envelope, tools: None) -> None: ...
 
 
-def envelope_of(message: type[Paint | Dried] = Paint, actor: Actor = USER) -> Envelope:
+def envelope_of(message: type[Paint | Burn | Dried] = Paint, actor: Actor = USER) -> Envelope:
     return Envelope(
         id=UUID(int=7), source="/gateway", type=message.wire_name, time=NOW, correlationid="c-1", actor=actor
     )
 
 
 def delivery(
-    message: Paint | Dried | None = None,
+    message: Paint | Burn | Dried | None = None,
     *,
     actor: Actor = USER,
     user: str | None = "autograph-gateway",
@@ -74,6 +83,30 @@ def refused(of: Delivery) -> str:
     with pytest.raises(Unreadable) as caught:
         read(of, "easel", handlers.by_wire_name)
     return caught.value.reason
+
+
+OPERATOR = Actor(kind=ActorKind.SERVICE, id=UUID(int=1), name=headers.OPERATOR_USER)
+BILLING = Actor(kind=ActorKind.PRODUCER, id=producer_id("producer-billing"), name="producer-billing")
+
+
+def test_a_command_of_the_operators_is_read_from_its_user_only() -> None:
+    sent = delivery(Burn(), actor=OPERATOR, user=headers.OPERATOR_USER)
+    assert isinstance(read(sent, "easel", handlers.by_wire_name).message, Burn)
+
+    for user, actor in (
+        ("autograph-gateway", OPERATOR),
+        ("autograph-gateway", USER),
+        ("producer-billing", BILLING),
+        ("producer-billing", OPERATOR),
+        (headers.OPERATOR_USER, USER),
+        ("autograph-easel", OPERATOR),
+    ):
+        assert refused(delivery(Burn(), actor=actor, user=user)) == "untrusted", (user, actor)
+
+
+def test_the_operator_sends_no_other_command() -> None:
+    for actor in (OPERATOR, USER):
+        assert refused(delivery(actor=actor, user=headers.OPERATOR_USER)) == "untrusted"
 
 
 def test_a_message_of_the_gateways_is_read() -> None:

@@ -72,7 +72,7 @@ def test_every_way_to_present_refresh_tokens_is_judged_as_promised() -> None:
         generation, used_generation = 0, -1
         issued, presented_before = {0}, set[int]()
         for presented in presentations:
-            verdict = judge(presented, generation=generation, used_generation=used_generation)
+            verdict = judge(presented, generation=generation, used_generation=used_generation, may_be_retry=True)
 
             if presented not in issued:
                 assert verdict is Verdict.NEVER_ISSUED
@@ -88,6 +88,11 @@ def test_every_way_to_present_refresh_tokens_is_judged_as_promised() -> None:
             presented_before.add(presented)
             issued.add(presented + 1)
             generation, used_generation = presented + 1, presented
+
+
+def test_only_what_was_just_spent_is_taken_for_a_retry() -> None:
+    assert judge(3, generation=4, used_generation=3, may_be_retry=False) is Verdict.REUSE
+    assert judge(4, generation=4, used_generation=3, may_be_retry=False) is Verdict.ROTATE
 
 
 def test_a_session_lasts_longer_when_remembered() -> None:

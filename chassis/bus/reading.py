@@ -127,11 +127,6 @@ def _trust(delivery: Delivery, envelope: Envelope, contract: type[Message], send
         raise Unreadable("untrusted", "only the gateway speaks for users")
 
 
-def _trust_operator(actor: Actor, sender: str) -> None:
-    if sender != OPERATOR_USER or actor.kind is not ActorKind.SERVICE or actor.name != OPERATOR_USER:
-        raise Unreadable("untrusted", "only the operator may send this")
-
-
 def hold_to_straight_ways(delivery: Delivery) -> None:
     """Raises ``Unreadable`` for a producer's message that came by a detour.
 
@@ -146,6 +141,11 @@ def hold_to_straight_ways(delivery: Delivery) -> None:
         raise Unreadable("untrusted", "it came by an exchange on which the broker checks no rights")
     if "x-death" in delivery.headers:
         raise Unreadable("untrusted", "it came out of another queue's dead letters")
+
+
+def _trust_operator(actor: Actor, sender: str) -> None:
+    if sender != OPERATOR_USER or actor.kind is not ActorKind.SERVICE or actor.name != OPERATOR_USER:
+        raise Unreadable("untrusted", "only the operator may send this")
 
 
 def _places(error: ValidationError) -> str:

@@ -11,6 +11,7 @@ class GatewaySettings(ServiceSettings):
     side_port: Port = 9080
     http_host: str = "127.0.0.1"
     http_port: Port = 8080
+    http_reuse_port: bool = False  # several gateways on one port of one machine: the kernel gives each its part
 
     gateway_secret: Key  # signs command addresses and fingerprints; the same for all gateways of an installation
 

@@ -24,7 +24,10 @@ WARM_COMMANDS = 12  # told before anything breaks
 PROBE_SECONDS = 0.1
 ALLOWED_SECONDS = 10.0  # the contracts' timeout
 # What asyncio says of an exception that nobody took, and the chassis of a task that should not have ended.
-UNHANDLED = re.compile(r"exception was never retrieved|background task died|service failed|Unhandled exception")
+UNHANDLED = re.compile(
+    r"exception was never retrieved|background task died|service failed|Unhandled exception|unhandled_exception"
+    r"|Exception in callback"
+)
 
 
 @dataclass(slots=True)

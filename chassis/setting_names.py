@@ -22,6 +22,7 @@ KNOWN: Final = frozenset(
         "HTTP_ADDRESS",
         "HTTP_HOST",
         "HTTP_PORT",
+        "HTTP_REUSE_PORT",
         "IDLE_CONNECTION_SECONDS",
         "IMAGE",
         "INSTALLATION_SECRET",

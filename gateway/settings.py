@@ -13,6 +13,8 @@ class GatewaySettings(ServiceSettings):
     """The address that the API is served on."""
     http_port: Port = 8080
     """The port that the API is served on."""
+    http_reuse_port: bool = False
+    """Whether several gateways may share the port on one machine (SO_REUSEPORT): the kernel gives each its part."""
 
     gateway_secret: Key
     """Signs command addresses and fingerprints; the same for all gateways of an installation."""

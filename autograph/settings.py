@@ -1,7 +1,7 @@
 """What the operator's command is told: which servers are the user's own, and where the local stack is."""
 
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Literal
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
@@ -32,6 +32,8 @@ class OperatorSettings(Settings):
     """A PostgreSQL of your own, as its administrator."""
     redis_url: RedisUrl | None = None
     """A Redis or Valkey of your own."""
+    redis_service_users: Literal["on", "off"] = "off"
+    """Whether each service has a user of its own in that Redis, as in the local stack."""
     rabbitmq_url: RabbitmqUrl | None = None
     """A RabbitMQ of your own, as its administrator."""
     rabbitmq_management_url: HttpUrl | None = None
@@ -52,6 +54,8 @@ class OperatorSettings(Settings):
     """Every service's own passwords are derived from it."""
     auth_secret: Key | None = None
     """As the auth service has it."""
+    password_pepper: Key | None = None
+    """Of passwords, as the auth service has it; without it, it is derived from the auth secret."""
     gateway_secret: Key | None = None
     """As the gateway has it."""
 
@@ -89,7 +93,10 @@ class OperatorSettings(Settings):
             "AUTOGRAPH_S3_WORKER_ACCESS_KEY": self.s3_worker_access_key if self.s3_url else None,
             "AUTOGRAPH_S3_WORKER_SECRET_KEY": self.s3_worker_secret_key if self.s3_url else None,
         }
-        return {name: value.get_secret_value() for name, value in values.items() if value is not None}
+        found = {name: value.get_secret_value() for name, value in values.items() if value is not None}
+        if self.redis_url is not None:
+            found["AUTOGRAPH_REDIS_SERVICE_USERS"] = self.redis_service_users
+        return found
 
 
 def operator_settings(*, starts: bool = False) -> OperatorSettings:

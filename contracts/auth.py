@@ -33,7 +33,7 @@ def email_key(email: str) -> str:
 
 
 PASSWORD_MIN_CHARACTERS = 8  # ASVS 5.0 6.2.1
-PASSWORD_MAX_BYTES = 72  # bcrypt ignores what is behind; refused, never cut
+PASSWORD_MAX_BYTES = 1_024  # in UTF-8; refused, never cut
 
 # What an access token (RFC 9068) says beside sub (the user's id), sid (the session's), roles, iat and exp. Its header
 # names the key (kid) of GetPublicKeys that signed it. The edge accepts no other algorithm, type, issuer or audience.
@@ -290,6 +290,12 @@ class PasswordTooLong(Refusal):
     kind = RefusalKind.INVALID
     code = "password_too_long"
     title = f"A password has at most {PASSWORD_MAX_BYTES} bytes in UTF-8"
+
+
+class PasswordTooCommon(Refusal):
+    kind = RefusalKind.INVALID
+    code = "password_too_common"
+    title = "This password is among the first that anybody would guess"
 
 
 class InvalidCredentials(Refusal):

@@ -51,7 +51,11 @@ class GatewaySettings(ServiceSettings):
     max_body_bytes: Annotated[int, Field(ge=1024, le=32 << 20)] = 10 << 20
     """The largest body of a request."""
     max_concurrent_requests: Annotated[int, Field(ge=1)] = 1000
-    """Requests in flight at one gateway; beyond, they are refused with 503."""
+    """Requests that one gateway carries out at once; beyond, they are refused with 503."""
+    max_concurrent_requests_per_address: Annotated[int, Field(ge=0)] = 500
+    """Requests of one address at once, those whose bodies arrive included; 0 is no limit."""
+    idle_connection_seconds: Annotated[float, Field(gt=0, le=3600)] = 75
+    """How long a connection without a request is kept; more than what proxies in front keep one."""
     drain_grace_seconds: Annotated[float, Field(ge=0, le=60)] = 0
     """How long a gateway that is to stop still accepts requests, while a load balancer notices that it is not
     ready."""

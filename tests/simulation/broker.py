@@ -236,6 +236,7 @@ class Broker:
             correlation_id=letter.correlation_id,
             redelivered=message.redelivered,
             headers=letter.headers,
+            exchange="" if letter.exchange == RETRY else letter.exchange,  # a rung's dead letters go to the default one
         )
 
         async def bring() -> None:

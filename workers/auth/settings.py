@@ -16,6 +16,9 @@ class AuthSettings(WorkerSettings):
     auth_secret: Key
     """Computes refresh tokens and encrypts private keys at rest. If it is lost, everybody is signed out."""
 
+    password_pepper: Key | None = None
+    """Of passwords. Without it, it is derived from the auth secret; both are tried for what is stored already."""
+
     bcrypt_cost: Annotated[int, Field(ge=4, le=16)] = 12
     """12 takes 0.3 s a password; each step more doubles it."""
     password_threads: Annotated[int, Field(ge=0, le=256)] = 0

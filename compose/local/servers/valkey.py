@@ -6,6 +6,7 @@ from redis.asyncio import Redis
 
 from compose.local.home import Home
 from compose.local.server import Spec
+from compose.local.service_users import redis_configuration
 
 
 def url(home: Home) -> str:
@@ -22,7 +23,8 @@ def spec(home: Home, wheel: Path) -> Spec:
         f"port {port}\nbind 127.0.0.1\nrequirepass {home.secret('redis')}\ndir .\n"
         # A title would be written over its environment, by which it is found if the home's state is lost.
         "set-proc-title no\n"
-        'save ""\nappendonly no\nmaxmemory 512mb\nmaxmemory-policy volatile-lru\n',
+        'save ""\nappendonly no\nmaxmemory 512mb\nmaxmemory-policy volatile-lru\n'
+        f"{redis_configuration(home.secret('redis'))}",
         encoding="utf-8",
     )
 

@@ -17,6 +17,7 @@ from autograph.queues import queues
 from autograph.sessions import sessions
 from autograph.status import status
 from autograph.up import down, up
+from autograph.users import app as users
 from compose.local.home import CannotProvide
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Run and operate AutoGraph.")
@@ -36,6 +37,7 @@ app.command()(generate)
 app.add_typer(parked, name="parked")
 app.add_typer(producer, name="producer")
 app.add_typer(keys, name="keys")
+app.add_typer(users, name="users")
 app.add_typer(credentials, name="credentials")
 
 

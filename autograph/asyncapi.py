@@ -98,6 +98,8 @@ def _message(message: type[Message], refer: Any) -> dict[str, Any]:
     }
     if issubclass(message, Request):
         described["x-timeout-seconds"] = message.timeout.total_seconds()
+        if message.operator_only:
+            described["x-operator-only"] = True
     return described
 
 

@@ -17,6 +17,7 @@ class Installation:
     auth_secret: str  # this and the next: empty where they are neither set nor a local stack's
     gateway_secret: str
     s3_region: str = "us-east-1"
+    password_pepper: str = ""  # empty: the auth service derives it from its secret
 
 
 def installation() -> Installation:
@@ -48,6 +49,7 @@ def installation_in(home: Home, settings: OperatorSettings) -> Installation:
         auth_secret=secret("auth", _plain(settings.auth_secret)),
         gateway_secret=secret("gateway", _plain(settings.gateway_secret)),
         s3_region=settings.s3_region,
+        password_pepper=_plain(settings.password_pepper) or "",
     )
 
 

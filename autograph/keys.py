@@ -13,16 +13,18 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from autograph.installation import installation
+from autograph.operating import tell
 from chassis.database import OwnConnection
 from chassis.key_pairs import KeysUnreadable, PublicPart, Purpose, Safe, list_all
 from chassis.key_pairs import rotate as make_next
 from chassis.settings import Key, PostgresUrl, Settings, load
 from compose.local.home import CannotProvide
+from contracts.auth_operator import KeyWithdrawn, WithdrawKey
 
 SCHEMA: Final = "auth"
 
 app: Final = typer.Typer(
-    no_args_is_help=True, help="List and rotate the keys that sign tokens and open sealed secrets."
+    no_args_is_help=True, help="List, rotate and withdraw the keys that sign tokens and open sealed secrets."
 )
 
 
@@ -66,6 +68,17 @@ def rotate(purpose: Annotated[Purpose, typer.Argument(help="Which kind of key to
             "AUTOGRAPH_AUTH_SECRET is not the one that the auth service encrypts its keys with: nothing was changed"
         ) from None
     Console().print(f"{key.purpose} key {key.id} is in use from {_told(key.active_from)}", soft_wrap=True)
+
+
+@app.command()
+def withdraw(
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="Of a signing key, as `keys list` shows it.")],
+) -> None:
+    """Make worthless what a signing key has signed, at every gateway before this returns: clients refresh."""
+    answer = tell(installation(), WithdrawKey(key_id=key_id), KeyWithdrawn)
+    Console(soft_wrap=True, highlight=False).print(
+        f"withdrawn: {answer.key_id}; tokens are signed with {answer.signs_now}"
+    )
 
 
 def described(keys: Iterable[PublicPart], now: datetime) -> list[Row]:

@@ -7,6 +7,7 @@ from rich.console import Console
 from autograph.buckets import ensure_buckets
 from autograph.database import migrate_database
 from autograph.installation import Installation, installation
+from autograph.redis_users import apply_redis
 from autograph.topology import apply_topology
 
 
@@ -21,12 +22,14 @@ async def apply(found: Installation, console: Console) -> None:
 
 async def apply_storage(found: Installation, console: Console) -> None:
     servers = found.servers
-    revisions, buckets = await asyncio.gather(
+    revisions, buckets, users = await asyncio.gather(
         migrate_database(servers.postgres_url, found.secret),
         ensure_buckets(servers.s3.url, servers.s3.access_key, servers.s3.secret_key, found.s3_region),
+        apply_redis(found),
     )
     console.print(f"schema: {', '.join(revisions) or 'up to date'}")
     console.print(f"buckets: {', '.join(buckets) or 'there'}")
+    console.print(f"redis: {', '.join(users) or 'one user for all services'}")
 
 
 async def apply_broker(found: Installation, console: Console) -> None:

@@ -70,6 +70,13 @@ class Parked:
         }
 
     @property
+    def original_user(self) -> str:
+        """Who sent it first. A header says so of what its worker parked; what the broker moved has its sender's."""
+        sender = self.message.user_id or ""
+        copies_others = sender in (headers.service_user(self.worker), headers.OPERATOR_USER)
+        return (copies_others and self.header(headers.ORIGINAL_USER)) or sender
+
+    @property
     def reason(self) -> str:
         return self.header(headers.PARKED_REASON) or str(self._death.get("reason", "unknown"))
 
@@ -223,7 +230,7 @@ async def _put_back(channel: AbstractChannel, parked: Parked) -> None:
             user_id=headers.OPERATOR_USER,
             delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
             headers={
-                headers.ORIGINAL_USER: parked.header(headers.ORIGINAL_USER) or (message.user_id or ""),
+                headers.ORIGINAL_USER: parked.original_user,
                 headers.ORIGINAL_ROUTING_KEY: parked.original_routing_key,
                 headers.ATTEMPT: 1,
             },

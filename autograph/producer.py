@@ -39,7 +39,7 @@ def add(
     """Make a producer, and print its AMQP address, which is shown only now."""
     if not NAME.match(name):
         raise typer.BadParameter("a name has 1 to 40 lower-case letters, digits and hyphens")
-    known = {request.routing_key() for request in REQUESTS}
+    known = {request.routing_key() for request in REQUESTS if not request.operator_only}
     unknown = sorted(set(allow) - known)
     if unknown:
         raise typer.BadParameter(f"there is no {', '.join(unknown)}; there are {', '.join(sorted(known))}")

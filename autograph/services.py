@@ -17,10 +17,12 @@ MODULES = {"gateway": "gateway", "auth": "workers.auth", "diagram": "workers.dia
 # Of these each service is told its own only, and none is told an administrator's.
 CREDENTIALS = {
     *(name for names in GIVEN_BY.values() for name in names),
+    "AUTOGRAPH_REDIS_SERVICE_USERS",
     "AUTOGRAPH_S3_WORKER_ACCESS_KEY",
     "AUTOGRAPH_S3_WORKER_SECRET_KEY",
     "AUTOGRAPH_INSTALLATION_SECRET",
     "AUTOGRAPH_AUTH_SECRET",
+    "AUTOGRAPH_PASSWORD_PEPPER",
     "AUTOGRAPH_GATEWAY_SECRET",
 }
 
@@ -49,6 +51,8 @@ def _spec(home: Home, found: Installation, http_port: int, service: str, number:
     }
     if service == "auth":
         environment["AUTOGRAPH_AUTH_SECRET"] = found.auth_secret
+        if found.password_pepper:
+            environment["AUTOGRAPH_PASSWORD_PEPPER"] = found.password_pepper
     if service == "diagram":
         environment["AUTOGRAPH_S3_REGION"] = found.s3_region
     address = f"http://127.0.0.1:{side}"

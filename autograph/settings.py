@@ -1,7 +1,7 @@
 """What the operator's command is told: which servers are the user's own, and where the local stack is."""
 
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
@@ -23,6 +23,7 @@ class OperatorSettings(Settings):
     http_port: int = Field(default=8080, ge=1, le=65535)
     postgres_url: PostgresUrl | None = None
     redis_url: RedisUrl | None = None
+    redis_service_users: Literal["on", "off"] = "off"  # of a Redis of your own; the local stack's always has them
     rabbitmq_url: RabbitmqUrl | None = None
     rabbitmq_management_url: HttpUrl | None = None
     s3_url: HttpUrl | None = None
@@ -33,6 +34,7 @@ class OperatorSettings(Settings):
     s3_region: str = "us-east-1"
     installation_secret: Key | None = None  # every service's own passwords are derived from it
     auth_secret: Key | None = None
+    password_pepper: Key | None = None  # of passwords; without it, derived from the auth secret
     gateway_secret: Key | None = None
 
     @field_validator("rabbitmq_management_url", mode="after")
@@ -69,4 +71,7 @@ class OperatorSettings(Settings):
             "AUTOGRAPH_S3_WORKER_ACCESS_KEY": self.s3_worker_access_key if self.s3_url else None,
             "AUTOGRAPH_S3_WORKER_SECRET_KEY": self.s3_worker_secret_key if self.s3_url else None,
         }
-        return {name: value.get_secret_value() for name, value in values.items() if value is not None}
+        found = {name: value.get_secret_value() for name, value in values.items() if value is not None}
+        if self.redis_url is not None:
+            found["AUTOGRAPH_REDIS_SERVICE_USERS"] = self.redis_service_users
+        return found

@@ -99,7 +99,8 @@ def _policy_differences(policies: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def _all_rights() -> list[Rights]:
-    return [gateway_rights(), operator_rights(), *map(worker_rights, WORKERS)]
+    operators = [request.routing_key() for request in REQUESTS if request.operator_only]
+    return [gateway_rights(), operator_rights(operators), *map(worker_rights, WORKERS)]
 
 
 async def _user(broker: Broker, rights: Rights, installation_secret: str) -> None:

@@ -166,4 +166,9 @@ def _queues(worker: str, handlers: Handlers[Any]) -> list[str]:
     return sorted(queues)
 
 
-_FAILURE_OF = {Trouble.TRANSIENT: Failure.TRANSIENT, Trouble.DOWN: Failure.DEPENDENCY, None: Failure.BUG}
+_FAILURE_OF = {
+    Trouble.TRANSIENT: Failure.TRANSIENT,
+    Trouble.LOST: Failure.LOST,
+    Trouble.DOWN: Failure.DEPENDENCY,
+    None: Failure.BUG,
+}

@@ -33,7 +33,7 @@ def email_key(email: str) -> str:
 
 
 PASSWORD_MIN_CHARACTERS = 8  # ASVS 5.0 6.2.1
-PASSWORD_MAX_BYTES = 72  # bcrypt ignores what is behind; refused, never cut
+PASSWORD_MAX_BYTES = 1_024  # in UTF-8; refused, never cut
 
 # What an access token (RFC 9068) says beside sub (the user's id), sid (the session's), roles, iat and exp. Its header
 # names the key (kid) of GetPublicKeys that signed it. The edge accepts no other algorithm, type, issuer or audience.
@@ -91,6 +91,12 @@ class Sessions(Reply):
     items: tuple[Session, ...]
 
 
+KeyId = Annotated[str, StringConstraints(max_length=64)]  # a JWK thumbprint (RFC 7638)
+
+# How long the edge keeps a live session in the cache at most, if nothing invalidates it.
+LIVE_SESSION_KEPT = timedelta(hours=24)
+
+
 class LiveSession(Reply):
     """What the edge needs to know of a session at every request; the cached form is this one's JSON."""
 
@@ -98,6 +104,7 @@ class LiveSession(Reply):
     user_id: UUID
     roles: tuple[str, ...]
     expires_at: AwareDatetime
+    withdrawn_keys: tuple[KeyId, ...] = ()  # signing keys that no token may bear any more, of the last day
 
 
 class PublicKey(Reply):
@@ -192,6 +199,20 @@ class GetLiveSession(Query[LiveSession]):
     session_id: UUID
 
 
+class KnownNetwork(Reply):
+    known: bool
+
+
+class GetKnownNetwork(Query[KnownNetwork]):
+    """Whether an account has signed in from a network before; asked by the edge when guesses at it are too many."""
+
+    wire_name: ClassVar[str] = "autograph.auth.get_known_network.v1"
+    timeout: ClassVar[timedelta] = timedelta(seconds=5)
+
+    email: EmailAddress
+    network: Annotated[str, StringConstraints(max_length=64)]  # an IPv4 address, or an IPv6 one's /64
+
+
 class GetPublicKeys(Query[PublicKeys]):
     """The keys that tokens are signed with (current, next and those still in use) and that secrets are sealed to."""
 
@@ -271,6 +292,12 @@ class PasswordTooLong(Refusal):
     title = f"A password has at most {PASSWORD_MAX_BYTES} bytes in UTF-8"
 
 
+class PasswordTooCommon(Refusal):
+    kind = RefusalKind.INVALID
+    code = "password_too_common"
+    title = "This password is among the first that anybody would guess"
+
+
 class InvalidCredentials(Refusal):
     kind = RefusalKind.UNAUTHENTICATED
     code = "invalid_credentials"
@@ -303,6 +330,6 @@ class UserNotFound(Refusal):
 
 MESSAGES = (
     RegisterUser, SignIn, RefreshTokens, SignOut, SignOutEverywhere, EndSession, ChangeProfile,
-    GetMe, ListSessions, GetLiveSession, GetPublicKeys, GetAuthCommand,
+    GetMe, ListSessions, GetLiveSession, GetKnownNetwork, GetPublicKeys, GetAuthCommand,
     UserRegistered, ProfileChanged, SessionStarted, SessionEnded,
 )  # fmt: skip

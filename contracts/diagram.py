@@ -32,6 +32,7 @@ Expected = Annotated[int, Field(ge=0)] | Literal["*"]
 # Further revisions that will do as well. Stands beside an expected one, so that a release that does not know it
 # refuses what this one would let through, and never the other way round.
 Others = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(max_length=100)]
+MAX_CONTENT_BYTES = 32 * 1024 * 1024  # an installation's own limit (AUTOGRAPH_MAX_BODY_BYTES) is lower, or this
 
 
 class DiagramSummary(Reply):
@@ -101,6 +102,8 @@ class VersionPage(Reply):
 
 class CreateDiagram(Command[DiagramSummary]):
     wire_name: ClassVar[str] = "autograph.diagram.create_diagram.v1"
+    max_bytes: ClassVar[int] = MAX_CONTENT_BYTES
+    opaque: ClassVar[str | None] = "canvas_data"
 
     title: Title
     type: DiagramType
@@ -116,6 +119,8 @@ class ChangeDiagram(Command[DiagramSummary]):
     """Change what is set (RFC 7396 on the top level: null removes). A change of content makes the next version."""
 
     wire_name: ClassVar[str] = "autograph.diagram.change_diagram.v1"
+    max_bytes: ClassVar[int] = MAX_CONTENT_BYTES
+    opaque: ClassVar[str | None] = "canvas_data"
 
     id: UUID
     expected_revision: Expected | None = None  # needed for a change of content

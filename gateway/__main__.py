@@ -53,13 +53,14 @@ async def open_gateway(service: Service[GatewaySettings]) -> tuple[str, ...]:
     service.background(publisher.link.run(), name="publishing")
     service.background(requester.link.run(), name="replies")
     service.background(gateway.keys.keep(), name="keys")
+    service.background(gateway.cache.watch_clock(), name="cache clock")
     service.background(_show(metrics, redis), name="redis gauge")
     return await _listen(service, gateway.app, gateway.edge)
 
 
 async def _listen(service: Service[GatewaySettings], app: web.Application, edge: Edge) -> tuple[str, ...]:
     settings = service.settings
-    listening = Listening(app, drain_seconds=settings.drain_seconds)
+    listening = Listening(app, drain_seconds=settings.drain_seconds, idle_seconds=settings.idle_connection_seconds)
     service.closes(listening.close)
     await listening.start(settings.http_host, settings.http_port)
 

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from chassis.cache import CacheReader, Entry, Hit, Miss
 from chassis.inflight import InFlight
-from contracts.auth import CommandOutcome, GetLiveSession, LiveSession
+from contracts.auth import CommandOutcome, GetKnownNetwork, GetLiveSession, KnownNetwork, LiveSession
 from contracts.envelope import Envelope
 from contracts.message import Kind, Request
 from contracts.outcome import Outcome, Status
@@ -21,6 +21,7 @@ from gateway.edge import CORRELATION, TRACEPARENT
 from gateway.endpoint import Endpoint, meant
 from gateway.entrance import Admission, Claim, Credentials, Entrance
 from gateway.idempotency import FINGERPRINT, Signer, message_id, read_fingerprint, read_key
+from gateway.passwords import PasswordLimits, is_password_work
 from gateway.preconditions import whole_header
 from gateway.prefer import read_prefer
 from gateway.problems import Problem, etag
@@ -32,9 +33,17 @@ CACHED_FORM = ".gzip"
 
 class Answers:
     def __init__(
-        self, *, entrance: Entrance, asking: Asking, cache: CacheReader, in_flight: InFlight, signer: Signer
+        self,
+        *,
+        entrance: Entrance,
+        passwords: PasswordLimits,
+        asking: Asking,
+        cache: CacheReader,
+        in_flight: InFlight,
+        signer: Signer,
     ) -> None:
         self._entrance = entrance
+        self._passwords = passwords
         self._asking = asking
         self._cache = cache
         self._in_flight = in_flight
@@ -114,8 +123,17 @@ class Answers:
         self, endpoint: Endpoint, http: web.Request, caller: Caller, identity: UUID | None
     ) -> web.Response:
         message = await endpoint.read(http, self._from_edge(endpoint, http))
-        fingerprint = await self._fingerprint(http) if identity else None
+        fingerprint = await self._fingerprint(http, endpoint) if identity else None
         envelope = _envelope(message, http, caller, message_id=identity, fingerprint=fingerprint)
+        if not is_password_work(message):
+            return await self._carry_out(endpoint, http, message, envelope)
+        await self._passwords.count(http, message)
+        with self._passwords.place(http, message):
+            return await self._carry_out(endpoint, http, message, envelope)
+
+    async def _carry_out(
+        self, endpoint: Endpoint, http: web.Request, message: Request[Any], envelope: Envelope
+    ) -> web.Response:
         if message.kind is not Kind.COMMAND:
             return responses.changed(endpoint, await self._transient(endpoint, http, message, envelope))
         preference = read_prefer(http.headers.getall("Prefer", ()))
@@ -125,9 +143,9 @@ class Answers:
                 raise Pending(confirmed=True)  # noqa: TRY301 - answered as any other that has no outcome yet
             outcome = await self._asking.ask(message, envelope, wait_seconds=preference.wait_seconds)
         except Pending as pending:
-            address = self._signer.address(message.worker(), envelope.id, caller.actor)
+            address = self._signer.address(message.worker(), envelope.id, envelope.actor)
             # The same key names the same command, of whichever request: the address says which one this was.
-            which = f"?{FINGERPRINT}={fingerprint}" if fingerprint else ""
+            which = f"?{FINGERPRINT}={envelope.fingerprint}" if envelope.fingerprint else ""
             return responses.pending(f"/api/commands/{address}{which}", preference, confirmed=pending.confirmed)
         return responses.changed(endpoint, outcome)
 
@@ -136,12 +154,18 @@ class Answers:
     ) -> Outcome:
         if endpoint.attempts_on is None:
             return await self._asking.ask(message, envelope)
-        attempt = await self._entrance.count_attempt(http, getattr(message, endpoint.attempts_on))
+
+        async def is_known(email: str, network: str) -> bool:
+            query = GetKnownNetwork(email=email, network=network)
+            told = await self._asking.ask(query, _envelope(query, http, Caller(envelope.actor, None)))
+            return KnownNetwork.model_validate_json(responses.reply_of(told)).known
+
+        attempt = await self._passwords.count_attempt(http, getattr(message, endpoint.attempts_on), is_known)
         outcome = None
         try:
             outcome = await self._asking.ask(message, envelope)
         finally:
-            await self._entrance.judge_attempt(attempt, outcome)
+            await self._passwords.judge_attempt(attempt, outcome)
         return outcome
 
     async def _live(self, http: web.Request, admission: Admission) -> Caller:
@@ -150,18 +174,24 @@ class Answers:
         if found is None:
             return caller
         if isinstance(found, Hit):
-            return signed_in(caller, as_kept(found.value))
+            return self._signed_in(caller, as_kept(found.value))
         assert caller.claims is not None
         query = GetLiveSession(session_id=caller.claims.session_id)
         reply = responses.reply_of(await self._asking.ask(query, _envelope(query, http, caller)))
         session = LiveSession.model_validate_json(reply)
-        caller = signed_in(caller, session)
         await keep(self._cache, found, session)
-        return caller
+        return self._signed_in(caller, session)
 
-    async def _fingerprint(self, http: web.Request) -> str:
+    def _signed_in(self, caller: Caller, session: LiveSession) -> Caller:
+        if session.withdrawn_keys:
+            self._entrance.drop_keys(session.withdrawn_keys)
+        return signed_in(caller, session)
+
+    async def _fingerprint(self, http: web.Request, endpoint: Endpoint) -> str:
         preconditions = whole_header(http, "If-Match") or ""
-        return self._signer.fingerprint(http.method, http.path_qs, preconditions, await read_body(http))
+        return self._signer.fingerprint(
+            http.method, http.path_qs, preconditions, await read_body(http, endpoint.request)
+        )
 
     def _from_edge(self, endpoint: Endpoint, http: web.Request) -> dict[str, Any]:
         if not endpoint.from_edge:

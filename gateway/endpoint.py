@@ -148,17 +148,17 @@ class Endpoint:
 
     async def _body(self, http: web.Request) -> BaseModel | None:
         if not self.takes_body:
-            if http.can_read_body and (await read_body(http)).strip() not in (b"", b"{}"):
+            if http.can_read_body and (await read_body(http, self.request)).strip() not in (b"", b"{}"):
                 raise _invalid("", "unknown_field", "No body is taken here")
             return None
-        if not self.needs_body and not (http.can_read_body and await read_body(http)):
+        if not self.needs_body and not (http.can_read_body and await read_body(http, self.request)):
             return self.body()  # as {}, of no type
         if http.content_type not in self.media_types or (http.charset or "utf-8").lower() not in ("utf-8", "utf8"):
             accepts = {"Accept-Patch": ", ".join(PATCH_TYPES)} if self.method == "PATCH" else {}
             raise Problem("unsupported_media_type", f"Send {' or '.join(self.media_types)} in UTF-8", headers=accepts)
-        raw = await read_body(http)
+        raw = await read_body(http, self.request)
         try:
-            return await parse(self.body, raw)
+            return await parse(self.body, raw, self.request)
         except Problem as problem:
             raise await located(problem, raw) from None
 

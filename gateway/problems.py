@@ -12,6 +12,8 @@ from contracts.refusal import FieldError, RefusalKind
 from contracts.wording import in_words
 
 CONTENT_TYPE = "application/problem+json"
+# The code of what was answered, for the log.
+CODE = web.RequestKey("code", str)
 TYPES = "/api/docs#"  # a problem's stable URI is the docs' paragraph on its code
 
 STATUS_OF: Mapping[RefusalKind, int] = {
@@ -101,6 +103,7 @@ class Problem(Exception):  # noqa: N818 - the name of the thing on the wire
         return document
 
     def response(self, request: web.BaseRequest, correlation_id: str) -> web.Response:
+        request[CODE] = self.code
         document = {**self.document(), "instance": request.path, "correlation_id": correlation_id}
         response = web.Response(
             status=self.status, body=to_json(document), headers={**self.headers, "Content-Type": CONTENT_TYPE}
@@ -140,11 +143,10 @@ def of_validation(error: ValidationError) -> Problem:
     if error.error_count() > MOST_LISTED:
         many = FieldError(pointer="", code="too_many_errors", detail=f"{error.error_count()} places do not fit")
         return Problem("invalid", errors=(many,))
-    found = error.errors(include_url=False, include_input=False)
+    found = error.errors(include_url=False, include_context=False, include_input=False)
     if len(found) == 1 and found[0]["type"] == "json_invalid":
         if "recursion limit" in found[0]["msg"]:
-            deep = FieldError(pointer="", code="too_deep", detail="The document is nested too deep")
-            return Problem("invalid", errors=(deep,))
+            return too_deep()
         return Problem("malformed_json")
     return Problem(
         "invalid",
@@ -154,6 +156,11 @@ def of_validation(error: ValidationError) -> Problem:
             for code, detail in [in_words(item)]
         ),
     )
+
+
+def too_deep() -> Problem:
+    deep = FieldError(pointer="", code="too_deep", detail="The document is nested too deep")
+    return Problem("invalid", errors=(deep,))
 
 
 def etag(revision: int) -> str:

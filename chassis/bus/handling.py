@@ -4,9 +4,10 @@
 parking), and then the delivery must go back to its queue.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Generic, Protocol, TypeVar
@@ -14,12 +15,13 @@ from uuid import UUID
 
 from chassis import failpoints, tracing
 from chassis.bus import headers
-from chassis.bus.failures import Failure, next_rung, where
+from chassis.bus.failures import Failure, next_rung, on_lost, where
 from chassis.bus.gate import Gate
 from chassis.bus.handlers import Handlers
 from chassis.bus.ports import Delivery, Letter, NotPublished, Publisher
 from chassis.bus.reading import Received, Unreadable, read
 from chassis.bus.replies import reply_letter
+from chassis.byte_budget import ByteBudget
 from chassis.logging import bind, logger
 from chassis.metrics import BusMetrics
 from chassis.unit_of_work import AlreadyHandled, InboxRow
@@ -27,11 +29,14 @@ from contracts.envelope import Envelope
 from contracts.message import Event, Kind, Message, Request
 from contracts.outcome import Outcome
 from contracts.refusal import FieldError, Invalid, Refusal
+from contracts.scanning import SMALL_BYTES
 
 ToolsT = TypeVar("ToolsT")
 
 # Between the asker's machine and ours. In the queue the broker counts a request's time, on its own clock alone.
 CLOCK_SKEW = timedelta(seconds=10)
+
+LARGE_MESSAGES_BYTES = 64 * 1024 * 1024  # in hand at once; each takes about four times as much on its way
 
 _log = logger(__name__)
 
@@ -65,10 +70,21 @@ class Handling(Generic[ToolsT]):
     classify: Callable[[BaseException], Failure]
     unseal: Callable[[Message, Envelope], Awaitable[Message]]  # raises Unreadable
     clock: Callable[[], datetime]
+    budget: ByteBudget = field(default_factory=lambda: ByteBudget(LARGE_MESSAGES_BYTES))
 
     async def deliver(self, delivery: Delivery) -> None:
+        if len(delivery.body) <= SMALL_BYTES:
+            await self._deliver(delivery)
+            return
+        async with self.budget.holding(len(delivery.body)):
+            await self._deliver(delivery)
+
+    async def _deliver(self, delivery: Delivery) -> None:
         try:
-            received = read(delivery, self.service, self.handlers.by_wire_name)
+            if len(delivery.body) <= SMALL_BYTES:
+                received = read(delivery, self.service, self.handlers.by_wire_name)
+            else:  # in a thread, so that others are served between
+                received = await asyncio.to_thread(read, delivery, self.service, self.handlers.by_wire_name)
         except Unreadable as unreadable:
             await self._refuse_unreadable(delivery, unreadable)
             return
@@ -103,6 +119,7 @@ class Handling(Generic[ToolsT]):
             return settled
 
     async def _settle(self, received: Received) -> Settled:
+        losses = 0
         while True:
             if _is_worthless_late(received) and received.envelope.expired(self.clock() - CLOCK_SKEW):
                 return Settled.EXPIRED
@@ -113,6 +130,9 @@ class Handling(Generic[ToolsT]):
                 return Settled.PARKED
             except Exception as error:  # noqa: BLE001 - every failure has a next step, decided by its kind
                 failure = self.classify(error)
+                if failure is Failure.LOST:
+                    losses += 1
+                    failure = on_lost(losses)
                 _log.log(
                     _LEVEL[failure],
                     "handler failed",
@@ -162,6 +182,7 @@ class Handling(Generic[ToolsT]):
 
     async def _refused(self, received: Received, refusal: Refusal) -> tuple[Outcome, Settled]:
         outcome = Outcome.refused(refusal)
+        _log.info("message refused", actor=received.envelope.actor.key, code=refusal.code)
         # Whoever was first wins: this may be a repeat of what succeeded, refused since it has.
         if received.contract.kind is Kind.COMMAND and not await self.inbox.record(received.envelope, outcome):
             return await self._told_before(received)
@@ -223,7 +244,7 @@ class Handling(Generic[ToolsT]):
                     return None
                 row = await self.inbox.find(envelope.actor.key, envelope.id)
             except Exception as error:
-                if self.classify(error) is not Failure.DEPENDENCY:
+                if self.classify(error) not in (Failure.DEPENDENCY, Failure.LOST):
                     raise
                 self.gate.close()
                 await self.gate.wait()

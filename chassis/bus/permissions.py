@@ -30,7 +30,7 @@ def gateway_rights() -> Rights:
 
 def producer_rights(name: str, allowed: Iterable[str]) -> Rights:
     """*allowed*: routing keys of commands or queries, as ``diagram.create_diagram``."""
-    keys = f"^({'|'.join(re.escape(key) for key in sorted(allowed))})$"
+    keys = _keys(allowed)
     return _asker(producer_user(name), {COMMANDS: keys, QUERIES: keys})
 
 
@@ -50,14 +50,16 @@ def worker_rights(worker: str) -> Rights:
     )
 
 
-def operator_rights() -> Rights:
-    """Takes from the parking lots, and puts back into the queue that a message was taken from."""
+def operator_rights(commands: Iterable[str]) -> Rights:
+    """Takes from the parking lots, puts back into the queue that a message was taken from, and sends *commands*."""
+    own = rf"reply\.{re.escape(OPERATOR_USER)}\..*"
     return Rights(
         user=OPERATOR_USER,
-        configure=NOTHING,
-        write=r"^amq\.default$",
-        read=r"^(?!autograph\.)[a-z]+\.parked$",  # the queues, not the exchange of that name
-        topics=_topics({}),
+        configure=f"^{own}$",
+        write=rf"^(amq\.default|{re.escape(COMMANDS)}|{own})$",
+        # Of the parking lots the queues, not the exchange of that name.
+        read=rf"^((?!autograph\.)[a-z]+\.parked|{re.escape(REPLIES)}|{own})$",
+        topics=_topics({COMMANDS: (_keys(commands), NOTHING), REPLIES: (NOTHING, f"^{own}$")}),
     )
 
 
@@ -73,6 +75,10 @@ def _asker(user: str, writes: Mapping[str, str]) -> Rights:
             {exchange: (keys, NOTHING) for exchange, keys in writes.items()} | {REPLIES: (NOTHING, f"^{own}$")}
         ),
     )
+
+
+def _keys(allowed: Iterable[str]) -> str:
+    return f"^({'|'.join(re.escape(key) for key in sorted(allowed))})$"
 
 
 def _exchanges(*names: str) -> str:

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
+from pydantic_core import PydanticCustomError
 
 from chassis.bus.handlers import Handler
 from chassis.bus.headers import ATTEMPT, OPERATOR_USER, ORIGINAL_ROUTING_KEY, ORIGINAL_USER, service_user
 from chassis.bus.ports import Delivery
-from contracts.envelope import CONTENT_TYPE, ActorKind, Envelope, decode, producer_id
-from contracts.message import Event, Message
+from contracts.envelope import CONTENT_TYPE, Actor, ActorKind, Envelope, TooManyItems, decode, producer_id
+from contracts.message import Event, Message, Request
 from contracts.wording import in_words
 
 
@@ -38,15 +39,23 @@ def read(delivery: Delivery, service: str, handlers: Mapping[str, tuple[type[Mes
     """Raises ``Unreadable``."""
     if delivery.content_type != CONTENT_TYPE:
         raise Unreadable("undecodable", f"content type is not {CONTENT_TYPE}")
+    largest = max((contract.max_message_bytes() for contract, _ in handlers.values()), default=0)
+    _hold_size(delivery, largest)
+    opaque = next((contract.opaque for contract, _ in handlers.values() if contract.opaque), None)
     try:
-        envelope, data = decode(delivery.body)
+        envelope, data = decode(delivery.body, opaque=opaque)
     except ValidationError as error:
         raise Unreadable("undecodable", _places(error)) from None
+    except TooManyItems:
+        raise Unreadable("too_large", "more members and items than any contract allows") from None
+    except PydanticCustomError as error:
+        raise Unreadable("undecodable", f"{opaque}: {error.type}") from None
     except ValueError:
         raise Unreadable("undecodable", "not a CloudEvents document in JSON") from None
     if envelope.type not in handlers:
         raise Unreadable("unknown_type", "no handler for this type and version")
     contract, handler = handlers[envelope.type]
+    _hold_size(delivery, contract.max_message_bytes())
     sender, routing_key, attempt = _origin(delivery, service)
     _trust(delivery, envelope, contract, sender, routing_key)
     try:
@@ -54,6 +63,11 @@ def read(delivery: Delivery, service: str, handlers: Mapping[str, tuple[type[Mes
     except ValidationError as error:
         raise Unreadable("invalid", _places(error), envelope) from None
     return Received(delivery, envelope, contract, message, handler, sender, routing_key, attempt)
+
+
+def _hold_size(delivery: Delivery, max_bytes: int) -> None:
+    if len(delivery.body) > max_bytes:
+        raise Unreadable("too_large", f"{len(delivery.body)} bytes, where at most {max_bytes} are read")
 
 
 def _origin(delivery: Delivery, service: str) -> tuple[str, str, int]:
@@ -86,11 +100,18 @@ def _trust(delivery: Delivery, envelope: Envelope, contract: type[Message], send
     if issubclass(contract, Event):
         if sender != service_user(contract.worker()):
             raise Unreadable("untrusted", "an event comes from the service that owns it")
+    elif issubclass(contract, Request) and contract.operator_only:
+        _trust_operator(actor, sender)
     elif actor.kind is ActorKind.PRODUCER:
         if actor.name != sender or actor.id != producer_id(sender):
             raise Unreadable("untrusted", "a producer acts as itself only")
     elif sender != service_user("gateway"):
         raise Unreadable("untrusted", "only the gateway speaks for users")
+
+
+def _trust_operator(actor: Actor, sender: str) -> None:
+    if sender != OPERATOR_USER or actor.kind is not ActorKind.SERVICE or actor.name != OPERATOR_USER:
+        raise Unreadable("untrusted", "only the operator may send this")
 
 
 def _places(error: ValidationError) -> str:

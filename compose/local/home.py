@@ -14,11 +14,13 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
+from unicodedata import category
 
 from compose.local.process import Identity
 
 DEFAULT = Path(".autograph")
 PROVIDED_POLL_SECONDS = 0.2
+REFUSED_BY_INITDB = '"$`\\'  # it asks a shell to run the programs beside it, and quotes nothing but blanks
 LOWEST_PORT = 12_000  # above most servers' usual ports
 CLIENTS_BEGIN_AT = 32_768  # Linux' default for net.ipv4.ip_local_port_range
 HIGHEST_PORT = 65_536
@@ -69,6 +71,17 @@ class Home:
         return self
 
     def open(self) -> "Home":
+        """Raises ``CannotProvide`` where the servers could not run."""
+        for path, refused, setting in (
+            (self.folder, "", "AUTOGRAPH_HOME"),
+            (self.programs, REFUSED_BY_INITDB, "AUTOGRAPH_PROGRAMS"),
+        ):
+            bad = {character for character in str(path) if character in refused or category(character) in ("Cc", "Cs")}
+            if bad:
+                raise CannotProvide(
+                    f"The servers cannot run in {str(path)!a}, which has {', '.join(sorted(map(ascii, bad)))} "
+                    f"in its name: set {setting} to another folder"
+                )
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         (self.folder / "logs").mkdir(mode=0o700, exist_ok=True)
         return self

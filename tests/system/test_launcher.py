@@ -38,7 +38,7 @@ async def test_up_finds_what_the_last_one_left_at_the_same_address(another: Stac
     another.up()
     await another.ready()
     before = await another.status()
-    await _leave_something(another.servers())
+    await leave_something(another.servers())
     started = await another.identities()
     bystander = await asyncio.create_subprocess_exec("sleep", "600")
 
@@ -51,7 +51,7 @@ async def test_up_finds_what_the_last_one_left_at_the_same_address(another: Stac
     another.up()
     await another.ready()
 
-    assert await _find_it(another.servers())
+    assert await find_what_was_left(another.servers())
     after = await another.status()
     # The services' usual ports may by now be another stack's; the servers' are their own.
     for server in ("postgres", "redis", "rabbitmq", "s3"):
@@ -191,7 +191,7 @@ def _addresses(rows: dict[str, dict[str, object]]) -> list[object]:
     return [row["where"] for row in rows.values() if row["where"]]
 
 
-async def _leave_something(servers: Servers) -> None:
+async def leave_something(servers: Servers) -> None:
     database = await asyncpg.connect(servers.postgres_url)
     await database.execute("CREATE TABLE public.left_behind AS SELECT 'a row' AS content")
     await database.close()
@@ -207,7 +207,7 @@ async def _leave_something(servers: Servers) -> None:
             assert (await answer.json())["routed"] is True
 
 
-async def _find_it(servers: Servers) -> bool:
+async def find_what_was_left(servers: Servers) -> bool:
     database = await asyncpg.connect(servers.postgres_url)
     assert await database.fetchval("SELECT content FROM public.left_behind") == "a row"
     await database.close()

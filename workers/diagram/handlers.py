@@ -211,11 +211,11 @@ async def get_diagram_command(query: GetDiagramCommand, envelope: Envelope, tool
 async def _locked(work: UnitOfWork, diagram_id: UUID, owner: UUID) -> LockedDiagram:
     """Whoever is told of this command's outcome must not be shown what an earlier change has replaced.
 
-    That one may have been committed by a process that has not invalidated yet, hence also where nothing changes.
+    That one may have been committed by a process that has not invalidated yet, hence also where nothing changes or the
+    command is refused.
     """
-    found = await storage.lock(work.connection, diagram_id, owner)
     work.invalidates(f"{NAME_PREFIX}{diagram_id}")
-    return found
+    return await storage.lock(work.connection, diagram_id, owner)
 
 
 def _change(command: ChangeDiagram, found: LockedDiagram, work: UnitOfWork) -> Change:

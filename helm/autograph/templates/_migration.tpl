@@ -84,6 +84,9 @@ app.kubernetes.io/component: migrate
 - {name: AUTOGRAPH_LOG_LEVEL, value: {{ .Values.settings.log_level }}}
 - {name: AUTOGRAPH_S3_URL, value: {{ .Values.s3.url | quote }}}
 - {name: AUTOGRAPH_S3_REGION, value: {{ .Values.s3.region | quote }}}
+{{- if .Values.redis.serviceUsers }}
+- {name: AUTOGRAPH_REDIS_SERVICE_USERS, value: "on"}
+{{- end }}
 {{- range include "autograph.administrator.variables" . | splitList " " }}
 - {name: {{ . }}_FILE, value: /run/autograph/{{ . }}}
 {{- end }}

@@ -122,9 +122,9 @@ CASES = [
     Case("NUL in a question", None, 422, "invalid", "/q", "nul_in_text", method="GET", path=f"{DIAGRAMS}?q=%00"),
     Case("not UTF-8 in a path", None, 404, "not_found", method="GET", path="/api/diagrams/%FF"),
     Case("a flag that is none", None, 422, "invalid", "/permanent", method="DELETE", path=f"{ONE}?permanent=perhaps"),
-    Case("a password as long as a letter", raw({"email": "a@b", "password": "x" * 20_000}), 422, "invalid", "/password",
+    Case("a password as long as a letter", raw({"email": "a@b", "password": "x" * 5_000}), 422, "invalid", "/password",
          "string_too_long", path="/api/auth/login"),
-    Case("a refresh token as long as a letter", raw({"refresh_token": "x" * 20_000}), 422, "invalid",
+    Case("a refresh token as long as a letter", raw({"refresh_token": "x" * 5_000}), 422, "invalid",
          "/refresh_token", "string_too_long", path="/api/auth/refresh"),
     Case("nobody's path", None, 404, "not_found", method="GET", path="/api/nothing"),
     Case("nobody's method", None, 405, "method_not_allowed", method="PUT", path=ONE),
@@ -293,7 +293,7 @@ async def test_whatever_is_wrong_is_told_in_words_of_ours(row: Endpoint) -> None
     problems = []
     for value in (*WRONG, *({name: value} for name in row.body.model_fields for value in WRONG)):
         try:
-            await parse(row.body, raw(value))
+            await parse(row.body, raw(value), row.request)
         except Problem as problem:
             problems.append(await located(problem, raw(value)))
     for name in (*row.query.model_fields, "unknown"):

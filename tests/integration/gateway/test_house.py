@@ -189,7 +189,8 @@ async def test_a_sign_out_holds_at_every_gateway_at_once(
 async def test_identity_refuses_in_plain_words(http: aiohttp.ClientSession, anna: Person) -> None:
     for document, status, code in (
         ({"email": anna.email.upper(), "password": PASSWORD}, 409, "email_taken"),
-        ({"email": "new@example.org", "password": "ä" * 37}, 422, "password_too_long"),
+        ({"email": "new@example.org", "password": "ä" * 513}, 422, "password_too_long"),
+        ({"email": "new@example.org", "password": "iloveyou"}, 422, "password_too_common"),
         ({"email": "new@example.org", "password": "short"}, 422, "password_too_short"),
     ):
         async with http.post("/api/auth/register", json=document) as answer:

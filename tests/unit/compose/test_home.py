@@ -120,3 +120,19 @@ def test_processes_of_an_earlier_boot_are_gone(tmp_path: Path) -> None:
 def test_a_pid_that_was_given_to_another_process_is_not_ours() -> None:
     assert me().alive()
     assert not Identity(me().pid, me().started - 1).alive()
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\udcffb", "a\x1bb"])
+def test_a_home_in_which_no_server_could_run_is_refused_in_one_sentence(tmp_path: Path, name: str) -> None:
+    with pytest.raises(CannotProvide, match="set AUTOGRAPH_HOME to another folder") as refused:
+        Home(tmp_path / name).open()
+
+    assert str(refused.value).isprintable()
+
+
+@pytest.mark.parametrize("name", ['"', "$HOME", "`", "\\"])
+def test_a_folder_for_programs_that_initdb_cannot_run_in_is_refused_before_anything_is_got(
+    tmp_path: Path, name: str
+) -> None:
+    with pytest.raises(CannotProvide, match="set AUTOGRAPH_PROGRAMS to another folder"):
+        Home(tmp_path, programs=tmp_path / name).open()

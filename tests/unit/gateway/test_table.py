@@ -9,7 +9,7 @@ import pytest
 from openapi_spec_validator import validate
 from pydantic import TypeAdapter, ValidationError
 
-from contracts import auth, diagram, refusal
+from contracts import auth, auth_operator, diagram, refusal
 from contracts.catalogue import REQUESTS, WORKERS
 from contracts.message import Kind
 from contracts.refusal import Invalid, Refusal
@@ -32,7 +32,7 @@ REFUSALS: dict[str, type[Refusal]] = {
     if isinstance(found, type) and issubclass(found, Refusal) and found is not Refusal
 }
 # Asked by the edge on its own behalf, or by the command's address.
-INTERNAL = {auth.GetLiveSession, auth.GetPublicKeys, *OUTCOMES.values()}
+INTERNAL = {auth.GetLiveSession, auth.GetKnownNetwork, auth.GetPublicKeys, *OUTCOMES.values(), *auth_operator.MESSAGES}
 
 rows = pytest.mark.parametrize("row", ENDPOINTS, ids=lambda row: row.request.__name__)
 

@@ -1,7 +1,7 @@
 """A small service on a real inbox and outbox; letters and invalidations are noted in the order in which they happen."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
@@ -10,14 +10,14 @@ from uuid import UUID
 from prometheus_client import CollectorRegistry
 from uuid_utils.compat import uuid7
 
-from chassis.bus.failures import Failure
 from chassis.bus.gate import Gate
 from chassis.bus.handlers import Handlers
 from chassis.bus.handling import Handling
 from chassis.bus.ports import Delivery, Letter, NotPublished
-from chassis.database import Database, Trouble, classify
+from chassis.database import Database
 from chassis.metrics import BusMetrics
 from chassis.unit_of_work import Ledger, OutboxRow
+from chassis.worker import failure_of
 from contracts.envelope import CONTENT_TYPE, Actor, ActorKind, Envelope, decode, encode
 from contracts.message import Command, Event, Message, Query, Reply, TransientCommand
 from contracts.outcome import Outcome
@@ -147,22 +147,12 @@ async def count(event: PictureHung, envelope: Envelope, tools: Tools) -> None:
         await work.connection.execute("INSERT INTO pictures VALUES ($1, 'heard')", event.picture)
 
 
-def failure_of(error: BaseException) -> Failure:
-    match classify(error):
-        case Trouble.TRANSIENT:
-            return Failure.TRANSIENT
-        case Trouble.DOWN:
-            return Failure.DEPENDENCY
-        case None:
-            return Failure.BUG
-
-
 async def _as_it_is(message: Message, envelope: Envelope) -> Message:  # noqa: ARG001 - nothing is sealed here
     return message
 
 
 class Scene:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, probe: Callable[[], Awaitable[None]] | None = None) -> None:
         self.database = database
         self.happened: list[str] = []
         self.now = datetime.now(UTC)
@@ -173,7 +163,7 @@ class Scene:
         self.tools = Tools(self.ledger)
         self.probe_raises: Exception | None = None
         self.probed = asyncio.Event()
-        self.gate = Gate(self._probe, interval_seconds=0.01)
+        self.gate = Gate(probe or self._probe, interval_seconds=0.01)
         self.metrics = BusMetrics(CollectorRegistry())
         self.handling = Handling(
             service="diagram",

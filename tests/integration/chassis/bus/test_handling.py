@@ -52,6 +52,16 @@ async def test_a_reply_goes_to_the_asker_under_its_own_correlation_id(scene: Sce
     assert (letter.routing_key, letter.correlation_id) == (delivery.reply_to, delivery.correlation_id)
 
 
+async def test_a_refusal_is_a_line_that_says_to_whom_and_why(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    scene.tools.first = lambda: raises(NoSuchColour("really"))
+
+    await scene.deliver(delivery_of(RED))
+
+    [line] = [line for line in capsys.readouterr().out.splitlines() if "message refused" in line]
+    assert NoSuchColour.code in line
+    assert USER.key in line
+
+
 async def test_a_redelivered_command_has_one_effect_and_the_same_outcome(scene: Scene) -> None:
     delivery = delivery_of(RED)
 

@@ -8,7 +8,13 @@ from chassis.bus.permissions import Rights, gateway_rights, operator_rights, pro
 from chassis.bus.topology import COMMANDS, EVENTS, EXCHANGES, PARKED, QUERIES, REPLIES, RETRY, TOPIC_EXCHANGES
 
 PRODUCER = producer_rights("billing", ["diagram.create_diagram"])
-EVERYBODY = [gateway_rights(), operator_rights(), worker_rights("auth"), worker_rights("diagram"), PRODUCER]
+EVERYBODY = [
+    gateway_rights(),
+    operator_rights(["auth.lock_user"]),
+    worker_rights("auth"),
+    worker_rights("diagram"),
+    PRODUCER,
+]
 QUEUES = ["diagram.commands", "diagram.parked", "auth.commands", "auth.parked", "retry.1s", "reply.other.1"]
 
 
@@ -73,7 +79,10 @@ def test_a_producer_that_is_allowed_nothing_sends_nothing() -> None:
     assert may(producer_rights("idle", []).topics[COMMANDS][0], ["diagram.create_diagram", "x"]) == []
 
 
-def test_the_operator_takes_from_parking_lots_and_puts_back_into_queues() -> None:
-    rights = operator_rights()
-    assert may(rights.read, [*EXCHANGES, *QUEUES]) == ["diagram.parked", "auth.parked"]
-    assert may(rights.write, [*EXCHANGES, "amq.default", *QUEUES]) == ["amq.default"]
+def test_the_operator_takes_from_parking_lots_puts_back_into_queues_and_sends_its_own_commands() -> None:
+    rights = operator_rights(["auth.lock_user"])
+    assert may(rights.read, [*EXCHANGES, *QUEUES]) == [REPLIES, "diagram.parked", "auth.parked"]
+    assert may(rights.write, [*EXCHANGES, "amq.default", *QUEUES]) == [COMMANDS, "amq.default"]
+    assert may(rights.topics[COMMANDS][0], ["auth.lock_user", "auth.lock_users", "auth.register_user", "#"]) == [
+        "auth.lock_user"
+    ]

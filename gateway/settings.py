@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from chassis.settings import CommaSeparated, Key, Port, ServiceSettings
+from gateway.forwarded import Header
 
 
 class GatewaySettings(ServiceSettings):
@@ -30,6 +31,7 @@ class GatewaySettings(ServiceSettings):
     sign_in_account_window_seconds: Annotated[int, Field(ge=1)] = 3_600
 
     trusted_proxies: Annotated[int, Field(ge=0, le=10)] = 0  # that many last entries of X-Forwarded-For are theirs
+    forwarded_header: Header = "x-forwarded-for"  # which of the two all of them write: of the other nothing is believed
     cors_origins: CommaSeparated = ()
     max_body_bytes: Annotated[int, Field(ge=1024, le=32 << 20)] = 10 << 20
     max_concurrent_requests: Annotated[int, Field(ge=1)] = 1000  # carried out; beyond, they are shed with 503

@@ -1,17 +1,30 @@
 """What the gateway is told from outside."""
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from chassis.settings import CommaSeparated, Key, Port, ServiceSettings
+from chassis.settings import CommaSeparated, HttpUrl, Key, Port, SecretUrl, ServiceSettings
 from gateway.forwarded import Header
+
+
+def _public(url: SecretUrl) -> SecretUrl:
+    parts = urlsplit(url.get_secret_value())
+    if parts.query or parts.fragment or "@" in parts.netloc:
+        raise ValueError(f"has a host and perhaps a path, and nothing else (it is {url})")
+    return url
+
+
+PublicUrl = Annotated[HttpUrl, AfterValidator(_public)]
 
 
 class GatewaySettings(ServiceSettings):
     side_port: Port = 9080
     http_host: str = "127.0.0.1"
     http_port: Port = 8080
+    public_url: PublicUrl | None = None  # where clients reach it; behind a proxy maybe under a path, which links have
+    public_details: bool = False  # /metrics, and what /health found, also where clients reach them
 
     gateway_secret: Key  # signs command addresses and fingerprints; the same for all gateways of an installation
 
@@ -38,3 +51,12 @@ class GatewaySettings(ServiceSettings):
     max_concurrent_requests_per_address: Annotated[int, Field(ge=0)] = 500  # bodies that arrive included; 0: no share
     idle_connection_seconds: Annotated[float, Field(gt=0, le=3600)] = 75  # more than what proxies before it keep one
     drain_grace_seconds: Annotated[float, Field(ge=0, le=60)] = 0  # a load balancer's time to notice readiness
+
+    @property
+    def path_prefix(self) -> str:
+        """What a proxy takes off each path, and each link has before it: ``/autograph``, or empty."""
+        return "" if self.public_url is None else urlsplit(self.public_url.get_secret_value()).path.rstrip("/")
+
+    @property
+    def is_public_over_tls(self) -> bool:
+        return self.public_url is not None and self.public_url.scheme == "https"

@@ -84,6 +84,12 @@ async def test_forwarded_addresses_are_believed_only_from_our_own_proxies() -> N
     async with open_scene(rate_limit_per_address=1, trusted_proxies=2) as scene:
         assert await statuses(scene, by("192.0.2.1, 10.0.0.1"), by("192.0.2.1, 10.0.0.2")) == [401, 429]
     async with open_scene(rate_limit_per_address=1, trusted_proxies=1) as scene:
+        # As Azure and IIS write it: another port is the same client.
+        assert await statuses(scene, by("192.0.2.1:50123"), by("192.0.2.2:50123"), by("192.0.2.1:7")) == [401, 401, 429]
+    async with open_scene(rate_limit_per_address=1, trusted_proxies=1, forwarded_header="forwarded") as scene:
+        told = [[("Forwarded", f'for="{node}";proto=https')] for node in ("192.0.2.1:5", "[2001:db8::1]", "192.0.2.1")]
+        assert await statuses(scene, *told) == [401, 401, 429]
+    async with open_scene(rate_limit_per_address=1, trusted_proxies=1) as scene:
         # One client has a /64 of IPv6 to itself.
         assert await statuses(scene, by("2001:db8::1"), by("2001:db8::2"), by("2001:db8:0:1::1")) == [401, 429, 401]
 

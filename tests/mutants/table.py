@@ -113,8 +113,8 @@ _SIMULATED: tuple[Mutant, ...] = (
         [
             Edit(
                 HANDLING,
-                'await self.publisher.publish(\n            Letter(\n                exchange="autograph.parked"',
-                'await self.publisher.send(\n            Letter(\n                exchange="autograph.parked"',
+                'await self.publisher.publish(\n            Letter(\n                exchange="autograph.refused" if',
+                'await self.publisher.send(\n            Letter(\n                exchange="autograph.refused" if',
             )
         ],
     ),
@@ -122,7 +122,7 @@ _SIMULATED: tuple[Mutant, ...] = (
         "attempts are not counted",
         LADDER,
         Promise.LEFT_OVER,
-        [Edit(HANDLING, "headers.ATTEMPT: received.attempt + 1,", "headers.ATTEMPT: received.attempt,")],
+        [Edit(HANDLING, "rung, attempt=received.attempt + 1)", "rung, attempt=received.attempt)")],
     ),
     Mutant(
         "what is parked is not on record",

@@ -19,6 +19,7 @@ from rich.table import Column, Table
 
 from autograph.credentials import as_user, service_password
 from autograph.installation import Installation, installation
+from autograph.listing import print_table
 from chassis.bus import headers
 from chassis.outbox import INBOX_DAYS
 from contracts.catalogue import WORKERS
@@ -128,8 +129,11 @@ def list_parked(*, worker: Worker = None, as_json: AsJson = False) -> None:
     if as_json:
         print(json.dumps(rows, indent=1))  # noqa: T201 - this is the output
         return
+    if not rows:
+        Console().print("Nothing is parked.")
+        return
     table = Table(
-        Column("id", no_wrap=True), "type", "reason", "detail", "parked at", "attempts", box=None, pad_edge=False
+        "id", "type", "reason", Column("detail", max_width=60), "parked at", "attempts", box=None, pad_edge=False
     )
     for row in rows:
         table.add_row(
@@ -140,7 +144,7 @@ def list_parked(*, worker: Worker = None, as_json: AsJson = False) -> None:
             row["parked_at"],
             str(row["attempts"]),
         )
-    Console().print(table if rows else "Nothing is parked.")
+    print_table(table)
 
 
 @app.command()

@@ -16,6 +16,7 @@ from autograph.broker import open_broker
 from autograph.credentials import as_user
 from autograph.ingress import find_producers, make_producer, remove_producer
 from autograph.installation import Installation, installation
+from autograph.listing import print_table
 from chassis.bus.headers import producer_exchange, producer_user, reply_queue
 from contracts.catalogue import REQUESTS
 from contracts.envelope import Actor, ActorKind, producer_id
@@ -62,11 +63,14 @@ def list_producers(
     if as_json:
         print(json.dumps(rows, indent=1))  # noqa: T201 - this is the output
         return
+    if not rows:
+        Console().print("There are no producers.")
+        return
     table = Table("name", "allowed", "actor", "since", "differs", box=None, pad_edge=False)
     for row in rows:
         cells = row["name"], ", ".join(row["allowed"]), row["actor"], row["since"], "; ".join(row["differs"])
         table.add_row(*map(escape, cells))
-    Console().print(table if rows else "There are no producers.")
+    print_table(table)
 
 
 @app.command()

@@ -10,6 +10,7 @@ import uuid
 from datetime import UTC, datetime
 
 import aio_pika
+from aio_pika.exceptions import AMQPError, ProbableAuthenticationError
 
 USER_IDS = uuid.UUID("6ba1c9f0-4d2e-5c1b-9a57-0d5b1f6e2a11")  # a producer's id follows from its broker user
 
@@ -44,4 +45,17 @@ async def main(address: str) -> None:
                     break
 
 
-asyncio.run(main(sys.argv[1]))
+if len(sys.argv) != 2:  # noqa: PLR2004 - itself and the address
+    sys.exit(
+        "usage: python examples/producer.py 'amqp://producer-…', the address that `autograph producer add` printed"
+    )
+try:
+    asyncio.run(main(sys.argv[1]))
+except ValueError as error:
+    sys.exit(f"This is no AMQP address ({error}): take the one that `autograph producer add` printed")
+except ProbableAuthenticationError:
+    sys.exit("The broker knows no such user and password: `autograph producer add … --rotate` gives new ones")
+except TimeoutError:
+    sys.exit("Nobody answered within 10 s: `autograph status` says whether the diagram worker runs")
+except (OSError, AMQPError) as error:
+    sys.exit(f"The broker cannot be used ({error}): is the address right, and does the stack run (`autograph status`)?")

@@ -86,7 +86,7 @@ def test_the_chart_and_the_audit_are_jobs_and_the_tests_are_those_of_every_machi
 def test_what_ci_runs_checks_tests_and_tries_the_containers() -> None:
     commands = [line for line in (ROOT / ".ci" / "run").read_text("utf-8").splitlines() if line.startswith("make ")]
 
-    assert commands == ["make check", "make test", "make test-deploy"]
+    assert commands == ["make check", "make test", "make test-clients", "make test-deploy"]
 
 
 def test_each_night_all_is_broken_and_each_week_the_audit_is_made_and_nothing_else_is() -> None:

@@ -72,8 +72,8 @@ async def test_a_wrong_method_is_told_which_are_right(scene: Scene) -> None:
 async def test_a_problem_says_all_that_the_rfc_wants(scene: Scene) -> None:
     _, problem = await scene.problem("GET", "/api/nothing", headers={"X-Correlation-ID": "c-7"})
     assert problem == {
-        "type": "/api/docs#not_found", "title": "There is nothing here", "status": 404,
-        "detail": "There is nothing here", "instance": "/api/nothing", "code": "not_found", "correlation_id": "c-7",
+        "type": "/api/docs#not_found", "title": "Not found", "status": 404,
+        "detail": "Not found", "instance": "/api/nothing", "code": "not_found", "correlation_id": "c-7",
     }  # fmt: skip
 
 

@@ -78,7 +78,7 @@ def assemble(
         signer=signer,
         metrics=metrics,
     )
-    passwords = PasswordLimits(settings, entrance=entrance, limits=limits, signer=signer)
+    passwords = PasswordLimits(settings, entrance=entrance, limits=limits, signer=signer, metrics=metrics)
     answers = Answers(
         entrance=entrance, passwords=passwords, asking=asking, cache=cache, in_flight=in_flight, signer=signer
     )

@@ -16,6 +16,7 @@ from typing import Any
 from aiohttp import web
 
 from chassis.limits import Charge, Policy, RateLimits
+from chassis.metrics import GatewayMetrics
 from chassis.networks import network, wider_networks
 from contracts.auth import RegisterUser, SignIn, email_key
 from contracts.message import Request
@@ -55,11 +56,13 @@ class PasswordLimits:
         entrance: Entrance,
         limits: RateLimits,
         signer: Signer,
+        metrics: GatewayMetrics,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._entrance = entrance
         self._limits = limits
         self._signer = signer
+        self._refused = metrics.rate_limited
         self._clock = clock
         self._max_places = settings.max_password_requests
         self._places = float(self._max_places)
@@ -104,6 +107,7 @@ class PasswordLimits:
         registers = isinstance(request, RegisterUser)
         places = int(self._places)
         if self._taken[client] >= places // 2:
+            self._refused.labels("passwords-at-once").inc()
             raise Problem(
                 "rate_limited",
                 "Too many sign-ins and registrations at once from this address",
@@ -111,6 +115,7 @@ class PasswordLimits:
                 extra={"policy": "passwords-at-once"},
             )
         if self._taken.total() >= places or (registers and self._registering >= places // 2):
+            self._refused.labels("passwords-in-all").inc()
             raise Problem("unavailable", "Too many sign-ins and registrations at once", headers={"Retry-After": "2"})
         self._taken[client] += 1
         self._registering += registers

@@ -272,6 +272,9 @@ async def test_one_address_has_a_share_of_the_places_for_password_work_and_other
         document = ANNA | {"email": "late@example.org"}
         async with scene.http.post(LOGIN, json=document, headers=sent_from("192.0.2.99")) as answer:
             assert (answer.status, answer.headers["Retry-After"]) == (503, "2")
+        refused = "api_gateway_rate_limit_exceeded_total"
+        assert scene.counted(refused, key_type="passwords-at-once") == 26
+        assert scene.counted(refused, key_type="passwords-in-all") == 1
         may_end.set()
         assert sorted([(await flood)[0] for flood in floods]) == [200] * 4 + [429] * 26
         assert [(await other)[0] for other in others] == [200] * 4

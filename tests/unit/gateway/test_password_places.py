@@ -25,7 +25,12 @@ class Places:
         )
         self.entrance = MagicMock()
         self.limits = PasswordLimits(
-            settings, entrance=self.entrance, limits=MagicMock(), signer=MagicMock(), clock=lambda: self.now
+            settings,
+            entrance=self.entrance,
+            limits=MagicMock(),
+            signer=MagicMock(),
+            metrics=MagicMock(),
+            clock=lambda: self.now,
         )
 
     def at_once(self, *, seconds: float) -> int:

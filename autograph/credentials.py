@@ -1,15 +1,16 @@
 """The services' own users on the servers: passwords derived, so that nothing has to keep them."""
 
-import base64
-import hmac
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
+from compose.local.service_users import redis_user, service_password
 from compose.local.stack import Servers
 
+__all__ = ["as_user", "redis_secret", "service_environment", "service_password"]
 
-def service_password(installation_secret: str, server: str, service: str) -> str:
-    digest = hmac.digest(installation_secret.encode(), f"{server}/{service}".encode(), "sha256")
-    return base64.urlsafe_b64encode(digest).decode("ascii")[:32]
+
+def redis_secret(redis_url: str, installation_secret: str) -> str:
+    """What the users' passwords are derived from: the server's own secret, so that its configuration can name them."""
+    return unquote(urlsplit(redis_url).password or "") or installation_secret
 
 
 def service_environment(servers: Servers, installation_secret: str, service: str) -> dict[str, str]:
@@ -20,10 +21,16 @@ def service_environment(servers: Servers, installation_secret: str, service: str
     broker = as_user(
         servers.rabbitmq_url, f"autograph-{service}", service_password(installation_secret, "rabbitmq", service)
     )
-    environment = {"AUTOGRAPH_REDIS_URL": servers.redis_url, "AUTOGRAPH_RABBITMQ_URL": broker}
+    redis = servers.redis_url
+    if servers.redis_service_users:
+        secret = redis_secret(redis, installation_secret)
+        redis = as_user(redis, redis_user(service), service_password(secret, "redis", service))
+    environment = {"AUTOGRAPH_REDIS_URL": redis, "AUTOGRAPH_RABBITMQ_URL": broker}
     if service != "gateway":
         environment["AUTOGRAPH_POSTGRES_URL"] = as_user(
-            servers.postgres_url, f"autograph_{service}", service_password(installation_secret, "postgres", service)
+            servers.postgres_pooler_url or servers.postgres_url,
+            f"autograph_{service}",
+            service_password(installation_secret, "postgres", service),
         )
     if service == "diagram":
         environment |= {

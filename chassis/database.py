@@ -1,9 +1,10 @@
 """PostgreSQL: a pool of connections, what its failures mean, and whether the schema is new enough."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from enum import StrEnum
+from functools import partial
 from traceback import walk_tb
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -14,6 +15,7 @@ from asyncpg.pool import PoolConnectionProxy
 from pydantic_core import from_json, to_json
 
 from chassis import tracing
+from chassis.pooler import Pooling, find_pooling, refuses_settings
 
 # The schema's revision, as `autograph migrate` leaves it. Revisions are numbered: "0003" is newer than "0002".
 REVISION_SCHEMA: Final = "autograph"
@@ -27,6 +29,8 @@ IDLE_IN_TRANSACTION_SECONDS: Final = 15.0
 CONNECT_SECONDS: Final = 5.0
 ACQUIRE_SECONDS: Final = 5.0
 PROBE_SECONDS: Final = 2.0
+CANCEL_SECONDS: Final = 1.0
+KEPT_STATEMENTS: Final = 100  # prepared, of each connection: the driver's own figure
 CLOSE_SECONDS: Final = 5.0
 
 if TYPE_CHECKING:  # generic in the stubs only
@@ -45,6 +49,14 @@ class DatabaseUnavailable(Exception):  # noqa: N818  # reads as the sentence tha
     """No connection was to be had, or the one in use broke; what was under way may or may not have been committed."""
 
 
+class ConnectionLost(DatabaseUnavailable):
+    """The connection ended while a statement used it. Whether the server is unavailable, others find out."""
+
+
+class StatementTimedOut(Exception):  # noqa: N818  # as above
+    """The server answers others, but did not answer this statement in time; it may or may not have been committed."""
+
+
 class SchemaNotReady(Exception):  # noqa: N818  # as above
     """The database answers, but its schema is older than what asks needs."""
 
@@ -53,6 +65,7 @@ class Trouble(StrEnum):
     """A failure that is neither the caller's fault nor a bug."""
 
     TRANSIENT = "transient"  # this transaction lost against another, or ran out of something: try it again
+    LOST = "lost"  # the connection ended under it: the server's doing most likely, the statement's own if it goes on
     DOWN = "down"  # nothing will succeed until the server is back: wait for the probe
 
 
@@ -67,28 +80,38 @@ _TROUBLES: Final[dict[str, Trouble]] = {
     "57P05": Trouble.TRANSIENT,  # idle_session_timeout
     "53200": Trouble.TRANSIENT,  # out_of_memory
     "53400": Trouble.TRANSIENT,  # configuration_limit_exceeded
-    "08": Trouble.DOWN,  # connection exceptions
+    "08": Trouble.LOST,  # connection exceptions
     "28": Trouble.DOWN,  # the password is being changed, or never was right: either way no message is to blame
     "25006": Trouble.DOWN,  # read_only_sql_transaction: this server is no longer the primary
     "53100": Trouble.DOWN,  # disk_full
     "53300": Trouble.DOWN,  # too_many_connections
-    "57P01": Trouble.DOWN,  # admin_shutdown
-    "57P02": Trouble.DOWN,  # crash_shutdown
+    "57P01": Trouble.LOST,  # admin_shutdown, also pg_terminate_backend
+    "57P02": Trouble.LOST,  # crash_shutdown: of this backend or of another
     "57P03": Trouble.DOWN,  # cannot_connect_now
     "57P04": Trouble.DOWN,  # database_dropped
-    "58": Trouble.DOWN,  # system error: input and output
+    "58": Trouble.LOST,  # system error: a disk that fails, or the one block that this statement reads
 }
+
+# What the driver raises when a server, or the way to it, fails; a timeout is an OSError.
+DRIVER_ERRORS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+
+# By type, the first that fits.
+_TROUBLE_OF_TYPE: Final[tuple[tuple[type[Exception], Trouble], ...]] = (
+    (ConnectionLost, Trouble.LOST),
+    (DatabaseUnavailable, Trouble.DOWN),
+    (StatementTimedOut, Trouble.TRANSIENT),
+    (ConnectionError, Trouble.LOST),
+    (asyncpg.InvalidCachedStatementError, Trouble.TRANSIENT),  # prepared before a migration changed its table
+    (asyncpg.OutdatedSchemaCacheError, Trouble.TRANSIENT),
+    (asyncpg.InternalClientError, Trouble.LOST),  # what the driver makes of a session that has just ended
+)
 
 
 def classify(error: BaseException) -> Trouble | None:
     """What to do about *error*; None: it is a bug or a refusal, and trying again gives the same."""
-    if isinstance(error, DatabaseUnavailable | ConnectionError):
-        return Trouble.DOWN
-    if isinstance(error, asyncpg.FeatureNotSupportedError):
-        # A statement that was prepared before a migration changed its table; anything else of that class is a bug.
-        return Trouble.TRANSIENT if isinstance(error, asyncpg.InvalidCachedStatementError) else None
-    if isinstance(error, asyncpg.OutdatedSchemaCacheError):
-        return Trouble.TRANSIENT
+    for kind, trouble in _TROUBLE_OF_TYPE:
+        if isinstance(error, kind):
+            return trouble
     if isinstance(error, asyncpg.PostgresError):
         state: str = error.sqlstate or ""
         return _TROUBLES.get(state) or _TROUBLES.get(state[:2])
@@ -104,9 +127,17 @@ class Database:
     """
 
     def __init__(
-        self, pool: Pool, *, acquire_seconds: float = ACQUIRE_SECONDS, at_hand: int = 0, pool_max: int = 1_000
+        self,
+        pool: Pool,
+        *,
+        connect: "Callable[[], Awaitable[OwnConnection]] | None" = None,
+        acquire_seconds: float = ACQUIRE_SECONDS,
+        at_hand: int = 0,
+        pool_max: int = 1_000,
     ) -> None:
+        """*connect*: a connection beside the pool, to find out whether a silent server answers at all."""
         self._pool = pool
+        self._connect = connect
         self._acquire_seconds = acquire_seconds
         self._most_at_hand = at_hand
         self._pool_max = pool_max
@@ -129,9 +160,12 @@ class Database:
             went_well = True
         except Exception as error:
             if _unanswered(error):
-                connection.terminate()
-            if _unanswered(error) or (isinstance(error, asyncpg.InterfaceError) and _lost(connection)):
-                raise DatabaseUnavailable(str(error) or "no answer") from error
+                if await _cancelled(connection) or await self._answers():
+                    raise StatementTimedOut("the server answers, but did not answer this statement in time") from error
+                raise DatabaseUnavailable("no answer") from error
+            if _ended(error, connection):
+                _terminate(connection)
+                raise ConnectionLost(str(error)) from error
             raise
         finally:
             if not (went_well and self._keep_at_hand(connection)):
@@ -145,7 +179,7 @@ class Database:
                 yield connection
             except TimeoutError as error:
                 if _unanswered(error):
-                    connection.terminate()  # else the rollback would wait for the same silent server
+                    await _cancelled(connection)  # else the rollback would wait for the same silent server
                 raise
 
     async def probe(self) -> None:
@@ -153,7 +187,7 @@ class Database:
         try:
             async with asyncio.timeout(PROBE_SECONDS), self.connection() as connection:
                 read_only = await connection.fetchval("SELECT current_setting('transaction_read_only')")
-        except (TimeoutError, OSError, asyncpg.PostgresError) as error:
+        except (StatementTimedOut, *DRIVER_ERRORS) as error:
             raise DatabaseUnavailable(str(error) or "no answer to the probe") from error
         if read_only != "off":
             raise DatabaseUnavailable("the server takes no writes")
@@ -201,7 +235,7 @@ class Database:
         self._waiting += 1
         try:
             connection: Connection = await self._pool.acquire(timeout=self._acquire_seconds)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except DRIVER_ERRORS as error:
             raise DatabaseUnavailable(str(error) or f"no connection within {self._acquire_seconds} s") from error
         else:
             self._taken += 1
@@ -209,12 +243,30 @@ class Database:
         finally:
             self._waiting -= 1
 
+    async def _answers(self) -> bool:
+        """Whether the server answers at all. Not asked by way of the pool, which may be full of slow statements."""
+        if self._connect is None:
+            return False
+        try:
+            async with asyncio.timeout(PROBE_SECONDS):
+                connection = await self._connect()
+                try:
+                    await connection.execute("SELECT 1")
+                    await connection.close()
+                finally:
+                    connection.terminate()
+        except asyncpg.TooManyConnectionsError:
+            return True
+        except DRIVER_ERRORS:
+            return False
+        return True
+
     async def _release(self, connection: Connection) -> None:
         """Whatever happens here, the work is done: the connection is given up, not the outcome."""
         self._taken -= 1
         try:
             await self._pool.release(connection, timeout=CLOSE_SECONDS)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the connection's
             log.warning("connection lost on release", error=repr(error))
 
 
@@ -229,27 +281,36 @@ async def open_database(
     unanswered_seconds: float = UNANSWERED_SECONDS,
     acquire_seconds: float = ACQUIRE_SECONDS,
 ) -> AsyncIterator[Database]:
-    """Raises ``DatabaseUnavailable`` if *pool_min* connections cannot be made now."""
+    """Raises ``DatabaseUnavailable`` if *pool_min* connections cannot be made now, and ``PoolerUnsuitable``."""
+    names = {"application_name": application_name, "timezone": "UTC"}
+    limits = {
+        "statement_timeout": _milliseconds(statement_seconds),
+        "idle_in_transaction_session_timeout": _milliseconds(IDLE_IN_TRANSACTION_SECONDS),
+    }
+    connect = partial(
+        asyncpg.connect,
+        url,
+        timeout=CONNECT_SECONDS,
+        command_timeout=PROBE_SECONDS,
+        server_settings=names,
+        statement_cache_size=0,
+    )
     try:
-        pool: Pool = await asyncpg.create_pool(
-            url,
-            min_size=pool_min,
-            max_size=pool_max,
-            init=_prepare,
-            reset=_keep,
-            timeout=CONNECT_SECONDS,
-            command_timeout=unanswered_seconds,
-            server_settings={
-                "application_name": application_name,
-                "timezone": "UTC",
-                "statement_timeout": _milliseconds(statement_seconds),
-                "idle_in_transaction_session_timeout": _milliseconds(IDLE_IN_TRANSACTION_SECONDS),
-            },
-        )
-    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+        pooling = await find_pooling(connect)
+        if pooling is not Pooling.NONE:
+            log.warning("database_behind_pooler", pooling=pooling.value)
+        kept_statements = 0 if pooling is Pooling.TRANSACTION else KEPT_STATEMENTS
+        open_pool = partial(_open_pool, url, (pool_min, pool_max), unanswered_seconds, kept_statements)
+        try:
+            pool = await open_pool(names | limits)
+        except asyncpg.ProtocolViolationError as error:
+            if not refuses_settings(error):
+                raise
+            pool = await open_pool(names)  # the role's own limits hold: it was looked whether it has some
+    except DRIVER_ERRORS as error:
         raise DatabaseUnavailable(str(error) or f"no connection within {CONNECT_SECONDS} s") from error
     at_hand = min(pool_min, pool_max // 2)
-    database = Database(pool, acquire_seconds=acquire_seconds, at_hand=at_hand, pool_max=pool_max)
+    database = Database(pool, connect=connect, acquire_seconds=acquire_seconds, at_hand=at_hand, pool_max=pool_max)
     try:
         yield database
     finally:
@@ -257,8 +318,29 @@ async def open_database(
             async with asyncio.timeout(CLOSE_SECONDS):
                 await database.give_back()
                 await pool.close()
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except DRIVER_ERRORS:
             pool.terminate()
+
+
+async def _open_pool(
+    url: str,
+    size: tuple[int, int],
+    unanswered_seconds: float,
+    kept_statements: int,
+    server_settings: Mapping[str, str],
+) -> Pool:
+    pool: Pool = await asyncpg.create_pool(
+        url,
+        min_size=size[0],
+        max_size=size[1],
+        init=_prepare,
+        reset=_keep,
+        timeout=CONNECT_SECONDS,
+        command_timeout=unanswered_seconds,
+        statement_cache_size=kept_statements,
+        server_settings=dict(server_settings),
+    )
+    return pool
 
 
 async def current_revision(connection: Connection | OwnConnection) -> str | None:
@@ -310,13 +392,16 @@ def _from_jsonb(value: bytes) -> Any:
     return from_json(value[1:])
 
 
+RESPELT_CHARACTERS: Final = 128 * 1024
+
+
 def compact(text: str) -> bytes:
     """The text of a jsonb as ``to_json`` would write it again, in a sixth of the time.
 
     PostgreSQL writes it alike, but for a space after each colon and comma, and for 1e-6 and less, where it writes all
-    zeros.
+    zeros. Large texts keep these: to parse them would take many times their bytes.
     """
-    if "0.00000" in text:
+    if len(text) <= RESPELT_CHARACTERS and "0.00000" in text:
         return to_json(from_json(text))
     return msgspec.json.format(text.encode(), indent=-1)
 
@@ -332,8 +417,45 @@ def _lost(connection: Connection) -> bool:
         return True
 
 
-def _unanswered(error: BaseException) -> bool:
+async def _cancelled(connection: Connection) -> bool:
+    """Whether the server has given up a statement that timed out, with its locks; if not, the connection is ended.
+
+    The driver has asked the server to cancel it, and sends nothing else before that is done.
+    """
+    try:
+        await connection.execute("SELECT 1", timeout=CANCEL_SECONDS)
+    except asyncpg.InFailedSQLTransactionError:
+        return True
+    except DRIVER_ERRORS:
+        _terminate(connection)
+        return False
+    return True
+
+
+def _terminate(connection: Connection) -> None:
+    with suppress(asyncpg.InterfaceError):  # the pool took it back when it broke
+        connection.terminate()
+
+
+def _ended(error: Exception, connection: Connection) -> bool:
+    """Whether *error* is the driver's way to say that the connection ended, which depends on what it was doing.
+
+    On a session that was just ended it finds its own protocol in a state that should not be (InternalClientError), a
+    transaction that it cannot leave (InterfaceError), or a transport without a socket (AttributeError, RuntimeError).
+    """
+    if isinstance(error, asyncpg.InternalClientError):
+        return classify(error) is Trouble.LOST
+    if isinstance(error, asyncpg.PostgresError | asyncpg.DataError):
+        return False
+    return _lost(connection) and (isinstance(error, asyncpg.InterfaceError) or _from_driver(error))
+
+
+def _unanswered(error: BaseException | None) -> bool:
     """Whether the driver gave up waiting for the server; a handler's own timeout does not pass through the driver."""
-    return isinstance(error, TimeoutError) and any(
-        frame.f_globals.get("__name__", "").startswith("asyncpg.") for frame, _ in walk_tb(error.__traceback__)
-    )
+    if isinstance(error, asyncpg.InterfaceError):  # a transaction that could not be left, for that reason
+        error = error.__context__
+    return isinstance(error, TimeoutError) and _from_driver(error)
+
+
+def _from_driver(error: BaseException) -> bool:
+    return any(frame.f_globals.get("__name__", "").startswith("asyncpg.") for frame, _ in walk_tb(error.__traceback__))

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from typing import Generic, TypeVar
 
 from chassis import tracing
-from chassis.database import classify
+from chassis.database import Trouble, classify
 from chassis.gathering import Asked, Gathering
 
 KeyT = TypeVar("KeyT", bound=Hashable)
@@ -40,10 +40,10 @@ class Loader(Generic[KeyT, RowT]):
         try:
             rows = await self._read(list(dict.fromkeys(one.question for one in group)))
         except Exception as error:  # noqa: BLE001 - who waits hears of it
-            if len(group) == 1 or classify(error) is not None:
+            if len(group) == 1 or classify(error) in (Trouble.DOWN, Trouble.TRANSIENT):
                 for one in group:
                     one.fail(error)
-            else:  # some row's own fault: which one's is found out one by one
+            else:  # some row's own fault, possibly: which one's is found out one by one
                 await asyncio.gather(*(self._carry_out([one]) for one in group))
         else:
             for one in group:

@@ -12,8 +12,9 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
+from chassis.bus.topology import MAX_MESSAGE_BYTES
 from compose.local.servers import seaweedfs
-from compose.local.servers.rabbitmq import MAX_MESSAGE_BYTES
+from compose.local.service_users import redis_configuration
 
 NAMES: Final = ("postgres", "redis", "rabbitmq", "s3", "s3-worker", "grafana", "installation", "auth", "gateway")
 RENEWABLE: Final = "installation"
@@ -78,6 +79,7 @@ def servers(made: dict[str, str]) -> dict[str, str]:
         "redis/valkey.conf": (
             f'port 6379\nrequirepass {made["redis"]}\nsave ""\nappendonly no\n'
             "maxmemory 512mb\nmaxmemory-policy volatile-lru\n"
+            f"{redis_configuration(made['redis'])}"
         ),
         # A file, since a password in the environment shows in `docker inspect`.
         "rabbitmq/10-autograph.conf": (

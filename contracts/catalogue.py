@@ -1,10 +1,10 @@
 """All messages there are, and which worker hears which events: the topology and the documents follow from these."""
 
-from contracts import auth, diagram
+from contracts import auth, auth_operator, diagram
 from contracts.message import MAX_ENVELOPE_BYTES, Event, Message, Request
 from contracts.scanning import MAX_ZEROS
 
-MESSAGES: tuple[type[Message], ...] = (*auth.MESSAGES, *diagram.MESSAGES)
+MESSAGES: tuple[type[Message], ...] = (*auth.MESSAGES, *auth_operator.MESSAGES, *diagram.MESSAGES)
 
 # The auth service keeps the audit log, also of what happens to diagrams.
 SUBSCRIPTIONS: dict[str, tuple[type[Event], ...]] = {

@@ -73,12 +73,18 @@ class Request(Message, Generic[ReplyT]):
 
     timeout: ClassVar[timedelta] = timedelta(seconds=10)  # what an asker waits unless it says less
     bulkhead: ClassVar[str | None] = None  # a queue and consumers of its own, so that slow work starves nobody
+    operator_only: ClassVar[bool] = False  # refused from anyone but the operator's broker user
 
     @classmethod
     def queue(cls) -> str:
         """``<worker>.<commands|transient|queries>`` and, for a bulkhead, its name behind."""
         queue = f"{cls.worker()}.{_QUEUE_OF[cls.kind]}"
         return f"{queue}.{cls.bulkhead}" if cls.bulkhead else queue
+
+    @classmethod
+    def producers_queue(cls) -> str:
+        """Where it waits if a producer sent it: whoever floods that delays no user."""
+        return f"{cls.worker()}.{_QUEUE_OF[cls.kind]}.producers"
 
     @classmethod
     def exchange(cls) -> str:

@@ -53,6 +53,7 @@ async def open_gateway(service: Service[GatewaySettings]) -> tuple[str, ...]:
     service.background(publisher.link.run(), name="publishing")
     service.background(requester.link.run(), name="replies")
     service.background(gateway.keys.keep(), name="keys")
+    service.background(gateway.cache.watch_clock(), name="cache clock")
     service.background(_show(metrics, redis), name="redis gauge")
     # Whoever connects is served: until then others may be, and the side port says what is missing.
     await publisher.link.wait_up()

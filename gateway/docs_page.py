@@ -65,7 +65,7 @@ def _operation(method: str, path: str, operation: dict[str, Any], document: dict
         f"<tr><td>{status}<td>{_code(escape(answer['description']))}{_answer(answer, document)}"
         for status, answer in operation["responses"].items()
     )
-    signed_in = "" if operation.get("security") else ' <span class="soft">public</span>'
+    signed_in = "" if operation.get("security", document["security"]) else ' <span class="soft">public</span>'
     return (
         f'<details id="{operation["operationId"]}"><summary><span class="method">{method}</span>'
         f"<code>{escape(path)}</code> {escape(operation['summary'])}{signed_in}</summary>"

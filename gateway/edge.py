@@ -14,9 +14,9 @@ from chassis import tracing
 from chassis.logging import bind, logger
 from chassis.metrics import GatewayMetrics
 from gateway.body import forget_body
-from gateway.entrance import VERDICT
+from gateway.entrance import ACTOR, VERDICT
 from gateway.places import PLACE, Places
-from gateway.problems import FAILURES, Problem
+from gateway.problems import CODE, FAILURES, Problem
 from gateway.settings import GatewaySettings
 
 CORRELATION = web.RequestKey("correlation", str)
@@ -124,6 +124,7 @@ class Edge:
                         path=path,
                         status=response.status,
                         milliseconds=milliseconds,
+                        **_refusal(request),
                     )
                 return response
         finally:
@@ -171,7 +172,7 @@ class Edge:
             headers["RateLimit-Policy"] = verdict.rate_limit_policy
         origin = request.headers.get("Origin")
         if self._origins:
-            headers.add("Vary", "Origin")
+            headers["Vary"] = f"{headers['Vary']}, Origin" if "Vary" in headers else "Origin"
         if origin is not None and (origin in self._origins or "*" in self._origins):
             headers["Access-Control-Allow-Origin"] = origin
             headers["Access-Control-Expose-Headers"] = EXPOSED
@@ -189,6 +190,15 @@ def _hold_transfer_coding(request: web.Request) -> None:
     codings = ",".join(request.headers.getall("Transfer-Encoding", ()))
     if codings and codings.strip().lower() != "chunked":
         raise Problem("malformed_request", "Of transfer codings only chunked is read here")
+
+
+def _refusal(request: web.Request) -> dict[str, str]:
+    """Who was refused, and what for; ids only."""
+    code = request.get(CODE)
+    if code is None:
+        return {}
+    actor = request.get(ACTOR)
+    return {"code": code, "caller": "unknown" if actor is None else actor.key}
 
 
 def _method(request: web.Request) -> str:

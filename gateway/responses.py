@@ -4,8 +4,9 @@ from aiohttp import web
 from pydantic_core import to_json
 
 from contracts.outcome import Outcome, Status
+from gateway.compression import Representation, negotiated
 from gateway.endpoint import Endpoint
-from gateway.preconditions import is_unchanged, whole_header
+from gateway.preconditions import known_tag, whole_header
 from gateway.prefer import Preference
 from gateway.problems import Problem, etag, of_refusal
 
@@ -21,13 +22,21 @@ def reply_of(outcome: Outcome) -> bytes:
     raise of_refusal(outcome.problem)
 
 
-def representation(http: web.Request, tag: str, body: bytes) -> web.Response:
-    """200 with *body*, or 304 if the client has what *tag* names already."""
-    if not tag:
-        return web.Response(body=body, headers={"Content-Type": JSON})
-    if is_unchanged(whole_header(http, "If-None-Match"), tag):
-        return web.Response(status=304, headers={"ETag": tag, "Cache-Control": "private, no-cache"})
-    return web.Response(body=body, headers={"Content-Type": JSON, "ETag": tag, "Cache-Control": "private, no-cache"})
+async def representation(http: web.Request, endpoint: Endpoint, found: Representation) -> web.Response:
+    """200 with what was found, or 304 if the client has it already."""
+    headers = {"Vary": "Accept-Encoding"} if endpoint.compressed else {}
+    if found.tag:
+        headers["Cache-Control"] = "private, no-cache"
+        known = known_tag(whole_header(http, "If-None-Match"), found.tag)
+        if known is not None:
+            return web.Response(status=304, headers={**headers, "ETag": known})
+    if endpoint.compressed:
+        found = await negotiated(found, whole_header(http, "Accept-Encoding"))
+    if found.tag:
+        headers["ETag"] = found.tag
+    if found.coding:
+        headers["Content-Encoding"] = found.coding
+    return json(200, found.body, headers)
 
 
 def changed(endpoint: Endpoint, outcome: Outcome) -> web.Response:

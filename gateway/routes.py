@@ -13,10 +13,13 @@ from chassis.side_port import operational_routes
 from gateway.answers import Answers
 from gateway.api import ENDPOINTS
 from gateway.body import limit_bodies
+from gateway.compression import GZIP, accepts_gzip, compress
 from gateway.docs_page import CONTENT_SECURITY_POLICY, page
 from gateway.edge import Edge
 from gateway.endpoint import Endpoint
 from gateway.openapi import document
+from gateway.preconditions import whole_header
+from gateway.responses import JSON
 from gateway.tokens import Keys
 
 LARGE_BODIES_BYTES = 64 * 1024 * 1024  # held at once; each takes about four times as much on its way to the broker
@@ -58,21 +61,27 @@ def _carries_out(answers: Answers, rows: tuple[Endpoint, ...]) -> Answer:
 
 def _documents(keys: Keys) -> list[web.RouteDef]:
     described = document()
-    as_json, as_page = to_json(described), page(described)
-
-    async def openapi(_: web.Request) -> web.Response:
-        return web.Response(body=as_json, content_type="application/json", headers={"Cache-Control": "max-age=300"})
-
-    async def docs(_: web.Request) -> web.Response:
-        headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY, "Cache-Control": "max-age=300"}
-        return web.Response(text=as_page, content_type="text/html", headers=headers)
+    page_headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY, "Content-Type": "text/html; charset=utf-8"}
 
     async def jwks(_: web.Request) -> web.Response:
         headers = {"Cache-Control": "public, max-age=300"}
         return web.Response(body=to_json(keys.jwks()), content_type="application/json", headers=headers)
 
     return [
-        web.get("/api/openapi.json", openapi),
-        web.get("/api/docs", docs),
+        web.get("/api/openapi.json", _fixed(to_json(described), {"Content-Type": JSON})),
+        web.get("/api/docs", _fixed(page(described).encode(), page_headers)),
         web.get("/.well-known/jwks.json", jwks),
     ]
+
+
+def _fixed(body: bytes, headers: dict[str, str]) -> Answer:
+    """What is the same for everybody, compressed once."""
+    headers = {**headers, "Cache-Control": "max-age=300", "Vary": "Accept-Encoding"}
+    compressed = compress(body, level=9)
+
+    async def answer(http: web.Request) -> web.Response:
+        if accepts_gzip(whole_header(http, "Accept-Encoding")):
+            return web.Response(body=compressed, headers={**headers, "Content-Encoding": GZIP})
+        return web.Response(body=body, headers=headers)
+
+    return answer

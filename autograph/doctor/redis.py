@@ -1,9 +1,12 @@
-"""Whether it answers, and what time it has: it holds nothing that is not elsewhere."""
+"""Whether it answers and lets each service in, and what time it has: it holds nothing that is not elsewhere."""
 
 from redis.asyncio import Redis
+from redis.exceptions import AuthenticationError, NoPermissionError
 
+from autograph.credentials import service_environment
 from autograph.doctor.finding import Finding, skew
 from autograph.installation import Installation
+from compose.local.service_users import REDIS_SERVICES
 
 
 async def look(found: Installation) -> list[Finding]:
@@ -13,4 +16,22 @@ async def look(found: Installation) -> list[Finding]:
             seconds, microseconds = await redis.time()
             return float(seconds + microseconds / 1e6)
 
-        return await skew("redis", told)
+        findings = await skew("redis", told)
+    return findings + await _users(found)
+
+
+async def _users(found: Installation) -> list[Finding]:
+    if not found.servers.redis_service_users:
+        what = "all services sign in to Redis as one user: each could read what is kept there of all sessions"
+        do = "give Redis an ACL file, set AUTOGRAPH_REDIS_SERVICE_USERS=on, and `autograph migrate`"
+        return [Finding("redis_user_shared", False, what, do)]
+    findings = []
+    for service in REDIS_SERVICES:
+        url = service_environment(found.servers, found.secret, service)["AUTOGRAPH_REDIS_URL"]
+        async with Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5) as redis:
+            try:
+                await redis.ping()
+            except (AuthenticationError, NoPermissionError):
+                what = f"Redis does not let the {service} service sign in"
+                findings.append(Finding("redis_user_missing", True, what, "autograph migrate"))
+    return findings

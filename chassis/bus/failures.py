@@ -9,6 +9,7 @@ RUNGS = ("1s", "10s", "1m", "10m")
 class Failure(StrEnum):
     TRANSIENT = "transient"  # likely gone when tried again: deadlock, serialization, a timeout
     DEPENDENCY = "dependency"  # nothing will work until it is back: no message's attempts are spent on an outage
+    LOST = "lost"  # the connection to a dependency ended under it; see ``on_lost``
     BUG = "bug"  # ours; a person must look
 
 
@@ -16,6 +17,18 @@ _LADDER: dict[Failure, tuple[str, ...]] = {
     Failure.TRANSIENT: RUNGS,
     Failure.BUG: RUNGS[:2],  # two, in case another release of the worker takes it
 }
+
+
+# In one attempt. Sessions that are ended for a while (a failover, say) hit a message once or twice.
+MAX_LOSSES = 3
+
+
+def on_lost(losses: int) -> Failure:
+    """What the *losses*-th loss of a connection in one attempt is: the dependency's fault, until it goes on.
+
+    A message that ends its connection each time, or the whole server, would otherwise be carried out for ever.
+    """
+    return Failure.DEPENDENCY if losses < MAX_LOSSES else Failure.TRANSIENT
 
 
 def next_rung(failure: Failure, attempt: int) -> str | None:

@@ -9,7 +9,11 @@ _log = structlog.get_logger()
 
 
 class Gate:
-    """Open until ``close``; opens again when *probe* returns without raising. Probes every *interval_seconds*."""
+    """Open until ``close``; opens again when *probe* returns without raising. Probes every *interval_seconds*.
+
+    A dependency may answer the probe and still refuse the work (a full disk). So a gate that is closed again soon
+    after it opened waits that long before its first probe.
+    """
 
     def __init__(self, probe: Callable[[], Awaitable[object]], *, interval_seconds: float = 0.5) -> None:
         self._probe = probe
@@ -17,6 +21,7 @@ class Gate:
         self._open = asyncio.Event()
         self._open.set()
         self._probing: asyncio.Task[None] | None = None
+        self._opened_at = float("-inf")
 
     @property
     def is_open(self) -> bool:
@@ -26,12 +31,15 @@ class Gate:
         if self._open.is_set():
             _log.warning("dependency down, holding deliveries")
             self._open.clear()
-            self._probing = asyncio.create_task(self._until_back(), name="gate")
+            was_open_seconds = asyncio.get_running_loop().time() - self._opened_at
+            pause_seconds = self._interval_seconds if was_open_seconds < self._interval_seconds else 0
+            self._probing = asyncio.create_task(self._until_back(pause_seconds), name="gate")
 
     async def wait(self) -> None:
         await self._open.wait()
 
-    async def _until_back(self) -> None:
+    async def _until_back(self, pause_seconds: float) -> None:
+        await asyncio.sleep(pause_seconds)
         while True:
             try:
                 async with asyncio.timeout(2):
@@ -41,5 +49,6 @@ class Gate:
                 await asyncio.sleep(self._interval_seconds)
             else:
                 _log.info("dependency back")
+                self._opened_at = asyncio.get_running_loop().time()
                 self._open.set()
                 return

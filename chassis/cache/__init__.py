@@ -12,12 +12,15 @@ what was before. Why this holds:
 - Who is a member is on record in Postgres, since Redis may lose its list. Whoever joins or renews has put the recorded
   members that Redis lacks back into it, as lapsed. A removal deletes the record before it raises the epoch; so a member
   that still finds its record after its commit knows that whatever is filled after its removal has seen that commit.
+- Leases are counted by Redis's clock, and that may be set. Set ahead, leases are over early, which costs hits. Set
+  back, they would last longer than their members count on: each script that looks at leases finds that out, by an end
+  further ahead than a lease can be or a time that was seen before, and ends them all.
 
 It takes one Redis without a replica to fail over to and without snapshots: either could bring back what was deleted.
 """
 
-from chassis.cache.member import CacheMember
+from chassis.cache.member import EVERYTHING, CacheMember
 from chassis.cache.reader import CacheReader, Entry, Found, Hit, Miss, Token
 from chassis.cache.timing import Timing
 
-__all__ = ["CacheMember", "CacheReader", "Entry", "Found", "Hit", "Miss", "Timing", "Token"]
+__all__ = ["EVERYTHING", "CacheMember", "CacheReader", "Entry", "Found", "Hit", "Miss", "Timing", "Token"]

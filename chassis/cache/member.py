@@ -23,6 +23,7 @@ RECONCILE = Script.load("chassis.cache.scripts", "leases.lua", "reconcile.lua")
 REMOVE = Script.load("chassis.cache.scripts", "remove.lua")
 
 NEVER = float("-inf")
+EVERYTHING = "*"
 
 
 class CacheMember:
@@ -87,7 +88,8 @@ class CacheMember:
     async def invalidate(self, names: Collection[str]) -> None:
         """Returns when no reader can answer with what the names held before. Call it after the commit.
 
-        It costs one round trip, or while Redis is away what is left of our lease.
+        It costs one round trip, or while Redis is away what is left of our lease. `EVERYTHING` as a name drops the
+        whole cache, of all owners.
         """
         if not names:
             return
@@ -133,7 +135,7 @@ class CacheMember:
         assert self._member is not None
         # Noted before it is sent: a renewal without a reply may have been carried out.
         self._claimed_at = heard_at
-        (renewed,) = await self._redis.run(RENEW(self._field(self._member), lease_ends))
+        (renewed,) = await self._redis.run(RENEW(self._timing.lease_ms, self._field(self._member), lease_ends))
         if not renewed:
             self._joined = False
             log.warning("cache_lease_lapsed", member=str(self._member))
@@ -153,7 +155,9 @@ class CacheMember:
             return
         others = [self._field(other) for other in recorded - {member}]
         self._claimed_at = heard_at
-        (joined,) = await self._redis.run(JOIN(self._field(member), lease_ends, _random(), *others))
+        (joined,) = await self._redis.run(
+            JOIN(self._timing.lease_ms, self._field(member), lease_ends, _random(), *others)
+        )
         if joined:
             self._joined = True
             self._reconciled_at = heard_at
@@ -169,7 +173,9 @@ class CacheMember:
                 self._was_removed(member)
                 return
             dead_after_ms = int(self._timing.dead_after_seconds * 1000)
-            (dead,) = await self._redis.run(RECONCILE(self._schema, dead_after_ms, *map(self._field, recorded)))
+            (dead,) = await self._redis.run(
+                RECONCILE(self._timing.lease_ms, self._schema, dead_after_ms, *map(self._field, recorded))
+            )
             self._reconciled_at = began_at
         for field, lease_end in zip(dead[::2], dead[1::2], strict=True):
             dead_member = UUID(field.decode().partition(":")[2])
@@ -200,7 +206,7 @@ class CacheMember:
         ((seconds, microseconds),) = await self._redis.run(Call(("TIME",)))
         heard_at = self._clock()
         now_ms = int(seconds) * 1000 + int(microseconds) // 1000
-        return now_ms + int(self._timing.lease_seconds * 1000), heard_at
+        return now_ms + self._timing.lease_ms, heard_at
 
     async def _every(self, seconds: float, step: Callable[[], Awaitable[None]]) -> None:
         this = asyncio.current_task()

@@ -1,14 +1,18 @@
 """The reading side of the leased cache: for gateways."""
 
+import asyncio
 import random
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from chassis.cache.timing import Timing
 from chassis.redis import Ask, Redis, RedisAway, Script
 
 READ = Script.load("chassis.cache.scripts", "leases.lua", "read.lua")
 FILL = Script.load("chassis.cache.scripts", "leases.lua", "fill.lua")
+WATCH = Script.load("chassis.cache.scripts", "leases.lua", "watch.lua")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,7 @@ class CacheReader:
         owners: For each kind of name, the schema whose members invalidate it.
         fetch_seconds: How long fetching a value may take for it still to be kept.
         max_value_bytes: Larger values are not kept; they would hold up everybody else's 200 ms.
+        timing: The members'.
     """
 
     def __init__(
@@ -63,11 +68,14 @@ class CacheReader:
         *,
         fetch_seconds: float = 60.0,
         max_value_bytes: int = 1024 * 1024,
+        timing: Timing | None = None,
     ) -> None:
         self._redis = redis
         self._owners = dict(owners)
         self._fetch_ms = int(fetch_seconds * 1000)
         self._max_value_bytes = max_value_bytes
+        self._timing = timing or Timing()
+        self._lease_ms = self._timing.lease_ms
 
     def look_up(self, *entries: Entry) -> Ask[list[Found]]:
         """A question for `Redis.ask`: all entries in one script; misses while Redis is away."""
@@ -78,7 +86,7 @@ class CacheReader:
             return [_found(entry, epoch, answer) for entry, answer in zip(entries, answers, strict=True)]
 
         return Ask(
-            call=READ(f"{random.getrandbits(64):016x}", self._fetch_ms, *words),
+            call=READ(self._lease_ms, f"{random.getrandbits(64):016x}", self._fetch_ms, *words),
             decode=decode,
             fallback=lambda: [Miss(entry) for entry in entries],
         )
@@ -97,6 +105,7 @@ class CacheReader:
         if token is None or len(value) > self._max_value_bytes:
             return False
         fill = FILL(
+            self._lease_ms,
             self._owner(entry),
             entry.name,
             entry.variant,
@@ -110,6 +119,16 @@ class CacheReader:
         except RedisAway:
             return False
         return bool(filled)
+
+    async def watch_clock(self) -> None:
+        """Runs for as long as the process, and notes Redis's clock more often than the margin that members keep.
+
+        A clock is known to have been set back only if it was looked at before: in an idle system nobody else does.
+        """
+        while True:
+            with suppress(RedisAway):
+                await self._redis.run(WATCH(self._lease_ms))
+            await asyncio.sleep(self._timing.margin_seconds / 2)
 
     def _owner(self, entry: Entry) -> str:
         return self._owners[entry.name.partition("/")[0]]

@@ -6,10 +6,12 @@ from uuid import UUID
 
 import asyncpg
 
+from chassis.database import DRIVER_ERRORS
+
 TIMEOUT_SECONDS = 2.0
 
-# What a caller sees when Postgres is away; a timeout is an OSError.
-POSTGRES_AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+# What a caller sees when Postgres is away.
+POSTGRES_AWAY = DRIVER_ERRORS
 
 
 class MemberRecord:

@@ -28,6 +28,10 @@ class Timing:
         if self.dead_after_seconds <= self.reconciled_for_seconds + self.lease_seconds + self.margin_seconds:
             raise ValueError("a member that Redis never met must get to tell before it is removed")
 
+    @property
+    def lease_ms(self) -> int:
+        return int(self.lease_seconds * 1000)
+
     def blocked_at(self, claimed_at: float, on_record_since: float) -> float:
         """From when on nobody reads what a member that is silent, but on record, has to invalidate.
 

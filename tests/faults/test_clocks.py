@@ -1,11 +1,11 @@
 """One process's clock is wrong: a little, as on machines that keep time badly, and by far."""
 
 import asyncio
-import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.debian import unpacked_faketime
 from tests.faults.clients import at_work
 from tests.faults.report import Row
 from tests.faults.scenario import under_load
@@ -21,14 +21,7 @@ FAR = ("+600", "-600") if LONG else ("+600",)
 
 @pytest.fixture(scope="session")
 def faketime(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The library that lies to a process about the time, from the distribution's package."""
-    folder = tmp_path_factory.mktemp("faketime")
-    apt = ["apt-get", "-qq", "-oAPT::Sandbox::User=", "download", "libfaketime"]
-    subprocess.run(apt, cwd=folder, check=True, capture_output=True)
-    [package] = folder.glob("*.deb")
-    subprocess.run(["dpkg", "-x", str(package), str(folder)], check=True)
-    [library] = folder.rglob("libfaketime.so.1")
-    return library
+    return unpacked_faketime(tmp_path_factory.mktemp("faketime"))
 
 
 def lied_to(library: Path, seconds: str) -> dict[str, str]:

@@ -1,8 +1,8 @@
--- ARGV: owner, name, variant, the epoch and generation that the read gave, value, how long it may stay (ms).
-local owner, name, variant, epoch, generation, value, stay = unpack(ARGV)
+-- ARGV: how long a lease can be (ms), owner, name, variant, the epoch and generation that the read gave, value, how long it may stay (ms).
+local longest, owner, name, variant, epoch, generation, value, stay = unpack(ARGV)
 if redis.call('GET', 'cache:epoch') ~= epoch then return 0 end
 if redis.call('GET', 'g:' .. epoch .. ':' .. name) ~= generation then return 0 end
-if not leased_owners()[owner] then return 0 end
+if not leased_owners(now_ms(), tonumber(longest))[owner] then return 0 end
 local key = 'c:' .. epoch .. ':' .. name
 redis.call('HSET', key, variant, value)
 -- Counted from the first fill: a name that is read all the time must not live for ever.

@@ -1,9 +1,10 @@
--- ARGV: a fresh generation, how long it may stay (ms), then owner, name and variant of each entry.
+-- ARGV: how long a lease can be (ms), a fresh generation, how long it may stay (ms), then owner, name and variant of
+-- each entry.
 -- Returns the epoch, then for each entry its value, or {generation} to fill it with, or nil if it must not be filled.
 local epoch = redis.call('GET', 'cache:epoch')
-local leased = epoch and leased_owners() or {}
+local leased = epoch and leased_owners(now_ms(), tonumber(ARGV[1])) or {}
 local reply = { epoch }
-for i = 3, #ARGV, 3 do
+for i = 4, #ARGV, 3 do
   local owner, name, variant = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   local answer = false
   if leased[owner] then
@@ -12,8 +13,8 @@ for i = 3, #ARGV, 3 do
       local key = 'g:' .. epoch .. ':' .. name
       local generation = redis.call('GET', key)
       if not generation then
-        generation = ARGV[1]
-        redis.call('SET', key, generation, 'PX', ARGV[2])
+        generation = ARGV[2]
+        redis.call('SET', key, generation, 'PX', ARGV[3])
       end
       answer = { generation }
     end

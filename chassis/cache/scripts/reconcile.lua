@@ -1,12 +1,13 @@
--- ARGV: owner, how long a lease must have been over to call its member dead (ms), then the members that it has on record.
--- Returns the dead members, each followed by its lease's end.
+-- ARGV: how long a lease can be (ms), owner, how long a lease must have been over to call its member dead (ms), then the
+-- members that the owner has on record. Returns the dead members, each followed by its lease's end.
 local now = now_ms()
-for i = 3, #ARGV do redis.call('HSETNX', 'cache:members', ARGV[i], string.format('%.0f', now)) end
+for i = 4, #ARGV do redis.call('HSETNX', 'cache:members', ARGV[i], string.format('%.0f', now)) end
+leased_owners(now, tonumber(ARGV[1]))
 local dead = {}
 local members = redis.call('HGETALL', 'cache:members')
 for i = 1, #members, 2 do
   local owner = string.match(members[i], '^[^:]*')
-  if owner == ARGV[1] and tonumber(members[i + 1]) + tonumber(ARGV[2]) <= now then
+  if owner == ARGV[2] and tonumber(members[i + 1]) + tonumber(ARGV[3]) <= now then
     dead[#dead + 1] = members[i]
     dead[#dead + 1] = members[i + 1]
   end

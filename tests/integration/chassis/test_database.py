@@ -10,7 +10,16 @@ import asyncpg
 import pytest
 from pydantic_core import from_json, to_json
 
-from chassis.database import Database, DatabaseUnavailable, Trouble, _lost, classify, compact, open_database
+from chassis.database import (
+    Database,
+    DatabaseUnavailable,
+    StatementTimedOut,
+    Trouble,
+    _lost,
+    classify,
+    compact,
+    open_database,
+)
 from tests.databases import unused_database
 from tests.eventually import eventually
 from tests.integration.chassis.proxy import Proxy
@@ -229,7 +238,7 @@ async def test_a_session_that_the_server_ends_is_replaced(database: Database, ow
             await connection.execute("INSERT INTO things (id) VALUES (1)")
     await other.close()
 
-    assert classify(raised.value) is Trouble.DOWN
+    assert classify(raised.value) is Trouble.LOST
     assert await ids(database) == []
     assert database.states()["used"] == 0
 
@@ -242,7 +251,7 @@ async def test_a_cut_connection_is_unavailability_and_the_next_one_works(proxy: 
                 proxy.cut()
                 await connection.execute("SELECT 1")
 
-        assert classify(raised.value) is Trouble.DOWN
+        assert classify(raised.value) is Trouble.LOST
         await database.probe()
 
 
@@ -253,7 +262,7 @@ async def test_what_is_committed_while_the_line_is_cut_is_unavailability(proxy: 
                 await connection.execute("SELECT 1")
                 proxy.cut()
 
-        assert classify(raised.value) is Trouble.DOWN
+        assert classify(raised.value) is Trouble.LOST
 
 
 async def test_a_silent_server_is_unavailability_within_the_limit(proxy: Proxy) -> None:
@@ -269,6 +278,20 @@ async def test_a_silent_server_is_unavailability_within_the_limit(proxy: Proxy) 
 
         proxy.thaw()
         await database.probe()
+
+
+@pytest.mark.parametrize("within", ["connection", "transaction"])
+async def test_a_statement_that_takes_too_long_is_not_taken_for_an_outage(own_url: str, within: str) -> None:
+    """Though it holds the last connection of the pool: the server itself is asked whether it answers."""
+    async with open_database(
+        own_url, application_name="test", pool_min=1, pool_max=1, statement_seconds=60, unanswered_seconds=0.2
+    ) as database:
+        with pytest.raises(StatementTimedOut) as raised:
+            async with asyncio.timeout(5), getattr(database, within)() as connection:
+                await connection.execute("SELECT pg_sleep(60)")
+        assert classify(raised.value) is Trouble.TRANSIENT
+        await database.probe()
+        assert database.states()["used"] == 0
 
 
 async def test_a_commit_that_nobody_answers_is_unavailability(proxy: Proxy) -> None:

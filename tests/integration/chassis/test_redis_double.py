@@ -14,6 +14,7 @@ from tests.simulation.world import World
 
 SOON = int(time.time() * 1000) + 60_000
 LATER = SOON + 60_000
+LONGEST = 3_600_000
 
 
 @pytest.fixture
@@ -23,50 +24,68 @@ async def redis(cache_url: str) -> AsyncIterator[Redis]:
     await redis.close()
 
 
-LEASED = [JOIN("a:1", SOON, "e1"), READ("g1", 60_000, "a", "thing/1", "ada", "a", "thing/2", "")]
+LEASED = [JOIN(LONGEST, "a:1", SOON, "e1"), READ(LONGEST, "g1", 60_000, "a", "thing/1", "ada", "a", "thing/2", "")]
+
 STORIES: dict[str, list[Call]] = {
     "nobody has joined": [
-        READ("g", 1000, "a", "thing/1", ""),
-        FILL("a", "thing/1", "", "e", "g", "v", 1000),
+        READ(LONGEST, "g", 1000, "a", "thing/1", ""),
+        FILL(LONGEST, "a", "thing/1", "", "e", "g", "v", 1000),
         INVALIDATE("thing/1"),
-        RENEW("a:1", SOON),
+        RENEW(LONGEST, "a:1", SOON),
         REMOVE("a:1", "1", "e"),
     ],
     "filled, read and invalidated": [
         *LEASED,
-        FILL("a", "thing/1", "ada", "e1", "g1", b"\x00\xff", 60_000),
-        READ("g2", 60_000, "a", "thing/1", "ada", "a", "thing/1", "bob"),
+        FILL(LONGEST, "a", "thing/1", "ada", "e1", "g1", b"\x00\xff", 60_000),
+        READ(LONGEST, "g2", 60_000, "a", "thing/1", "ada", "a", "thing/1", "bob"),
         INVALIDATE("thing/1", "thing/9"),
-        READ("g3", 60_000, "a", "thing/1", "ada"),
-        FILL("a", "thing/1", "ada", "e1", "g1", "old", 60_000),  # of before the invalidation
-        READ("g4", 60_000, "a", "thing/1", "ada"),
-        FILL("a", "thing/1", "ada", "e1", "g3", "new", 60_000),
-        READ("g5", 60_000, "a", "thing/1", "ada"),
+        READ(LONGEST, "g3", 60_000, "a", "thing/1", "ada"),
+        FILL(LONGEST, "a", "thing/1", "ada", "e1", "g1", "old", 60_000),  # of before the invalidation
+        READ(LONGEST, "g4", 60_000, "a", "thing/1", "ada"),
+        FILL(LONGEST, "a", "thing/1", "ada", "e1", "g3", "new", 60_000),
+        READ(LONGEST, "g5", 60_000, "a", "thing/1", "ada"),
     ],
     "another epoch": [
         *LEASED,
-        FILL("a", "thing/1", "ada", "e1", "g1", "v", 60_000),
-        JOIN("a:2", SOON, "e2", "a:1", "a:3"),
-        READ("g2", 60_000, "a", "thing/1", "ada"),  # a:3 is on record and has no lease
-        FILL("a", "thing/2", "", "e1", "g1", "v", 60_000),
+        FILL(LONGEST, "a", "thing/1", "ada", "e1", "g1", "v", 60_000),
+        JOIN(LONGEST, "a:2", SOON, "e2", "a:1", "a:3"),
+        READ(LONGEST, "g2", 60_000, "a", "thing/1", "ada"),  # a:3 is on record and has no lease
+        FILL(LONGEST, "a", "thing/2", "", "e1", "g1", "v", 60_000),
     ],
     "leases": [
-        JOIN("a:1", 1, "e0"),  # over before it begins
+        JOIN(LONGEST, "a:1", 1, "e0"),  # over before it begins
         *LEASED,
-        RENEW("a:1", LATER),
-        RENEW("a:1", SOON),  # never shorter
-        Call(("HGETALL", "cache:members")),
-        RENEW("a:2", LATER),
-        READ("g2", 60_000, "b", "thing/1", ""),  # an owner without members
+        RENEW(LONGEST, "a:1", LATER),
+        Call(("HGET", "cache:members", "a:1")),
+        RENEW(LONGEST, "a:1", SOON),
+        Call(("HGET", "cache:members", "a:1")),
+        RENEW(LONGEST, "a:1", SOON + LONGEST),  # further ahead than a lease can end
+        JOIN(LONGEST, "a:2", SOON + LONGEST, "e2"),
+        RENEW(LONGEST, "a:2", LATER),
+        READ(LONGEST, "g2", 60_000, "b", "thing/1", ""),  # an owner without members
+    ],
+    "a clock that was set back by more than a lease": [
+        *LEASED,
+        READ(1_000, "g2", 60_000, "a", "thing/1", "ada"),
+        READ(LONGEST, "g3", 60_000, "a", "thing/1", "ada"),  # for good
+        RENEW(LONGEST, "a:1", LATER),
+        JOIN(LONGEST, "a:1", LATER, "e2"),
+        READ(LONGEST, "g4", 60_000, "a", "thing/1", "ada"),
+    ],
+    "a clock that was set back by less than a lease": [
+        *LEASED,
+        Call(("HSET", "cache:members", ":clock", LATER)),
+        FILL(LONGEST, "a", "thing/1", "ada", "e1", "g1", "v", 60_000),
+        READ(LONGEST, "g2", 60_000, "a", "thing/1", "ada"),
     ],
     "the dead are found and removed": [
         *LEASED,
         Call(("HSET", "cache:members", "a:2", "1")),
         Call(("HSET", "cache:members", "b:1", "1")),
-        RECONCILE("a", 1000, "a:1", "a:2"),
+        RECONCILE(LONGEST, "a", 1000, "a:1", "a:2"),
         REMOVE("a:2", "2", "e2"),
         REMOVE("a:2", "1", "e2"),
-        READ("g2", 60_000, "a", "thing/1", ""),
+        READ(LONGEST, "g2", 60_000, "a", "thing/1", ""),
         Call(("HDEL", "cache:members", "b:1")),
         Call(("HDEL", "cache:members", "b:1")),
     ],

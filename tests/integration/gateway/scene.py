@@ -195,6 +195,8 @@ def settings(**changes: Any) -> GatewaySettings:
         "gateway_secret": "gateway secret of this test, long enough",
         "rate_limit_per_user": 0,
         "rate_limit_per_address": 0,
+        "password_requests_per_address": 0,
+        "registrations_in_all": 0,
     }
     return GatewaySettings(_env_file=None, **values | changes)
 

@@ -9,7 +9,17 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic_core import from_json, to_json
 
-from chassis.database import DatabaseUnavailable, Trouble, _from_jsonb, _to_jsonb, _unanswered, classify, compact
+from chassis.database import (
+    ConnectionLost,
+    DatabaseUnavailable,
+    StatementTimedOut,
+    Trouble,
+    _from_jsonb,
+    _to_jsonb,
+    _unanswered,
+    classify,
+    compact,
+)
 from contracts.refusal import Forbidden
 
 
@@ -24,6 +34,7 @@ from contracts.refusal import Forbidden
         asyncpg.OutOfMemoryError(),
         asyncpg.InvalidCachedStatementError(),
         asyncpg.OutdatedSchemaCacheError("its types changed"),
+        StatementTimedOut(),
     ],
     ids=lambda error: type(error).__name__,
 )
@@ -35,22 +46,35 @@ def test_what_lost_against_others_may_be_tried_again(error: Exception) -> None:
     "error",
     [
         DatabaseUnavailable(),
-        ConnectionRefusedError(),
-        ConnectionResetError(),
-        asyncpg.ConnectionDoesNotExistError(),
-        asyncpg.AdminShutdownError(),
-        asyncpg.CrashShutdownError(),
         asyncpg.CannotConnectNowError(),
         asyncpg.TooManyConnectionsError(),
         asyncpg.DiskFullError(),
         asyncpg.ReadOnlySQLTransactionError(),
         asyncpg.InvalidPasswordError(),
-        asyncpg.PostgresIOError(),
     ],
     ids=lambda error: type(error).__name__,
 )
 def test_an_absent_database_is_nobodys_fault(error: Exception) -> None:
     assert classify(error) is Trouble.DOWN
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConnectionLost(),
+        ConnectionRefusedError(),
+        ConnectionResetError(),
+        asyncpg.ConnectionDoesNotExistError(),
+        asyncpg.AdminShutdownError(),
+        asyncpg.CrashShutdownError(),
+        asyncpg.PostgresIOError(),
+        asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress"),
+        asyncpg.ProtocolError("insufficient data in buffer"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_connection_that_ended_is_no_bug_and_says_nothing_of_the_server(error: Exception) -> None:
+    assert classify(error) is Trouble.LOST
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,11 @@ class Paint(Command[None]):
     colour: str
 
 
+class Burn(Command[None]):
+    wire_name: ClassVar[str] = "autograph.easel.burn.v1"
+    operator_only: ClassVar[bool] = True
+
+
 class Draw(Command[None]):
     wire_name: ClassVar[str] = "autograph.easel.draw.v1"
     max_bytes: ClassVar[int] = 1_000_000
@@ -47,6 +52,10 @@ handlers: Handlers[None] = Handlers()
 async def paint(command: Paint, envelope: Envelope, tools: None) -> None: ...
 
 
+@handlers.answers(Burn)
+async def burn(command: Burn, envelope: Envelope, tools: None) -> None: ...
+
+
 @handlers.answers(Draw)
 async def draw(command: Draw, envelope: Envelope, tools: None) -> None: ...
 
@@ -55,20 +64,21 @@ async def draw(command: Draw, envelope: Envelope, tools: None) -> None: ...
 async def dried(event: Dried, envelope: Envelope, tools: None) -> None: ...
 
 
-def envelope_of(message: type[Paint | Draw | Dried] = Paint, actor: Actor = USER) -> Envelope:
+def envelope_of(message: type[Paint | Burn | Draw | Dried] = Paint, actor: Actor = USER) -> Envelope:
     return Envelope(
         id=UUID(int=7), source="/gateway", type=message.wire_name, time=NOW, correlationid="c-1", actor=actor
     )
 
 
 def delivery(
-    message: Paint | Draw | Dried | None = None,
+    message: Paint | Burn | Draw | Dried | None = None,
     *,
     actor: Actor = USER,
     user: str | None = "autograph-gateway",
     key: str | None = None,
     reply_to: str | None = None,
     marks: Mapping[str, object] | None = None,
+    exchange: str = "autograph.commands",
 ) -> Delivery:
     message = message or Paint(colour="red")
     return Delivery(
@@ -81,6 +91,7 @@ def delivery(
         correlation_id=None,
         redelivered=False,
         headers=marks or {},
+        exchange=exchange,
     )
 
 
@@ -88,6 +99,30 @@ def refused(of: Delivery) -> str:
     with pytest.raises(Unreadable) as caught:
         read(of, "easel", handlers.by_wire_name)
     return caught.value.reason
+
+
+OPERATOR = Actor(kind=ActorKind.SERVICE, id=UUID(int=1), name=headers.OPERATOR_USER)
+BILLING = Actor(kind=ActorKind.PRODUCER, id=producer_id("producer-billing"), name="producer-billing")
+
+
+def test_a_command_of_the_operators_is_read_from_its_user_only() -> None:
+    sent = delivery(Burn(), actor=OPERATOR, user=headers.OPERATOR_USER)
+    assert isinstance(read(sent, "easel", handlers.by_wire_name).message, Burn)
+
+    for user, actor in (
+        ("autograph-gateway", OPERATOR),
+        ("autograph-gateway", USER),
+        ("producer-billing", BILLING),
+        ("producer-billing", OPERATOR),
+        (headers.OPERATOR_USER, USER),
+        ("autograph-easel", OPERATOR),
+    ):
+        assert refused(delivery(Burn(), actor=actor, user=user)) == "untrusted", (user, actor)
+
+
+def test_the_operator_sends_no_other_command() -> None:
+    for actor in (OPERATOR, USER):
+        assert refused(delivery(actor=actor, user=headers.OPERATOR_USER)) == "untrusted"
 
 
 def test_a_message_of_the_gateways_is_read() -> None:
@@ -127,10 +162,17 @@ def test_a_payload_that_does_not_fit_names_the_place_and_not_the_value() -> None
 PRODUCER = Actor(kind=ActorKind.PRODUCER, id=producer_id("producer-press"), name="producer-press")
 
 
-def test_a_producer_may_act_as_itself() -> None:
-    assert (
-        read(delivery(actor=PRODUCER, user="producer-press"), "easel", handlers.by_wire_name).sender == "producer-press"
-    )
+@pytest.mark.parametrize("exchange", ["autograph.producers.press", "autograph.commands"])
+def test_a_producer_may_act_as_itself_by_where_the_broker_checks_its_rights(exchange: str) -> None:
+    sent = delivery(actor=PRODUCER, user="producer-press", exchange=exchange)
+    assert read(sent, "easel", handlers.by_wire_name).sender == "producer-press"
+
+
+def test_what_took_a_detour_is_untrusted_whatever_is_in_it() -> None:
+    """Else it would be parked for another reason, and be a trusted copy once it is put back."""
+    sent = delivery(actor=PRODUCER, user="producer-press", exchange="reply.producer-press.1")
+    assert refused(sent._replace(body=b"nonsense")) == "untrusted"
+    assert refused(sent._replace(headers={headers.ORIGINAL_USER: "producer-press"})) == "untrusted"
 
 
 @pytest.mark.parametrize(
@@ -146,6 +188,10 @@ def test_a_producer_may_act_as_itself() -> None:
         delivery(reply_to="reply.producer-press.1"),
         delivery(reply_to="easel.commands"),
         delivery(marks={"CC": ["easel.paint"]}),
+        delivery(actor=PRODUCER, user="producer-press", exchange="reply.producer-press.1"),
+        delivery(actor=PRODUCER, user="producer-press", exchange="autograph.producers.other"),
+        delivery(actor=PRODUCER, user="producer-press", exchange=""),
+        delivery(actor=PRODUCER, user="producer-press", marks={"x-death": [{"queue": "reply.producer-press.1"}]}),
         delivery(user="producer-press", marks={headers.ORIGINAL_USER: "autograph-gateway"}),
         delivery(user="autograph-sun", marks={headers.ORIGINAL_USER: "autograph-gateway"}),
         delivery(user="autograph-easel", marks={headers.ORIGINAL_USER: "autograph-gateway", headers.ATTEMPT: "9"}),

@@ -1,0 +1,36 @@
+"""The services' users in Redis, each with what its service does there and no more."""
+
+from contextlib import suppress
+
+from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError, ResponseError
+
+from autograph.credentials import redis_secret
+from autograph.installation import Installation
+from compose.local.home import CannotProvide
+from compose.local.service_users import REDIS_SERVICES, redis_rules, redis_user
+
+TIMEOUT_SECONDS = 5.0
+
+
+async def apply_redis(found: Installation) -> list[str]:
+    """Makes the users, where services have their own; returns their names. Raises ``CannotProvide``."""
+    servers = found.servers
+    if not servers.redis_service_users:
+        return []
+    secret = redis_secret(servers.redis_url, found.secret)
+    async with Redis.from_url(servers.redis_url, socket_timeout=TIMEOUT_SECONDS) as redis:
+        try:
+            for service in REDIS_SERVICES:
+                await redis.execute_command("ACL", "SETUSER", redis_user(service), *redis_rules(secret, service))  # type: ignore[no-untyped-call]
+        except RedisConnectionError:
+            raise
+        except RedisError as error:
+            raise CannotProvide(
+                f"Redis does not let users be made ({error}): it must be Redis 7, or any Valkey, and the address an "
+                "administrator's; or set AUTOGRAPH_REDIS_SERVICE_USERS=off"
+            ) from error
+        with suppress(ResponseError):  # without an ACL file its configuration must name them, as that of ours does
+            await redis.execute_command("ACL", "SAVE")  # type: ignore[no-untyped-call]
+    return [redis_user(service) for service in REDIS_SERVICES]

@@ -257,6 +257,11 @@ class GatewayMetrics:
         self.rate_limited = Counter(
             "api_gateway_rate_limit_exceeded_total", "Requests refused by a limit.", ("key_type",), registry=registry
         )
+        self.forwarded_not_understood = Counter(
+            "api_gateway_forwarded_not_understood_total",
+            "Requests whose client was taken for the proxy, since what it forwards is not understood.",
+            registry=registry,
+        )
 
 
 class AuthMetrics:

@@ -40,8 +40,13 @@ test: $(VENV)/.development .venv-tools/.tools ## Everything: unit, architecture,
 	@$(BIN)/pytest tests
 
 .PHONY: faults
-faults: $(VENV)/.development ## Break the running system in every way one machine can show (15 min; LONG=1: hours)
-	@AUTOGRAPH_FAULTS_LONG=$(LONG) $(BIN)/pytest tests/faults -m ""
+faults: $(VENV)/.development ## Break the running system in every way one machine can show, and then the code (45 min; LONG=1: hours)
+	@AUTOGRAPH_FAULTS_LONG=$(LONG) $(BIN)/pytest tests/faults tests/simulation -m ""
+	$(MAKE) mutants
+
+.PHONY: mutants
+mutants: $(VENV)/.development ## Test the tests: put in one bug after another, each of which a suite must notice
+	@$(PYTHON_IN_VENV) -m tests.mutants
 
 .PHONY: test-deploy
 test-deploy: $(VENV)/.development .venv-tools/.tools ## Build the images, bring all containers up and try them, with the static checks; brings its own Docker engine if need be
@@ -68,8 +73,9 @@ format: $(VENV)/.development ## Format the code and mend what ruff can
 LICENCES := Apache;BSD;MIT;ISC;MPL;Mozilla;PSF;Python Software Foundation
 
 .PHONY: audit
-audit: $(VENV)/.runtime .venv-audit/.audit ## List the licences of what we run on, and look for known vulnerabilities (needs PyPI itself)
-	@.venv-audit/bin/pip-licenses --python=$(PYTHON_IN_VENV) --from=mixed --partial-match --allow-only="$(LICENCES)" \
+audit: $(VENV)/.runtime .venv-audit/.audit ## Hold pinned images to the shipped advisories, list licences, look for known vulnerabilities (the last needs PyPI itself)
+	@$(PYTHON_IN_VENV) .ci/images.py
+	.venv-audit/bin/pip-licenses --python=$(PYTHON_IN_VENV) --from=mixed --partial-match --allow-only="$(LICENCES)" \
 		--packages $$(sed -nE 's/^([a-z0-9.-]+)==.*/\1/p' requirements.lock)
 	.venv-audit/bin/pip-audit --strict --require-hashes --disable-pip -r requirements.lock
 

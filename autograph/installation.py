@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 from pydantic import SecretStr
 
-from autograph.settings import OperatorSettings
-from chassis.settings import load
+from autograph.settings import OperatorSettings, operator_settings
 from compose.local.home import CannotProvide, Home
 from compose.local.stack import GIVEN_BY, Servers, addresses
 
@@ -22,7 +21,7 @@ class Installation:
 
 def installation() -> Installation:
     """Raises ``CannotProvide`` if neither the environment nor a local stack says where the servers are."""
-    settings = load(OperatorSettings)
+    settings = operator_settings()
     given = settings.given()
     home = Home(settings.home)
     servers_given = all(name in given for names in GIVEN_BY.values() for name in names)

@@ -51,6 +51,14 @@ class LoopMetrics:
             registry=registry,
         )
 
+    @staticmethod
+    def unhandled(registry: CollectorRegistry) -> Counter:
+        return Counter(
+            "autograph_unhandled_exceptions_total",
+            "Exceptions that nobody handled and the event loop reported: each is a bug.",
+            registry=registry,
+        )
+
 
 class RequestMetrics:
     """A worker's requests are messages; the names begin with its service's, as ``auth_service``.

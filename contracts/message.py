@@ -82,6 +82,11 @@ class Request(Message, Generic[ReplyT]):
         return f"{queue}.{cls.bulkhead}" if cls.bulkhead else queue
 
     @classmethod
+    def producers_queue(cls) -> str:
+        """Where it waits if a producer sent it: whoever floods that delays no user."""
+        return f"{cls.worker()}.{_QUEUE_OF[cls.kind]}.producers"
+
+    @classmethod
     def exchange(cls) -> str:
         return "autograph.queries" if cls.kind is Kind.QUERY else "autograph.commands"
 

@@ -18,8 +18,8 @@ from chassis.bus import headers
 from chassis.bus.failures import Failure, next_rung, on_lost, where
 from chassis.bus.gate import Gate
 from chassis.bus.handlers import Handlers
-from chassis.bus.ports import Delivery, Letter, NotPublished, Publisher
-from chassis.bus.reading import Received, Unreadable, read
+from chassis.bus.ports import Delivery, Letter, NotPublished, Publisher, QueueFull
+from chassis.bus.reading import Received, Unreadable, hold_to_straight_ways, origin, read
 from chassis.bus.replies import reply_letter
 from chassis.byte_budget import ByteBudget
 from chassis.logging import bind, logger
@@ -35,6 +35,11 @@ ToolsT = TypeVar("ToolsT")
 
 # Between the asker's machine and ours. In the queue the broker counts a request's time, on its own clock alone.
 CLOCK_SKEW = timedelta(seconds=10)
+# After which what should be parked comes again, while its parking lot is full.
+PARKING_FULL_RUNG = "1m"
+POISON = "poison"
+POISON_DETAIL = "its worker died or was blocked twice, the second time with nothing else in hand"
+HARMLESS_BYTES = 64 * 1024
 
 LARGE_MESSAGES_BYTES = 64 * 1024 * 1024  # in hand at once; each takes about four times as much on its way
 
@@ -165,6 +170,8 @@ class Handling(Generic[ToolsT]):
                 return Outcome.succeeded(None), Settled.DUPLICATE
             return await self._told_before(received)
         except Refusal as refusal:
+            if issubclass(contract, Event):
+                raise  # nobody asked, so nobody would hear of it: it is a failure like others
             return await self._refused(received, refusal)
         if issubclass(contract, Request) and not isinstance(reply, contract.reply_type() or type(None)):
             raise TypeError(f"{contract.wire_name} was answered with {type(reply).__name__}")
@@ -189,17 +196,26 @@ class Handling(Generic[ToolsT]):
         return outcome, Settled.REFUSED
 
     async def _try_later(self, received: Received, failure: Failure, error: BaseException) -> Settled:
-        name = received.contract.action()
         rung = next_rung(failure, received.attempt)
         if rung is None:
             is_command = received.contract.kind is Kind.COMMAND
-            await self._park(received.delivery, f"{failure}", where(error), told=is_command, received=received)
+            try:
+                await self._park(received.delivery, f"{failure}", where(error), told=is_command, received=received)
+            except QueueFull:  # comes again in a while, so that it is not lost and holds up no other
+                _log.error("parking_lot_full", failure=failure.value, queue=received.delivery.queue)
+                await self._retry(received, PARKING_FULL_RUNG, attempt=received.attempt)
+                return Settled.RETRIED
             if is_command:
                 outcome = _parked()
                 if not await self.inbox.record(received.envelope, outcome):
                     outcome, _ = await self._told_before(received)
                 await self._tell(received, outcome)
             return Settled.PARKED
+        await self._retry(received, rung, attempt=received.attempt + 1)
+        return Settled.RETRIED
+
+    async def _retry(self, received: Received, rung: str, *, attempt: int) -> None:
+        """A copy comes back to the same queue after the time of *rung*."""
         delivery = received.delivery
         await self.publisher.publish(
             Letter(
@@ -211,14 +227,45 @@ class Handling(Generic[ToolsT]):
                 reply_to=delivery.reply_to,
                 headers={
                     headers.RUNG: rung,
-                    headers.ATTEMPT: received.attempt + 1,
+                    headers.ATTEMPT: attempt,
                     headers.ORIGINAL_USER: received.sender,
                     headers.ORIGINAL_ROUTING_KEY: received.routing_key,
                 },
             )
         )
-        self.metrics.retried(name, rung)
-        return Settled.RETRIED
+        self.metrics.retried(received.contract.action(), rung)
+
+    async def give_up(self, delivery: Delivery) -> None:
+        """Parks what has killed or blocked its worker twice, without carrying it out once more.
+
+        Its sender is told, and its outcome kept, if it is so small that to read it cannot have been what killed.
+        """
+        if len(delivery.body) <= HARMLESS_BYTES:
+            try:
+                received = read(delivery, self.service, self.handlers.by_wire_name)
+            except Unreadable as unreadable:
+                await self._refuse_unreadable(delivery, unreadable)
+                return
+            await self._give_up_readable(received)
+            return
+        try:
+            hold_to_straight_ways(delivery)
+        except Unreadable as unreadable:
+            await self._refuse_unreadable(delivery, unreadable)
+            return
+        await self._park(delivery, POISON, "not read again: its size may be the reason", told=False)
+        self.metrics.settled("unreadable", Settled.PARKED)
+
+    async def _give_up_readable(self, received: Received) -> None:
+        name, kind = received.contract.action(), received.contract.kind
+        outcome = _parked() if kind is Kind.COMMAND else _internal_error()
+        if kind is Kind.COMMAND and (before := await self._failed(received.envelope)) is not None:
+            self.metrics.settled(name, Settled.DUPLICATE)  # it was done, and killed afterwards
+            await self._tell(received, before)
+            return
+        await self._park(received.delivery, POISON, POISON_DETAIL, told=kind is Kind.COMMAND, received=received)
+        self.metrics.settled(name, Settled.PARKED)
+        await self._tell(received, outcome)
 
     async def _refuse_unreadable(self, delivery: Delivery, unreadable: Unreadable) -> None:
         """Park it, and tell the sender where the sender is known: a program that sent nonsense should hear so."""
@@ -258,20 +305,27 @@ class Handling(Generic[ToolsT]):
     async def _park(
         self, delivery: Delivery, reason: str, detail: str, *, told: bool, received: Received | None = None
     ) -> None:
+        """Raises ``QueueFull`` while the lot is full.
+
+        What a producer sent and nobody can carry out has a lot of its own, whose oldest gives way: no outsider fills
+        the one in which what was accepted waits for a person.
+        """
+        sender, routing_key = origin(delivery, self.service)
         kept: dict[str, str | int] = {
             headers.PARKED_REASON: reason,
             headers.PARKED_DETAIL: detail[:500],
             headers.PARKED_FROM: delivery.queue,
             headers.PARKED_AT: self.clock().isoformat(),
-            headers.ORIGINAL_USER: received.sender if received else str(delivery.user_id or ""),
-            headers.ORIGINAL_ROUTING_KEY: received.routing_key if received else delivery.routing_key,
+            headers.ORIGINAL_USER: received.sender if received else sender,
+            headers.ORIGINAL_ROUTING_KEY: received.routing_key if received else routing_key,
             headers.ATTEMPT: received.attempt if received else 1,
             headers.FAILURE_TOLD: int(told),
         }
         action = received.contract.action() if received else "unreadable"
+        is_producers = received is None and reason != POISON and delivery.queue.endswith(".producers")
         await self.publisher.publish(
             Letter(
-                exchange="autograph.parked",
+                exchange="autograph.refused" if is_producers else "autograph.parked",
                 routing_key=f"{self.service}.{action}",
                 body=delivery.body,
                 type=received.contract.wire_name if received else "",

@@ -7,7 +7,15 @@ from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
 from chassis.bus.handlers import Handler
-from chassis.bus.headers import ATTEMPT, OPERATOR_USER, ORIGINAL_ROUTING_KEY, ORIGINAL_USER, service_user
+from chassis.bus.headers import (
+    ATTEMPT,
+    OPERATOR_USER,
+    ORIGINAL_ROUTING_KEY,
+    ORIGINAL_USER,
+    producer_exchange,
+    producer_user,
+    service_user,
+)
 from chassis.bus.ports import Delivery
 from contracts.envelope import CONTENT_TYPE, Actor, ActorKind, Envelope, TooManyItems, decode, producer_id
 from contracts.message import Event, Message, Request
@@ -37,6 +45,7 @@ class Received(NamedTuple):
 
 def read(delivery: Delivery, service: str, handlers: Mapping[str, tuple[type[Message], Handler[Any]]]) -> Received:
     """Raises ``Unreadable``."""
+    hold_to_straight_ways(delivery)
     if delivery.content_type != CONTENT_TYPE:
         raise Unreadable("undecodable", f"content type is not {CONTENT_TYPE}")
     largest = max((contract.max_message_bytes() for contract, _ in handlers.values()), default=0)
@@ -89,6 +98,15 @@ def _origin(delivery: Delivery, service: str) -> tuple[str, str, int]:
     return str(headers[ORIGINAL_USER]), str(headers.get(ORIGINAL_ROUTING_KEY, "")), attempt
 
 
+def origin(delivery: Delivery, service: str) -> tuple[str, str]:
+    """Who sent first what cannot be read, and under which key, as far as that can be believed."""
+    try:
+        sender, routing_key, _ = _origin(delivery, service)
+    except Unreadable:
+        return delivery.user_id or "", delivery.routing_key
+    return sender, routing_key
+
+
 def _trust(delivery: Delivery, envelope: Envelope, contract: type[Message], sender: str, routing_key: str) -> None:
     if "CC" in delivery.headers or "BCC" in delivery.headers:
         raise Unreadable("untrusted", "CC and BCC escape the broker's topic permissions")
@@ -107,6 +125,22 @@ def _trust(delivery: Delivery, envelope: Envelope, contract: type[Message], send
             raise Unreadable("untrusted", "a producer acts as itself only")
     elif sender != service_user("gateway"):
         raise Unreadable("untrusted", "only the gateway speaks for users")
+
+
+def hold_to_straight_ways(delivery: Delivery) -> None:
+    """Raises ``Unreadable`` for a producer's message that came by a detour.
+
+    The broker holds a routing key to what a producer may send only where it publishes to, which is its own ingress, or
+    the exchanges that it wrote to before 0.2. Copies by retry and redrive are others' messages: what they are copies of
+    was looked at.
+    """
+    user = delivery.user_id or ""
+    if not user.startswith(producer_user("")):
+        return
+    if delivery.exchange not in (producer_exchange(user), "autograph.commands", "autograph.queries"):
+        raise Unreadable("untrusted", "it came by an exchange on which the broker checks no rights")
+    if "x-death" in delivery.headers:
+        raise Unreadable("untrusted", "it came out of another queue's dead letters")
 
 
 def _trust_operator(actor: Actor, sender: str) -> None:

@@ -160,15 +160,18 @@ def _letter(
 @contextmanager
 def _overtaken_by(reply: "asyncio.Future[Outcome]", waiting: asyncio.Timeout) -> Iterator[None]:
     """Ends *waiting* once the outcome is there: nobody needs the broker's confirm any more."""
+    is_waiting = True
 
     def stop(_: "asyncio.Future[Outcome]") -> None:
-        if _has_outcome(reply):
+        # The loop may have been told to call this before it was removed, and by then nobody waits any more.
+        if is_waiting and not waiting.expired() and _has_outcome(reply):
             waiting.reschedule(asyncio.get_running_loop().time())
 
     reply.add_done_callback(stop)
     try:
         yield
     finally:
+        is_waiting = False
         reply.remove_done_callback(stop)
 
 

@@ -78,6 +78,7 @@ def delivery(
     key: str | None = None,
     reply_to: str | None = None,
     marks: Mapping[str, object] | None = None,
+    exchange: str = "autograph.commands",
 ) -> Delivery:
     message = message or Paint(colour="red")
     return Delivery(
@@ -90,6 +91,7 @@ def delivery(
         correlation_id=None,
         redelivered=False,
         headers=marks or {},
+        exchange=exchange,
     )
 
 
@@ -160,10 +162,17 @@ def test_a_payload_that_does_not_fit_names_the_place_and_not_the_value() -> None
 PRODUCER = Actor(kind=ActorKind.PRODUCER, id=producer_id("producer-press"), name="producer-press")
 
 
-def test_a_producer_may_act_as_itself() -> None:
-    assert (
-        read(delivery(actor=PRODUCER, user="producer-press"), "easel", handlers.by_wire_name).sender == "producer-press"
-    )
+@pytest.mark.parametrize("exchange", ["autograph.producers.press", "autograph.commands"])
+def test_a_producer_may_act_as_itself_by_where_the_broker_checks_its_rights(exchange: str) -> None:
+    sent = delivery(actor=PRODUCER, user="producer-press", exchange=exchange)
+    assert read(sent, "easel", handlers.by_wire_name).sender == "producer-press"
+
+
+def test_what_took_a_detour_is_untrusted_whatever_is_in_it() -> None:
+    """Else it would be parked for another reason, and be a trusted copy once it is put back."""
+    sent = delivery(actor=PRODUCER, user="producer-press", exchange="reply.producer-press.1")
+    assert refused(sent._replace(body=b"nonsense")) == "untrusted"
+    assert refused(sent._replace(headers={headers.ORIGINAL_USER: "producer-press"})) == "untrusted"
 
 
 @pytest.mark.parametrize(
@@ -179,6 +188,10 @@ def test_a_producer_may_act_as_itself() -> None:
         delivery(reply_to="reply.producer-press.1"),
         delivery(reply_to="easel.commands"),
         delivery(marks={"CC": ["easel.paint"]}),
+        delivery(actor=PRODUCER, user="producer-press", exchange="reply.producer-press.1"),
+        delivery(actor=PRODUCER, user="producer-press", exchange="autograph.producers.other"),
+        delivery(actor=PRODUCER, user="producer-press", exchange=""),
+        delivery(actor=PRODUCER, user="producer-press", marks={"x-death": [{"queue": "reply.producer-press.1"}]}),
         delivery(user="producer-press", marks={headers.ORIGINAL_USER: "autograph-gateway"}),
         delivery(user="autograph-sun", marks={headers.ORIGINAL_USER: "autograph-gateway"}),
         delivery(user="autograph-easel", marks={headers.ORIGINAL_USER: "autograph-gateway", headers.ATTEMPT: "9"}),

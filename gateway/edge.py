@@ -41,6 +41,9 @@ ALLOWED_HEADERS = (
     "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Prefer, X-Correlation-ID, traceparent"
 )
 
+# In an address: an id, behind the plural of what it is the id of.
+_ITEM = re.compile(r"/([a-z]+)s/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?=/|$)", re.IGNORECASE)
+
 _log = logger("gateway.requests")
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -128,7 +131,7 @@ class Edge:
                         path=path,
                         status=response.status,
                         milliseconds=milliseconds,
-                        **_refusal(request),
+                        **_about(request, response),
                     )
                 return response
         finally:
@@ -196,13 +199,19 @@ def _hold_transfer_coding(request: web.Request) -> None:
         raise Problem("malformed_request", "Of transfer codings only chunked is read here")
 
 
-def _refusal(request: web.Request) -> dict[str, str]:
-    """Who was refused, and what for; ids only."""
-    code = request.get(CODE)
-    if code is None:
-        return {}
+def _about(request: web.Request, response: web.StreamResponse) -> dict[str, str]:
+    """Who called, about what, and the code of a refusal; ids only."""
+    facts = {}
     actor = request.get(ACTOR)
-    return {"code": code, "caller": "unknown" if actor is None else actor.key}
+    code = request.get(CODE)
+    if actor is not None or code is not None:
+        facts["caller"] = "unknown" if actor is None else actor.key
+    if code is not None:
+        facts["code"] = code
+    # What was made is named by where it is.
+    if found := _ITEM.search(request.path) or _ITEM.search(response.headers.get("Location", "")):
+        facts["subject"] = f"{found[1]}/{found[2]}"
+    return facts
 
 
 def _method(request: web.Request) -> str:

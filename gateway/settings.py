@@ -25,12 +25,12 @@ class GatewaySettings(ServiceSettings):
     """The address that the API is served on."""
     http_port: Port = 8080
     """The port that the API is served on."""
-    public_url: PublicUrl | None = None
-    """Where clients reach the API: behind a proxy perhaps under a path, which links then begin with."""
-    public_details: bool = False
-    """Whether /metrics, and what /health found, are shown to clients of the API too, and not on the side port only."""
     http_reuse_port: bool = False
     """Whether several gateways may share the port on one machine (SO_REUSEPORT): the kernel gives each its part."""
+    public_url: PublicUrl | None = None
+    """Where clients reach the gateway; behind a proxy maybe under a path, which links then have."""
+    public_details: bool = False
+    """Whether /metrics, and what /health found, are shown on the public port too."""
 
     gateway_secret: Key
     """Signs command addresses and fingerprints; the same for all gateways of an installation."""
@@ -63,9 +63,9 @@ class GatewaySettings(ServiceSettings):
     """The window in which failed sign-ins for an account count."""
 
     trusted_proxies: Annotated[int, Field(ge=0, le=10)] = 0
-    """How many last entries of X-Forwarded-For are those of proxies in front."""
+    """How many last entries of the forwarded header are those of proxies in front."""
     forwarded_header: Header = "x-forwarded-for"
-    """Which header all of these proxies write; of the other one nothing is believed."""
+    """Which of the two headers all of these proxies write; nothing is believed of the other."""
     cors_origins: CommaSeparated = ()
     """Origins whose pages may call the API, separated by commas; * is any."""
     max_body_bytes: Annotated[int, Field(ge=1024, le=32 << 20)] = 10 << 20

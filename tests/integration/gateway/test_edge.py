@@ -278,6 +278,8 @@ async def test_what_is_refused_is_a_line_that_says_to_whom_and_why(
     assert failed["code"] == "invalid_credentials"
     assert failed["caller"].startswith("anonymous/")
     assert (hidden["code"], hidden["caller"]) == ("diagram_not_found", f"user/{USER}")
+    assert hidden["subject"] == f"diagram/{DIAGRAM}"
+    assert "subject" not in failed
     assert (forged["code"], forged["caller"]) == ("invalid_token", failed["caller"]), "the same address"
     for secret in ("horse", "anna@", "forged-by-somebody"):
         assert secret not in printed

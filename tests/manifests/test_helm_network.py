@@ -83,6 +83,13 @@ def test_before_an_upgrade_the_same_is_so(component: str) -> None:
     assert reach(render("production", "--is-upgrade"), component) == DRAWN[component]
 
 
+@pytest.mark.parametrize("how", [(), ("--is-upgrade",)])
+def test_the_migration_reaches_redis_where_it_makes_users_there(how: tuple[str, ...]) -> None:
+    manifests = render("production", *how, "--set", "redis.serviceUsers=true")
+
+    assert reach(manifests, "migrate") == DRAWN["migrate"] | {"redis"}
+
+
 @pytest.mark.parametrize("component", ["gateway", "auth", "diagram"])
 def test_a_collector_is_reached_only_where_one_is_named(component: str) -> None:
     named = render("production", "--set", "settings.otlp_url=http://collector:4318")

@@ -10,19 +10,22 @@ from typing import Annotated, Final, NamedTuple
 import asyncpg
 import typer
 from rich.console import Console
-from rich.table import Column, Table
+from rich.table import Table
 
 from autograph.installation import installation
+from autograph.listing import print_table
+from autograph.operating import tell
 from chassis.database import OwnConnection
 from chassis.key_pairs import KeysUnreadable, PublicPart, Purpose, Safe, list_all
 from chassis.key_pairs import rotate as make_next
 from chassis.settings import Key, PostgresUrl, Settings, load
 from compose.local.home import CannotProvide
+from contracts.auth_operator import KeyWithdrawn, WithdrawKey
 
 SCHEMA: Final = "auth"
 
 app: Final = typer.Typer(
-    no_args_is_help=True, help="List and rotate the keys that sign tokens and open sealed secrets."
+    no_args_is_help=True, help="List, rotate and withdraw the keys that sign tokens and open sealed secrets."
 )
 
 
@@ -50,10 +53,13 @@ def list_keys(
     if as_json:
         print(json.dumps([row._asdict() for row in rows], indent=1))  # noqa: T201 - this is the output
         return
-    table = Table("purpose", Column("id", no_wrap=True), "state", "in use from", "retired", box=None, pad_edge=False)
+    if not rows:
+        Console().print("There are no keys yet: the auth service makes them when it first starts.")
+        return
+    table = Table("purpose", "id", "state", "in use from", "retired", box=None, pad_edge=False)
     for row in rows:
         table.add_row(*(value or "" for value in row))
-    Console().print(table if rows else "There are no keys yet: the auth service makes them when it first starts.")
+    print_table(table)
 
 
 @app.command()
@@ -66,6 +72,17 @@ def rotate(purpose: Annotated[Purpose, typer.Argument(help="Which kind of key to
             "AUTOGRAPH_AUTH_SECRET is not the one that the auth service encrypts its keys with: nothing was changed"
         ) from None
     Console().print(f"{key.purpose} key {key.id} is in use from {_told(key.active_from)}", soft_wrap=True)
+
+
+@app.command()
+def withdraw(
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="Of a signing key, as `keys list` shows it.")],
+) -> None:
+    """Make worthless what a signing key has signed, at every gateway before this returns: clients refresh."""
+    answer = tell(installation(), WithdrawKey(key_id=key_id), KeyWithdrawn)
+    Console(soft_wrap=True, highlight=False).print(
+        f"withdrawn: {answer.key_id}; tokens are signed with {answer.signs_now}"
+    )
 
 
 def described(keys: Iterable[PublicPart], now: datetime) -> list[Row]:

@@ -17,7 +17,7 @@ def sessions(
     most: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="The last seen of them.")] = 50,
     as_json: AsJson = False,
 ) -> None:
-    """List live sessions, the last seen first. To end one: its user signs it out (`DELETE /api/auth/sessions/{id}`)."""
+    """List live sessions, the last seen first. To end a user's: `autograph users end-sessions`."""
     rows = asyncio.run(live(installation(), user=user, most=most))
     show(rows, as_json=as_json, nothing="Nobody is signed in." if user is None else f"{user} is not signed in.")
 

@@ -43,7 +43,12 @@ async def running_stack(**settings: str) -> AsyncIterator[Stack]:
             "AUTOGRAPH_PROGRAMS": str(REPOSITORY / DEFAULT / "programs"),
             "AUTOGRAPH_RATE_LIMIT_PER_USER": "0",
             "AUTOGRAPH_RATE_LIMIT_PER_ADDRESS": "0",
+            "AUTOGRAPH_PASSWORD_REQUESTS_PER_ADDRESS": "0",
+            "AUTOGRAPH_REGISTRATIONS_IN_ALL": "0",
+            "AUTOGRAPH_MAX_PASSWORD_REQUESTS": "1000",
             "AUTOGRAPH_SIGN_IN_ATTEMPTS": "0",
+            "AUTOGRAPH_SIGN_IN_FAILURES_PER_ADDRESS": "0",
+            "AUTOGRAPH_SIGN_IN_FAILURES_PER_ACCOUNT": "0",
             **settings,
         }
         up = await asyncio.create_subprocess_exec(

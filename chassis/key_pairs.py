@@ -129,6 +129,39 @@ async def keep(
         return [key for key in keys if key.id not in gone]
 
 
+async def withdraw(connection: Connection, safe: Safe, key_id: str, now: datetime) -> KeyPair | None:
+    """Retire a signing key at once; the key that signs from now on, made if there is none.
+
+    ``None``: no such signing key is in use. Runs in the caller's transaction.
+    """
+    await _lock(connection)
+    withdrawn = await connection.fetchval(
+        "UPDATE keys SET retired_at = $2 WHERE id = $1 AND purpose = 'signing' AND retired_at IS NULL RETURNING true",
+        key_id,
+        now,
+    )
+    if not withdrawn:
+        return None
+    # The next key, which everybody knows by now, needs no more time to become known.
+    await connection.execute(
+        """
+        UPDATE keys SET active_from = $1 WHERE id = (
+            SELECT id FROM keys WHERE purpose = 'signing' AND retired_at IS NULL
+            ORDER BY active_from DESC, id DESC LIMIT 1
+        ) AND active_from > $1
+        """,
+        now - CLOCK_SKEW,
+    )
+    return active(await load(connection, safe), Purpose.SIGNING, now) or await _make(
+        connection, safe, Purpose.SIGNING, now
+    )
+
+
+async def is_in_use(connection: Connection, key_id: str) -> bool:
+    """Whether the key is on record and not retired."""
+    return bool(await connection.fetchval("SELECT true FROM keys WHERE id = $1 AND retired_at IS NULL", key_id))
+
+
 async def load(connection: Connection | OwnConnection, safe: Safe) -> list[KeyPair]:
     """All that are not retired. Raises ``KeysUnreadable``."""
     records = await connection.fetch(f"SELECT {_PUBLIC}, private_key FROM keys WHERE retired_at IS NULL")  # noqa: S608 - a constant

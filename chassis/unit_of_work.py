@@ -1,6 +1,9 @@
 """One message, one transaction: inbox row, state, outbox rows and the outcome commit together or not at all.
 
 After the commit, and before anybody can be told of it, the caches that it concerns are invalidated.
+
+The rule for every handler: name all that its outcome says has changed or ended, whichever command did it. The process
+that did may have committed and not be able to invalidate yet. A refusal is an outcome too, so name first, then refuse.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -19,7 +22,7 @@ from chassis.group_commit import GroupCommit
 from contracts.envelope import Envelope, encode
 from contracts.message import Event, Reply
 from contracts.outcome import Outcome
-from contracts.refusal import IdempotencyKeyReused
+from contracts.refusal import IdempotencyKeyReused, Refusal
 
 ReplyT = TypeVar("ReplyT", bound=Reply | None)
 
@@ -93,8 +96,13 @@ class Work:
         self.outbox.append(OutboxRow(envelope.id, event.routing_key(), body, envelope.correlationid, event.wire_name))
 
     def invalidates(self, *names: str) -> None:
-        """The cache entries that this change makes wrong, e.g. ``diagram/<id>``, ``session/<id>``."""
-        self.stale.extend(names)
+        """The cache entries that this outcome says are wrong, e.g. ``diagram/<id>``, ``session/<id>``.
+
+        Those of an outcome that commits are kept with it. Those named before a refusal are invalidated before it is
+        told; what else the body raises is no outcome.
+        """
+        known = set(self.stale)
+        self.stale.extend(name for name in dict.fromkeys(names) if name not in known)
 
     def reply(self, reply: ReplyT) -> ReplyT:
         """Keep *reply* as the outcome, for repeats. Large content stays out of it."""
@@ -190,8 +198,17 @@ class Ledger:
     async def _transaction(self, envelope: Envelope) -> AsyncIterator[UnitOfWork]:
         if failpoints.ARMED:
             await failpoints.reached("before_transaction", envelope.type)
-        async with self._database.transaction() as connection:
-            yield UnitOfWork(connection=connection, envelope=envelope, source=self._source, now=self._clock())
+        stale: list[str] = []
+        try:
+            async with self._database.transaction() as connection:
+                yield UnitOfWork(
+                    connection=connection, envelope=envelope, source=self._source, now=self._clock(), stale=stale
+                )
+        except Refusal:
+            # It tells of what others have committed. Before the refusal is on record: who finds it there may tell it.
+            if stale:
+                await self._caches.invalidate(stale)
+            raise
 
     async def _tell(self, work: Work) -> None:
         if failpoints.ARMED:

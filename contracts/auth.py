@@ -5,7 +5,9 @@ from datetime import timedelta
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, StringConstraints
+from pydantic import AwareDatetime, GetJsonSchemaHandler, StringConstraints
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from contracts.message import Command, Event, Query, Reply, TransientCommand
 from contracts.outcome import Outcome
@@ -31,7 +33,7 @@ def email_key(email: str) -> str:
 
 
 PASSWORD_MIN_CHARACTERS = 8  # ASVS 5.0 6.2.1
-PASSWORD_MAX_BYTES = 72  # bcrypt ignores what is behind; refused, never cut
+PASSWORD_MAX_BYTES = 1_024  # in UTF-8; refused, never cut
 
 # What an access token (RFC 9068) says beside sub (the user's id), sid (the session's), roles, iat and exp. Its header
 # names the key (kid) of GetPublicKeys that signed it. The edge accepts no other algorithm, type, issuer or audience.
@@ -39,6 +41,17 @@ TOKEN_ALGORITHM = "EdDSA"  # noqa: S105 - a name (RFC 8037)
 TOKEN_TYPE = "at+jwt"  # noqa: S105 - a media type (RFC 9068 2.1)
 TOKEN_ISSUER = "autograph"  # noqa: S105 - a name
 TOKEN_AUDIENCE = "autograph"  # noqa: S105 - a name
+
+
+class _OfANewPassword:
+    """Says the least length where a person sends one; a box on the bus has none."""
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        found = handler(schema)
+        return {**found, "minLength": PASSWORD_MIN_CHARACTERS} if found.get("type") == "string" else found
+
+
+NewPassword = Annotated[SealedText, _OfANewPassword()]
 
 
 class User(Reply):
@@ -78,6 +91,12 @@ class Sessions(Reply):
     items: tuple[Session, ...]
 
 
+KeyId = Annotated[str, StringConstraints(max_length=64)]  # a JWK thumbprint (RFC 7638)
+
+# How long the edge keeps a live session in the cache at most, if nothing invalidates it.
+LIVE_SESSION_KEPT = timedelta(hours=24)
+
+
 class LiveSession(Reply):
     """What the edge needs to know of a session at every request; the cached form is this one's JSON."""
 
@@ -85,6 +104,7 @@ class LiveSession(Reply):
     user_id: UUID
     roles: tuple[str, ...]
     expires_at: AwareDatetime
+    withdrawn_keys: tuple[KeyId, ...] = ()  # signing keys that no token may bear any more, of the last day
 
 
 class PublicKey(Reply):
@@ -107,7 +127,7 @@ class RegisterUser(Command[User]):
     bulkhead: ClassVar[str | None] = "passwords"
 
     email: EmailAddress
-    password: SealedText
+    password: NewPassword
     name: Name | None = None
 
 
@@ -179,6 +199,20 @@ class GetLiveSession(Query[LiveSession]):
     session_id: UUID
 
 
+class KnownNetwork(Reply):
+    known: bool
+
+
+class GetKnownNetwork(Query[KnownNetwork]):
+    """Whether an account has signed in from a network before; asked by the edge when guesses at it are too many."""
+
+    wire_name: ClassVar[str] = "autograph.auth.get_known_network.v1"
+    timeout: ClassVar[timedelta] = timedelta(seconds=5)
+
+    email: EmailAddress
+    network: Annotated[str, StringConstraints(max_length=64)]  # an IPv4 address, or an IPv6 one's /64
+
+
 class GetPublicKeys(Query[PublicKeys]):
     """The keys that tokens are signed with (current, next and those still in use) and that secrets are sealed to."""
 
@@ -237,13 +271,13 @@ class SessionEnded(Event):
 class EmailTaken(Refusal):
     kind = RefusalKind.CONFLICT
     code = "email_taken"
-    title = "There is an account with this address"
+    title = "An account with this email address exists"
 
 
 class RegistrationClosed(Refusal):
     kind = RefusalKind.FORBIDDEN
     code = "registration_closed"
-    title = "Accounts are made by the administrators here"
+    title = "Registration is closed: ask an administrator for an account"
 
 
 class PasswordTooShort(Refusal):
@@ -258,16 +292,22 @@ class PasswordTooLong(Refusal):
     title = f"A password has at most {PASSWORD_MAX_BYTES} bytes in UTF-8"
 
 
+class PasswordTooCommon(Refusal):
+    kind = RefusalKind.INVALID
+    code = "password_too_common"
+    title = "This password is among the first that anybody would guess"
+
+
 class InvalidCredentials(Refusal):
     kind = RefusalKind.UNAUTHENTICATED
     code = "invalid_credentials"
-    title = "Address and password do not fit together"
+    title = "Wrong email or password"
 
 
 class InvalidRefreshToken(Refusal):
     kind = RefusalKind.UNAUTHENTICATED
     code = "invalid_refresh_token"
-    title = "The refresh token is not valid, or no longer"
+    title = "Invalid refresh token"
 
 
 class SessionEndedAlready(Refusal):
@@ -290,6 +330,6 @@ class UserNotFound(Refusal):
 
 MESSAGES = (
     RegisterUser, SignIn, RefreshTokens, SignOut, SignOutEverywhere, EndSession, ChangeProfile,
-    GetMe, ListSessions, GetLiveSession, GetPublicKeys, GetAuthCommand,
+    GetMe, ListSessions, GetLiveSession, GetKnownNetwork, GetPublicKeys, GetAuthCommand,
     UserRegistered, ProfileChanged, SessionStarted, SessionEnded,
 )  # fmt: skip

@@ -6,11 +6,12 @@ from uuid import UUID
 from pydantic import AwareDatetime, Field, PlainValidator, StringConstraints, WithJsonSchema
 from pydantic_core import to_json
 
+from contracts.absent import NOT_NULL
 from contracts.auth import CommandOutcome, Fingerprint
 from contracts.message import Command, Event, Query, Reply
 from contracts.raw_json import RawJson
 from contracts.refusal import Refusal, RefusalKind
-from contracts.text import ONE_LINE, STORABLE, storable_json
+from contracts.text import ONE_LINE, STORABLE, TIME, storable_json
 
 Title = Annotated[str, StringConstraints(min_length=1, max_length=255, strip_whitespace=True), ONE_LINE]
 DiagramType = Literal["canvas", "note", "mixed"]
@@ -25,8 +26,13 @@ Label = Annotated[str, StringConstraints(max_length=255), ONE_LINE]
 Description = Annotated[str, StringConstraints(max_length=5_000), STORABLE]
 # It holds a sort key: a title of 255 characters may take 6 bytes each in JSON, and a third more in base64.
 Cursor = Annotated[str, StringConstraints(max_length=4_096, pattern=r"^[A-Za-z0-9_-]+$")]
+Time = Annotated[AwareDatetime, TIME]
 # The revision that a change is based on (the ETag's number; 0 is nobody's), or "*": whatever is current.
 Expected = Annotated[int, Field(ge=0)] | Literal["*"]
+# Further revisions that will do as well. Stands beside an expected one, so that a release that does not know it
+# refuses what this one would let through, and never the other way round.
+Others = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(max_length=100)]
+MAX_CONTENT_BYTES = 32 * 1024 * 1024  # an installation's own limit (AUTOGRAPH_MAX_BODY_BYTES) is lower, or this
 
 
 class DiagramSummary(Reply):
@@ -96,6 +102,8 @@ class VersionPage(Reply):
 
 class CreateDiagram(Command[DiagramSummary]):
     wire_name: ClassVar[str] = "autograph.diagram.create_diagram.v1"
+    max_bytes: ClassVar[int] = MAX_CONTENT_BYTES
+    opaque: ClassVar[str | None] = "canvas_data"
 
     title: Title
     type: DiagramType
@@ -111,14 +119,17 @@ class ChangeDiagram(Command[DiagramSummary]):
     """Change what is set (RFC 7396 on the top level: null removes). A change of content makes the next version."""
 
     wire_name: ClassVar[str] = "autograph.diagram.change_diagram.v1"
+    max_bytes: ClassVar[int] = MAX_CONTENT_BYTES
+    opaque: ClassVar[str | None] = "canvas_data"
 
     id: UUID
     expected_revision: Expected | None = None  # needed for a change of content
-    title: Title | None = None
-    type: DiagramType | None = None
+    other_revisions: Others = ()
+    title: Annotated[Title | None, NOT_NULL] = None
+    type: Annotated[DiagramType | None, NOT_NULL] = None
     canvas_data: Canvas | None = None
     note_content: Note | None = None
-    tags: Tags | None = None
+    tags: Annotated[Tags | None, NOT_NULL] = None
     version_label: Label | None = None
     version_description: Description | None = None
 
@@ -131,6 +142,7 @@ class TrashDiagram(Command[None]):
 
     id: UUID
     expected_revision: Expected | None = None
+    other_revisions: Others = ()
 
 
 class RestoreDiagram(Command[DiagramSummary]):
@@ -140,6 +152,7 @@ class RestoreDiagram(Command[DiagramSummary]):
 
     id: UUID
     expected_revision: Expected | None = None
+    other_revisions: Others = ()
 
 
 class DeleteDiagram(Command[None]):
@@ -149,6 +162,7 @@ class DeleteDiagram(Command[None]):
 
     id: UUID
     expected_revision: Expected | None = None
+    other_revisions: Others = ()
 
 
 class GetDiagram(Query[Diagram]):
@@ -164,8 +178,8 @@ class ListDiagrams(Query[DiagramPage]):
     type: DiagramType | None = None
     tag: Tag | None = None
     q: Annotated[str, StringConstraints(max_length=255), ONE_LINE] | None = None  # in the title
-    created_from: AwareDatetime | None = None
-    created_to: AwareDatetime | None = None
+    created_from: Time | None = None
+    created_to: Time | None = None
     sort: Literal["title", "created_at", "updated_at", "last_viewed_at", "size_bytes"] = "updated_at"
     order: Literal["asc", "desc"] = "desc"
     limit: Annotated[int, Field(ge=1, le=100)] = 20
@@ -265,7 +279,7 @@ class StaleRevision(Refusal):
 class RevisionRequired(Refusal):
     kind = RefusalKind.PRECONDITION_REQUIRED
     code = "if_match_required"
-    title = "A change of content must say which revision it is based on"
+    title = "A change of content needs If-Match with the ETag that it is based on"
 
 
 class NotInTrash(Refusal):
@@ -283,7 +297,7 @@ class InTrash(Refusal):
 class InvalidCursor(Refusal):
     kind = RefusalKind.INVALID
     code = "invalid_cursor"
-    title = "The cursor is not one of this list's"
+    title = "Invalid cursor"
 
 
 def _with_content(whole: Diagram | Version) -> bytes:

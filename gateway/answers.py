@@ -8,7 +8,7 @@ from aiohttp import web
 
 from chassis.cache import CacheReader, Entry, Hit, Miss
 from chassis.inflight import InFlight
-from contracts.auth import CommandOutcome, GetLiveSession, LiveSession
+from contracts.auth import CommandOutcome, GetKnownNetwork, GetLiveSession, KnownNetwork, LiveSession
 from contracts.envelope import Envelope
 from contracts.message import Kind, Request
 from contracts.outcome import Outcome, Status
@@ -16,21 +16,34 @@ from gateway import responses
 from gateway.api import OUTCOMES
 from gateway.asking import Asking, Pending, envelope_of
 from gateway.body import READ_SECONDS, read_body
+from gateway.compression import Representation, negotiated
 from gateway.edge import CORRELATION, TRACEPARENT
 from gateway.endpoint import Endpoint, meant
 from gateway.entrance import Admission, Claim, Credentials, Entrance
 from gateway.idempotency import FINGERPRINT, Signer, message_id, read_fingerprint, read_key
+from gateway.passwords import PasswordLimits, is_password_work
 from gateway.preconditions import whole_header
 from gateway.prefer import read_prefer
-from gateway.problems import Problem, etag
+from gateway.problems import PREFIX, Problem, etag
 from gateway.sessions import Caller, as_kept, keep, signed_in
+
+# A gateway of a release before 0.3 keeps its entries, which are never compressed, under the caller's id alone.
+CACHED_FORM = ".gzip"
 
 
 class Answers:
     def __init__(
-        self, *, entrance: Entrance, asking: Asking, cache: CacheReader, in_flight: InFlight, signer: Signer
+        self,
+        *,
+        entrance: Entrance,
+        passwords: PasswordLimits,
+        asking: Asking,
+        cache: CacheReader,
+        in_flight: InFlight,
+        signer: Signer,
     ) -> None:
         self._entrance = entrance
+        self._passwords = passwords
         self._asking = asking
         self._cache = cache
         self._in_flight = in_flight
@@ -59,28 +72,27 @@ class Answers:
         if told.status is not Status.SUCCEEDED:
             return responses.accepted()
         outcome = CommandOutcome.model_validate_json(responses.reply_of(told)).outcome
-        return responses.accepted() if outcome is None else responses.ended(outcome)
+        return responses.accepted() if outcome is None else responses.ended(http, outcome)
 
     async def _read(self, endpoint: Endpoint, http: web.Request, caller: Caller) -> web.Response:
         query, wrong = await _readable(endpoint, http)
         wanted = None
         if endpoint.cached is not None and query is not None:
-            wanted = Entry(endpoint.cached.name.format(**query.__dict__), str(caller.actor.id))
+            wanted = Entry(endpoint.cached.name.format(**query.__dict__), f"{caller.actor.id}{CACHED_FORM}")
         admission = await self._entrance.admit(http, caller, wanted=wanted)
         caller = await self._live(http, admission)
         if query is None:
             assert wrong is not None
             raise wrong
         if isinstance(admission.found, Hit):
-            known_tag, _, known_body = admission.found.value.partition(b"\n")
-            return responses.representation(http, known_tag.decode("ascii"), known_body)
+            return await responses.representation(http, endpoint, Representation.of_kept(admission.found.value))
         body = responses.reply_of(await self._asking.ask(query, _envelope(query, http, caller)))
-        tag = etag(endpoint.told(body)[endpoint.etag]) if endpoint.etag else ""
+        found = Representation(etag(endpoint.told(body)[endpoint.etag]) if endpoint.etag else "", body)
         if endpoint.cached is not None and isinstance(admission.found, Miss):
-            await self._cache.fill(
-                admission.found, tag.encode("ascii") + b"\n" + body, stay_seconds=endpoint.cached.seconds
-            )
-        return responses.representation(http, tag, body)
+            if endpoint.compressed:  # kept as this client wants it, as its next request probably does
+                found = await negotiated(found, whole_header(http, "Accept-Encoding"))
+            await self._cache.fill(admission.found, found.kept, stay_seconds=endpoint.cached.seconds)
+        return await responses.representation(http, endpoint, found)
 
     async def _write(self, rows: Sequence[Endpoint], http: web.Request, caller: Caller) -> web.Response:
         """With an idempotency key: under a mark that tells a repeat that this one still runs."""
@@ -111,10 +123,19 @@ class Answers:
         self, endpoint: Endpoint, http: web.Request, caller: Caller, identity: UUID | None
     ) -> web.Response:
         message = await endpoint.read(http, self._from_edge(endpoint, http))
-        fingerprint = await self._fingerprint(http) if identity else None
+        fingerprint = await self._fingerprint(http, endpoint) if identity else None
         envelope = _envelope(message, http, caller, message_id=identity, fingerprint=fingerprint)
+        if not is_password_work(message):
+            return await self._carry_out(endpoint, http, message, envelope)
+        await self._passwords.count(http, message)
+        with self._passwords.place(http, message):
+            return await self._carry_out(endpoint, http, message, envelope)
+
+    async def _carry_out(
+        self, endpoint: Endpoint, http: web.Request, message: Request[Any], envelope: Envelope
+    ) -> web.Response:
         if message.kind is not Kind.COMMAND:
-            return responses.changed(endpoint, await self._transient(endpoint, http, message, envelope))
+            return responses.changed(http, endpoint, await self._transient(endpoint, http, message, envelope))
         preference = read_prefer(http.headers.getall("Prefer", ()))
         try:
             if preference.respond_async or preference.wait_seconds == 0:
@@ -122,23 +143,31 @@ class Answers:
                 raise Pending(confirmed=True)  # noqa: TRY301 - answered as any other that has no outcome yet
             outcome = await self._asking.ask(message, envelope, wait_seconds=preference.wait_seconds)
         except Pending as pending:
-            address = self._signer.address(message.worker(), envelope.id, caller.actor)
+            address = self._signer.address(message.worker(), envelope.id, envelope.actor)
             # The same key names the same command, of whichever request: the address says which one this was.
-            which = f"?{FINGERPRINT}={fingerprint}" if fingerprint else ""
-            return responses.pending(f"/api/commands/{address}{which}", preference, confirmed=pending.confirmed)
-        return responses.changed(endpoint, outcome)
+            which = f"?{FINGERPRINT}={envelope.fingerprint}" if envelope.fingerprint else ""
+            return responses.pending(
+                f"{http[PREFIX]}/api/commands/{address}{which}", preference, confirmed=pending.confirmed
+            )
+        return responses.changed(http, endpoint, outcome)
 
     async def _transient(
         self, endpoint: Endpoint, http: web.Request, message: Request[Any], envelope: Envelope
     ) -> Outcome:
         if endpoint.attempts_on is None:
             return await self._asking.ask(message, envelope)
-        attempt = await self._entrance.count_attempt(http, getattr(message, endpoint.attempts_on))
+
+        async def is_known(email: str, network: str) -> bool:
+            query = GetKnownNetwork(email=email, network=network)
+            told = await self._asking.ask(query, _envelope(query, http, Caller(envelope.actor, None)))
+            return KnownNetwork.model_validate_json(responses.reply_of(told)).known
+
+        attempt = await self._passwords.count_attempt(http, getattr(message, endpoint.attempts_on), is_known)
         outcome = None
         try:
             outcome = await self._asking.ask(message, envelope)
         finally:
-            await self._entrance.judge_attempt(attempt, outcome)
+            await self._passwords.judge_attempt(attempt, outcome)
         return outcome
 
     async def _live(self, http: web.Request, admission: Admission) -> Caller:
@@ -147,18 +176,24 @@ class Answers:
         if found is None:
             return caller
         if isinstance(found, Hit):
-            return signed_in(caller, as_kept(found.value))
+            return self._signed_in(caller, as_kept(found.value))
         assert caller.claims is not None
         query = GetLiveSession(session_id=caller.claims.session_id)
         reply = responses.reply_of(await self._asking.ask(query, _envelope(query, http, caller)))
         session = LiveSession.model_validate_json(reply)
-        caller = signed_in(caller, session)
         await keep(self._cache, found, session)
-        return caller
+        return self._signed_in(caller, session)
 
-    async def _fingerprint(self, http: web.Request) -> str:
+    def _signed_in(self, caller: Caller, session: LiveSession) -> Caller:
+        if session.withdrawn_keys:
+            self._entrance.drop_keys(session.withdrawn_keys)
+        return signed_in(caller, session)
+
+    async def _fingerprint(self, http: web.Request, endpoint: Endpoint) -> str:
         preconditions = whole_header(http, "If-Match") or ""
-        return self._signer.fingerprint(http.method, http.path_qs, preconditions, await read_body(http))
+        return self._signer.fingerprint(
+            http.method, http.path_qs, preconditions, await read_body(http, endpoint.request)
+        )
 
     def _from_edge(self, endpoint: Endpoint, http: web.Request) -> dict[str, Any]:
         if not endpoint.from_edge:

@@ -21,6 +21,7 @@ from gateway.breaker import Breaker
 from gateway.edge import Edge
 from gateway.entrance import Entrance
 from gateway.idempotency import Signer
+from gateway.passwords import PasswordLimits
 from gateway.ports import Bus, Seal
 from gateway.responses import reply_of
 from gateway.routes import application
@@ -52,7 +53,8 @@ def assemble(
     bus: Callable[[Seal], Bus],
 ) -> Gateway:
     """*bus* makes the bus from what seals secrets, which itself asks over the bus for the keys."""
-    breakers = {part: Breaker(part, metrics) for part in sorted({part_of(request) for request in REQUESTS})}
+    parts = {part_of(request) for request in REQUESTS if not request.operator_only}
+    breakers = {part: Breaker(part, metrics) for part in sorted(parts)}
 
     async def public_keys() -> PublicKeys:
         query = GetPublicKeys()
@@ -64,18 +66,22 @@ def assemble(
     asking = Asking(bus(keys.seal), breakers)
     cache = CacheReader(redis, CACHE_OWNERS)
     in_flight = InFlight(redis)
+    limits = RateLimits(redis)
     signer = Signer(settings.gateway_secret.get_secret_value())
     entrance = Entrance(
         settings,
         redis=redis,
         cache=cache,
-        limits=RateLimits(redis),
+        limits=limits,
         in_flight=in_flight,
         tokens=tokens,
         signer=signer,
         metrics=metrics,
     )
-    answers = Answers(entrance=entrance, asking=asking, cache=cache, in_flight=in_flight, signer=signer)
-    edge = Edge(settings, metrics)
-    app = application(edge, answers, keys, registry=registry, health=health, max_body_bytes=settings.max_body_bytes)
+    passwords = PasswordLimits(settings, entrance=entrance, limits=limits, signer=signer)
+    answers = Answers(
+        entrance=entrance, passwords=passwords, asking=asking, cache=cache, in_flight=in_flight, signer=signer
+    )
+    edge = Edge(settings, metrics, network_of=entrance.network)
+    app = application(settings, edge, answers, keys, registry=registry, health=health)
     return Gateway(app, edge, keys, tokens, signer, cache, breakers)

@@ -48,7 +48,7 @@ def page(document: dict[str, Any]) -> str:
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(info["title"])} API</title>'
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style>'
         f"<h1>{escape(info['title'])} API <small class=soft>{escape(info['version'])}</small></h1>"
-        f'<p>{_code(paragraphs)}<p>For programs: <a href="/api/openapi.json">openapi.json</a>'
+        f'<p>{_code(paragraphs)}<p>For programs: <a href="openapi.json">openapi.json</a>'
         f"{sections}<h2 id=problems>Problems</h2><table><tr><th>code<th>status<th>meaning{problems}</table></html>"
     )
 
@@ -65,7 +65,7 @@ def _operation(method: str, path: str, operation: dict[str, Any], document: dict
         f"<tr><td>{status}<td>{_code(escape(answer['description']))}{_answer(answer, document)}"
         for status, answer in operation["responses"].items()
     )
-    signed_in = "" if operation.get("security") else ' <span class="soft">public</span>'
+    signed_in = "" if operation.get("security", document["security"]) else ' <span class="soft">public</span>'
     return (
         f'<details id="{operation["operationId"]}"><summary><span class="method">{method}</span>'
         f"<code>{escape(path)}</code> {escape(operation['summary'])}{signed_in}</summary>"

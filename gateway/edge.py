@@ -13,8 +13,10 @@ from uuid_utils import uuid7  # only its text is wanted: the standard class take
 from chassis import tracing
 from chassis.logging import bind, logger
 from chassis.metrics import GatewayMetrics
-from gateway.entrance import VERDICT
-from gateway.problems import FAILURES, Problem
+from gateway.body import forget_body
+from gateway.entrance import ACTOR, VERDICT
+from gateway.places import PLACE, Places
+from gateway.problems import CODE, FAILURES, PREFIX, Problem
 from gateway.settings import GatewaySettings
 
 CORRELATION = web.RequestKey("correlation", str)
@@ -30,6 +32,7 @@ SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+HSTS = {"Strict-Transport-Security": "max-age=31536000"}  # a year; of this host, and none below it
 EXPOSED = (
     "ETag, Location, Retry-After, RateLimit, RateLimit-Policy, X-Correlation-ID, Idempotent-Replayed, "
     "Preference-Applied"
@@ -37,6 +40,9 @@ EXPOSED = (
 ALLOWED_HEADERS = (
     "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Prefer, X-Correlation-ID, traceparent"
 )
+
+# In an address: an id, behind the plural of what it is the id of.
+_ITEM = re.compile(r"/([a-z]+)s/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?=/|$)", re.IGNORECASE)
 
 _log = logger("gateway.requests")
 
@@ -49,12 +55,17 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Edge:
     """The one middleware."""
 
-    def __init__(self, settings: GatewaySettings, metrics: GatewayMetrics) -> None:
+    def __init__(
+        self, settings: GatewaySettings, metrics: GatewayMetrics, *, network_of: Callable[[web.Request], str]
+    ) -> None:
+        """*network_of*: the client's, which shares are counted for."""
         self._metrics = metrics
+        self._prefix = settings.path_prefix
+        self._security_headers = SECURITY_HEADERS | (HSTS if settings.is_public_over_tls else {})
         self._origins = frozenset(settings.cors_origins)
-        self._most = settings.max_concurrent_requests
-        self._under_way = 0
-        metrics.active.set_function(lambda: self._under_way)
+        self._network_of = network_of
+        self._places = Places(settings.max_concurrent_requests, settings.max_concurrent_requests_per_address)
+        metrics.active.set_function(lambda: self._places.in_hand)
         self.leaving = False  # answers then close their connections, so that clients go elsewhere
 
     def count_failures_of(self, routes: Iterable[web.AbstractRoute]) -> None:
@@ -73,6 +84,7 @@ class Edge:
 
     async def _around(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         started = time.perf_counter()
+        request[PREFIX] = self._prefix
         correlation_id = request.headers.get("X-Correlation-ID", "")
         if not _CORRELATION.match(correlation_id):
             correlation_id = str(uuid7())
@@ -99,7 +111,7 @@ class Edge:
     async def _counted(
         self, request: web.Request, handler: Handler, correlation_id: str, started: float
     ) -> web.StreamResponse:
-        self._under_way += 1
+        place = request[PLACE] = self._places.enter(self._network_of(request))
         try:
             with bind(correlation_id=correlation_id):
                 response = await self._answer(request, handler, correlation_id)
@@ -119,20 +131,29 @@ class Edge:
                         path=path,
                         status=response.status,
                         milliseconds=milliseconds,
+                        **_about(request, response),
                     )
                 return response
         finally:
-            self._under_way -= 1
+            place.leave()
+            forget_body(request)
 
     async def _answer(self, request: web.Request, handler: Handler, correlation_id: str) -> web.StreamResponse:  # noqa: PLR0911 - a return for each kind of end
         try:
             if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
                 return web.Response(status=204)
-            if self._under_way > self._most and request.path.startswith("/api/"):
-                raise Problem("unavailable", "Too many requests at once", headers={"Retry-After": "1"})  # noqa: TRY301 - as any other
+            _hold_transfer_coding(request)
+            if request.path.startswith("/api/"):
+                place = request[PLACE]
+                place.hold_share()
+                if request.content.is_eof():  # else once its body is there
+                    place.begin()
             return await handler(request)
         except Problem as problem:
-            return problem.response(request, correlation_id)
+            response = problem.response(request, correlation_id)
+            if not request.content.is_eof():  # what is still on its way is neither waited for nor read
+                response.force_close()
+            return response
         except web.HTTPMethodNotAllowed as error:
             allow = ", ".join(sorted(error.allowed_methods))
             return Problem("method_not_allowed", headers={"Allow": allow}).response(request, correlation_id)
@@ -148,7 +169,7 @@ class Edge:
     def _dress(self, request: web.Request, response: web.StreamResponse, correlation_id: str) -> None:
         headers = response.headers
         headers["X-Correlation-ID"] = correlation_id
-        for name, value in SECURITY_HEADERS.items():
+        for name, value in self._security_headers.items():
             headers.setdefault(name, value)
         headers.setdefault("Cache-Control", "no-store")
         headers["traceparent"] = request[TRACEPARENT]
@@ -158,7 +179,7 @@ class Edge:
             headers["RateLimit-Policy"] = verdict.rate_limit_policy
         origin = request.headers.get("Origin")
         if self._origins:
-            headers.add("Vary", "Origin")
+            headers["Vary"] = f"{headers['Vary']}, Origin" if "Vary" in headers else "Origin"
         if origin is not None and (origin in self._origins or "*" in self._origins):
             headers["Access-Control-Allow-Origin"] = origin
             headers["Access-Control-Expose-Headers"] = EXPOSED
@@ -169,6 +190,28 @@ class Edge:
                 headers["Access-Control-Max-Age"] = "600"
         if self.leaving:
             response.force_close()
+
+
+def _hold_transfer_coding(request: web.Request) -> None:
+    """The parser reads any list that ends in ``chunked`` as if it were that alone: the body would not be what it is."""
+    codings = ",".join(request.headers.getall("Transfer-Encoding", ()))
+    if codings and codings.strip().lower() != "chunked":
+        raise Problem("malformed_request", "Of transfer codings only chunked is read here")
+
+
+def _about(request: web.Request, response: web.StreamResponse) -> dict[str, str]:
+    """Who called, about what, and the code of a refusal; ids only."""
+    facts = {}
+    actor = request.get(ACTOR)
+    code = request.get(CODE)
+    if actor is not None or code is not None:
+        facts["caller"] = "unknown" if actor is None else actor.key
+    if code is not None:
+        facts["code"] = code
+    # What was made is named by where it is.
+    if found := _ITEM.search(request.path) or _ITEM.search(response.headers.get("Location", "")):
+        facts["subject"] = f"{found[1]}/{found[2]}"
+    return facts
 
 
 def _method(request: web.Request) -> str:

@@ -13,11 +13,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from contracts.message import Kind, Request
 from contracts.refusal import FieldError, Refusal
 from gateway.body import parse, read_body
+from gateway.locating import located
 from gateway.preconditions import read_if_match, whole_header
 from gateway.problems import Problem, of_validation
 
 JSON_TYPES = ("application/json",)
 PATCH_TYPES = ("application/json", "application/merge-patch+json")
+EXPECTED, OTHERS = IF_MATCH_FIELDS = ("expected_revision", "other_revisions")
 
 
 class _FromOutside(BaseModel):
@@ -44,10 +46,11 @@ class Endpoint:
     refusals: tuple[type[Refusal], ...] = ()
     when: tuple[str, bool] | None = None  # of two rows for one place: the query's flag, and its value for this row
     from_edge: frozenset[str] = field(default_factory=frozenset)  # fields that the edge sets, and nobody else
-    if_match: str | None = None  # the field that If-Match fills
+    if_match: bool = False  # taken: fills expected_revision and other_revisions
     etag: str | None = None  # the reply's field that is the ETag
     location: str | None = None  # of what was made, with the reply's fields
     cached: Cached | None = None
+    compressed: bool = False  # when large and the client takes it: only where a reply can hold no secret
     attempts_on: str | None = None  # failed tries are limited for this field's value and the address together
     no_idempotency: bool = False  # safe to repeat without a key, which is ignored
     summary: str = ""
@@ -59,6 +62,10 @@ class Endpoint:
     @property
     def takes_body(self) -> bool:
         return bool(self.body.model_fields)
+
+    @property
+    def needs_body(self) -> bool:
+        return any(field.is_required() for field in self.body.model_fields.values())
 
     @property
     def media_types(self) -> tuple[str, ...]:
@@ -92,7 +99,7 @@ class Endpoint:
 
     @property
     def _rest(self) -> tuple[str, ...]:
-        taken = {*self.placeholders, *self.from_edge, self.if_match}
+        taken = {*self.placeholders, *self.from_edge, *IF_MATCH_FIELDS}
         return tuple(name for name in self.request.model_fields if name not in taken)
 
     def _part(self, name: str, fields: tuple[str, ...]) -> type[BaseModel]:
@@ -111,10 +118,8 @@ class Endpoint:
         parts = [part for part in (path, query, body) if part is not None]
         values = {name: getattr(part, name) for part in parts for name in part.model_fields_set}
         values |= {name: value for name, value in from_edge.items() if name in self.from_edge}
-        if self.if_match is not None:
-            expected = read_if_match(whole_header(http, "If-Match"))
-            if expected is not None:
-                values[self.if_match] = expected
+        if self.if_match:
+            values |= _expected(http)
         # All parts are validated: building it unvalidated keeps what was set apart from what was left out.
         return self.request.model_construct(_fields_set=set(values), **values)
 
@@ -123,8 +128,9 @@ class Endpoint:
             return None
         try:
             return self.path_part.model_validate(dict(http.match_info))
-        except ValidationError:
-            raise Problem("not_found") from None  # what is no id is nobody's id
+        except ValidationError as error:  # what is no id is nobody's id
+            wrong = of_validation(error).errors[0]
+            raise Problem("not_found", f"{wrong.pointer.strip('/')} in the path {wrong.detail}") from None
 
     def _query(self, http: web.Request) -> BaseModel | None:
         if not http.query_string and not self.query.model_fields:
@@ -132,7 +138,7 @@ class Endpoint:
         sent = {name: value for name, value in http.query.items() if self.when is None or name != self.when[0]}
         repeated = [name for name in http.query if len(http.query.getall(name)) > 1]
         if repeated:
-            raise _invalid(f"/{repeated[0]}", "repeated", "A query parameter stands once")
+            raise _invalid(f"/{repeated[0]}", "repeated", "must not be repeated")
         if not sent and not self.query.model_fields:
             return None
         try:
@@ -142,13 +148,30 @@ class Endpoint:
 
     async def _body(self, http: web.Request) -> BaseModel | None:
         if not self.takes_body:
-            if http.can_read_body and (await read_body(http)).strip() not in (b"", b"{}"):
-                raise _invalid("", "unknown_field", "No body is read here")
+            if http.can_read_body and (await read_body(http, self.request)).strip() not in (b"", b"{}"):
+                raise _invalid("", "unknown_field", "No body is taken here")
             return None
+        if not self.needs_body and not (http.can_read_body and await read_body(http, self.request)):
+            return self.body()  # as {}, of no type
         if http.content_type not in self.media_types or (http.charset or "utf-8").lower() not in ("utf-8", "utf8"):
             accepts = {"Accept-Patch": ", ".join(PATCH_TYPES)} if self.method == "PATCH" else {}
             raise Problem("unsupported_media_type", f"Send {' or '.join(self.media_types)} in UTF-8", headers=accepts)
-        return await parse(self.body, await read_body(http))
+        raw = await read_body(http, self.request)
+        try:
+            return await parse(self.body, raw, self.request)
+        except Problem as problem:
+            raise await located(problem, raw) from None
+
+
+def _expected(http: web.Request) -> dict[str, Any]:
+    """What If-Match asks for, in the fields that take it."""
+    expected = read_if_match(whole_header(http, "If-Match"))
+    if expected is None:
+        return {}
+    if not isinstance(expected, tuple):
+        return {EXPECTED: expected}
+    first, *others = expected
+    return {EXPECTED: first, OTHERS: tuple(others)} if others else {EXPECTED: first}
 
 
 def meant(rows: Sequence[Endpoint], http: web.Request) -> Endpoint:
@@ -159,7 +182,7 @@ def meant(rows: Sequence[Endpoint], http: web.Request) -> Endpoint:
     flag = first.when[0]
     value = http.query.get(flag, "false")
     if value not in ("true", "false"):
-        raise _invalid(f"/{flag}", "bool_parsing", "Is true or false")
+        raise _invalid(f"/{flag}", "boolean_type", "must be true or false")
     return next(row for row in rows if row.when == (flag, value == "true"))
 
 

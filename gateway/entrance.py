@@ -1,9 +1,8 @@
 """Who comes in: identity, limits and what the cache already knows, in one trip to Redis."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
-from functools import lru_cache
-from ipaddress import IPv6Address, ip_address, ip_network
 
 from aiohttp import web
 
@@ -11,10 +10,10 @@ from chassis.cache import CacheReader, Entry, Hit, Miss
 from chassis.inflight import InFlight
 from chassis.limits import Charge, Policy, RateLimits, Verdict
 from chassis.metrics import GatewayMetrics
+from chassis.networks import network
 from chassis.redis import Ask, Redis
-from contracts.auth import email_key
 from contracts.envelope import Actor, ActorKind
-from contracts.outcome import Outcome, Status
+from gateway.forwarded import ForwardedClients
 from gateway.idempotency import Signer
 from gateway.problems import Problem
 from gateway.sessions import Caller, bearer, caller_of, entry_of
@@ -23,10 +22,8 @@ from gateway.tokens import Tokens
 
 # What the limits say, for the headers of whatever is answered.
 VERDICT = web.RequestKey("verdict", Verdict)
-
-
-# An IPv6 client has a network of addresses to itself: counting each by itself would limit nobody.
-IPV6_PREFIX = 64
+# Who called, for the log of what is refused.
+ACTOR = web.RequestKey("actor", Actor)
 
 
 class Credentials(Enum):
@@ -72,10 +69,9 @@ class Entrance:
         self._tokens = tokens
         self._signer = signer
         self._metrics = metrics
-        self._proxies = settings.trusted_proxies
+        self._clients = ForwardedClients(settings.trusted_proxies, settings.forwarded_header, metrics)
         self._per_user = Policy("user", settings.rate_limit_per_user, 60)
         self._per_address = Policy("address", settings.rate_limit_per_address, 60)
-        self._attempts = Policy("sign-in", settings.sign_in_attempts, settings.sign_in_window_seconds)
 
     async def identify(self, http: web.Request, credentials: Credentials) -> Caller:
         """Raises ``Problem`` (401); whoever is refused is counted too."""
@@ -84,13 +80,16 @@ class Entrance:
             if credentials is not Credentials.IGNORED:
                 token = bearer(http.headers.get("Authorization"))
             if token is not None:
-                return await caller_of(token, self._tokens)
+                caller = await caller_of(token, self._tokens)
+                http[ACTOR] = caller.actor
+                return caller
             if credentials is Credentials.NEEDED:
                 raise Problem("unauthenticated", headers={"WWW-Authenticate": "Bearer"})  # noqa: TRY301 - counted below
         except Problem:
-            self._hold(http, await self._limits.count(self._of_address(http)))
+            http[ACTOR] = self._anonymous(http)
+            self.hold(http, await self._limits.count(self._of_address(http)))
             raise
-        anonymous = Actor(kind=ActorKind.ANONYMOUS, id=self._signer.anonymous_id(self.address(http)))
+        http[ACTOR] = anonymous = self._anonymous(http)
         return Caller(anonymous, None)
 
     async def admit(
@@ -121,7 +120,7 @@ class Entrance:
         else:
             (verdict,) = await self._redis.ask(counting)
         try:
-            self._hold(http, verdict)
+            self.hold(http, verdict)
         except Problem:
             if claim is not None and claimed:
                 await self._in_flight.release(claim.key, claim.owner)
@@ -133,43 +132,26 @@ class Entrance:
             claimed=claimed,
         )
 
-    async def count_attempt(self, http: web.Request, account: str) -> Charge:
-        """Counts a try at *account* from the caller's address, for ``judge_attempt``. Raises ``Problem`` (429).
-
-        Counted first, since many guesses at once would all find the quota unspent.
-        """
-        charge = Charge(self._attempts, self._signer.subject(email_key(account), _network(self.address(http))))
-        before = http.get(VERDICT)
-        self._hold(http, await self._limits.count(charge))
-        if before is not None:
-            http[VERDICT] = before  # how many guesses are left is of use to guessers only
-        return charge
-
-    async def judge_attempt(self, attempt: Charge, outcome: Outcome | None) -> None:
-        """A success clears the account, a refusal stays counted, and what was never judged was no try."""
-        if outcome is not None and outcome.status is Status.SUCCEEDED:
-            await self._limits.forget(attempt)
-        elif outcome is None or outcome.status is Status.FAILED:
-            await self._limits.give_back(attempt)
+    def drop_keys(self, key_ids: Iterable[str]) -> None:
+        """Signing keys that were withdrawn: without waiting until the keys are asked for again."""
+        self._tokens.drop_keys(key_ids)
 
     def address(self, http: web.Request) -> str:
-        """The client's: of X-Forwarded-For only what proxies of ours have written."""
-        peer = http.remote or "unknown"
-        if not self._proxies:
-            return peer
-        # Some proxies add a header line of their own, behind the client's: all of them are one list.
-        forwarded = ",".join(http.headers.getall("X-Forwarded-For", ())).split(",")
-        hops = [*(part.strip() for part in forwarded if part.strip()), peer]
-        candidate = hops[max(0, len(hops) - 1 - self._proxies)]
-        try:
-            return str(ip_address(candidate))
-        except ValueError:
-            return peer
+        """The client's."""
+        return self._clients.address(http)
+
+    def network(self, http: web.Request) -> str:
+        """What is limited together: the client's address, or its network."""
+        return network(self.address(http))
+
+    def _anonymous(self, http: web.Request) -> Actor:
+        return Actor(kind=ActorKind.ANONYMOUS, id=self._signer.anonymous_id(self.address(http)))
 
     def _of_address(self, http: web.Request) -> Charge:
-        return Charge(self._per_address, _network(self.address(http)))
+        return Charge(self._per_address, self.network(http))
 
-    def _hold(self, http: web.Request, verdict: Verdict) -> None:
+    def hold(self, http: web.Request, verdict: Verdict) -> None:
+        """Raises ``Problem`` (429) if *verdict* refuses."""
         http[VERDICT] = verdict
         refused_by = verdict.refused_by
         if refused_by is None:
@@ -181,17 +163,3 @@ class Entrance:
             headers={"Retry-After": str(verdict.retry_after_seconds)},
             extra={"policy": refused_by.policy.name},
         )
-
-
-@lru_cache(maxsize=10_000)
-def _network(address: str) -> str:
-    """What is limited together."""
-    try:
-        parsed = ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if not isinstance(parsed, IPv6Address):
-        return address
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return str(ip_network((parsed, IPV6_PREFIX), strict=False))

@@ -1,11 +1,13 @@
 """The API's description (OpenAPI 3.1), computed from the table and the contracts."""
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import BaseModel
-from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
+from contracts.absent import AbsentIsNotNull, without_null
 from contracts.message import Kind, Reply
 from contracts.refusal import FieldError, IdempotencyKeyReused
 from gateway.api import ENDPOINTS
@@ -18,6 +20,9 @@ REFERENCE = "#/components/schemas/{model}"
 JSON = "application/json"
 PROBLEM = "application/problem+json"
 
+SIGNED_IN: list[dict[str, list[str]]] = [{"bearer": []}]
+KEY_PATTERN = r'^(?:"[\x21\x23-\x7e]{1,255}"|[\x21\x23-\x7e]{1,255})$'
+TAGS_PATTERN = r'^(?:\*|(?:W/)?"[\x21\x23-\x7e]*"(?: *, *(?:W/)?"[\x21\x23-\x7e]*"){0,99})$'
 EDGE_401 = tuple(code for code, (status, _) in EDGE_PROBLEMS.items() if status == 401)  # noqa: PLR2004 - as named
 
 DESCRIPTION = """\
@@ -26,11 +31,30 @@ Send an `Idempotency-Key` with writes, and a repeat gets the first outcome again
 A refusal is a problem document (RFC 9457) with a stable `code`.
 """
 
-_HEADERS: Mapping[str, tuple[str, str]] = {
-    "Idempotency-Key": ("The same key and request give the first outcome again, for 7 days", "string"),
-    "Prefer": ("`respond-async` or `wait=N` (seconds)", "string"),
-    "If-Match": ('The ETag that the change is based on, or `*`: `"3"`', "string"),
-    "If-None-Match": ("An ETag that the client has: unchanged gives 304", "string"),
+_TAGS = {
+    "auth": "Accounts, sessions and tokens",
+    "diagrams": "Diagrams and their versions",
+    "commands": "How writes ended that were not waited for",
+    "system": "The installation itself",
+}
+_HEADERS: Mapping[str, tuple[str, dict[str, Any]]] = {
+    "Idempotency-Key": (
+        "1 to 255 visible ASCII characters, quoted or bare; the same again gives the first outcome, for 7 days",
+        {"type": "string", "pattern": KEY_PATTERN, "examples": ["0199b2a0-4711-7000-8000-000000000001"]},
+    ),
+    "Prefer": ("`respond-async` or `wait=N` (seconds)", {"type": "string", "examples": ["respond-async", "wait=5"]}),
+    "If-Match": (
+        'The ETag that the change is based on, as in `"3"`, or several, or `*`',
+        {"type": "string", "pattern": TAGS_PATTERN, "examples": ['"3"']},
+    ),
+    "If-None-Match": (
+        "An ETag that the client has, or several: unchanged gives 304",
+        {"type": "string", "examples": ['"3"']},
+    ),
+}
+_ANSWER_HEADERS = {
+    "ETag": "The revision, with the content coding behind it if there is one",
+    "Location": "Where it is",
 }
 
 
@@ -50,7 +74,8 @@ def document() -> dict[str, Any]:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
-        "tags": [{"name": name} for name in ("auth", "diagrams", "commands", "system")],
+        "security": SIGNED_IN,
+        "tags": [{"name": name, "description": description} for name, description in _TAGS.items()],
         "paths": paths,
         "components": {
             "schemas": dict(sorted((schemas | _problem_schemas()).items())),
@@ -74,8 +99,18 @@ def _schemas() -> tuple[dict[str, Any], Refer]:
         *((endpoint.body, "validation") for endpoint in ENDPOINTS if endpoint.takes_body),
         *((reply, "serialization") for reply in sorted(replies, key=lambda reply: reply.__name__)),
     ]
-    refer, definitions = models_json_schema(wanted, ref_template=REFERENCE, schema_generator=GenerateJsonSchema)
+    refer, definitions = models_json_schema(wanted, ref_template=REFERENCE, schema_generator=AbsentIsNotNull)
+    for endpoint in ENDPOINTS:
+        if endpoint.takes_body:
+            _say_defaults_in_words(definitions["$defs"][endpoint.body.__name__])
     return definitions["$defs"], refer
+
+
+def _say_defaults_in_words(body: dict[str, Any]) -> None:
+    """A field with a `default` is one that many generators of typed clients require."""
+    for of_field in body.get("properties", {}).values():
+        if "default" in of_field:
+            of_field["description"] = f"Left out: `{json.dumps(of_field.pop('default'))}`"
 
 
 def _operation(endpoint: Endpoint, refer: Refer) -> dict[str, Any]:
@@ -86,11 +121,11 @@ def _operation(endpoint: Endpoint, refer: Refer) -> dict[str, Any]:
         "parameters": _parameters(endpoint),
         "responses": _responses(endpoint, refer),
     }
-    if not endpoint.public:
-        operation["security"] = [{"bearer": []}]
+    if endpoint.public:
+        operation["security"] = []
     if endpoint.takes_body:
         operation["requestBody"] = {
-            "required": True,
+            "required": endpoint.needs_body,
             "content": {kind: {"schema": refer[endpoint.body, "validation"]} for kind in endpoint.media_types},
         }
     return operation
@@ -99,10 +134,10 @@ def _operation(endpoint: Endpoint, refer: Refer) -> dict[str, Any]:
 def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
     found = []
     for place, part in (("path", endpoint.path_part), ("query", endpoint.query)):
-        schema = part.model_json_schema(ref_template=REFERENCE)
+        schema = part.model_json_schema(ref_template=REFERENCE, schema_generator=AbsentIsNotNull)
         for name, of_field in schema.get("properties", {}).items():
             required = place == "path" or name in schema.get("required", ())
-            described = {key: value for key, value in of_field.items() if key != "title"}
+            described = {key: value for key, value in without_null(of_field).items() if key != "title"}
             found.append({"name": name, "in": place, "required": required, "schema": described})
     if endpoint.when is not None:
         flag = {"type": "boolean", "default": False}
@@ -115,10 +150,8 @@ def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
     if endpoint.is_read and endpoint.etag:
         headers.append("If-None-Match")
     for name in headers:
-        description, kind = _HEADERS[name]
-        found.append(
-            {"name": name, "in": "header", "required": False, "description": description, "schema": {"type": kind}}
-        )
+        description, described = _HEADERS[name]
+        found.append({"name": name, "in": "header", "required": False, "description": description, "schema": described})
     return found
 
 
@@ -129,14 +162,14 @@ def _responses(endpoint: Endpoint, refer: Refer) -> dict[str, Any]:
         success["content"] = {JSON: {"schema": refer[reply, "serialization"]}}
     headers = [name for name, there in (("ETag", endpoint.etag), ("Location", endpoint.location)) if there]
     if headers:
-        success["headers"] = {name: {"schema": {"type": "string"}} for name in headers}
+        success["headers"] = {name: _text_header(_ANSWER_HEADERS[name]) for name in headers}
     responses = {str(endpoint.success): success}
     if endpoint.is_read and endpoint.etag:
         responses["304"] = {"description": "Unchanged"}
     if endpoint.request.kind is Kind.COMMAND:
         responses["202"] = {
             "description": "Accepted: the outcome will stand at the address in Location",
-            "headers": {"Location": {"schema": {"type": "string"}}},
+            "headers": {"Location": _text_header("Where the outcome is asked for")},
             "content": {JSON: {"schema": {"$ref": REFERENCE.format(model="Accepted")}}},
         }
     by_status: dict[int, list[str]] = {}
@@ -150,14 +183,19 @@ def _responses(endpoint: Endpoint, refer: Refer) -> dict[str, Any]:
     return responses
 
 
+def _text_header(description: str) -> dict[str, Any]:
+    return {"description": description, "schema": {"type": "string"}}
+
+
 def _edge_codes(endpoint: Endpoint) -> Iterable[str]:
     yield from ("malformed_header", "invalid", "rate_limited", "internal_error", "unavailable")
     if not endpoint.public:
         yield from EDGE_401
     if endpoint.placeholders:
         yield "not_found"
+    yield from ("body_broken", "body_timeout", "body_too_large")  # also of one that nobody reads
     if endpoint.takes_body:
-        yield from ("malformed_json", "body_broken", "body_timeout", "body_too_large", "unsupported_media_type")
+        yield from ("malformed_json", "unsupported_media_type")
     if endpoint.request.kind is Kind.COMMAND:
         yield from ("still_running", "outcome_unknown", IdempotencyKeyReused.code)
     if endpoint.is_read:
@@ -205,15 +243,21 @@ def _problem_schemas() -> dict[str, Any]:
         },
         "Health": {
             "type": "object",
-            "required": ["status", "version", "checks"],
-            "properties": {"status": text, "version": text, "checks": {"type": "object"}},
+            "required": ["status"],
+            "properties": {
+                "status": text,
+                "version": {"type": "string", "description": "Only where the installation shows details here"},
+                "checks": {"type": "object", "description": "As version"},
+            },
         },
     }
 
 
 def _system_paths() -> dict[str, Any]:
     def get(operation: str, summary: str, tag: str, responses: dict[str, Any], **more: Any) -> dict[str, Any]:
-        return {"get": {"operationId": operation, "summary": summary, "tags": [tag], "responses": responses, **more}}
+        answers = {**responses, "400": _problem(["malformed_request"])}
+        described = {"operationId": operation, "summary": summary, "tags": [tag], "responses": answers}
+        return {"get": {"security": [], **described, **more}}
 
     health = {
         status: {
@@ -238,7 +282,10 @@ def _system_paths() -> dict[str, Any]:
         "410": _problem(["command_forgotten"]),
         "429": _problem(["rate_limited"]),
     }
-    text = {"200": {"description": "Prometheus text format", "content": {"text/plain": {"schema": {"type": "string"}}}}}
+    text = {
+        "200": {"description": "Prometheus text format", "content": {"text/plain": {"schema": {"type": "string"}}}},
+        "404": _problem(["not_found"]),
+    }
     keys = {"200": {"description": "JWK set", "content": {JSON: {"schema": {"type": "object"}}}}}
     return {
         "/api/commands/{address}": get(
@@ -247,11 +294,11 @@ def _system_paths() -> dict[str, Any]:
             "commands",
             status,
             parameters=[address, which],
-            security=[{"bearer": []}, {}],
+            security=[*SIGNED_IN, {}],
         ),
         "/.well-known/jwks.json": get("get_jwks", "The public keys of access tokens", "system", keys),
         "/health": get("get_health", "Whether it is ready, and why", "system", health),
         "/health/live": get("get_liveness", "Whether it should be restarted", "system", health),
         "/health/ready": get("get_readiness", "Whether it should be sent requests", "system", health),
-        "/metrics": get("get_metrics", "Metrics", "system", text),
+        "/metrics": get("get_metrics", "Metrics, where the installation shows details here", "system", text),
     }

@@ -1,4 +1,9 @@
-"""ETags and what clients make of them: If-Match on changes, If-None-Match on reads."""
+"""ETags and what clients and proxies make of them: If-Match on changes, If-None-Match on reads.
+
+A tag's number is the diagram's revision, and says all. Behind it may stand the content coding of a representation
+(``"3-gzip"``), by us or by a proxy that compresses (Apache, Caddy); another kind of proxy makes the tag weak (nginx,
+Envoy). All of these name revision 3.
+"""
 
 import re
 
@@ -6,9 +11,12 @@ from aiohttp import web
 
 from gateway.problems import Problem
 
+MAX_TAGS = 100  # of one If-Match; the contract's limit
+
 # A revision fits 63 bits; a tag is compared octet by octet, so "03" is not "3" (RFC 9110 8.8.3.2).
-_REVISION = re.compile(r'^"(0|[1-9][0-9]{0,17})"$')
-_TAG = re.compile(r'^(?:W/)?"[\x21\x23-\x7e\x80-\U0010ffff]*"$')
+_REVISION = re.compile(r'(?:W/)?"(0|[1-9][0-9]{0,17})(?:--?(?:gzip|br|zstd|deflate))?"')
+# A list may have empty elements (RFC 9110 5.6.1.2).
+_ELEMENT = re.compile(r'[ \t]*((?:W/)?"[\x21\x23-\x7e\x80-\U0010ffff]*")?[ \t]*(?:,|\Z)')
 
 
 def whole_header(http: web.Request, name: str) -> str | None:
@@ -17,29 +25,50 @@ def whole_header(http: web.Request, name: str) -> str | None:
     return ", ".join(lines) if lines else None
 
 
-def read_if_match(header: str | None) -> int | str | None:
-    """The revision that a change is based on, ``*``, or None without a header.
+def read_if_match(header: str | None) -> tuple[int, ...] | str | None:
+    """The revisions that a change may be based on, newest first, ``*``, or None without a header.
 
-    A tag that cannot be one of ours (weak, or not a revision) matches nothing, which is what revision 0 says: refused
-    by the worker as stale, with the current one (RFC 9110 13.1.1). Raises ``Problem`` for what is not one tag.
+    A tag that cannot be one of ours matches nothing, which is what revision 0 says: refused by the worker as stale,
+    with the current one (RFC 9110 13.1.1). Weak tags count, although the RFC compares strongly: a proxy that
+    compresses weakens ours, and clients behind it have no other. Raises ``Problem`` for what is no list of tags.
     """
     if header is None:
         return None
-    value = header.strip()
-    if value == "*":
+    if header.strip() == "*":
         return "*"
-    revision = _REVISION.match(value)
-    if revision is not None:
-        return int(revision[1])
-    if not _TAG.match(value):
-        raise Problem("malformed_header", 'If-Match takes one entity tag, as in If-Match: "3"')
-    return 0
+    tags = _tags(header)
+    if not tags or len(tags) > MAX_TAGS:
+        raise Problem("malformed_header", f'If-Match takes * or 1 to {MAX_TAGS} entity tags, as in If-Match: "3"')
+    return tuple(sorted({_revision(tag) or 0 for tag in tags}, reverse=True))
 
 
-def is_unchanged(if_none_match: str | None, tag: str) -> bool:
-    """Whether the client has what *tag* names: the weak comparison of RFC 9110 13.1.2."""
+def known_tag(if_none_match: str | None, tag: str) -> str | None:
+    """The tag of what the client has already, if that is what *tag* names; by RFC 9110 13.1.2 compared weakly.
+
+    Its own tag, so that a cache finds the stored response that is still good (RFC 9111 4.3.4).
+    """
     if if_none_match is None:
-        return False
+        return None
     if if_none_match.strip() == "*":
-        return True
-    return any(part.strip().removeprefix("W/") == tag for part in if_none_match.split(","))
+        return tag
+    revision = _revision(tag)
+    return next((sent.removeprefix("W/") for sent in _tags(if_none_match) or () if _revision(sent) == revision), None)
+
+
+def _tags(header: str) -> list[str] | None:
+    """None for what is no list of entity tags."""
+    tags: list[str] = []
+    position = 0
+    while position < len(header):
+        element = _ELEMENT.match(header, position)
+        if element is None:
+            return None
+        if element[1] is not None:
+            tags.append(element[1])
+        position = element.end()
+    return tags
+
+
+def _revision(tag: str) -> int | None:
+    found = _REVISION.fullmatch(tag)
+    return None if found is None else int(found[1])

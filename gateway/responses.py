@@ -4,10 +4,11 @@ from aiohttp import web
 from pydantic_core import to_json
 
 from contracts.outcome import Outcome, Status
+from gateway.compression import Representation, negotiated
 from gateway.endpoint import Endpoint
-from gateway.preconditions import is_unchanged, whole_header
+from gateway.preconditions import known_tag, whole_header
 from gateway.prefer import Preference
-from gateway.problems import Problem, etag, of_refusal
+from gateway.problems import PREFIX, Problem, etag, of_refusal
 
 JSON = "application/json; charset=utf-8"
 ASK_AGAIN = {"Retry-After": "1"}
@@ -21,16 +22,24 @@ def reply_of(outcome: Outcome) -> bytes:
     raise of_refusal(outcome.problem)
 
 
-def representation(http: web.Request, tag: str, body: bytes) -> web.Response:
-    """200 with *body*, or 304 if the client has what *tag* names already."""
-    if not tag:
-        return web.Response(body=body, headers={"Content-Type": JSON})
-    if is_unchanged(whole_header(http, "If-None-Match"), tag):
-        return web.Response(status=304, headers={"ETag": tag, "Cache-Control": "private, no-cache"})
-    return web.Response(body=body, headers={"Content-Type": JSON, "ETag": tag, "Cache-Control": "private, no-cache"})
+async def representation(http: web.Request, endpoint: Endpoint, found: Representation) -> web.Response:
+    """200 with what was found, or 304 if the client has it already."""
+    headers = {"Vary": "Accept-Encoding"} if endpoint.compressed else {}
+    if found.tag:
+        headers["Cache-Control"] = "private, no-cache"
+        known = known_tag(whole_header(http, "If-None-Match"), found.tag)
+        if known is not None:
+            return web.Response(status=304, headers={**headers, "ETag": known})
+    if endpoint.compressed:
+        found = await negotiated(found, whole_header(http, "Accept-Encoding"))
+    if found.tag:
+        headers["ETag"] = found.tag
+    if found.coding:
+        headers["Content-Encoding"] = found.coding
+    return json(200, found.body, headers)
 
 
-def changed(endpoint: Endpoint, outcome: Outcome) -> web.Response:
+def changed(http: web.Request, endpoint: Endpoint, outcome: Outcome) -> web.Response:
     headers = {"Idempotent-Replayed": "true"} if outcome.replayed else {}
     try:
         reply = reply_of(outcome)
@@ -44,7 +53,7 @@ def changed(endpoint: Endpoint, outcome: Outcome) -> web.Response:
         if endpoint.etag is not None:
             headers["ETag"] = etag(told[endpoint.etag])
         if endpoint.location is not None:
-            headers["Location"] = endpoint.location.format(**told)
+            headers["Location"] = http[PREFIX] + endpoint.location.format(**told)
     return json(endpoint.success, reply, headers)
 
 
@@ -67,11 +76,11 @@ def accepted() -> web.Response:
     return json(200, to_json({"status": "accepted"}), ASK_AGAIN)
 
 
-def ended(outcome: Outcome) -> web.Response:
+def ended(http: web.Request, outcome: Outcome) -> web.Response:
     if outcome.status is Status.SUCCEEDED:
         return json(200, b'{"status":"succeeded","outcome":%b}' % reply_of(outcome))
     assert outcome.problem is not None
-    return json(200, to_json({"status": "failed", "problem": of_refusal(outcome.problem).document()}))
+    return json(200, to_json({"status": "failed", "problem": of_refusal(outcome.problem).document(http[PREFIX])}))
 
 
 def json(status: int, body: bytes, headers: dict[str, str] | None = None) -> web.Response:

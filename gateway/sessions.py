@@ -5,12 +5,10 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 from chassis.cache import CacheReader, Entry, Miss
-from contracts.auth import LiveSession
+from contracts.auth import LIVE_SESSION_KEPT, LiveSession
 from contracts.envelope import Actor
 from gateway.problems import Problem
-from gateway.tokens import Claims, Tokens
-
-SESSION_SECONDS = 86_400.0  # live sessions are kept for 24 hours at most
+from gateway.tokens import Claims, Tokens, refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +46,13 @@ def as_kept(entry: bytes) -> LiveSession:
 def signed_in(caller: Caller, session: LiveSession) -> Caller:
     """*caller* with the rights that the session now has: those in the token are as old as it is.
 
-    Raises ``Problem`` (401) for a session that has ended or is another's.
+    Raises ``Problem`` (401) for a session that has ended or is another's, or a token whose key was withdrawn.
     """
     claims = caller.claims
     if claims is None or session.user_id != claims.user_id or session.expires_at <= datetime.now(UTC):
         raise Problem("session_ended", headers={"WWW-Authenticate": "Bearer"})
+    if claims.key_id in session.withdrawn_keys:
+        raise refused("token_key_unknown")
     if session.roles == caller.actor.roles:
         return caller
     return replace(caller, actor=caller.actor.model_copy(update={"roles": session.roles}))
@@ -60,4 +60,5 @@ def signed_in(caller: Caller, session: LiveSession) -> Caller:
 
 async def keep(cache: CacheReader, miss: Miss, session: LiveSession) -> None:
     left = (session.expires_at - datetime.now(UTC)).total_seconds()
-    await cache.fill(miss, session.model_dump_json().encode(), stay_seconds=max(1.0, min(SESSION_SECONDS, left)))
+    stay_seconds = max(1.0, min(LIVE_SESSION_KEPT.total_seconds(), left))
+    await cache.fill(miss, session.model_dump_json().encode(), stay_seconds=stay_seconds)

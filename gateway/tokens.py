@@ -5,7 +5,7 @@ import base64
 import hashlib
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -41,6 +41,7 @@ class Claims:
     user_id: UUID
     session_id: UUID
     expires_at: float  # POSIX seconds
+    key_id: str
 
 
 class Keys:
@@ -58,6 +59,7 @@ class Keys:
         self._asked_at = float("-inf")
         self._heard = False  # whether the last time we asked we were told
         self._asking = asyncio.Lock()
+        self._here = asyncio.Event()
 
     async def keep(self) -> None:
         """Runs for as long as the process."""
@@ -65,10 +67,25 @@ class Keys:
             await self._ask()
             await asyncio.sleep(REFRESH_SECONDS if self._keys else 0.5)
 
+    async def wait(self) -> None:
+        """Until the first keys are here."""
+        await self._here.wait()
+
     async def check(self) -> None:
         """For health: raises ``LookupError`` before the first keys are here."""
         if not self._keys:
             raise LookupError("no keys yet")
+
+    def has(self, key_id: str) -> bool:
+        """Whether it was among the signing keys when we last heard of them."""
+        return key_id in self._signing
+
+    def drop(self, key_ids: Iterable[str]) -> None:
+        """They were withdrawn: the next token that bears a key unknown to us makes us ask for all of them again."""
+        for key_id in key_ids:
+            if self._keys.pop(key_id, None) is not None:
+                self._asked_at = float("-inf")
+            self._signing.pop(key_id, None)
 
     async def signing(self, key_id: str) -> Ed25519PublicKey:
         """Raises ``Problem``: 401 for a key that is none of ours, 503 while nobody tells us which are."""
@@ -120,6 +137,8 @@ class Keys:
                 self._asked_at = self.pace()
             self._heard = True
             self._keys = {key.id: key for key in found.keys}
+            if self._keys:
+                self._here.set()
             self._signing = {
                 key.id: Ed25519PublicKey.from_public_bytes(_raw(key.key))
                 for key in found.keys
@@ -139,7 +158,7 @@ class Tokens:
         """Raises ``Problem``: 401 with the reason, or 503 while the keys are not known."""
         digest = hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
         claims = self._verdicts.get(digest)
-        if claims is None:
+        if claims is None or not self._keys.has(claims.key_id):
             claims = await self._check(token)
             self._verdicts[digest] = claims
             if len(self._verdicts) > REMEMBERED:
@@ -148,6 +167,9 @@ class Tokens:
             self._verdicts.pop(digest, None)
             raise refused("token_expired")
         return claims
+
+    def drop_keys(self, key_ids: Iterable[str]) -> None:
+        self._keys.drop(key_ids)
 
     async def _check(self, token: str) -> Claims:
         if len(token) > MAX_TOKEN_BYTES:
@@ -170,7 +192,7 @@ class Tokens:
             user_id, session_id = UUID(claims["sub"]), UUID(claims["sid"])
             roles = tuple(claims.get("roles", ()))
             actor = Actor(kind=ActorKind.USER, id=user_id, session_id=session_id, roles=roles)
-            return Claims(actor, user_id, session_id, float(claims["exp"]))
+            return Claims(actor, user_id, session_id, float(claims["exp"]), header["kid"])
         except jwt.ExpiredSignatureError:
             raise refused("token_expired") from None
         except jwt.InvalidSignatureError:

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -12,10 +13,10 @@ from autograph.backup.make import Source, make
 from autograph.backup.manifest import Manifest
 from autograph.backup.progress import bars
 from autograph.backup.restore import Target, check_release, check_secrets, restore, secrets_of
+from autograph.backup.rotation import name_at, remove_older
 from autograph.backup.verify import verify
 from autograph.installation import installation, installation_in
-from autograph.settings import OperatorSettings
-from chassis.settings import load
+from autograph.settings import OperatorSettings, operator_settings
 from compose.local.home import CannotProvide, Home
 from compose.local.run import start_servers
 
@@ -32,16 +33,33 @@ def backup(
     with_secrets: Annotated[
         bool, typer.Option("--secrets/--no-secrets", help="Keep the secrets that its keys are encrypted under.")
     ] = True,
+    keep: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="DIR is a folder of backups: add one that is named by the time, read it back, and keep the N newest.",
+        ),
+    ] = None,
 ) -> None:
     """Copy database, objects, waiting messages and broker users of a running installation into a new folder."""
-    settings = load(OperatorSettings)
+    if verify_only and keep is not None:
+        raise typer.BadParameter("--verify makes no backup, so there is nothing to keep", param_hint="--keep")
+    settings = operator_settings()
+    now = datetime.now(UTC)
+    target = folder if keep is None else folder / name_at(now)
     with bars(Console(stderr=True)) as progress:
         if verify_only:
-            manifest = verify(folder, progress)
+            manifest = verify(target, progress)
         else:
             source = _source(settings)
-            manifest = asyncio.run(make(source, folder, progress, with_secrets=with_secrets))
-    _tell(folder, manifest)
+            manifest = asyncio.run(make(source, target, progress, with_secrets=with_secrets))
+            if keep is not None:
+                verify(target, progress)
+    _tell(target, manifest)
+    if keep is not None:
+        for removed in remove_older(folder, keep=keep, now=now):
+            Console(soft_wrap=True, highlight=False).print(f"deleted: {removed}")
     if manifest.missing:
         raise typer.Exit(INCOMPLETE)
 
@@ -58,7 +76,7 @@ def _source(settings: OperatorSettings) -> Source:
 
 def restore_command(folder: Folder) -> None:
     """Bring a backup into an empty installation, and check it there. The local stack must not be running."""
-    settings = load(OperatorSettings)
+    settings = operator_settings(starts=True)
     asyncio.run(_restore(settings, folder))
 
 

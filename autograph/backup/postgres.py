@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 import asyncpg
 
 from autograph.backup.manifest import CHUNK_BYTES, Advance
+from autograph.backup.tunnel import without_tls
 from autograph.database import SERVICES
 from chassis.database import REVISION_SCHEMA, OwnConnection, current_revision
 from chassis.key_pairs import KeysUnreadable, Safe, load
@@ -99,8 +100,17 @@ async def dump(url: str, snapshot: Snapshot, programs: Path, target: Path, advan
     excluded = [f"--exclude-table-data={table}" for table in NOT_KEPT]
     # Owners and rights are the installation's: migrations give them anew.
     command = [program, "--format=custom", "--no-owner", "--no-privileges", f"--snapshot={snapshot.name}", *excluded]
-    address, environment = _libpq(url)
     target.touch(mode=0o600)  # noqa: ASYNC240 - a local file
+    async with without_tls(url) as plain:
+        address, environment = _libpq(plain)
+        await _dumped(command, address, environment, target, advance)
+    await _check_readable(target, programs, version)
+    return version
+
+
+async def _dumped(
+    command: Sequence[str], address: str, environment: dict[str, str], target: Path, advance: Advance
+) -> None:
     with target.open("wb") as file:
         process = await asyncio.create_subprocess_exec(
             *command, "--dbname", address,
@@ -116,8 +126,6 @@ async def dump(url: str, snapshot: Snapshot, programs: Path, target: Path, advan
             said = await errors
     if await process.wait():
         raise CannotProvide(f"pg_dump could not read the database: {_last(said)}")
-    await _check_readable(target, programs, version)
-    return version
 
 
 async def restore(url: str, source: Path, programs: Path, version: int) -> None:
@@ -129,13 +137,14 @@ async def restore(url: str, source: Path, programs: Path, version: int) -> None:
         await connection.close()
     _, program = _program("pg_restore", programs, at_least=max(major, version))
     command = [program, "--no-owner", "--no-privileges"]
-    address, environment = _libpq(url)
-    process = await asyncio.create_subprocess_exec(
-        *command, "--single-transaction", "--exit-on-error", "--dbname", address, str(source),
-        env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    async with _ended(process):
-        _, said = await process.communicate()
+    async with without_tls(url) as plain:
+        address, environment = _libpq(plain)
+        process = await asyncio.create_subprocess_exec(
+            *command, "--single-transaction", "--exit-on-error", "--dbname", address, str(source),
+            env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        async with _ended(process):
+            _, said = await process.communicate()
     if process.returncode:
         raise CannotProvide(f"pg_restore could not restore the database: {_last(said)}")
 

@@ -36,6 +36,11 @@ class Handlers(Generic[ToolsT]):
         """The decorated function applies *event*, in one unit of work, so that a second delivery changes nothing."""
         return self._registers(event)
 
+    def include(self, others: "Handlers[ToolsT]") -> None:
+        """What *others* has registered, as if it had been registered here."""
+        for contract, handler in others.by_wire_name.values():
+            self._registers(contract)(handler)
+
     def _registers(self, message: type[Message]) -> Callable[[Any], Any]:
         def register(handler: Any) -> Any:
             if message.wire_name in self.by_wire_name:

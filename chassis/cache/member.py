@@ -23,6 +23,7 @@ RECONCILE = Script.load("chassis.cache.scripts", "leases.lua", "reconcile.lua")
 REMOVE = Script.load("chassis.cache.scripts", "remove.lua")
 
 NEVER = float("-inf")
+EVERYTHING = "*"
 
 
 class CacheMember:
@@ -87,7 +88,8 @@ class CacheMember:
     async def invalidate(self, names: Collection[str]) -> None:
         """Returns when no reader can answer with what the names held before. Call it after the commit.
 
-        It costs one round trip, or while Redis is away what is left of our lease.
+        It costs one round trip, or while Redis is away what is left of our lease. `EVERYTHING` as a name drops the
+        whole cache, of all owners.
         """
         if not names:
             return

@@ -14,6 +14,7 @@ BROKER = "rabbitmq-server"
 # Of all that the broker's package asks for, what it calls is Erlang; the rest is the system's (adduser, logrotate,
 # socat), or protocols and windows that the broker does not need here.
 NOT_NEEDED = ("erlang-ftp", "erlang-tftp", "erlang-snmp", "erlang-wx", "erlang-x11", "erlang-doc")
+ROOTDIR = 'ROOTDIR="/usr/lib/erlang"; ROOTDIR="${ERL_ROOTDIR:-$ROOTDIR}"'
 WAY_OUT = "set AUTOGRAPH_RABBITMQ_URL and AUTOGRAPH_RABBITMQ_MANAGEMENT_URL to a broker that you run"
 
 
@@ -107,13 +108,14 @@ async def _closure(options: Sequence[str]) -> list[str]:
 
 
 def _relocate(root: Path) -> None:
-    """Erlang's start scripts have their folder written into them, which moves with whoever moves this one."""
+    """Erlang's start scripts have a folder written into them: here it is wherever ``ERL_ROOTDIR`` says.
+
+    The form is one that an earlier release, which writes a path into it, still finds.
+    """
     erlang = root / "usr" / "lib" / "erlang"
     for script in [*erlang.glob("bin/*"), *erlang.glob("erts-*/bin/*")]:
         if script.name in ("erl", "start") and script.is_file():
             text = script.read_text(encoding="utf-8", errors="surrogateescape")
-            moved = re.sub(
-                r'^(\s*)ROOTDIR="?/.*$', lambda line: f'{line[1]}ROOTDIR="{erlang}"', text, flags=re.MULTILINE
-            )
+            moved = re.sub(r'^(\s*)ROOTDIR="?/.*$', rf"\1{ROOTDIR}", text, flags=re.MULTILINE)
             if moved != text:
                 script.write_text(moved, encoding="utf-8", errors="surrogateescape")

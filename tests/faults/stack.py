@@ -38,6 +38,11 @@ SETTINGS = {
     "AUTOGRAPH_BCRYPT_COST": "4",
     "AUTOGRAPH_RATE_LIMIT_PER_USER": "0",
     "AUTOGRAPH_RATE_LIMIT_PER_ADDRESS": "0",
+    # No session ends for any other reason than that somebody asked for it.
+    "AUTOGRAPH_SESSIONS_PER_USER": "100",
+    "AUTOGRAPH_PASSWORD_REQUESTS_PER_ADDRESS": "0",
+    "AUTOGRAPH_REGISTRATIONS_IN_ALL": "0",
+    "AUTOGRAPH_MAX_PASSWORD_REQUESTS": "1000",
     # Eight processes keep as few idle connections as they can.
     "AUTOGRAPH_POSTGRES_POOL_MIN": "2",
     "AUTOGRAPH_POSTGRES_POOL_MAX": "10",
@@ -127,7 +132,7 @@ class FaultStack:
         done = await asyncio.to_thread(
             subprocess.run,
             [f"{environment['RABBITMQ_HOME']}/sbin/rabbitmqctl", *words],
-            env=environment, check=True, capture_output=True, text=True, timeout=30,
+            env=environment, cwd=self.home.place("rabbitmq"), check=True, capture_output=True, text=True, timeout=30,
         )  # fmt: skip
         return done.stdout
 

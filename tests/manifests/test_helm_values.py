@@ -55,6 +55,12 @@ WRONG = {
     "an unknown monitor": ("monitoring.kind=Datadog", "kind"),
     "a peer that is nobody": ("networkPolicy.edge[0].pod=a", "pod"),
     "drained pods beyond none": ("defaults.maxUnavailable=0", "maxUnavailable"),
+    "a mount without a path": ("pods.extraVolumeMounts[0].name=a", "mountPath"),
+    "a volume without a name": ("gateway.extraVolumes[0].emptyDir.sizeLimit=1Mi", "name"),
+    "an init container without an image": ("workers.auth.initContainers[0].name=a", "image"),
+    "a schedule that is none": ("backup.schedule=nightly", "schedule"),
+    "no backup to keep": ("backup.keep=0", "keep"),
+    "a copy without an image": ("backup.copy.args[0]=sync", "image"),
 }
 
 
@@ -151,7 +157,8 @@ def test_side_ports_are_the_ones_that_the_services_have_everywhere() -> None:
 
 @pytest.mark.parametrize("worker", WORKERS)
 def test_keda_looks_at_every_queue_that_a_worker_takes_from(worker: str) -> None:
-    taken_from = {queue for queue in NEEDED.queues if queue.startswith(f"{worker}.")} - {f"{worker}.parked"}
+    taken_from = {queue for queue in NEEDED.queues if queue.startswith(f"{worker}.")}
+    taken_from -= {f"{worker}.parked", f"{worker}.refused"}
 
     assert set(DEFAULTS["workers"][worker]["queues"]) == taken_from
 

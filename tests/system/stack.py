@@ -26,6 +26,9 @@ FASTER = {
     "AUTOGRAPH_BCRYPT_COST": "4",
     "AUTOGRAPH_RATE_LIMIT_PER_USER": "0",
     "AUTOGRAPH_RATE_LIMIT_PER_ADDRESS": "0",
+    "AUTOGRAPH_PASSWORD_REQUESTS_PER_ADDRESS": "0",
+    "AUTOGRAPH_REGISTRATIONS_IN_ALL": "0",
+    "AUTOGRAPH_MAX_PASSWORD_REQUESTS": "1000",
 }
 
 
@@ -39,15 +42,19 @@ class Stack:
         programs: Path = PROGRAMS,
         python: str = sys.executable,
         prefix: Sequence[str] = (),
+        command: Sequence[str] = (),
+        up: Sequence[str] = (),
     ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
         self.home = folder / "home"
         self.ups = 0
         self._folder = folder
         self._checkout = checkout
-        self._command = (*prefix, python, "-m", "autograph")
+        self._command = tuple(command) or (*prefix, python, "-m", "autograph")
+        self._up = tuple(up) or (*self._command, "up")
         mine = {name: value for name, value in os.environ.items() if not name.startswith("AUTOGRAPH_")}
         self._environment = mine | FASTER | {"AUTOGRAPH_HOME": str(self.home), "AUTOGRAPH_PROGRAMS": str(programs)}
-        self._environment |= given or {}
+        self._environment |= {"XDG_STATE_HOME": str(folder / "state"), **(given or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -59,7 +66,7 @@ class Stack:
         self.ups += 1
         with self._output_file().open("wb") as output:
             self._process = subprocess.Popen(
-                [*self._command, "up", *options],
+                [*self._up, *options],
                 cwd=self._checkout,
                 env=self._environment | more,
                 stdin=subprocess.DEVNULL,
@@ -103,6 +110,16 @@ class Stack:
             check=False,
             timeout=STOPPED_SECONDS,
         )
+
+    async def run_elsewhere(self, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """As typed in *folder* by a user who names no home."""
+        environment = {name: value for name, value in self._environment.items() if not name.startswith("AUTOGRAPH_")}
+        return await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, "-P", "-m", "autograph", *arguments],
+            cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+            timeout=STOPPED_SECONDS,
+        )  # fmt: skip
 
     async def status(self) -> dict[str, dict[str, Any]]:
         """Each row of ``autograph status --json`` by its name."""

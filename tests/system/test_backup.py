@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -15,13 +16,17 @@ from urllib.parse import urlsplit, urlunsplit
 import aio_pika
 import asyncpg
 import pytest
+from rich.console import Console
 
+from autograph.backup.progress import bars
+from autograph.backup.verify import verify
 from tests.eventually import eventually
 from tests.system.client import PASSWORD, Answer, Client, client
 from tests.system.stack import Stack
 
 DIAGRAMS = 6
 LARGE = {"elements": [{"id": f"element-{number}", "text": "lorem ipsum " * 20} for number in range(400)]}  # 100 KB
+OLDER = "2020-01-01T000000Z"
 ARCHIVES_AT_ONCE = {"AUTOGRAPH_ARCHIVE_AFTER_SECONDS": "0", "AUTOGRAPH_ARCHIVE_EVERY_SECONDS": "0.2"}
 
 
@@ -45,6 +50,7 @@ class Before:
     audited: int = 0
     manifest: dict[str, Any] = field(default_factory=dict)
     backup: Path = Path()
+    kept: Path = Path()  # a folder of backups, of which one is kept
 
 
 @dataclass
@@ -57,7 +63,7 @@ class Restored:
 @pytest.fixture(scope="module")
 async def before(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Before]:
     folder = tmp_path_factory.mktemp("backed-up")
-    stack, before = Stack(folder), Before(backup=folder / "backups" / "first")
+    stack, before = Stack(folder), Before(backup=folder / "backups" / "first", kept=folder / "kept")
     try:
         stack.up("--workers", "diagram=2", **ARCHIVES_AT_ONCE)
         await stack.ready()
@@ -72,6 +78,9 @@ async def before(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Befo
             before.diagrams = await _everything(person)
             before.audited = await _fetch(stack, "SELECT count(*) FROM auth.audit_log")
             await _back_up_under_load(stack, person, before)
+        shutil.copytree(before.backup, before.kept / OLDER)
+        kept = await stack.run("backup", str(before.kept), "--keep", "1")
+        assert kept.returncode == 0, kept.stderr
         assert await stack.end() == 0
         yield before
     finally:
@@ -179,6 +188,14 @@ async def _fetch(stack: Stack, query: str) -> Any:
 async def test_the_backup_met_commands_that_were_accepted_and_not_carried_out(before: Before) -> None:
     assert before.manifest["messages"]["diagram.commands"] > 0
     assert before.manifest["objects"] >= DIAGRAMS
+
+
+async def test_one_more_backup_took_the_place_of_the_older_one_and_is_whole(before: Before) -> None:
+    [newer] = before.kept.iterdir()
+
+    with bars(Console(quiet=True)) as progress:
+        manifest = verify(newer, progress)
+    assert manifest.snapshot_at.isoformat() > before.manifest["snapshot_at"]
 
 
 async def test_sessions_hold_and_passwords_are_the_same(restored: Restored) -> None:

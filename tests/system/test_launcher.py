@@ -1,6 +1,7 @@
 """`autograph up`, `down` and `status` as whoever types them sees them."""
 
 import asyncio
+import json
 import re
 import signal
 from pathlib import Path
@@ -34,11 +35,33 @@ async def test_a_second_up_in_one_home_is_refused_and_disturbs_nothing(stack: St
     assert await stack.identities() == before
 
 
+async def test_the_stack_that_runs_is_found_from_any_folder(stack: Stack, tmp_path: Path) -> None:
+    listed = {
+        row["name"]: row["pid"] for row in json.loads((await stack.run_elsewhere(tmp_path, "status", "--json")).stdout)
+    }
+
+    assert listed == {name: row["pid"] for name, row in (await stack.status()).items()}
+    assert (await stack.run_elsewhere(tmp_path, "queues")).returncode == 0
+
+
+async def test_tables_are_whole_at_80_columns(stack: Stack) -> None:
+    rows = await stack.status()
+    shown = (await stack.run("status", COLUMNS="80")).stdout
+    for row in rows.values():
+        for value in (row["name"], str(row["pid"]), row["where"], row["metrics_url"] or ""):
+            assert value in shown
+    added = await stack.run("producer", "add", "wide", "--allow", "diagram.create_diagram")
+    listed = (await stack.run("producer", "list", COLUMNS="80")).stdout
+    assert (await stack.run("producer", "remove", "wide")).returncode == 0
+    assert dict(line.split(maxsplit=1) for line in added.stdout.splitlines())["actor"] in listed
+    assert "…" not in shown + listed
+
+
 async def test_up_finds_what_the_last_one_left_at_the_same_address(another: Stack) -> None:
     another.up()
     await another.ready()
     before = await another.status()
-    await _leave_something(another.servers())
+    await leave_something(another.servers())
     started = await another.identities()
     bystander = await asyncio.create_subprocess_exec("sleep", "600")
 
@@ -51,7 +74,7 @@ async def test_up_finds_what_the_last_one_left_at_the_same_address(another: Stac
     another.up()
     await another.ready()
 
-    assert await _find_it(another.servers())
+    assert await find_what_was_left(another.servers())
     after = await another.status()
     # The services' usual ports may by now be another stack's; the servers' are their own.
     for server in ("postgres", "redis", "rabbitmq", "s3"):
@@ -191,7 +214,7 @@ def _addresses(rows: dict[str, dict[str, object]]) -> list[object]:
     return [row["where"] for row in rows.values() if row["where"]]
 
 
-async def _leave_something(servers: Servers) -> None:
+async def leave_something(servers: Servers) -> None:
     database = await asyncpg.connect(servers.postgres_url)
     await database.execute("CREATE TABLE public.left_behind AS SELECT 'a row' AS content")
     await database.close()
@@ -207,7 +230,7 @@ async def _leave_something(servers: Servers) -> None:
             assert (await answer.json())["routed"] is True
 
 
-async def _find_it(servers: Servers) -> bool:
+async def find_what_was_left(servers: Servers) -> bool:
     database = await asyncpg.connect(servers.postgres_url)
     assert await database.fetchval("SELECT content FROM public.left_behind") == "a row"
     await database.close()

@@ -38,6 +38,21 @@ def of_event(event: Event, envelope: Envelope, session: SessionRow | None) -> Au
     )
 
 
+def of_operator(action: str, envelope: Envelope, subject: str, now: datetime, detail: dict[str, int]) -> AuditEntry:
+    """In the transaction of the command itself: it is on record if, and only if, it was carried out."""
+    return AuditEntry(
+        id=uuid7(),
+        occurred_at=now,
+        actor_kind=envelope.actor.kind.value,
+        actor_id=envelope.actor.id,
+        action=action,
+        subject=subject,
+        outcome="succeeded",
+        correlation_id=envelope.correlationid,
+        detail={"by": "operator", **detail},
+    )
+
+
 def of_failed_sign_in(
     command: SignIn, envelope: Envelope, user_id: UUID | None, reason: str, now: datetime
 ) -> AuditEntry:

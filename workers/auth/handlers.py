@@ -5,6 +5,7 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from chassis.bus.handlers import Handlers
+from chassis.networks import network
 from chassis.unit_of_work import UnitOfWork
 from contracts.auth import (
     ChangeProfile,
@@ -12,13 +13,16 @@ from contracts.auth import (
     EmailTaken,
     EndSession,
     GetAuthCommand,
+    GetKnownNetwork,
     GetLiveSession,
     GetMe,
     GetPublicKeys,
     InvalidCredentials,
     InvalidRefreshToken,
+    KnownNetwork,
     ListSessions,
     LiveSession,
+    PasswordTooCommon,
     PasswordTooLong,
     PasswordTooShort,
     ProfileChanged,
@@ -27,7 +31,6 @@ from contracts.auth import (
     RegisterUser,
     RegistrationClosed,
     Session,
-    SessionEnded,
     SessionEndedAlready,
     SessionNotFound,
     Sessions,
@@ -46,12 +49,15 @@ from contracts.envelope import ActorKind, Envelope
 from contracts.message import Event
 from contracts.refusal import Forbidden, Invalid
 from contracts.sealed import plain
-from workers.auth import audit
-from workers.auth.rules import Verdict, check_new_password, judge
-from workers.auth.storage import Account, EndReason, SessionRow
+from workers.auth import audit, operating
+from workers.auth.ending import KEPT_WITH_MARGIN, announce_ended, end_all_sessions, invalidate_ended
+from workers.auth.passwords import Urgency
+from workers.auth.rules import Verdict, check_new_address, check_new_password, judge
+from workers.auth.storage import Account, SessionRow
 from workers.auth.tools import Tools
 
 handlers: Handlers[Tools] = Handlers()
+handlers.include(operating.handlers)
 
 # Of a password, in a sign-in: one beside it may renew an outdated hash, which is no reason to turn this one away.
 PASSWORD_CHECKS = 2
@@ -62,19 +68,24 @@ PASSWORD_CHECKS = 2
 
 @handlers.answers(RegisterUser)
 async def register_user(command: RegisterUser, envelope: Envelope, tools: Tools) -> User:
-    """Raises EmailTaken, PasswordTooShort, PasswordTooLong, RegistrationClosed, Invalid."""
+    """Raises EmailTaken, PasswordTooShort, PasswordTooLong, PasswordTooCommon, RegistrationClosed, Invalid."""
     attempts = tools.metrics.registrations
     if not tools.open_registration and envelope.actor.kind is not ActorKind.PRODUCER:
         attempts.labels("closed").inc()
         raise RegistrationClosed
     password = plain(command.password)
     try:
-        check_new_password(password)
-    except (PasswordTooShort, PasswordTooLong, Invalid):
+        check_new_address(command.email)
+    except Invalid:
+        attempts.labels("address_refused").inc()
+        raise
+    try:
+        check_new_password(password, command.email)
+    except (PasswordTooShort, PasswordTooLong, PasswordTooCommon, Invalid):
         attempts.labels("password_refused").inc()
         raise
     # A third of a second of CPU: before the transaction, which holds a connection.
-    password_hash = await tools.passwords.hash(password)
+    password_hash = await tools.passwords.hash(password, Urgency.REGISTRATION)
     async with tools.ledger.unit_of_work(envelope) as work:
         account = Account(
             id=uuid7(),
@@ -139,34 +150,35 @@ async def change_profile(command: ChangeProfile, envelope: Envelope, tools: Tool
 async def sign_in(command: SignIn, envelope: Envelope, tools: Tools) -> Tokens:
     """Raises InvalidCredentials, whatever was wrong and after the same time; SessionEndedAlready."""
     for _ in range(PASSWORD_CHECKS):
-        account = await _checked(command, envelope, tools)
-        session = await _entered(command, envelope, tools, account)
+        account, outdated = await _checked(command, envelope, tools)
+        session = await _entered(command, envelope, tools, account, outdated=outdated)
         if session is not None:
             tools.metrics.logins.labels("succeeded").inc()
             return await _tokens(tools, session, 0)
     raise await _sign_in_failed(command, envelope, tools, account, "changed_meanwhile")
 
 
-async def _checked(command: SignIn, envelope: Envelope, tools: Tools) -> Account:
-    """The account whose password this is. Raises InvalidCredentials."""
+async def _checked(command: SignIn, envelope: Envelope, tools: Tools) -> tuple[Account, bool]:
+    """The account whose password this is, and whether its hash is outdated. Raises InvalidCredentials."""
     async with tools.database.connection() as connection:
         account = await tools.storage.find_account_by_email(connection, email_key(command.email))
     password_hash = account.password_hash if account else None
-    fits = await tools.passwords.fits(plain(command.password), password_hash)
+    checked = await tools.passwords.check(plain(command.password), password_hash)
     if account is None or password_hash is None:
         raise await _sign_in_failed(command, envelope, tools, account, "no_such_account")
-    if not fits:
+    if not checked.fits:
         raise await _sign_in_failed(command, envelope, tools, account, "wrong_password")
     if account.locked:
         raise await _sign_in_failed(command, envelope, tools, account, "locked")
-    return account
+    return account, checked.outdated
 
 
-async def _entered(command: SignIn, envelope: Envelope, tools: Tools, account: Account) -> SessionRow | None:
+async def _entered(
+    command: SignIn, envelope: Envelope, tools: Tools, account: Account, *, outdated: bool
+) -> SessionRow | None:
     """The session that begins. None: the account was locked, or its hash is another, since it was checked."""
     password_hash = account.password_hash
     assert password_hash is not None
-    outdated = tools.passwords.is_outdated(password_hash)
     new_hash = await tools.passwords.hash(plain(command.password)) if outdated else None
     async with tools.ledger.transaction(envelope) as work:
         current = await tools.storage.let_in(work.connection, account.id, password_hash, new_hash, work.now)
@@ -191,7 +203,9 @@ async def _begin_session(command: SignIn, work: UnitOfWork, tools: Tools, accoun
     if not await tools.storage.add_session(work.connection, session, remember=command.remember_me):
         begun = await tools.storage.find_session(work.connection, session.id)
         if begun is None or begun.user_id != account.id or not begun.lives(work.now):
+            work.invalidates(f"session/{session.id}")
             raise SessionEndedAlready
+        await invalidate_ended(work, tools, account.id)
         return begun
     work.publish(
         SessionStarted(user_id=account.id, session_id=session.id),
@@ -202,7 +216,8 @@ async def _begin_session(command: SignIn, work: UnitOfWork, tools: Tools, accoun
     ended = await tools.storage.end_oldest_sessions(
         work.connection, account.id, session.id, tools.sessions_per_user - 1, work.now
     )
-    _announce_ended(work, account.id, ended, "too_many_sessions")
+    announce_ended(work, account.id, ended, "too_many_sessions")
+    await invalidate_ended(work, tools, account.id)
     return session
 
 
@@ -224,14 +239,20 @@ async def refresh_tokens(command: RefreshTokens, envelope: Envelope, tools: Tool
     async with tools.ledger.transaction(envelope) as work:
         session = await tools.storage.lock_session(work.connection, session_id)
         if session is None or not session.lives(work.now):
+            work.invalidates(f"session/{session_id}")
             raise InvalidRefreshToken
-        verdict = judge(number, generation=session.generation, used_generation=session.used_generation)
+        verdict = judge(
+            number,
+            generation=session.generation,
+            used_generation=session.used_generation,
+            may_be_retry=work.now - session.last_seen_at <= tools.refresh_retry,
+        )
         if verdict is Verdict.NEVER_ISSUED:
             raise InvalidRefreshToken
         if verdict is Verdict.REUSE:
             await tools.storage.end_session(work.connection, session.id, session.user_id, "refresh_reuse", work.now)
-            _announce_ended(work, session.user_id, [session.id], "refresh_reuse")
-        else:
+            announce_ended(work, session.user_id, [session.id], "refresh_reuse")
+        elif verdict is Verdict.ROTATE:  # a repeat leaves last_seen_at: it says when the token was first presented
             await tools.storage.advance_session(
                 work.connection, session.id, generation=number + 1, used_generation=number, now=work.now
             )
@@ -264,9 +285,9 @@ async def sign_out(command: SignOut, envelope: Envelope, tools: Tools) -> None: 
     if session_id is None:
         raise SessionNotFound
     async with tools.ledger.unit_of_work(envelope) as work:
+        work.invalidates(f"session/{session_id}")  # whoever ended it may not have said so to the caches yet
         if await tools.storage.end_session(work.connection, session_id, user_id, "signed_out", work.now):
-            _announce_ended(work, user_id, [session_id], "signed_out")
-        work.invalidates(f"session/{session_id}")  # whoever ended it may have died before saying so to the caches
+            announce_ended(work, user_id, [session_id], "signed_out")
         work.reply(None)
 
 
@@ -277,8 +298,7 @@ async def sign_out_everywhere(command: SignOutEverywhere, envelope: Envelope, to
     async with tools.ledger.unit_of_work(envelope) as work:
         if not await tools.storage.lock_account(work.connection, user_id):
             raise UserNotFound
-        ended = await tools.storage.end_all_sessions(work.connection, user_id, work.now)
-        _announce_ended(work, user_id, ended, "signed_out_everywhere")
+        await end_all_sessions(work, tools, user_id, "signed_out_everywhere")
         work.reply(None)
 
 
@@ -287,21 +307,11 @@ async def end_session(command: EndSession, envelope: Envelope, tools: Tools) -> 
     """Raises SessionNotFound, also for somebody else's, Forbidden."""
     user_id = _caller(envelope)
     async with tools.ledger.unit_of_work(envelope) as work:
+        work.invalidates(f"session/{command.session_id}")  # the refusal says as well that it is over
         if not await tools.storage.end_session(work.connection, command.session_id, user_id, "ended", work.now):
             raise SessionNotFound
-        _announce_ended(work, user_id, [command.session_id], "ended")
+        announce_ended(work, user_id, [command.session_id], "ended")
         work.reply(None)
-
-
-def _announce_ended(work: UnitOfWork, user_id: UUID, session_ids: list[UUID], reason: EndReason) -> None:
-    for session_id in session_ids:
-        work.publish(
-            SessionEnded(user_id=user_id, session_id=session_id, reason=reason),
-            subject=f"session/{session_id}",
-            sequence=2,  # a session begins once and ends once
-            partitionkey=str(user_id),
-        )
-        work.invalidates(f"session/{session_id}")
 
 
 @handlers.answers(ListSessions)
@@ -328,13 +338,29 @@ async def list_sessions(query: ListSessions, envelope: Envelope, tools: Tools) -
 @handlers.answers(GetLiveSession)
 async def get_live_session(query: GetLiveSession, envelope: Envelope, tools: Tools) -> LiveSession:  # noqa: ARG001 - the edge asks for anybody
     """Raises SessionEndedAlready."""
+    now = tools.clock()
     async with tools.database.connection() as connection:
-        session = await tools.storage.find_session(connection, query.session_id)
-    if session is None or not session.lives(tools.clock()):
+        found = await tools.storage.live_session(connection, query.session_id, now - KEPT_WITH_MARGIN)
+    if found is None or not found[0].lives(now):
         raise SessionEndedAlready
+    session, withdrawn_keys = found
     return LiveSession(
-        session_id=session.id, user_id=session.user_id, roles=session.roles, expires_at=session.expires_at
+        session_id=session.id,
+        user_id=session.user_id,
+        roles=session.roles,
+        expires_at=session.expires_at,
+        withdrawn_keys=withdrawn_keys,
     )
+
+
+@handlers.answers(GetKnownNetwork)
+async def get_known_network(query: GetKnownNetwork, envelope: Envelope, tools: Tools) -> KnownNetwork:
+    """Raises Forbidden: it would tell a stranger from where somebody signs in."""
+    if envelope.actor.kind is not ActorKind.ANONYMOUS:
+        raise Forbidden
+    async with tools.database.connection() as connection:
+        addresses = await tools.storage.session_addresses(connection, email_key(query.email))
+    return KnownNetwork(known=query.network in map(network, addresses))
 
 
 # What others need of this service

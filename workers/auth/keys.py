@@ -7,8 +7,8 @@ from typing import Final, NamedTuple, NoReturn
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from chassis.database import Database
-from chassis.key_pairs import KeyPair, Purpose, Safe, active, keep, load, unpadded
+from chassis.database import Connection, Database
+from chassis.key_pairs import KeyPair, Purpose, Safe, active, is_in_use, keep, load, unpadded, withdraw
 from chassis.logging import logger
 from contracts.auth import PublicKey
 
@@ -66,7 +66,7 @@ class KeyRing:
     async def signing_key(self) -> SigningKey:
         """Raises ``NoSigningKey``."""
         key = active(self._keys.values(), Purpose.SIGNING, self._clock())
-        if key is None:
+        if key is None or not await self._is_in_use(key.id):  # another process may have withdrawn it just now
             await self.reload()
             key = active(self._keys.values(), Purpose.SIGNING, self._clock())
         if key is None:
@@ -90,6 +90,15 @@ class KeyRing:
             PublicKey(id=key.id, purpose=key.purpose.value, key=unpadded(key.public), active_from=key.active_from)
             for key in keys
         )
+
+    async def withdraw(self, connection: Connection, key_id: str) -> str | None:
+        """In the caller's transaction. The id of the key that signs now; ``None``: no such signing key is in use."""
+        successor = await withdraw(connection, self._safe, key_id, self._clock())
+        return None if successor is None else successor.id
+
+    async def _is_in_use(self, key_id: str) -> bool:
+        async with self._database.connection() as connection:
+            return await is_in_use(connection, key_id)
 
     async def reload(self) -> None:
         async with self._database.connection() as connection:

@@ -10,7 +10,9 @@ from uuid import UUID
 from chassis.database import Connection
 from chassis.metrics import AuthMetrics
 
+# As events tell it, and what the operator's commands leave on record besides.
 EndReason = Literal["signed_out", "signed_out_everywhere", "ended", "refresh_reuse", "too_many_sessions"]
+OperatorReason = Literal["ended_by_operator", "locked", "password_reset"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,14 @@ class Storage:
             )
         return bool(added)
 
+    async def highest_cost(self, connection: Connection) -> int:
+        """Of all password hashes on record; 0 if there are none. Reads the whole table."""
+        with self._counted("highest_cost"):
+            found: int = await connection.fetchval(
+                r"SELECT coalesce(max(substring(password_hash FROM '\$2[aby]\$(\d\d)\$')::int), 0) FROM users"
+            )
+        return found
+
     async def find_account(self, connection: Connection, user_id: UUID) -> Account | None:
         with self._counted("find_account"):
             record = await connection.fetchrow(f"SELECT {_ACCOUNT} FROM users WHERE id = $1", user_id)  # noqa: S608 - a constant
@@ -118,6 +128,32 @@ class Storage:
                 user_id,
                 password_hash,
                 new_hash,
+                now,
+            )
+        return _account(record)
+
+    async def set_locked(self, connection: Connection, user_id: UUID, now: datetime, *, locked: bool) -> bool:
+        """Locks the row as well, as above. False: no person has this id."""
+        with self._counted("set_locked"):
+            found = await connection.fetchval(
+                "UPDATE users SET locked_at = CASE WHEN $3 THEN coalesce(locked_at, $2) END, updated_at = $2"
+                " WHERE id = $1 AND kind = 'person' RETURNING true",
+                user_id,
+                now,
+                locked,
+            )
+        return bool(found)
+
+    async def set_password(
+        self, connection: Connection, user_id: UUID, password_hash: str, now: datetime
+    ) -> Account | None:
+        """Locks the row as well, as above. None: no person has this id."""
+        with self._counted("set_password"):
+            record = await connection.fetchrow(
+                "UPDATE users SET password_hash = $2, updated_at = $3"  # noqa: S608 - as above
+                f" WHERE id = $1 AND kind = 'person' RETURNING {_ACCOUNT}",
+                user_id,
+                password_hash,
                 now,
             )
         return _account(record)
@@ -161,6 +197,27 @@ class Storage:
             record = await connection.fetchrow(f"{_SESSIONS} WHERE s.id = $1", session_id)
         return None if record is None else _session(record)
 
+    async def live_session(
+        self, connection: Connection, session_id: UUID, since: datetime
+    ) -> tuple[SessionRow, tuple[str, ...]] | None:
+        """The session, and the signing keys that were retired after *since*."""
+        with self._counted("live_session"):
+            record = await connection.fetchrow(
+                f"""
+                WITH found AS ({_SESSIONS} WHERE s.id = $1)
+                SELECT found.*, ARRAY(
+                    SELECT id FROM keys WHERE purpose = 'signing' AND retired_at > $2 ORDER BY id
+                ) AS withdrawn FROM found
+                """,  # noqa: S608 - a constant
+                session_id,
+                since,
+            )
+        if record is None:
+            return None
+        values = dict(record)
+        withdrawn = tuple(values.pop("withdrawn"))
+        return _session(values), withdrawn
+
     async def lock_session(self, connection: Connection, session_id: UUID) -> SessionRow | None:
         with self._counted("lock_session"):
             record = await connection.fetchrow(f"{_SESSIONS} WHERE s.id = $1 FOR NO KEY UPDATE OF s", session_id)
@@ -176,6 +233,16 @@ class Storage:
                 now,
             )
         return [_session(record) for record in records]
+
+    async def session_addresses(self, connection: Connection, email_key: str) -> list[str]:
+        """From where the account has signed in, as far back as its sessions are kept."""
+        with self._counted("session_addresses"):
+            records = await connection.fetch(
+                "SELECT DISTINCT address FROM sessions JOIN users ON users.id = user_id"
+                " WHERE email_key = $1 AND address IS NOT NULL",
+                email_key,
+            )
+        return [record["address"] for record in records]
 
     async def advance_session(
         self, connection: Connection, session_id: UUID, *, generation: int, used_generation: int, now: datetime
@@ -204,14 +271,17 @@ class Storage:
             )
         return bool(ended)
 
-    async def end_all_sessions(self, connection: Connection, user_id: UUID, now: datetime) -> list[UUID]:
+    async def end_all_sessions(
+        self, connection: Connection, user_id: UUID, reason: EndReason | OperatorReason, now: datetime
+    ) -> list[UUID]:
         """Lock the account first."""
         with self._counted("end_all_sessions"):
             records = await connection.fetch(
-                "UPDATE sessions SET revoked_at = $2, revoked_reason = 'signed_out_everywhere'"
+                "UPDATE sessions SET revoked_at = $2, revoked_reason = $3"
                 " WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > $2 RETURNING id",
                 user_id,
                 now,
+                reason,
             )
         return [record["id"] for record in records]
 
@@ -234,6 +304,17 @@ class Storage:
                 newest,
                 others,
                 now,
+            )
+        return [record["id"] for record in records]
+
+    async def ended_sessions(self, connection: Connection, user_id: UUID, since: datetime, most: int) -> list[UUID]:
+        """The user's sessions that were ended after *since*, whoever ended them; the last ended first."""
+        with self._counted("ended_sessions"):
+            records = await connection.fetch(
+                "SELECT id FROM sessions WHERE user_id = $1 AND revoked_at > $2 ORDER BY revoked_at DESC LIMIT $3",
+                user_id,
+                since,
+                most,
             )
         return [record["id"] for record in records]
 

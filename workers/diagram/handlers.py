@@ -89,7 +89,7 @@ async def change_diagram(command: ChangeDiagram, envelope: Envelope, tools: Tool
     async with tools.ledger.unit_of_work(envelope) as work:
         found = await _locked(work, command.id, owner)
         rules.check_live(found)
-        rules.check_revision(command.expected_revision, found)
+        rules.check_revision(command, found)
         change = _change(command, found, work)
         changed = await storage.change(work.connection, command.id, change)
         diagram = work.reply(changed.summary if changed else found.summary)
@@ -117,7 +117,7 @@ async def trash_diagram(command: TrashDiagram, envelope: Envelope, tools: Tools)
     async with tools.ledger.unit_of_work(envelope) as work:
         found = await _locked(work, command.id, owner)
         if not found.in_trash:
-            rules.check_revision(command.expected_revision, found)
+            rules.check_revision(command, found)
             diagram = await storage.trash(work.connection, command.id, work.now)
             event = DiagramTrashed(diagram_id=command.id, owner_id=owner)
             _announce(work, event, diagram, sequence=found.next_sequence)
@@ -132,7 +132,7 @@ async def restore_diagram(command: RestoreDiagram, envelope: Envelope, tools: To
     async with tools.ledger.unit_of_work(envelope) as work:
         found = await _locked(work, command.id, owner)
         rules.check_in_trash(found)
-        rules.check_revision(command.expected_revision, found)
+        rules.check_revision(command, found)
         diagram = work.reply(await storage.restore(work.connection, command.id))
         event = DiagramRestored(diagram_id=command.id, owner_id=owner)
         _announce(work, event, diagram, sequence=found.next_sequence)
@@ -148,7 +148,7 @@ async def delete_diagram(command: DeleteDiagram, envelope: Envelope, tools: Tool
     owner = rules.writer(envelope.actor)
     async with tools.ledger.unit_of_work(envelope) as work:
         found = await _locked(work, command.id, owner)
-        rules.check_revision(command.expected_revision, found)
+        rules.check_revision(command, found)
         await storage.delete(work.connection, command.id)
         event = DiagramDeleted(diagram_id=command.id, owner_id=owner)
         _announce(work, event, found.summary, sequence=found.next_sequence)
@@ -211,11 +211,11 @@ async def get_diagram_command(query: GetDiagramCommand, envelope: Envelope, tool
 async def _locked(work: UnitOfWork, diagram_id: UUID, owner: UUID) -> LockedDiagram:
     """Whoever is told of this command's outcome must not be shown what an earlier change has replaced.
 
-    That one may have been committed by a process that has not invalidated yet, hence also where nothing changes.
+    That one may have been committed by a process that has not invalidated yet, hence also where nothing changes or the
+    command is refused.
     """
-    found = await storage.lock(work.connection, diagram_id, owner)
     work.invalidates(f"{NAME_PREFIX}{diagram_id}")
-    return found
+    return await storage.lock(work.connection, diagram_id, owner)
 
 
 def _change(command: ChangeDiagram, found: LockedDiagram, work: UnitOfWork) -> Change:

@@ -45,6 +45,15 @@ class Standing(Protocol):
     def in_trash(self) -> bool: ...
 
 
+class Conditional(Protocol):
+    """A command that may name the revisions that it is based on."""
+
+    @property
+    def expected_revision(self) -> Expected | None: ...
+    @property
+    def other_revisions(self) -> tuple[int, ...]: ...
+
+
 def reader(actor: Actor) -> UUID:
     """Whose diagrams *actor* may read. Raises ``Forbidden``."""
     if actor.kind not in _OWNERS:
@@ -97,9 +106,9 @@ def check_change(command: ChangeDiagram) -> None:
         raise RevisionRequired
 
 
-def check_revision(expected: Expected | None, found: Standing) -> None:
+def check_revision(command: Conditional, found: Standing) -> None:
     """Raises ``StaleRevision``."""
-    if expected not in (None, "*", found.revision):
+    if command.expected_revision not in (None, "*", found.revision) and found.revision not in command.other_revisions:
         raise StaleRevision(current_revision=found.revision)
 
 

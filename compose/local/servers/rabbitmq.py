@@ -3,17 +3,20 @@
 import asyncio
 import signal
 from pathlib import Path
+from typing import Final
 
 import aiohttp
 
+from chassis.bus.topology import MAX_MESSAGE_BYTES
 from compose.local.home import CannotProvide, Home
 from compose.local.server import Spec
 
 USER = "autograph-administrator"
 VHOST = "autograph"
 NODE = "autograph@localhost"
-# RabbitMQ 4 takes 16 MiB if nothing is said, and a body of many 1e15 is a message of almost four times its size.
-MAX_MESSAGE_BYTES = 128 << 20
+# RabbitMQ's and Erlang's start scripts and search paths break at blanks, quotes and colons in a path. Each process
+# therefore reaches its files through its own working directory, under a name without any.
+HERE: Final = Path("/proc/self/cwd")
 
 
 def url(home: Home) -> str:
@@ -27,16 +30,17 @@ def management_url(home: Home) -> str:
 
 def specs(home: Home, root: Path) -> tuple[Spec, Spec]:
     """epmd, which Erlang would otherwise leave running for ever, and the broker."""
-    release = _only(root, "usr/lib/rabbitmq/lib/rabbitmq_server-*")
-    erlang = _only(root, "usr/lib/erlang")
-    epmd = _only(erlang, "erts-*/bin/epmd", otherwise=erlang / "bin" / "epmd")
     state = home.place("rabbitmq")
+    packages = _link(state / "packages", root)
+    release = _only(packages, "usr/lib/rabbitmq/lib/rabbitmq_server-*")
+    erlang = _only(packages, "usr/lib/erlang")
+    epmd = _only(erlang, "erts-*/bin/epmd", otherwise=erlang / "bin" / "epmd")
     port, distribution, epmd_port, management, metrics = home.ports(
         "rabbitmq", "rabbitmq-distribution", "rabbitmq-epmd", "rabbitmq-management", "rabbitmq-metrics"
     )
     _configure(home, state, port, management, metrics)
-    environment = _paths(root, erlang, release, state) | {
-        "HOME": str(home.place("rabbitmq", "home")),
+    home.place("rabbitmq", "home")
+    environment = _paths(state, packages, erlang, release) | {
         "RABBITMQ_NODE_PORT": str(port),
         "RABBITMQ_DIST_PORT": str(distribution),
         "ERL_EPMD_PORT": str(epmd_port),
@@ -58,7 +62,7 @@ def specs(home: Home, root: Path) -> tuple[Spec, Spec]:
 
     names = Spec(
         name="epmd",
-        command=(str(epmd), "-port", str(epmd_port), "-address", "127.0.0.1"),
+        command=(str(HERE / epmd.relative_to(state)), "-port", str(epmd_port), "-address", "127.0.0.1"),
         environment=environment,
         folder=state,
         address=f"127.0.0.1:{epmd_port}",
@@ -66,7 +70,7 @@ def specs(home: Home, root: Path) -> tuple[Spec, Spec]:
     )
     broker = Spec(
         name="rabbitmq",
-        command=(str(release / "sbin" / "rabbitmq-server"),),
+        command=(str(HERE / release.relative_to(state) / "sbin" / "rabbitmq-server"),),
         environment=environment,
         folder=state,
         ready=ready,
@@ -112,12 +116,25 @@ max_message_size = {MAX_MESSAGE_BYTES}
         cookie.chmod(0o400)
 
 
-def _paths(root: Path, erlang: Path, release: Path, state: Path) -> dict[str, str]:
-    libraries = ":".join(str(folder) for folder in sorted((root / "usr/lib").glob("*-linux-gnu*")))
+def _link(link: Path, target: Path) -> Path:
+    """*link*, which leads to *target* also after either was moved."""
+    if not link.is_symlink() or link.readlink() != target:
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
+    return link
+
+
+def _paths(state: Path, *folders: Path) -> dict[str, str]:
+    """*folders*, which are in *state*: of the packages, of Erlang, of the broker."""
+    packages, erlang, release = (HERE / folder.relative_to(state) for folder in folders)
+    libraries = sorted(folder.relative_to(state) for folder in folders[0].glob("usr/lib/*-linux-gnu*"))
+    state = HERE
     return {
-        "PATH": f"{erlang}/bin:{root}/usr/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "HOME": str(state / "home"),
+        "PATH": f"{erlang}/bin:{packages}/usr/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "LANG": "C.UTF-8",
-        "LD_LIBRARY_PATH": libraries,
+        "LD_LIBRARY_PATH": ":".join(str(HERE / folder) for folder in libraries),
+        "ERL_ROOTDIR": str(erlang),
         "ERL_EPMD_ADDRESS": "127.0.0.1",
         "RABBITMQ_HOME": str(release),
         "RABBITMQ_NODENAME": NODE,

@@ -20,7 +20,9 @@ def spec(home: Home, wheel: Path) -> Spec:
     configuration = folder / "valkey.conf"
     configuration.touch(mode=0o600)  # a password on the command line would show in every process list
     configuration.write_text(
-        f"port {port}\nbind 127.0.0.1\nrequirepass {home.secret('redis')}\ndir {folder}\n"
+        f"port {port}\nbind 127.0.0.1\nrequirepass {home.secret('redis')}\ndir .\n"
+        # A title would be written over its environment, by which it is found if the home's state is lost.
+        "set-proc-title no\n"
         'save ""\nappendonly no\nmaxmemory 512mb\nmaxmemory-policy volatile-lru\n'
         f"{redis_configuration(home.secret('redis'))}",
         encoding="utf-8",
@@ -32,7 +34,7 @@ def spec(home: Home, wheel: Path) -> Spec:
 
     return Spec(
         name="redis",
-        command=(str(binary), str(configuration)),
+        command=(str(binary), configuration.name),  # by its name: a path's blanks and quotes mean something there
         environment={"LC_ALL": "C"},
         folder=folder,
         ready=ready,

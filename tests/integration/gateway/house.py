@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
@@ -13,6 +13,7 @@ import aiohttp
 from autograph.buckets import ensure_buckets
 from autograph.credentials import as_user, service_password
 from autograph.database import migrate_database
+from autograph.installation import Installation
 from autograph.topology import apply_topology
 from chassis.lifecycle import Service
 from chassis.settings import ServiceSettings
@@ -71,8 +72,15 @@ class House:
     servers: Servers
     vhost: Vhost
     redis_url: str
+    database_url: str
     auth: Service[AuthSettings]
     diagram: Service[DiagramSettings]
+
+    @property
+    def installation(self) -> Installation:
+        """As the operator's command finds it."""
+        servers = replace(self.servers, rabbitmq_url=self.vhost.url, postgres_url=self.database_url)
+        return Installation(servers, INSTALLATION_SECRET, auth_secret="", gateway_secret="")
 
     @asynccontextmanager
     async def gateway(self, *, redis_url: str | None = None, **changes: Any) -> AsyncIterator[Gateway]:
@@ -85,6 +93,8 @@ class House:
             "gateway_secret": GATEWAY_SECRET,
             "rate_limit_per_user": 0,
             "rate_limit_per_address": 0,
+            "password_requests_per_address": 0,
+            "registrations_in_all": 0,
         }
         async with AsyncExitStack() as stack:
             settings = GatewaySettings(_env_file=None, **values | changes)
@@ -165,4 +175,4 @@ async def open_house(servers: Servers, vhost: Vhost, database_url: str, redis_ur
         settings(DiagramSettings, "diagram", s3_url=s3.url, s3_access_key=s3.access_key, s3_secret_key=s3.secret_key),
     )
     async with running(auth, compose_auth), running(diagram, compose_diagram):
-        yield House(servers, vhost, redis_url, auth, diagram)
+        yield House(servers, vhost, redis_url, database_url, auth, diagram)

@@ -45,10 +45,11 @@ async def create(http: aiohttp.ClientSession, person: Person, **headers: str) ->
         return answer.status, await answer.json(content_type=None), answer.headers
 
 
-async def made(http: aiohttp.ClientSession, person: Person) -> str:
-    status, _, headers = await create(http, person)
-    assert status == 201
-    return str(headers["Location"])
+async def made(http: aiohttp.ClientSession, person: Person, canvas: dict[str, Any] | None = None) -> str:
+    document = PLAN if canvas is None else {**PLAN, "canvas_data": canvas}
+    async with http.post("/api/diagrams", json=document, headers=person.headers()) as answer:
+        assert answer.status == 201
+        return str(answer.headers["Location"])
 
 
 async def test_a_diagram_is_kept_and_comes_back_as_it_was(http: aiohttp.ClientSession, anna: Person) -> None:
@@ -74,6 +75,21 @@ async def test_a_read_that_was_cached_needs_no_bus_and_is_the_same(
     assert house.delivered("get_diagram") == asked
 
 
+async def test_what_was_cached_compressed_is_told_to_who_takes_no_gzip_and_the_other_way_round(
+    house: House, http: aiohttp.ClientSession, anna: Person
+) -> None:
+    canvas = {"elements": [{"id": f"element {number}"} for number in range(5_000)]}
+    for accepted in ("gzip", "identity"), ("identity", "gzip"):
+        path = await made(http, anna, canvas)
+        before = house.delivered("get_diagram")
+        for accept in accepted:
+            async with http.get(path, headers=anna.headers(**{"Accept-Encoding": accept})) as answer:
+                assert (await answer.json())["canvas_data"] == canvas
+                assert answer.headers["ETag"] == ('"1-gzip"' if accept == "gzip" else '"1"')
+                assert answer.headers.get("Content-Encoding", "identity") == accept
+        assert house.delivered("get_diagram") == before + 1
+
+
 async def test_a_change_is_seen_by_every_gateway_once_it_was_told(
     house: House, http: aiohttp.ClientSession, anna: Person
 ) -> None:
@@ -92,7 +108,7 @@ async def test_a_change_is_seen_by_every_gateway_once_it_was_told(
 
 async def test_a_stale_change_is_refused_with_the_current_etag(http: aiohttp.ClientSession, anna: Person) -> None:
     path = await made(http, anna)
-    for tag, status in (('"1"', 200), ('"1"', 412), ('W/"2"', 412), ("*", 200), (None, 428)):
+    for tag, status in (('"1"', 200), ('"1"', 412), ('W/"1"', 412), ('"1-gzip"', 412), ("*", 200), (None, 428)):
         headers = anna.headers(**({"If-Match": tag} if tag else {}))
         async with http.patch(path, json={"canvas_data": {"at": str(uuid4())}}, headers=headers) as answer:
             assert answer.status == status, tag
@@ -173,7 +189,8 @@ async def test_a_sign_out_holds_at_every_gateway_at_once(
 async def test_identity_refuses_in_plain_words(http: aiohttp.ClientSession, anna: Person) -> None:
     for document, status, code in (
         ({"email": anna.email.upper(), "password": PASSWORD}, 409, "email_taken"),
-        ({"email": "new@example.org", "password": "ä" * 37}, 422, "password_too_long"),
+        ({"email": "new@example.org", "password": "ä" * 513}, 422, "password_too_long"),
+        ({"email": "new@example.org", "password": "iloveyou"}, 422, "password_too_common"),
         ({"email": "new@example.org", "password": "short"}, 422, "password_too_short"),
     ):
         async with http.post("/api/auth/register", json=document) as answer:
@@ -305,3 +322,29 @@ async def test_an_address_that_names_no_request_is_nobodys(http: aiohttp.ClientS
         location = answer.headers["Location"]
     async with http.get(f"{location}?request=nonsense", headers=anna.headers()) as told:
         assert told.status == 404
+
+
+# As docs/content.md has it.
+RESPELT = [
+    (b'{"bb":1,"a":2}', b'{"a":2,"bb":1}'),
+    (b'{ "a" : [ 1 ] }', b'{"a":[1]}'),
+    (b'{"a":[1.50,1e3,1E5]}', b'{"a":[1.5,1000.0,100000.0]}'),
+    (b'{"a":[-0,-0.0]}', b'{"a":[0,0.0]}'),
+    (b'{"a":[1e-400,5e-324]}', b'{"a":[0.0,5e-324]}'),
+    (b'{"a":0.1234567890123456789}', b'{"a":0.12345678901234568}'),
+    (b'{"a":123456789012345678901234567890}', b'{"a":123456789012345678901234567890}'),
+    (b'{"a":"\\u0041\\/"}', b'{"a":"A/"}'),
+]
+
+
+@pytest.mark.parametrize(("sent", "kept"), RESPELT, ids=lambda text: text.decode())
+async def test_a_canvas_is_equal_by_value_and_respelt_as_the_docs_say(
+    http: aiohttp.ClientSession, anna: Person, sent: bytes, kept: bytes
+) -> None:
+    body = b'{"title":"Plan","type":"canvas","canvas_data":%b}' % sent
+    headers = anna.headers(**{"Content-Type": "application/json"})
+    async with http.post("/api/diagrams", data=body, headers=headers) as answer:
+        assert answer.status == 201, await answer.text()
+        path = answer.headers["Location"]
+    async with http.get(path, headers=anna.headers()) as answer:
+        assert b'"canvas_data":%b,' % kept in await answer.read()

@@ -3,9 +3,19 @@
 import asyncio
 from typing import Any
 
-from contracts.auth import GetMe, InvalidCredentials, SignIn, Tokens, User
+from contracts.auth import (
+    GetKnownNetwork,
+    GetMe,
+    InvalidCredentials,
+    KnownNetwork,
+    RegisterUser,
+    SignIn,
+    Tokens,
+    User,
+)
 from contracts.diagram import DiagramPage, ListDiagrams
 from contracts.outcome import Outcome
+from tests.eventually import eventually
 from tests.integration.gateway.scene import LONG_AGO, SESSION, USER, Scene, access_token, open_scene, signed_in
 
 ME = User(id=USER, email="a@b", name=None, roles=("user",), email_verified=False, created_at=LONG_AGO)
@@ -73,6 +83,12 @@ async def test_forwarded_addresses_are_believed_only_from_our_own_proxies() -> N
         assert await statuses(scene, by("198.51.100.1, 192.0.2.1"), by("198.51.100.2", "192.0.2.1")) == [401, 429]
     async with open_scene(rate_limit_per_address=1, trusted_proxies=2) as scene:
         assert await statuses(scene, by("192.0.2.1, 10.0.0.1"), by("192.0.2.1, 10.0.0.2")) == [401, 429]
+    async with open_scene(rate_limit_per_address=1, trusted_proxies=1) as scene:
+        # As Azure and IIS write it: another port is the same client.
+        assert await statuses(scene, by("192.0.2.1:50123"), by("192.0.2.2:50123"), by("192.0.2.1:7")) == [401, 401, 429]
+    async with open_scene(rate_limit_per_address=1, trusted_proxies=1, forwarded_header="forwarded") as scene:
+        told = [[("Forwarded", f'for="{node}";proto=https')] for node in ("192.0.2.1:5", "[2001:db8::1]", "192.0.2.1")]
+        assert await statuses(scene, *told) == [401, 401, 429]
     async with open_scene(rate_limit_per_address=1, trusted_proxies=1) as scene:
         # One client has a /64 of IPv6 to itself.
         assert await statuses(scene, by("2001:db8::1"), by("2001:db8::2"), by("2001:db8:0:1::1")) == [401, 429, 401]
@@ -148,3 +164,115 @@ async def test_the_edge_says_who_signs_in_from_where(scene: Scene) -> None:
     message: Any = scene.sent()[0]
     assert message.device == ("a browser " + "x" * 600)[:500]
     assert message.address == "127.0.0.1"
+
+
+def sent_from(address: str) -> dict[str, str]:
+    return {"X-Forwarded-For": address}
+
+
+async def tries(scene: Scene, *tried: tuple[str, str]) -> list[int]:
+    """Statuses of sign-ins, each with an account and an address."""
+    found = []
+    for account, address in tried:
+        document = ANNA | {"email": f"{account}@example.org"}
+        async with scene.http.post(LOGIN, json=document, headers=sent_from(address)) as answer:
+            found.append(answer.status)
+    return found
+
+
+async def test_guesses_at_one_account_from_many_addresses_end() -> None:
+    async with open_scene(trusted_proxies=1) as scene:
+        scene.on(SignIn, InvalidCredentials())
+        scene.on(GetKnownNetwork, KnownNetwork(known=False))
+        guesses = [("anna", f"192.0.2.{number % 60}") for number in range(180)]
+        assert (await tries(scene, *guesses)).count(401) == 20
+        assert await tries(scene, ("bert", "192.0.2.1")) == [401], "nobody else is concerned"
+
+
+async def test_an_account_under_attack_lets_in_whom_it_knows() -> None:
+    async def known(query: Any, _: Any) -> KnownNetwork:
+        return KnownNetwork(known=query.network == "198.51.100.7" and query.email == "anna@example.org")
+
+    async with open_scene(trusted_proxies=1) as scene:
+        scene.on(SignIn, InvalidCredentials())
+        scene.bus.handlers[GetKnownNetwork] = known
+        await tries(scene, *(("anna", f"192.0.2.{number}") for number in range(40)))
+        assert await tries(scene, ("anna", "192.0.2.99")) == [429]
+        assert await tries(scene, ("anna", "198.51.100.7")) == [401], "a wrong password of her own"
+        scene.on(SignIn, PAIR)
+        assert await tries(scene, ("anna", "192.0.2.99"), ("anna", "198.51.100.7")) == [429, 200]
+        scene.on(SignIn, InvalidCredentials())
+        # Who sits in a known network guesses no more than ever.
+        found = await tries(scene, *[("anna", "198.51.100.7")] * 7)
+        assert found == [401] * 5 + [429] * 2
+
+
+async def test_guesses_at_many_accounts_from_one_address_end() -> None:
+    async with open_scene(trusted_proxies=1) as scene:
+        scene.on(SignIn, InvalidCredentials())
+        scene.on(GetKnownNetwork, KnownNetwork(known=False))
+        guesses = [(f"user{number}", "192.0.2.1") for number in range(300)]
+        assert (await tries(scene, *guesses)).count(401) == 50
+
+
+async def test_a_network_of_ipv6_is_no_way_round() -> None:
+    async with open_scene(trusted_proxies=1) as scene:
+        scene.on(SignIn, InvalidCredentials())
+        scene.on(GetKnownNetwork, KnownNetwork(known=False))
+        within_56 = [(f"user{number}", f"2001:db8:0:{number % 256:x}::1") for number in range(250)]
+        assert (await tries(scene, *within_56)).count(401) == 100
+        within_48 = [(f"other{number}", f"2001:db8:0:{256 + number * 200:x}::1") for number in range(250)]
+        assert (await tries(scene, *within_48)).count(401) == 100
+
+
+async def test_who_signs_in_is_no_guesser() -> None:
+    """A network of many people, who each mistype once and then get it right."""
+    async with open_scene(trusted_proxies=1, sign_in_failures_per_address=10) as scene:
+        scene.on(SignIn, PAIR)
+        assert set(await tries(scene, *((f"user{number}", "192.0.2.1") for number in range(100)))) == {200}
+
+
+async def test_password_work_is_limited_for_an_address_and_registrations_in_all() -> None:
+    async with open_scene(trusted_proxies=1, password_requests_per_address=10, registrations_in_all=15) as scene:
+        scene.on(SignIn, PAIR)
+        scene.on(RegisterUser, ME)
+
+        async def registers(number: int, address: str) -> tuple[int, str | None]:
+            document = {"email": f"user{number}@example.org", "password": "correct horse"}
+            headers = {**sent_from(address), "Prefer": "respond-async"}
+            async with scene.http.post("/api/auth/register", json=document, headers=headers) as answer:
+                return answer.status, answer.headers.get("Retry-After")
+
+        found = [await registers(number, "192.0.2.1") for number in range(400)]
+        assert [status for status, _ in found].count(202) == 10
+        assert all(int(after or 0) > 0 for status, after in found if status == 429)
+        assert await tries(scene, ("anna", "192.0.2.1"), ("anna", "192.0.2.2")) == [429, 200]
+        found = [await registers(1_000 + number, f"192.0.2.{number}") for number in range(50, 100)]
+        assert [status for status, _ in found].count(202) == 5, "15 in all"
+        assert await tries(scene, ("anna", "192.0.2.3")) == [200], "which leaves sign-ins alone"
+
+
+async def test_one_address_has_a_share_of_the_places_for_password_work_and_others_the_rest() -> None:
+    async with open_scene(trusted_proxies=1, max_password_requests=8) as scene:
+        may_end = asyncio.Event()
+
+        async def slow(_: Any, __: Any) -> Tokens:
+            await may_end.wait()
+            return PAIR
+
+        scene.bus.handlers[SignIn] = slow
+
+        def start(account: str, address: str) -> "asyncio.Task[list[int]]":
+            return asyncio.create_task(tries(scene, (account, address)))
+
+        floods = [start(f"user{number}", "192.0.2.1") for number in range(30)]
+        await eventually(lambda: asyncio.sleep(0, sum(flood.done() for flood in floods) == 26))
+        others = [start("anna", f"192.0.2.{number}") for number in range(2, 6)]
+        await eventually(lambda: asyncio.sleep(0, len(scene.sent()) == 8))
+        document = ANNA | {"email": "late@example.org"}
+        async with scene.http.post(LOGIN, json=document, headers=sent_from("192.0.2.99")) as answer:
+            assert (answer.status, answer.headers["Retry-After"]) == (503, "2")
+        may_end.set()
+        assert sorted([(await flood)[0] for flood in floods]) == [200] * 4 + [429] * 26
+        assert [(await other)[0] for other in others] == [200] * 4
+        assert await tries(scene, ("late", "192.0.2.99")) == [200], "places come back"

@@ -1,9 +1,13 @@
 """Representations: ETags, 304, HEAD, preconditions."""
 
+import gzip
 from typing import Any
 
+import aiohttp
 import pytest
+from multidict import CIMultiDict
 
+from contracts.auth import GetMe, User
 from contracts.diagram import (
     ChangeDiagram,
     CreateDiagram,
@@ -11,14 +15,16 @@ from contracts.diagram import (
     DiagramNotFound,
     DiagramPage,
     GetDiagram,
+    GetVersion,
     ListDiagrams,
     RestoreDiagram,
     RevisionRequired,
     StaleRevision,
     TrashDiagram,
+    Version,
 )
 from contracts.refusal import Forbidden
-from tests.integration.gateway.scene import DIAGRAM, SUMMARY, WHOLE, Scene, as_json, signed_in
+from tests.integration.gateway.scene import DIAGRAM, LONG_AGO, SUMMARY, USER, WHOLE, Scene, as_json, signed_in
 
 ONE = f"/api/diagrams/{DIAGRAM}"
 
@@ -82,7 +88,7 @@ async def test_what_was_made_has_an_address_and_an_etag(scene: Scene) -> None:
 
 @pytest.mark.parametrize(
     ("tag", "expected"),
-    [('"3"', 3), ("*", "*"), (None, None), ('W/"3"', 0), ('"abc"', 0), ('"03"', 0), ('"٣"', 0), (f'"{10**30}"', 0)],
+    [('"3"', 3), ("*", "*"), (None, None), ('W/"3"', 3), ('"3-gzip"', 3), ('"abc"', 0), ('"03"', 0), ('"٣"', 0)],
 )
 async def test_if_match_becomes_the_revision_that_the_change_is_based_on(
     scene: Scene, tag: str | None, expected: Any
@@ -131,3 +137,60 @@ async def test_a_post_without_a_body_needs_no_media_type(scene: Scene) -> None:
     for data in (None, b"", b"{}"):
         async with scene.http.post(f"{ONE}/restore", data=data, headers=signed_in()) as answer:
             assert answer.status == 200
+
+
+async def test_any_of_several_revisions_will_do(scene: Scene) -> None:
+    scene.on(ChangeDiagram, SUMMARY)
+    for tags in ([("If-Match", '"3", W/"7", "7-gzip"')], [("If-Match", '"3"'), ("If-Match", '"7"')]):
+        headers = CIMultiDict([*as_json().items(), *tags])
+        async with scene.http.patch(ONE, json={"title": "b"}, headers=headers) as answer:
+            assert answer.status == 200
+        change = scene.sent()[-1]
+        assert (change.expected_revision, change.other_revisions) == (7, (3,))
+
+
+LARGE = WHOLE.model_copy(update={"canvas_data": b'{"elements":[%b]}' % b",".join([b'"wort"'] * 10_000)})
+LARGE_VERSION = Version(
+    number=1, label=None, description=None, size_bytes=2, created_at=LONG_AGO, created_by=USER, diagram_id=DIAGRAM,
+    canvas_data=LARGE.canvas_data, note_content=None,
+)  # fmt: skip
+ME = User(id=USER, email="a@b", name="x" * 100_000, roles=("user",), email_verified=False, created_at=LONG_AGO)
+
+
+@pytest.mark.parametrize(
+    ("accept", "coding", "tag"), [("gzip, br", "gzip", '"3-gzip"'), (None, None, '"3"'), ("gzip;q=0", None, '"3"')]
+)
+async def test_a_large_answer_is_compressed_for_whoever_takes_it(
+    scene: Scene, accept: str | None, coding: str | None, tag: str
+) -> None:
+    scene.on(GetDiagram, LARGE)
+    scene.on(GetVersion, LARGE_VERSION)
+    headers = signed_in(**({"Accept-Encoding": accept} if accept else {}))
+    async with aiohttp.ClientSession(
+        scene.listening.urls[0], auto_decompress=False, skip_auto_headers=["Accept-Encoding"]
+    ) as http:
+        async with http.get(ONE, headers=headers) as answer:
+            body = await answer.read()
+            assert (answer.headers.get("Content-Encoding"), answer.headers["ETag"]) == (coding, tag)
+            assert answer.headers["Vary"] == "Accept-Encoding"
+            assert int(answer.headers["Content-Length"]) == len(body)
+            assert (gzip.decompress(body) if coding else body) == LARGE.json_bytes()
+            assert not coding or len(body) < len(LARGE.json_bytes()) / 10
+        async with http.head(ONE, headers=headers) as answer:
+            assert (answer.headers["ETag"], int(answer.headers["Content-Length"])) == (tag, len(body))
+        async with http.get(f"{ONE}/versions/1", headers=headers) as answer:
+            assert answer.headers.get("Content-Encoding") == coding
+        async with http.get(ONE, headers=headers | {"If-None-Match": tag}) as answer:
+            assert (answer.status, answer.headers["ETag"]) == (304, tag)
+            assert answer.headers["Vary"] == "Accept-Encoding"
+
+
+async def test_a_small_answer_and_one_of_another_kind_are_left_as_they_are(scene: Scene) -> None:
+    scene.on(GetDiagram, WHOLE)
+    scene.on(GetMe, ME)
+    headers = signed_in(**{"Accept-Encoding": "gzip"})
+    for path, vary in ((ONE, "Accept-Encoding"), ("/api/auth/me", None)):
+        async with scene.http.get(path, headers=headers) as answer:
+            assert answer.status == 200
+            assert "Content-Encoding" not in answer.headers
+            assert answer.headers.get("Vary") == vary

@@ -5,8 +5,9 @@ from uuid import UUID
 import pytest
 
 from contracts.envelope import Actor, ActorKind
+from gateway.compression import accepts_gzip
 from gateway.idempotency import Signer, message_id, read_key
-from gateway.preconditions import is_unchanged
+from gateway.preconditions import known_tag, read_if_match
 from gateway.prefer import Preference, read_prefer
 from gateway.problems import Problem
 
@@ -86,7 +87,54 @@ def test_who_is_not_signed_in_is_told_apart_by_address_without_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "unchanged"), [(None, False), ("", False), ('"1"', True), (' W/"1" , "2"', True), ('"2"', False)]
-)
-def test_if_none_match_compares_weakly(header: str | None, unchanged: bool) -> None:  # noqa: FBT001 - a table's column
-    assert is_unchanged(header, '"1"') is unchanged
+    ("header", "known"),
+    [
+        (None, None), ("", None), ('"1"', '"1"'), (' W/"1" , "2"', '"1"'), ('"2"', None), ("1", None),
+        ("*", '"1-gzip"'),
+        ('"1-gzip"', '"1-gzip"'), ('W/"1-gzip"', '"1-gzip"'), ('"0", "1-br"', '"1-br"'), ('"1-poem"', None),
+        (',, "1" ,', '"1"'), ('"a,b", "1"', '"1"'), ('"1" "2"', None), ('"1', None), ('"01"', None),
+    ],
+)  # fmt: skip
+def test_if_none_match_compares_weakly_and_knows_each_coding(header: str | None, known: str | None) -> None:
+    assert known_tag(header, '"1-gzip"') == known
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        (None, None), (" * ", "*"), ('"3"', (3,)), ('W/"3"', (3,)), ('"3-gzip"', (3,)), ('W/"3-zstd"', (3,)),
+        ('"3--gzip"', (3,)), ('"3", W/"3", "3-br"', (3,)), ('"3", "7"', (7, 3)), ('"abc", "3"', (3, 0)),
+        (',"3",,', (3,)), ('"a,b"', (0,)), ('"03"', (0,)), ('"\u0663"', (0,)), (f'"{10**30}"', (0,)),
+        ('"3-poem"', (0,)),
+        (", ".join(f'"{n}"' for n in range(100)), tuple(range(99, -1, -1))),
+    ],
+)  # fmt: skip
+def test_if_match_takes_whatever_names_a_revision(header: str | None, expected: object) -> None:
+    assert read_if_match(header) == expected
+
+
+@pytest.mark.parametrize("header", ["", ",", "3", '"3', '"3" "4"', '*, "3"', 'w/"3"', '"\x7f"', '"1",' * 101])
+def test_if_match_takes_nothing_but_a_list_of_tags(header: str) -> None:
+    with pytest.raises(Problem) as refused:
+        read_if_match(header)
+    assert (refused.value.code, refused.value.status) == ("malformed_header", 400)
+
+
+def test_a_long_header_of_tags_is_read_in_no_time() -> None:
+    """No pattern looks back: each character is passed once."""
+    for header in ("," * 50_000, '"' * 50_000, " ," * 25_000 + "x", '"a" ' * 12_000):
+        with pytest.raises(Problem):
+            read_if_match(header)
+
+
+@pytest.mark.parametrize(
+    ("header", "taken"),
+    [
+        (None, False), ("", False), ("gzip", True), ("GZIP, deflate, br", True), ("x-gzip", True), ("br", False),
+        ("*", True), ("*;q=0", False), ("gzip;q=0", False), ("gzip;q=0, *", False), ("gzip; q=0.5", True),
+        ("gzip;q=0.5, identity", False), ("identity;q=0.5, gzip", True), ("identity", False), ("gzip;q=abc", False),
+        ("gzip;q=nan", False), ("gzip;q=1;x=y", True), (";;,,gzip", True),
+    ],
+)  # fmt: skip
+def test_gzip_is_sent_to_whoever_wants_it(header: str | None, taken: bool) -> None:  # noqa: FBT001 - a table's column
+    assert accepts_gzip(header) is taken

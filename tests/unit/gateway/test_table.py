@@ -2,21 +2,25 @@
 
 import re
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from openapi_spec_validator import validate
+from pydantic import TypeAdapter, ValidationError
 
-from contracts import auth, diagram, refusal
+from contracts import auth, auth_operator, diagram, refusal
 from contracts.catalogue import REQUESTS, WORKERS
 from contracts.message import Kind
 from contracts.refusal import Invalid, Refusal
 from contracts.sealed import sealed_fields
 from gateway.api import ENDPOINTS, OUTCOMES
 from gateway.assembly import CACHE_OWNERS
-from gateway.endpoint import Endpoint
-from gateway.openapi import codes, document
-from gateway.problems import EDGE_PROBLEMS, STATUS_OF, of_refusal
+from gateway.endpoint import IF_MATCH_FIELDS, Endpoint
+from gateway.idempotency import read_key
+from gateway.openapi import KEY_PATTERN, TAGS_PATTERN, codes, document
+from gateway.preconditions import read_if_match
+from gateway.problems import EDGE_PROBLEMS, STATUS_OF, Problem, of_refusal
 from workers.auth.handlers import handlers as auth_handlers
 from workers.diagram.handlers import handlers as diagram_handlers
 
@@ -28,7 +32,7 @@ REFUSALS: dict[str, type[Refusal]] = {
     if isinstance(found, type) and issubclass(found, Refusal) and found is not Refusal
 }
 # Asked by the edge on its own behalf, or by the command's address.
-INTERNAL = {auth.GetLiveSession, auth.GetPublicKeys, *OUTCOMES.values()}
+INTERNAL = {auth.GetLiveSession, auth.GetKnownNetwork, auth.GetPublicKeys, *OUTCOMES.values(), *auth_operator.MESSAGES}
 
 rows = pytest.mark.parametrize("row", ENDPOINTS, ids=lambda row: row.request.__name__)
 
@@ -43,7 +47,8 @@ def test_each_option_names_a_field(row: Endpoint) -> None:
     reply = row.request.reply_type()
     request_fields, reply_fields = set(row.request.model_fields), set(reply.model_fields if reply else ())
     assert row.from_edge <= request_fields
-    assert {row.if_match, row.attempts_on} - {None} <= request_fields
+    assert {row.attempts_on} - {None} <= request_fields
+    assert row.if_match is bool(request_fields & set(IF_MATCH_FIELDS))
     assert {row.etag} - {None} <= reply_fields
     if row.location is not None:
         assert set(re.findall(r"{(\w+)}", row.location)) <= reply_fields
@@ -52,6 +57,18 @@ def test_each_option_names_a_field(row: Endpoint) -> None:
         assert set(re.findall(r"{(\w+)}", row.cached.name)) <= set(row.placeholders)
         assert row.cached.name.partition("/")[0] in CACHE_OWNERS
         assert row.is_read
+        assert row.etag is not None  # which tells the coding of what is kept
+
+
+@rows
+def test_only_answers_without_secrets_are_compressed(row: Endpoint) -> None:
+    """The length of an answer that holds a secret beside a text of somebody else's choice tells the secret (BREACH)."""
+    assert not row.compressed or row.request.reply_type() in {
+        diagram.Diagram,
+        diagram.DiagramPage,
+        diagram.Version,
+        diagram.VersionPage,
+    }
 
 
 @rows
@@ -133,9 +150,48 @@ def test_the_description_has_every_row_and_every_code() -> None:
     described = document()
     for row in ENDPOINTS:
         operation = described["paths"][row.path][row.method.lower()]
-        assert ("security" in operation) is not row.public
+        assert operation.get("security", described["security"]) == ([] if row.public else [{"bearer": []}])
         answers: dict[str, Any] = operation["responses"]
         for refusal_type in row.refusals:
             answer = answers[str(STATUS_OF[refusal_type.kind])]
             assert refusal_type.code in answer["description"].split(", ")
             assert refusal_type.code in codes()
+
+
+@rows
+def test_what_may_be_left_out_has_no_default_in_a_body_and_null_only_where_it_is_taken(row: Endpoint) -> None:
+    """A typed client sends defaults along; and null ends a drawing."""
+    if not row.takes_body:
+        return
+    for name, described in document()["components"]["schemas"][row.body.__name__]["properties"].items():
+        assert "default" not in described
+        field: TypeAdapter[Any] = TypeAdapter(row.body.model_fields[name].rebuild_annotation())
+        try:
+            field.validate_json("null", strict=True, context={"edge": True})
+        except ValidationError:
+            taken = False
+        else:
+            taken = True
+        assert ({"type": "null"} in described.get("anyOf", ())) is taken, name
+
+
+def test_no_parameter_may_be_null() -> None:
+    for methods in document()["paths"].values():
+        for operation in methods.values():
+            for parameter in operation.get("parameters", ()):
+                assert "null" not in str(parameter["schema"]), parameter
+
+
+def test_the_key_and_the_tags_have_the_form_that_is_read() -> None:
+    for text in ("k", '"k"', "k" * 255, f'"{"k" * 255}"', "a b", '"', '""', "k" * 256, 'a"b', "\x7f"):
+        assert accepts(read_key, text) is bool(re.search(KEY_PATTERN, text)), text
+    for text in ("*", '"3"', 'W/"3"', '"3", "4-gzip"', "3", '"3" "4"', "", '"3', ", ".join(['"1"'] * 101)):
+        assert accepts(read_if_match, text) is bool(re.search(TAGS_PATTERN, text)), text
+
+
+def accepts(read: Callable[[str], object], text: str) -> bool:
+    try:
+        read(text)
+    except Problem:
+        return False
+    return True

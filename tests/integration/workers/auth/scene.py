@@ -13,7 +13,7 @@ from uuid_utils.compat import uuid7
 
 from chassis.database import Database
 from chassis.metrics import AuthMetrics
-from chassis.unit_of_work import Ledger, OutboxRow
+from chassis.unit_of_work import Caches, Ledger, OutboxRow
 from contracts.auth import RefreshTokens, RegisterUser, SignIn, SignOut, Tokens, User
 from contracts.envelope import Actor, ActorKind, Envelope, decode
 from contracts.message import Message, Reply, Request
@@ -156,8 +156,8 @@ def acting_in(user: User, tokens: Tokens) -> Actor:
 
 
 @asynccontextmanager
-async def open_scene(database: Database, **changes: Any) -> AsyncIterator[Scene]:
-    """*changes* are settings."""
+async def open_scene(database: Database, *, invalidating: Caches | None = None, **changes: Any) -> AsyncIterator[Scene]:
+    """*changes* are settings; *invalidating*: caches to be used instead of noting what they are told."""
     registry = CollectorRegistry()
     metrics, caches, relay = AuthMetrics(registry), NotedCaches(), NotedRelay()
     # As precise as Postgres, so that times compare equal.
@@ -167,7 +167,7 @@ async def open_scene(database: Database, **changes: Any) -> AsyncIterator[Scene]
     def clock() -> datetime:
         return scenes[0].now if scenes else now
 
-    ledger = Ledger(database, "auth", caches, relay, clock)
+    ledger = Ledger(database, "auth", invalidating or caches, relay, clock)
     async with open_tools(settings(**changes), ledger=ledger, database=database, metrics=metrics, clock=clock) as tools:
         scene = Scene(database, registry, metrics, caches, relay, tools, now)
         scenes.append(scene)

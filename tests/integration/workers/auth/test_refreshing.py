@@ -50,10 +50,43 @@ async def test_reuse_of_a_spent_token_ends_the_session_everywhere(scene: Scene) 
     for token in (first, second, third):
         with pytest.raises(InvalidRefreshToken):
             await scene.refresh(token.refresh_token)
-    assert scene.caches.invalidated == [f"session/{first.session_id}"]
+    assert set(scene.caches.invalidated) == {f"session/{first.session_id}"}
     name, sequence, data = scene.announced(first.session_id)[-1]
     assert (name, sequence, data["reason"]) == ("session_ended", 2, "refresh_reuse")
     [row] = await scene.fetch("SELECT revoked_reason FROM sessions WHERE id = $1", first.session_id)
+    assert row["revoked_reason"] == "refresh_reuse"
+
+
+async def test_an_honest_retry_ends_after_a_minute_however_often_it_came(scene: Scene) -> None:
+    user = await scene.register()
+    first = await scene.sign_in(user.email)
+    second = await scene.refresh(first.refresh_token)
+    for _ in range(3):
+        scene.later(timedelta(seconds=20))
+        assert (await scene.refresh(first.refresh_token)).refresh_token == second.refresh_token
+    scene.later(timedelta(seconds=1))
+
+    with pytest.raises(InvalidRefreshToken):
+        await scene.refresh(first.refresh_token)
+
+    with pytest.raises(SessionEndedAlready):
+        await scene.ask(GetLiveSession(session_id=first.session_id))
+    [row] = await scene.fetch("SELECT revoked_reason FROM sessions WHERE id = $1", first.session_id)
+    assert row["revoked_reason"] == "refresh_reuse"
+
+
+async def test_a_thief_in_step_with_its_victim_is_found_at_the_first_round(scene: Scene) -> None:
+    """Each presents the token that the other has just spent, an hour apart."""
+    user = await scene.register()
+    token = (await scene.sign_in(user.email)).refresh_token
+    scene.later(timedelta(minutes=50))
+    await scene.refresh(token)  # the thief
+    scene.later(timedelta(minutes=10))
+
+    with pytest.raises(InvalidRefreshToken):
+        await scene.refresh(token)
+
+    [row] = await scene.fetch("SELECT revoked_reason FROM sessions WHERE user_id = $1", user.id)
     assert row["revoked_reason"] == "refresh_reuse"
 
 

@@ -12,7 +12,7 @@ from uuid_utils.compat import uuid7
 from chassis.database import Database, OwnConnection
 from chassis.metrics import DiagramMetrics
 from chassis.objects import ObjectStore
-from chassis.unit_of_work import Ledger, OutboxRow
+from chassis.unit_of_work import Caches, Ledger, OutboxRow
 from contracts.diagram import ChangeDiagram, CreateDiagram, DiagramSummary
 from contracts.envelope import Actor, ActorKind, Envelope, decode, encode
 from contracts.message import Request
@@ -47,7 +47,14 @@ class NotedRelay:
 
 
 class Scene:
-    def __init__(self, database: Database, administrator: OwnConnection, store: ObjectStore) -> None:
+    def __init__(
+        self,
+        database: Database,
+        administrator: OwnConnection,
+        store: ObjectStore,
+        *,
+        invalidating: Caches | None = None,
+    ) -> None:
         self.database = database
         self.administrator = administrator
         self.store = store
@@ -57,7 +64,7 @@ class Scene:
         self.caches = NotedCaches()
         self.relay = NotedRelay()
         self.actors: dict[str, Actor] = {}
-        ledger = Ledger(database, "diagram", self.caches, self.relay, lambda: datetime.now(UTC))
+        ledger = Ledger(database, "diagram", invalidating or self.caches, self.relay, lambda: datetime.now(UTC))
         self.tools = Tools(ledger, database, Archive(store, self.metrics), self.metrics, diagram_rows(database))
 
     def use(self, archive: Archive) -> None:
@@ -83,7 +90,7 @@ class Scene:
         )
 
     async def deliver(self, message: Request[Any], envelope: Envelope) -> Any:
-        _, data = decode(encode(envelope, message))
+        _, data = decode(encode(envelope, message), opaque="canvas_data")
         contract, handler = handlers.by_wire_name[envelope.type]
         return await handler(contract.model_validate(data), envelope, self.tools)
 

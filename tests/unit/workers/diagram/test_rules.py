@@ -1,5 +1,6 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -98,16 +99,26 @@ def test_only_a_change_of_content_must_name_a_revision() -> None:
         rules.check_change(ChangeDiagram(id=ID, note_content=None))
 
 
-def test_the_current_revision_any_and_none_are_accepted() -> None:
-    rules.check_revision(3, Standing())
-    rules.check_revision("*", Standing())
-    rules.check_revision(None, Standing())
+@pytest.mark.parametrize(
+    "revisions",
+    [
+        {},
+        {"expected_revision": 3},
+        {"expected_revision": "*"},
+        {"expected_revision": 9, "other_revisions": (3, 1)},
+        {"expected_revision": 3, "other_revisions": (1,)},
+    ],
+)
+def test_the_current_revision_any_and_none_are_accepted(revisions: dict[str, Any]) -> None:
+    rules.check_revision(ChangeDiagram(id=ID, **revisions), Standing())
 
 
-@pytest.mark.parametrize("expected", [2, 4])
-def test_any_other_revision_is_stale(expected: int) -> None:
+@pytest.mark.parametrize(
+    "revisions", [{"expected_revision": 2}, {"expected_revision": 4}, {"expected_revision": 9, "other_revisions": (4,)}]
+)
+def test_any_other_revision_is_stale(revisions: dict[str, Any]) -> None:
     with pytest.raises(StaleRevision) as refusal:
-        rules.check_revision(expected, Standing())
+        rules.check_revision(ChangeDiagram(id=ID, **revisions), Standing())
     assert refusal.value.problem().extra == {"current_revision": 3}
 
 

@@ -1,0 +1,107 @@
+"""Telling the auth service what only the operator may: over the bus, as the operator's own user."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+from uuid import UUID
+
+import asyncpg
+from uuid_utils.compat import uuid7
+
+from autograph.credentials import as_user, service_password
+from autograph.installation import Installation
+from chassis.bus.amqp import AmqpPublisher
+from chassis.bus.headers import OPERATOR_USER
+from chassis.bus.ports import NotPublished
+from chassis.bus.requester import Requester, Unanswered
+from chassis.key_pairs import Purpose, list_all
+from chassis.sealing import seal
+from compose.local.home import CannotProvide
+from contracts.envelope import Actor, ActorKind, Envelope
+from contracts.message import Message, Reply, Request
+from contracts.outcome import Status
+from contracts.sealed import sealed_fields
+
+CONNECT_SECONDS = 10.0
+OPERATOR = Actor(kind=ActorKind.SERVICE, id=UUID(int=1), name=OPERATOR_USER)
+
+ReplyT = TypeVar("ReplyT", bound=Reply)
+
+
+def tell(found: Installation, request: Request[ReplyT], kind: type[ReplyT]) -> ReplyT:
+    """As ``ask``, for a command that has no event loop."""
+    return asyncio.run(ask(found, request, kind))
+
+
+async def ask(found: Installation, request: Request[ReplyT], kind: type[ReplyT]) -> ReplyT:
+    """What the service answers. Raises ``CannotProvide`` with a sentence if it refuses or does not answer."""
+    now = datetime.now(UTC)
+    envelope = Envelope(
+        id=uuid7(),
+        source="/operator",
+        type=request.wire_name,
+        time=now,
+        correlationid=str(uuid7()),
+        actor=OPERATOR,
+        deadline=now + timedelta(seconds=request.timeout.total_seconds()),
+    )
+    async with _requester(found) as requester:
+        try:
+            outcome = await requester.ask(request, envelope, timeout_seconds=request.timeout.total_seconds())
+        except NotPublished as error:
+            raise CannotProvide(f"The broker did not take the command, so nothing was changed ({error})") from None
+        except Unanswered as unanswered:
+            raise CannotProvide(
+                "The auth service has not answered. The command waits in its queue and will be carried out."
+                if unanswered.confirmed
+                else "Whether the broker has the command is not known: give it again, which does no harm."
+            ) from None
+    if outcome.status is not Status.SUCCEEDED:
+        problem = outcome.problem
+        assert problem is not None
+        raise CannotProvide(f"Refused: {problem.detail or problem.title} ({problem.code})")
+    return kind.model_validate_json(outcome.reply or b"null")
+
+
+@asynccontextmanager
+async def _requester(found: Installation) -> AsyncIterator[Requester]:
+    password = service_password(found.secret, "rabbitmq", "operator")
+    url = as_user(found.servers.rabbitmq_url, OPERATOR_USER, password)
+    publisher = AmqpPublisher(url, user=OPERATOR_USER, name="operator")
+
+    async def sealed(message: Message, envelope: Envelope) -> Message:
+        return await _sealed(found, message, envelope)
+
+    requester = Requester(url, user=OPERATOR_USER, name="operator", publisher=publisher, seal=sealed)
+    links = [asyncio.create_task(link.run()) for link in (publisher.link, requester.link)]
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            await publisher.link.wait_up()
+            await requester.link.wait_up()
+        yield requester
+    except TimeoutError:
+        raise CannotProvide(
+            "The broker does not let the operator's user in: `autograph migrate` gives it its rights"
+        ) from None
+    finally:
+        for link in links:
+            link.cancel()
+        await asyncio.gather(*links, return_exceptions=True)
+
+
+async def _sealed(found: Installation, message: Message, envelope: Envelope) -> Message:
+    if not sealed_fields(type(message)):
+        return message
+    connection = await asyncpg.connect(found.servers.postgres_url, server_settings={"search_path": "auth"})
+    try:
+        keys = await list_all(connection)
+    finally:
+        await connection.close()
+    now = datetime.now(UTC)
+    usable = [key for key in keys if key.purpose is Purpose.SEALING and key.active_from <= now and not key.retired_at]
+    if not usable:
+        raise CannotProvide("There is no key to seal the password with: the auth service makes it when it first starts")
+    newest = max(usable, key=lambda key: key.active_from)
+    return seal(message, envelope.id, newest.id, newest.public)

@@ -1,0 +1,184 @@
+"""What is let through to the password workers: sign-ins and registrations, each of which costs 0.3 s of a core.
+
+Two things are limited. **Work**: how much password work one network asks for, and how much is in flight; beyond, a
+request is refused at once, so that no queue of such work builds up. **Guesses**: failed sign-ins are counted for the
+account from one network, for the network and those around it, and for the account over all networks. All but the first
+hold only for networks from which the account has not signed in before: a known device is never locked out by others.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from chassis.limits import Charge, Policy, RateLimits
+from chassis.networks import network, wider_networks
+from contracts.auth import RegisterUser, SignIn, email_key
+from contracts.message import Request
+from contracts.outcome import Outcome, Status
+from gateway.entrance import VERDICT, Entrance
+from gateway.idempotency import Signer
+from gateway.problems import Problem
+from gateway.settings import GatewaySettings
+
+MINUTE = 60
+# A request that took longer has waited for others: the workers are slower than so many in flight suppose.
+SLOW_SECONDS = 3.0
+MIN_PLACES = 4
+BACK_OFF = 0.7  # of the places are left, at most once in SLOW_SECONDS
+
+# Whether an account has signed in from a network before (email, network).
+IsKnown = Callable[[str, str], Awaitable[bool]]
+
+
+def is_password_work(request: Request[Any]) -> bool:
+    return isinstance(request, SignIn | RegisterUser)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A sign-in that was counted as if it had failed, until it is judged."""
+
+    of_pair: Charge
+    others: tuple[Charge, ...]
+
+
+class PasswordLimits:
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        *,
+        entrance: Entrance,
+        limits: RateLimits,
+        signer: Signer,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._entrance = entrance
+        self._limits = limits
+        self._signer = signer
+        self._clock = clock
+        self._max_places = settings.max_password_requests
+        self._places = float(self._max_places)
+        self._backed_off_at = float("-inf")
+        self._taken: Counter[str] = Counter()  # by network
+        self._registering = 0
+        self._per_address = Policy("passwords", settings.password_requests_per_address, MINUTE)
+        self._per_wide_network = Policy("passwords-network", 4 * settings.password_requests_per_address, MINUTE)
+        self._registrations = Policy("registrations", settings.registrations_in_all, MINUTE)
+        window = settings.sign_in_window_seconds
+        self._of_pair = Policy("sign-in", settings.sign_in_attempts, window)
+        self._of_address = Policy("sign-in-address", settings.sign_in_failures_per_address, window)
+        self._of_wider = (
+            Policy("sign-in-56", settings.sign_in_failures_per_56, window),
+            Policy("sign-in-48", settings.sign_in_failures_per_48, window),
+        )
+        self._of_account = Policy(
+            "sign-in-account", settings.sign_in_failures_per_account, settings.sign_in_account_window_seconds
+        )
+
+    # Work
+
+    async def count(self, http: web.Request, request: Request[Any]) -> None:
+        """Raises ``Problem`` (429)."""
+        address = self._entrance.address(http)
+        # What a provider gives to one customer is one client here: it has thousands of /64.
+        customer, *around = wider_networks(address) or (network(address),)
+        charges = [Charge(self._per_address, customer), *(Charge(self._per_wide_network, wide) for wide in around)]
+        if isinstance(request, RegisterUser):
+            charges.append(Charge(self._registrations, "all"))
+        await self._hold(http, *charges)
+
+    @contextmanager
+    def place(self, http: web.Request, request: Request[Any]) -> Iterator[None]:
+        """One of the places for password work in flight. Raises ``Problem`` (429, 503) instead of waiting for one.
+
+        One network may have half of them, and so may registrations. There are fewer while answers are slow (additive
+        increase, multiplicative decrease), so that who is let in is answered in time however slow the machine is.
+        """
+        address = self._entrance.address(http)
+        client = next(iter(wider_networks(address)), network(address))
+        registers = isinstance(request, RegisterUser)
+        places = int(self._places)
+        if self._taken[client] >= places // 2:
+            raise Problem(
+                "rate_limited",
+                "Too many sign-ins and registrations at once from this address",
+                headers={"Retry-After": "1"},
+                extra={"policy": "passwords-at-once"},
+            )
+        if self._taken.total() >= places or (registers and self._registering >= places // 2):
+            raise Problem("unavailable", "Too many sign-ins and registrations at once", headers={"Retry-After": "2"})
+        self._taken[client] += 1
+        self._registering += registers
+        began_at = self._clock()
+        answered = False
+        try:
+            yield
+            answered = True
+        except Problem as problem:
+            answered = problem.status < 500  # noqa: PLR2004 - a refusal is an answer
+            raise
+        finally:
+            if not registers:  # which may not have waited for theirs
+                self._adapt(self._clock() - began_at, answered=answered)
+            self._registering -= registers
+            self._taken[client] -= 1
+            if not self._taken[client]:
+                del self._taken[client]
+
+    def _adapt(self, seconds: float, *, answered: bool) -> None:
+        if seconds < SLOW_SECONDS:
+            if answered:
+                self._places = min(self._max_places, self._places + 1 / self._places)
+        elif self._clock() - self._backed_off_at >= SLOW_SECONDS:  # those that were let in together are slow together
+            self._places = max(MIN_PLACES, self._places * BACK_OFF)
+            self._backed_off_at = self._clock()
+
+    # Guesses
+
+    async def count_attempt(self, http: web.Request, email: str, is_known: IsKnown) -> Attempt:
+        """Counts a sign-in as failed, for ``judge_attempt``. Raises ``Problem`` (429).
+
+        Counted first, since many guesses at once would all find the quota unspent.
+        """
+        address = self._entrance.address(http)
+        account = email_key(email)
+        of_pair = Charge(self._of_pair, self._signer.subject(account, network(address)))
+        others = (
+            Charge(self._of_address, network(address)),
+            *(Charge(*of) for of in zip(self._of_wider, wider_networks(address), strict=False)),
+            Charge(self._of_account, self._signer.subject(account, "")),
+        )
+        verdict = await self._limits.count(of_pair, *others)
+        refused_by = verdict.refused_by
+        if refused_by is None:
+            return Attempt(of_pair, others)
+        if refused_by.policy is not self._of_pair and await is_known(email, network(address)):
+            await self._hold(http, of_pair)
+            return Attempt(of_pair, ())
+        self._entrance.hold(http, verdict)
+        raise AssertionError("a verdict that refuses was let through")
+
+    async def judge_attempt(self, attempt: Attempt, outcome: Outcome | None) -> None:
+        """A success clears the account for its network, a refusal stays counted, and what was not judged was no try."""
+        succeeded = outcome is not None and outcome.status is Status.SUCCEEDED
+        if succeeded:
+            await self._limits.forget(attempt.of_pair)
+        elif outcome is None or outcome.status is Status.FAILED:
+            await self._limits.give_back(attempt.of_pair)
+        else:
+            return
+        for charge in (
+            charge for charge in attempt.others if charge.policy.quota
+        ):  # of a network, a success takes only itself back: a guesser may have an account
+            await self._limits.give_back(charge)
+
+    async def _hold(self, http: web.Request, *charges: Charge) -> None:
+        before = http.get(VERDICT)
+        self._entrance.hold(http, await self._limits.count(*charges))
+        if before is not None:
+            http[VERDICT] = before  # how many are left is of use to guessers only

@@ -1,0 +1,60 @@
+"""Sessions' ends: on record, announced, and in every cache."""
+
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from chassis.unit_of_work import UnitOfWork
+from contracts.auth import LIVE_SESSION_KEPT, SessionEnded
+from workers.auth.storage import EndReason, OperatorReason
+from workers.auth.tools import Tools
+
+# A session is over in every cache this long after it ended, however late it was fetched and whatever the clocks say.
+KEPT_WITH_MARGIN: Final = LIVE_SESSION_KEPT + timedelta(minutes=10)
+# Sessions that one command invalidates. Each of so many later sign-ins has invalidated those before these.
+MAX_INVALIDATED: Final = 1_000
+
+# What an event says of it: subscribers of an earlier release know no other reasons.
+_ANNOUNCED: Final[dict[EndReason | OperatorReason, EndReason]] = {
+    "signed_out": "signed_out",
+    "signed_out_everywhere": "signed_out_everywhere",
+    "ended": "ended",
+    "refresh_reuse": "refresh_reuse",
+    "too_many_sessions": "too_many_sessions",
+    "ended_by_operator": "ended",
+    "locked": "ended",
+    "password_reset": "ended",
+}
+
+
+async def end_all_sessions(
+    work: UnitOfWork, tools: Tools, user_id: UUID, reason: EndReason | OperatorReason
+) -> list[UUID]:
+    """Ends all sessions of a user whose account is locked in this transaction; those that it ended."""
+    ended = await tools.storage.end_all_sessions(work.connection, user_id, reason, work.now)
+    announce_ended(work, user_id, ended, reason)
+    await invalidate_ended(work, tools, user_id)
+    return ended
+
+
+def announce_ended(
+    work: UnitOfWork, user_id: UUID, session_ids: list[UUID], reason: EndReason | OperatorReason
+) -> None:
+    announced = _ANNOUNCED[reason]
+    for session_id in session_ids:
+        work.publish(
+            SessionEnded(user_id=user_id, session_id=session_id, reason=announced),
+            subject=f"session/{session_id}",
+            sequence=2,  # a session begins once and ends once
+            partitionkey=str(user_id),
+        )
+        work.invalidates(f"session/{session_id}")
+
+
+async def invalidate_ended(work: UnitOfWork, tools: Tools, user_id: UUID) -> None:
+    """All of the user's sessions that are over and that a cache may still hold, whoever ended them.
+
+    Run it after the statement that ends sessions: that one has waited for others that were ending the same ones.
+    """
+    ended = await tools.storage.ended_sessions(work.connection, user_id, work.now - KEPT_WITH_MARGIN, MAX_INVALIDATED)
+    work.invalidates(*(f"session/{session_id}" for session_id in ended))

@@ -14,6 +14,7 @@ from gateway import openapi
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 DASHBOARDS = ROOT / "compose" / "grafana" / "dashboards"
+CHART = ROOT / "helm" / "autograph"
 CHART_FILES: Final = "helm/autograph/files"
 # A chart can only carry what is in its own folder.
 COPIED: Final = {
@@ -25,12 +26,13 @@ COPIED: Final = {
 def generate(
     *, check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if a file differs.")] = False
 ) -> None:
-    """Write docs/openapi.json, docs/asyncapi.yaml and docs/settings.md, Grafana's dashboards, what the chart copies."""
+    """Write the documents of API, bus and settings, Grafana's dashboards, and the chart's README and copies."""
     documents: dict[Path, str | None] = {
         DOCS / "openapi.json": _json(openapi.document()),
         DOCS / "asyncapi.yaml": _yaml(asyncapi.document()),
         DOCS / "settings.md": settings_page.page(),
         ROOT / "chassis" / "setting_names.py": settings_page.names_module(),
+        CHART / "README.md": chart_readme(CHART),
         **dict.fromkeys(DASHBOARDS.glob("*.json")),
         **{DASHBOARDS / name: _json(document) for name, document in dashboards().items()},
     }
@@ -38,6 +40,13 @@ def generate(
         typer.echo(line)
     for line in bring_up_to_date(copies(ROOT), check=check):
         typer.echo(line)
+
+
+def chart_readme(chart: Path) -> str:
+    """Its README as it is, with the tables of its values written anew."""
+    from autograph.chart_values import with_tables  # noqa: PLC0415 - reads YAML: as in _yaml
+
+    return with_tables((chart / "README.md").read_text("utf-8"), (chart / "values.yaml").read_text("utf-8"))
 
 
 def copies(root: Path) -> dict[Path, str | None]:

@@ -20,7 +20,7 @@ CONNECTIONS, CHANNELS = 4, 4
 _ALLOWED: Final = re.compile(r"\^\((.*)\)\$")
 
 REPLY_QUEUE: Final = {"durable": True, "arguments": {"x-queue-type": "classic"}}
-_QUEUES: Final = {request.routing_key(): request.producers_queue() for request in REQUESTS}
+_QUEUES: Final = {request.routing_key(): request.producers_queue() for request in REQUESTS if not request.operator_only}
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ MODULES = {"gateway": "gateway", "auth": "workers.auth", "diagram": "workers.dia
 # Of these each service is told its own only, and none is told an administrator's.
 CREDENTIALS = {
     *(name for names in GIVEN_BY.values() for name in names),
+    "AUTOGRAPH_POSTGRES_POOLER_URL",
     "AUTOGRAPH_REDIS_SERVICE_USERS",
     "AUTOGRAPH_S3_WORKER_ACCESS_KEY",
     "AUTOGRAPH_S3_WORKER_SECRET_KEY",

@@ -30,10 +30,12 @@ class OperatorSettings(Settings):
     """The port of the local stack's gateway, if it is free."""
     postgres_url: PostgresUrl | None = None
     """A PostgreSQL of your own, as its administrator."""
+    postgres_pooler_url: PostgresUrl | None = None
+    """A pooler in front of that PostgreSQL, such as PgBouncer, for the services."""
     redis_url: RedisUrl | None = None
     """A Redis or Valkey of your own."""
     redis_service_users: Literal["on", "off"] = "off"
-    """Whether each service has a user of its own in that Redis, as in the local stack."""
+    """Whether `autograph migrate` gives each service a user of its own in that Redis, as in the local stack."""
     rabbitmq_url: RabbitmqUrl | None = None
     """A RabbitMQ of your own, as its administrator."""
     rabbitmq_management_url: HttpUrl | None = None
@@ -55,7 +57,7 @@ class OperatorSettings(Settings):
     auth_secret: Key | None = None
     """As the auth service has it."""
     password_pepper: Key | None = None
-    """Of passwords, as the auth service has it; without it, it is derived from the auth secret."""
+    """As the auth service has it; without it, derived from the auth secret."""
     gateway_secret: Key | None = None
     """As the gateway has it."""
 
@@ -84,6 +86,7 @@ class OperatorSettings(Settings):
         """The servers that the user named, as environment variables."""
         values = {
             "AUTOGRAPH_POSTGRES_URL": self.postgres_url,
+            "AUTOGRAPH_POSTGRES_POOLER_URL": self.postgres_pooler_url,
             "AUTOGRAPH_REDIS_URL": self.redis_url,
             "AUTOGRAPH_RABBITMQ_URL": self.rabbitmq_url,
             "AUTOGRAPH_RABBITMQ_MANAGEMENT_URL": self.rabbitmq_management_url,

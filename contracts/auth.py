@@ -271,13 +271,13 @@ class SessionEnded(Event):
 class EmailTaken(Refusal):
     kind = RefusalKind.CONFLICT
     code = "email_taken"
-    title = "There is an account with this address"
+    title = "An account with this email address exists"
 
 
 class RegistrationClosed(Refusal):
     kind = RefusalKind.FORBIDDEN
     code = "registration_closed"
-    title = "Accounts are made by the administrators here"
+    title = "Registration is closed: ask an administrator for an account"
 
 
 class PasswordTooShort(Refusal):
@@ -301,13 +301,13 @@ class PasswordTooCommon(Refusal):
 class InvalidCredentials(Refusal):
     kind = RefusalKind.UNAUTHENTICATED
     code = "invalid_credentials"
-    title = "Address and password do not fit together"
+    title = "Wrong email or password"
 
 
 class InvalidRefreshToken(Refusal):
     kind = RefusalKind.UNAUTHENTICATED
     code = "invalid_refresh_token"
-    title = "The refresh token is not valid, or no longer"
+    title = "Invalid refresh token"
 
 
 class SessionEndedAlready(Refusal):

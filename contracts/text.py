@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from pydantic import AfterValidator, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 from pydantic_core import PydanticCustomError, PydanticKnownError, from_json, to_json
 
 from contracts.scanning import MAX_DEPTH, MAX_ZEROS, Checked
@@ -27,6 +27,15 @@ def _one_line(text: str) -> str:
         raise PydanticCustomError("line_break", "must be a single line")
     return text
 
+
+def _rfc_3339(value: Any) -> Any:
+    """A number would be taken for seconds since 1970, and a mistyped filter for an answer."""
+    if isinstance(value, str) and not re.match(r"\d{4}-\d{2}-\d{2}[Tt ]", value):
+        raise PydanticCustomError("malformed_time", "must be a time with its zone, as in 2026-01-31T12:00:00Z")
+    return value
+
+
+TIME = BeforeValidator(_rfc_3339)
 
 # Stand behind a field's own constraints, so that those still name themselves in errors and in the API's description.
 STORABLE = AfterValidator(_storable)

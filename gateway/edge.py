@@ -16,7 +16,7 @@ from chassis.metrics import GatewayMetrics
 from gateway.body import forget_body
 from gateway.entrance import ACTOR, VERDICT
 from gateway.places import PLACE, Places
-from gateway.problems import CODE, FAILURES, Problem
+from gateway.problems import CODE, FAILURES, PREFIX, Problem
 from gateway.settings import GatewaySettings
 
 CORRELATION = web.RequestKey("correlation", str)
@@ -32,6 +32,7 @@ SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+HSTS = {"Strict-Transport-Security": "max-age=31536000"}  # a year; of this host, and none below it
 EXPOSED = (
     "ETag, Location, Retry-After, RateLimit, RateLimit-Policy, X-Correlation-ID, Idempotent-Replayed, "
     "Preference-Applied"
@@ -59,6 +60,8 @@ class Edge:
     ) -> None:
         """*network_of*: the client's, which shares are counted for."""
         self._metrics = metrics
+        self._prefix = settings.path_prefix
+        self._security_headers = SECURITY_HEADERS | (HSTS if settings.is_public_over_tls else {})
         self._origins = frozenset(settings.cors_origins)
         self._network_of = network_of
         self._places = Places(settings.max_concurrent_requests, settings.max_concurrent_requests_per_address)
@@ -81,6 +84,7 @@ class Edge:
 
     async def _around(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         started = time.perf_counter()
+        request[PREFIX] = self._prefix
         correlation_id = request.headers.get("X-Correlation-ID", "")
         if not _CORRELATION.match(correlation_id):
             correlation_id = str(uuid7())
@@ -165,7 +169,7 @@ class Edge:
     def _dress(self, request: web.Request, response: web.StreamResponse, correlation_id: str) -> None:
         headers = response.headers
         headers["X-Correlation-ID"] = correlation_id
-        for name, value in SECURITY_HEADERS.items():
+        for name, value in self._security_headers.items():
             headers.setdefault(name, value)
         headers.setdefault("Cache-Control", "no-store")
         headers["traceparent"] = request[TRACEPARENT]

@@ -34,7 +34,7 @@ async def look_for_strangers(broker: Broker) -> list[Finding]:
         for difference in producer.differences
     ]
     known = {*EXCHANGES, *(producer_exchange(producer.user) for producer in producers)}
-    replies = {f"reply.{user}." for user in (service_user("gateway"), *(p.user for p in producers))}
+    replies = {f"reply.{user}." for user in (OPERATOR_USER, service_user("gateway"), *(p.user for p in producers))}
     exchanges = [row for row in await broker.get("exchanges", vhost) if not _is_brokers(row["name"])]
     queues = await broker.get("queues", vhost)
     policies = await broker.get("policies", vhost)

@@ -371,7 +371,7 @@ def _is_worthless_late(received: Received) -> bool:
 
 
 def _unavailable() -> Outcome:
-    return Outcome.failed("unavailable", "A part that is needed is away")
+    return Outcome.failed("unavailable", "Service unavailable")
 
 
 def _parked() -> Outcome:
@@ -379,7 +379,7 @@ def _parked() -> Outcome:
 
 
 def _internal_error() -> Outcome:
-    return Outcome.failed("internal_error", "Something of ours went wrong")
+    return Outcome.failed("internal_error", "Internal error")
 
 
 def _field_errors(detail: str) -> list[FieldError]:

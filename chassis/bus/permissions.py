@@ -25,18 +25,7 @@ class Rights:
 
 
 def gateway_rights() -> Rights:
-    """It has reply queues under its own name, and can bind only those."""
-    user = service_user("gateway")
-    own = rf"reply\.{re.escape(user)}\..*"
-    return Rights(
-        user=user,
-        configure=f"^{own}$",
-        write=f"^({re.escape(COMMANDS)}|{re.escape(QUERIES)}|{own})$",
-        read=f"^({re.escape(REPLIES)}|{own})$",
-        topics=_topics(
-            {COMMANDS: (".*", NOTHING), QUERIES: (".*", NOTHING), REPLIES: (NOTHING, f"^{own}$")},
-        ),
-    )
+    return _asker(service_user("gateway"), {COMMANDS: ".*", QUERIES: ".*"})
 
 
 def producer_rights(name: str, allowed: Iterable[str]) -> Rights:
@@ -84,6 +73,20 @@ def operator_rights(commands: Iterable[str]) -> Rights:
         # Of the parking lots the queues, not the exchanges of those names.
         read=rf"^((?!autograph\.)[a-z]+\.(parked|refused)|{re.escape(REPLIES)}|{own})$",
         topics=_topics({COMMANDS: (_keys(commands), NOTHING), REPLIES: (NOTHING, f"^{own}$")}),
+    )
+
+
+def _asker(user: str, writes: Mapping[str, str]) -> Rights:
+    """Whoever asks has a reply queue under its own name, and can bind only that."""
+    own = rf"reply\.{re.escape(user)}\..*"
+    return Rights(
+        user=user,
+        configure=f"^{own}$",
+        write=f"^({'|'.join(re.escape(exchange) for exchange in writes)}|{own})$",
+        read=f"^({re.escape(REPLIES)}|{own})$",
+        topics=_topics(
+            {exchange: (keys, NOTHING) for exchange, keys in writes.items()} | {REPLIES: (NOTHING, f"^{own}$")}
+        ),
     )
 
 

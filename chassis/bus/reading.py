@@ -19,6 +19,7 @@ from chassis.bus.headers import (
 from chassis.bus.ports import Delivery
 from contracts.envelope import CONTENT_TYPE, Actor, ActorKind, Envelope, TooManyItems, decode, producer_id
 from contracts.message import Event, Message, Request
+from contracts.wording import in_words
 
 
 class Unreadable(Exception):  # noqa: N818 - states what is so
@@ -126,11 +127,6 @@ def _trust(delivery: Delivery, envelope: Envelope, contract: type[Message], send
         raise Unreadable("untrusted", "only the gateway speaks for users")
 
 
-def _trust_operator(actor: Actor, sender: str) -> None:
-    if sender != OPERATOR_USER or actor.kind is not ActorKind.SERVICE or actor.name != OPERATOR_USER:
-        raise Unreadable("untrusted", "only the operator may send this")
-
-
 def hold_to_straight_ways(delivery: Delivery) -> None:
     """Raises ``Unreadable`` for a producer's message that came by a detour.
 
@@ -147,7 +143,12 @@ def hold_to_straight_ways(delivery: Delivery) -> None:
         raise Unreadable("untrusted", "it came out of another queue's dead letters")
 
 
+def _trust_operator(actor: Actor, sender: str) -> None:
+    if sender != OPERATOR_USER or actor.kind is not ActorKind.SERVICE or actor.name != OPERATOR_USER:
+        raise Unreadable("untrusted", "only the operator may send this")
+
+
 def _places(error: ValidationError) -> str:
     """What is wrong and where, without the values: they may be secret."""
     found = error.errors(include_url=False, include_context=False, include_input=False)
-    return "; ".join(f"{'/'.join(map(str, item['loc']))}: {item['type']}" for item in found[:5])
+    return "; ".join(f"{'/'.join(map(str, item['loc']))}: {in_words(item)[0]}" for item in found[:5])

@@ -14,6 +14,7 @@ UP_SECONDS = 900  # with images to get and to build
 class Containers:
     def __init__(self, project: str, files: Sequence[str]) -> None:
         self.project = project
+        self.files = files
         self._files = [word for file in files for word in ("--file", file)]
         self._images = [f"{project}:application", f"{project}:operator"]
         self._environment = {

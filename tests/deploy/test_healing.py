@@ -1,5 +1,9 @@
 """A process that is killed comes back by itself, and with it what was acknowledged."""
 
+import json
+import subprocess
+from pathlib import Path
+
 import aiohttp
 import pytest
 
@@ -9,6 +13,28 @@ from tests.eventually import eventually
 
 pytestmark = pytest.mark.deploy
 HEALED_SECONDS = 180.0
+
+
+async def test_a_worker_that_takes_too_long_to_start_keeps_nothing_else_from_starting(
+    containers: Containers, tmp_path: Path
+) -> None:
+    """As on a machine that is too busy. Compose gives up on it, and nobody would start later what waits for it."""
+    never = {"test": ["CMD", "false"], "interval": "1s", "start_period": "1s", "retries": 1}
+    file = tmp_path / "slow.json"
+    file.write_text(json.dumps({"services": {"auth": {"healthcheck": never}}}), encoding="utf-8")
+    slow = Containers(containers.project, (*containers.files, str(file)))
+    try:
+        with pytest.raises(subprocess.CalledProcessError):
+            slow.up("--force-recreate", "auth", "gateway")
+        assert slow.inspect("auth")["State"]["Health"]["Status"] == "unhealthy"
+
+        async def runs() -> bool:
+            return bool(slow.inspect("gateway")["State"]["Health"]["Status"] == "healthy")
+
+        assert slow.inspect("gateway")["State"]["Status"] == "running"
+        await eventually(runs, within_seconds=HEALED_SECONDS)
+    finally:
+        containers.up()
 
 
 @pytest.mark.parametrize("service", ["gateway", "diagram", "rabbitmq", "postgres"])

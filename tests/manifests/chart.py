@@ -23,6 +23,7 @@ VALUES: Mapping[str, tuple[str, ...]] = {
     "external": (str(CASES / "external.yaml"),),
     "canary": ("values-production.yaml", str(CASES / "canary.yaml")),
     "blue-green": (str(CASES / "blue-green.yaml"),),
+    "extras": (str(CASES / "extras.yaml"),),
 }
 
 Manifest = dict[str, Any]
@@ -69,10 +70,22 @@ def of_kind(manifests: tuple[Manifest, ...], kind: str) -> dict[str, Manifest]:
     return {found["metadata"]["name"]: found for found in manifests if found["kind"] == kind}
 
 
-def pod_specs(manifests: tuple[Manifest, ...]) -> Iterator[tuple[str, Manifest]]:
+def pods(manifests: tuple[Manifest, ...]) -> Iterator[tuple[str, Manifest]]:
+    """Name, and what the pods of it are made of: metadata and spec."""
     for found in manifests:
-        if found["kind"] in {"Deployment", "Job"}:
-            yield found["metadata"]["name"], found["spec"]["template"]["spec"]
+        name, spec = found["metadata"]["name"], found.get("spec", {})
+        match found["kind"]:
+            case "Deployment" | "Job":
+                yield name, spec["template"]
+            case "CronJob":
+                yield name, spec["jobTemplate"]["spec"]["template"]
+            case "Pod":
+                yield name, found
+
+
+def pod_specs(manifests: tuple[Manifest, ...]) -> Iterator[tuple[str, Manifest]]:
+    for name, pod in pods(manifests):
+        yield name, pod["spec"]
 
 
 def matches(labels: Mapping[str, str], selector: Mapping[str, str]) -> bool:

@@ -81,7 +81,7 @@ def test_an_engine_that_has_all_gets_compose_yaml_as_it_is(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("base", [None, BASE])
-def test_an_older_engine_asks_health_as_often_all_the_time_and_nothing_else_changes(
+def test_an_older_engine_asks_health_as_often_all_the_time_and_gives_up_as_late(
     base: str | None, tmp_path: Path
 ) -> None:
     newer = overridden(tmp_path, START_INTERVAL_SINCE, base)
@@ -90,7 +90,9 @@ def test_an_older_engine_asks_health_as_often_all_the_time_and_nothing_else_chan
     for name, found in newer.items():
         check = found["healthcheck"]
         if "start_interval" in check:
+            usual, often = (int(check[key].removesuffix("s")) for key in ("interval", "start_interval"))
             check["interval"] = check.pop("start_interval")
+            check["retries"] = check["retries"] * usual // often
         assert older[name] == found
 
 

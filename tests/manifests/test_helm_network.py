@@ -5,10 +5,13 @@ from typing import Any
 
 import pytest
 
-from tests.manifests.chart import NAME, Manifest, matches, of_kind, pod_specs, render
+from tests.manifests.chart import NAME, Manifest, matches, of_kind, pod_specs, pods, render
 
-# Engines as their operators label them, and others as their namespaces do.
+# Engines as their operators label them, ours as the chart does, and others as their namespaces do.
+OURS = {"app.kubernetes.io/name": "autograph", "app.kubernetes.io/instance": "shop"}
 PODS = {
+    "services": OURS,
+    "tester": {**OURS, "app.kubernetes.io/component": "test"},
     "postgres": {"cnpg.io/cluster": f"{NAME}-postgres"},
     "rabbitmq": {"app.kubernetes.io/name": f"{NAME}-rabbitmq", "app.kubernetes.io/component": "rabbitmq"},
     "redis": {"app": f"{NAME}-redis", "redis_setup_type": "standalone"},
@@ -16,13 +19,15 @@ PODS = {
 NAMESPACES = {"prometheus": "monitoring", "dns": "kube-system", "edge": "gateway-system", "stranger": "elsewhere"}
 PORTS = {
     "postgres": 5432, "rabbitmq": 5672, "management": 15672, "redis": 6379, "s3": 443, "kubernetes": 6443,
-    "collector": 4318, "dns": 53,
+    "collector": 4318, "dns": 53, "services": 8080,
 }  # fmt: skip
 DRAWN = {
     "gateway": {"redis", "rabbitmq", "dns"},
     "auth": {"postgres", "redis", "rabbitmq", "dns"},
     "diagram": {"postgres", "redis", "rabbitmq", "s3", "dns"},
     "migrate": {"postgres", "rabbitmq", "management", "s3", "kubernetes", "dns"},
+    "backup": {"postgres", "rabbitmq", "management", "s3", "dns"},
+    "test": {"dns", "services"},
 }
 
 
@@ -35,11 +40,10 @@ def policies_of(manifests: tuple[Manifest, ...], labels: dict[str, str]) -> list
 
 
 def labels_of(manifests: tuple[Manifest, ...], component: str) -> dict[str, str]:
-    templates = [found["spec"]["template"] for found in manifests if found["kind"] in {"Deployment", "Job"}]
     found: Iterator[dict[str, str]] = (
-        template["metadata"]["labels"]
-        for template in templates
-        if template["metadata"]["labels"]["app.kubernetes.io/component"] == component
+        pod["metadata"]["labels"]
+        for _, pod in pods(manifests)
+        if pod["metadata"]["labels"]["app.kubernetes.io/component"] == component
     )
     return next(found)
 
@@ -77,6 +81,13 @@ def test_each_process_reaches_what_the_architecture_draws_and_nothing_else(compo
 @pytest.mark.parametrize("component", DRAWN)
 def test_before_an_upgrade_the_same_is_so(component: str) -> None:
     assert reach(render("production", "--is-upgrade"), component) == DRAWN[component]
+
+
+@pytest.mark.parametrize("how", [(), ("--is-upgrade",)])
+def test_the_migration_reaches_redis_where_it_makes_users_there(how: tuple[str, ...]) -> None:
+    manifests = render("production", *how, "--set", "redis.serviceUsers=true")
+
+    assert reach(manifests, "migrate") == DRAWN["migrate"] | {"redis"}
 
 
 @pytest.mark.parametrize("component", ["gateway", "auth", "diagram"])
@@ -121,6 +132,8 @@ def test_no_policy_lets_a_stranger_in(component: str) -> None:
             "auth": {("prometheus", 8085)},
             "diagram": {("prometheus", 8082)},
             "migrate": set(),
+            "backup": set(),
+            "test": set(),
         }[component]
     )
 
@@ -128,12 +141,12 @@ def test_no_policy_lets_a_stranger_in(component: str) -> None:
 @pytest.mark.parametrize("how", [(), ("--is-upgrade",)])
 def test_whatever_is_not_allowed_is_forbidden_for_every_pod_of_ours_in_both_directions(how: tuple[str, ...]) -> None:
     manifests = render("production", *how)
-    templates = [found["spec"]["template"] for found in manifests if found["kind"] in {"Deployment", "Job"}]
-    assert templates
-    for template in templates:
+    found = [pod["metadata"]["labels"] for _, pod in pods(manifests)]
+    assert found
+    for labels in found:
         closed = [
             policy
-            for policy in policies_of(manifests, template["metadata"]["labels"])
+            for policy in policies_of(manifests, labels)
             if not policy.get("ingress") and not policy.get("egress")
         ]
         assert [policy["policyTypes"] for policy in closed] == [["Ingress", "Egress"]]

@@ -8,7 +8,7 @@ import pytest
 from chassis.lifecycle import CLOSE_SECONDS
 from tests.manifests.chart import VALUES, Manifest, matches, of_kind, pod_specs, render, settings_of
 
-ALLOWED_VOLUMES = {"configMap", "downwardAPI", "emptyDir", "projected", "secret"}
+ALLOWED_VOLUMES = {"configMap", "downwardAPI", "emptyDir", "persistentVolumeClaim", "projected", "secret"}
 ADMINISTRATORS = "AUTOGRAPH_INSTALLATION_SECRET"
 
 
@@ -55,14 +55,20 @@ def test_a_pod_that_does_not_keep_to_it_is_noticed() -> None:
 
 
 @pytest.mark.parametrize("values", VALUES)
-def test_nothing_but_tmp_can_be_written(values: str) -> None:
+def test_nothing_but_tmp_can_be_written_and_backups_by_what_makes_them(values: str) -> None:
     for name, spec in pod_specs(render(values)):
-        volumes = {volume["name"]: volume for volume in spec["volumes"]}
+        volumes = {volume["name"]: volume for volume in spec.get("volumes", [])}
         for container in [*spec.get("initContainers", []), *spec["containers"]]:
             assert container["securityContext"]["readOnlyRootFilesystem"] is True, name
-            writable = [mount for mount in container["volumeMounts"] if not mount.get("readOnly")]
-            assert [mount["mountPath"] for mount in writable] == ["/tmp"], name  # noqa: S108 - a path in a container
-            assert "sizeLimit" in volumes["tmp"]["emptyDir"], name
+            writable = {
+                mount["mountPath"]: volumes[mount["name"]]
+                for mount in container.get("volumeMounts", [])
+                if not mount.get("readOnly")
+            }
+            tests_nothing = container["name"] == "test"
+            assert writable.keys() - {"/backups"} == (set() if tests_nothing else {"/tmp"}), name  # noqa: S108 - a path in a container
+            assert tests_nothing or "sizeLimit" in writable["/tmp"]["emptyDir"], name  # noqa: S108 - as above
+            assert ("/backups" in writable) == (container["name"] == "backup"), name
 
 
 @pytest.mark.parametrize("values", VALUES)
@@ -84,9 +90,9 @@ def test_only_the_container_that_fills_secrets_has_a_token(values: str) -> None:
     holders = []
     for name, spec in pod_specs(render(values)):
         assert spec["automountServiceAccountToken"] is False, name
-        tokens = {volume["name"] for volume in spec["volumes"] if "serviceAccountToken" in str(volume)}
+        tokens = {volume["name"] for volume in spec.get("volumes", []) if "serviceAccountToken" in str(volume)}
         for container in [*spec.get("initContainers", []), *spec["containers"]]:
-            if tokens & {mount["name"] for mount in container["volumeMounts"]}:
+            if tokens & {mount["name"] for mount in container.get("volumeMounts", [])}:
                 holders.append(container["command"][:3])  # noqa: PERF401 - three loops in one line say less
     filled = values not in {"external", "blue-green"}
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from autograph.generate import COPIED
 from tests.manifests.chart import CHART, HELMS, NAME, VALUES, Manifest, helm, of_kind, render
 from tests.tools import ROOT, run, tool
 
@@ -51,10 +52,10 @@ def test_every_manifest_fits_the_schema_of_its_kind() -> None:
 
 def test_every_kind_of_resource_is_rendered_by_some_values() -> None:
     assert {found["kind"] for values in VALUES for found in render(values)} == {
-        "Cluster", "ConfigMap", "Deployment", "ExternalSecret", "Gateway", "HTTPRoute", "HorizontalPodAutoscaler",
-        "Ingress", "Job", "NetworkPolicy", "PodDisruptionBudget", "PodMonitor", "PrometheusRule", "RabbitmqCluster",
-        "Redis", "Role", "RoleBinding", "ScaledObject", "Secret", "Service", "ServiceAccount", "ServiceMonitor",
-        "TriggerAuthentication",
+        "Cluster", "ConfigMap", "CronJob", "Deployment", "ExternalSecret", "Gateway", "HTTPRoute",
+        "HorizontalPodAutoscaler", "Ingress", "Job", "NetworkPolicy", "PersistentVolumeClaim", "Pod",
+        "PodDisruptionBudget", "PodMonitor", "PrometheusRule", "RabbitmqCluster", "Redis", "Role", "RoleBinding",
+        "ScaledObject", "Secret", "Service", "ServiceAccount", "ServiceMonitor", "TriggerAuthentication",
     }  # fmt: skip
 
 
@@ -135,7 +136,7 @@ def test_rules_and_dashboards_reach_the_cluster_as_they_stand(watched: Path) -> 
 
 def test_every_rule_and_dashboard_of_the_chart_reaches_the_cluster() -> None:
     manifests = render("production")
-    files = {path.stem.replace("_", "-") for path in (CHART / "files").glob("*/*.*")}
+    files = {path.stem.replace("_", "-") for kind in COPIED for path in (CHART / "files" / kind).iterdir()}
     carried = {
         name.removeprefix(f"{NAME}-").removeprefix("dashboard-")
         for kind in ("PrometheusRule", "ConfigMap")

@@ -55,6 +55,12 @@ WRONG = {
     "an unknown monitor": ("monitoring.kind=Datadog", "kind"),
     "a peer that is nobody": ("networkPolicy.edge[0].pod=a", "pod"),
     "drained pods beyond none": ("defaults.maxUnavailable=0", "maxUnavailable"),
+    "a mount without a path": ("pods.extraVolumeMounts[0].name=a", "mountPath"),
+    "a volume without a name": ("gateway.extraVolumes[0].emptyDir.sizeLimit=1Mi", "name"),
+    "an init container without an image": ("workers.auth.initContainers[0].name=a", "image"),
+    "a schedule that is none": ("backup.schedule=nightly", "schedule"),
+    "no backup to keep": ("backup.keep=0", "keep"),
+    "a copy without an image": ("backup.copy.args[0]=sync", "image"),
 }
 
 

@@ -17,7 +17,8 @@ class AuthSettings(WorkerSettings):
     """Computes refresh tokens and encrypts private keys at rest. If it is lost, everybody is signed out."""
 
     password_pepper: Key | None = None
-    """Of passwords. Without it, it is derived from the auth secret; both are tried for what is stored already."""
+    """Goes into each password's hash. Without it, it is derived from the auth secret; both are tried for hashes that
+    are stored already."""
 
     bcrypt_cost: Annotated[int, Field(ge=4, le=16)] = 12
     """12 takes 0.3 s a password; each step more doubles it."""

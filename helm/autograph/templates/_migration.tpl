@@ -77,7 +77,8 @@ app.kubernetes.io/component: migrate
 {{- join " " $variables -}}
 {{- end -}}
 
-{{/* As an administrator reaches the engines: by files, and for what an operator made, put together from its Secret. */}}
+{{/* As an administrator reaches the engines: by files, and for what an operator made, put together from its Secret.
+  Values, Chart, Release; variables: those that are files */}}
 {{- define "autograph.administrator.environment" -}}
 {{- $name := include "autograph.fullname" . -}}
 - {name: AUTOGRAPH_PROFILE, value: kubernetes}
@@ -87,7 +88,7 @@ app.kubernetes.io/component: migrate
 {{- if .Values.redis.serviceUsers }}
 - {name: AUTOGRAPH_REDIS_SERVICE_USERS, value: "on"}
 {{- end }}
-{{- range include "autograph.administrator.variables" . | splitList " " }}
+{{- range splitList " " .variables }}
 - {name: {{ . }}_FILE, value: /run/autograph/{{ . }}}
 {{- end }}
 {{- if eq .Values.postgres.from "cloudnativepg" }}
@@ -123,4 +124,16 @@ app.kubernetes.io/component: migrate
 {{- else -}}
 {{ .Values.credentials.administrator.secretName }}
 {{- end -}}
+{{- end -}}
+
+{{/* secret: its name. variables: those of its keys that are read */}}
+{{- define "autograph.administrator.volume" -}}
+- name: administrator
+  secret:
+    secretName: {{ .secret }}
+    defaultMode: 0440
+    items:
+      {{- range splitList " " .variables }}
+      - {key: {{ . }}, path: {{ . }}}
+      {{- end }}
 {{- end -}}

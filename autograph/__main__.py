@@ -1,10 +1,16 @@
 """``autograph``: the operator's command."""
 
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
 import typer
+from rich.console import Console
 
 from autograph.backup.command import backup, restore_command
 from autograph.buckets import buckets
 from autograph.doctor.command import doctor
+from autograph.failures import sentence
 from autograph.flags import flags
 from autograph.generate import generate
 from autograph.handout import app as credentials
@@ -15,12 +21,46 @@ from autograph.parked import app as parked
 from autograph.producer import app as producer
 from autograph.queues import queues
 from autograph.sessions import sessions
+from autograph.stacks import running_stacks
 from autograph.status import status
 from autograph.up import down, up
 from autograph.users import app as users
 from compose.local.home import CannotProvide
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Run and operate AutoGraph.")
+app = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)  # they may be secrets
+UNAVAILABLE = 69  # sysexits.h
+
+
+def _show_version(*, wanted: bool) -> None:
+    if wanted:
+        pyproject = (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
+        typer.echo(f"autograph {tomllib.loads(pyproject)['project']['version']}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def autograph(
+    context: typer.Context,
+    *,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=lambda wanted: _show_version(wanted=wanted), is_eager=True,
+                     help="Show the release, and exit."),
+    ] = False,
+) -> None:  # fmt: skip
+    """Run and operate AutoGraph.
+
+    The local stack is that of AUTOGRAPH_HOME, else that of this folder, else the one that you have running, else the
+    checkout's. AUTOGRAPH_*_URL name servers of your own; docs/settings.md lists all settings.
+    """
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        console = Console(soft_wrap=True, highlight=False)
+        for stack in running_stacks():
+            console.print(f"A stack runs in {stack.home}: `autograph status` shows it.", markup=False)
+        raise typer.Exit
+
+
 app.command()(up)
 app.command()(down)
 app.command()(status)
@@ -43,9 +83,15 @@ app.add_typer(credentials, name="credentials")
 
 def main() -> None:
     try:
-        app()
-    except CannotProvide as sentence:
-        raise SystemExit(str(sentence)) from None
+        app(prog_name="autograph")
+    except CannotProvide as refusal:
+        raise SystemExit(str(refusal)) from None
+    except Exception as error:
+        said = sentence(error)
+        if said is None:
+            raise
+        typer.echo(said, err=True)
+        raise SystemExit(1 if isinstance(error, OSError) and error.filename else UNAVAILABLE) from None
 
 
 if __name__ == "__main__":

@@ -13,10 +13,12 @@ from contracts.outcome import Outcome
 
 VERSION = "0.2.0"
 DESCRIPTION = """\
-Commands and queries go to topic exchanges under the key `<worker>.<name>`, events leave under `<worker>.<event>`. Every
-body is a CloudEvents 1.0 document in structured mode; `data` is described here. Replies come to the AMQP property
-`reply_to` (a queue of the asker's, bound to `autograph.replies` under its own name, `reply.<broker user>.<anything>`),
-with the request's id as `causationid`. A `user_id` property is needed: the broker vouches for it.
+Commands and queries have the key `<worker>.<name>`, events leave under `<worker>.<event>`. A producer publishes to a
+topic exchange of its own, `autograph.producers.<name>`, which passes on what it is allowed, and to no other; the
+exchanges that are named here are the gateway's and the workers'. Every body is a CloudEvents 1.0 document in structured
+mode; `data` is described here. Replies come to the AMQP property `reply_to`, a queue of the asker's: a producer has
+`reply.producer-<name>.1` and, for each more of its processes, the next number, and takes from them as an exclusive
+consumer. A reply has the request's id as `causationid`. A `user_id` property is needed: the broker vouches for it.
 """
 REPLIES = "replies"
 ATTRIBUTES = ("id", "source", "type", "time", "correlationid", "actor")
@@ -52,7 +54,7 @@ def document() -> dict[str, Any]:
 def _channel(message: type[Message]) -> dict[str, Any]:
     exchange: str = message.exchange()  # type: ignore[attr-defined]  # requests and events have it
     queues = (
-        [message.queue()]
+        [message.queue(), f"{message.producers_queue()} (producers')"]
         if issubclass(message, Request)
         else [f"{worker}.events" for worker, heard in SUBSCRIPTIONS.items() if message in heard]
     )

@@ -28,7 +28,9 @@ def service_environment(servers: Servers, installation_secret: str, service: str
     environment = {"AUTOGRAPH_REDIS_URL": redis, "AUTOGRAPH_RABBITMQ_URL": broker}
     if service != "gateway":
         environment["AUTOGRAPH_POSTGRES_URL"] = as_user(
-            servers.postgres_url, f"autograph_{service}", service_password(installation_secret, "postgres", service)
+            servers.postgres_pooler_url or servers.postgres_url,
+            f"autograph_{service}",
+            service_password(installation_secret, "postgres", service),
         )
     if service == "diagram":
         environment |= {

@@ -20,13 +20,17 @@ from autograph.credentials import service_password
 from autograph.scram import scram_verifier
 from autograph.statements import statements
 from chassis.database import (
+    IDLE_IN_TRANSACTION_SECONDS,
     REVISION_SCHEMA,
     REVISION_TABLE,
+    STATEMENT_SECONDS,
     OwnConnection,
     SchemaNotReady,
     check_revision,
     current_revision,
 )
+from chassis.pooler import is_pooled, refuses_settings
+from compose.local.home import CannotProvide
 
 SERVICES: Final = ("auth", "diagram")  # each has the schema of its name
 EXTENSION: Final = "pg_trgm"
@@ -35,6 +39,10 @@ EXTENSION: Final = "pg_trgm"
 MIGRATION_LOCK: Final = int.from_bytes(b"autograp", "big")
 OTHER_MIGRATION_SECONDS: Final = 300.0
 # A statement that waits for a table's lock makes every query behind it wait too: give up early, try again later.
+NOT_BY_A_POOLER: Final = (
+    "AUTOGRAPH_POSTGRES_URL names a pooler (PgBouncer?): a migration keeps a lock in its session and needs"
+    " the server's own address"
+)
 LOCK_TIMEOUT: Final = "3s"
 ATTEMPTS: Final = 6
 PAUSE_SECONDS: Final = 0.3
@@ -170,7 +178,13 @@ async def _grant(administrator: OwnConnection) -> None:
                 grants.append(f"USAGE ON SCHEMA {path[-1]}")
             for grant in grants:
                 await administrator.execute(f"GRANT {grant} TO {role}")
-            await administrator.execute(f"ALTER ROLE {role} IN DATABASE {database} SET search_path = {', '.join(path)}")
+            # The limits are for services behind a pooler, which takes none at sign-in.
+            for setting in (
+                f"search_path = {', '.join(path)}",
+                f"statement_timeout = '{STATEMENT_SECONDS:.0f}s'",
+                f"idle_in_transaction_session_timeout = '{IDLE_IN_TRANSACTION_SECONDS:.0f}s'",
+            ):
+                await administrator.execute(f"ALTER ROLE {role} IN DATABASE {database} SET {setting}")
         if "auth" in schemas:
             await administrator.execute("REVOKE UPDATE, DELETE ON auth.audit_log FROM autograph_auth")
 
@@ -226,8 +240,15 @@ async def _run(administrator: OwnConnection, sql: str) -> None:
 async def _only_one(admin_url: str) -> AsyncIterator[OwnConnection]:
     """A connection that holds the lock that every migration of this database takes."""
     settings = {"application_name": "autograph migrate", "lock_timeout": LOCK_TIMEOUT}
-    administrator = await asyncpg.connect(admin_url, server_settings=settings)
     try:
+        administrator = await asyncpg.connect(admin_url, server_settings=settings)
+    except asyncpg.ProtocolViolationError as error:
+        if refuses_settings(error):
+            raise CannotProvide(NOT_BY_A_POOLER) from error
+        raise
+    try:
+        if await is_pooled(administrator):
+            raise CannotProvide(NOT_BY_A_POOLER)
         deadline = time.monotonic() + OTHER_MIGRATION_SECONDS
         # Asked for, and not waited for: whoever waits in a statement is in the way of CREATE INDEX CONCURRENTLY.
         while not await administrator.fetchval(f"SELECT pg_try_advisory_lock({MIGRATION_LOCK})"):

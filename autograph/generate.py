@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from autograph import asyncapi
+from autograph import asyncapi, settings_page
 from compose.grafana.build import dashboards
 from gateway import openapi
 
@@ -26,10 +26,12 @@ COPIED: Final = {
 def generate(
     *, check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if a file differs.")] = False
 ) -> None:
-    """Write the API's and the bus's description, Grafana's dashboards, and the chart's README and copies."""
+    """Write the documents of API, bus and settings, Grafana's dashboards, and the chart's README and copies."""
     documents: dict[Path, str | None] = {
         DOCS / "openapi.json": _json(openapi.document()),
         DOCS / "asyncapi.yaml": _yaml(asyncapi.document()),
+        DOCS / "settings.md": settings_page.page(),
+        ROOT / "chassis" / "setting_names.py": settings_page.names_module(),
         CHART / "README.md": chart_readme(CHART),
         **dict.fromkeys(DASHBOARDS.glob("*.json")),
         **{DASHBOARDS / name: _json(document) for name, document in dashboards().items()},

@@ -66,6 +66,8 @@ def handout(found: Installation, service: str) -> dict[str, str]:
     }[service]
     if missing := [variable for variable, value in secrets.items() if not value]:
         raise CannotProvide(f"{missing[0]} is not set: without it the {service} service cannot start")
+    if service == "auth" and found.password_pepper:
+        secrets["AUTOGRAPH_PASSWORD_PEPPER"] = found.password_pepper
     return service_environment(found.servers, found.secret, service) | secrets
 
 

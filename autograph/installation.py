@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 from pydantic import SecretStr
 
-from autograph.settings import OperatorSettings
-from chassis.settings import load
+from autograph.settings import OperatorSettings, operator_settings
 from compose.local.home import CannotProvide, Home
 from compose.local.stack import GIVEN_BY, Servers, addresses
 
@@ -17,11 +16,12 @@ class Installation:
     auth_secret: str  # this and the next: empty where they are neither set nor a local stack's
     gateway_secret: str
     s3_region: str = "us-east-1"
+    password_pepper: str = ""  # empty: the auth service derives it from its secret
 
 
 def installation() -> Installation:
     """Raises ``CannotProvide`` if neither the environment nor a local stack says where the servers are."""
-    settings = load(OperatorSettings)
+    settings = operator_settings()
     given = settings.given()
     home = Home(settings.home)
     servers_given = all(name in given for names in GIVEN_BY.values() for name in names)
@@ -48,6 +48,7 @@ def installation_in(home: Home, settings: OperatorSettings) -> Installation:
         auth_secret=secret("auth", _plain(settings.auth_secret)),
         gateway_secret=secret("gateway", _plain(settings.gateway_secret)),
         s3_region=settings.s3_region,
+        password_pepper=_plain(settings.password_pepper) or "",
     )
 
 

@@ -10,9 +10,10 @@ from typing import Annotated, Final, NamedTuple
 import asyncpg
 import typer
 from rich.console import Console
-from rich.table import Column, Table
+from rich.table import Table
 
 from autograph.installation import installation
+from autograph.listing import print_table
 from autograph.operating import tell
 from chassis.database import OwnConnection
 from chassis.key_pairs import KeysUnreadable, PublicPart, Purpose, Safe, list_all
@@ -52,10 +53,13 @@ def list_keys(
     if as_json:
         print(json.dumps([row._asdict() for row in rows], indent=1))  # noqa: T201 - this is the output
         return
-    table = Table("purpose", Column("id", no_wrap=True), "state", "in use from", "retired", box=None, pad_edge=False)
+    if not rows:
+        Console().print("There are no keys yet: the auth service makes them when it first starts.")
+        return
+    table = Table("purpose", "id", "state", "in use from", "retired", box=None, pad_edge=False)
     for row in rows:
         table.add_row(*(value or "" for value in row))
-    Console().print(table if rows else "There are no keys yet: the auth service makes them when it first starts.")
+    print_table(table)
 
 
 @app.command()

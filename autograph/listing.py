@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
+UNLIMITED = 10_000  # columns
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON array on standard output.")]
 
 
@@ -22,7 +23,7 @@ def show(rows: Sequence[Mapping[str, Any]], *, as_json: bool, nothing: str) -> N
         return
     table = Table(
         *(
-            Column(name.replace("_", " "), overflow="fold", justify="right" if _is_number(value) else "left")
+            Column(name.replace("_", " "), justify="right" if _is_number(value) else "left")
             for name, value in rows[0].items()
         ),
         box=None,
@@ -30,7 +31,19 @@ def show(rows: Sequence[Mapping[str, Any]], *, as_json: bool, nothing: str) -> N
     )
     for row in rows:
         table.add_row(*(_shown(value) for value in row.values()))
-    Console().print(table)
+    print_table(table)
+
+
+def print_table(table: Table) -> None:
+    """With each cell whole on one line, so that it can be copied: where the terminal is too narrow, it wraps the line.
+
+    A column that may wrap at words says so by a maximum width.
+    """
+    for column in table.columns:
+        column.no_wrap = column.max_width is None
+    console = Console()
+    width = console.measure(table, options=console.options.update(max_width=UNLIMITED)).maximum
+    Console(width=max(width, console.width), soft_wrap=width > console.width).print(table)
 
 
 def _plain(value: Any) -> str:

@@ -9,6 +9,7 @@ from autograph.database import migrate_database
 from autograph.installation import Installation, installation
 from autograph.redis_users import apply_redis
 from autograph.topology import apply_topology
+from chassis.bus.headers import producer_exchange, reply_queue
 
 
 def migrate() -> None:
@@ -33,5 +34,13 @@ async def apply_storage(found: Installation, console: Console) -> None:
 
 
 async def apply_broker(found: Installation, console: Console) -> None:
-    await apply_topology(found.servers.rabbitmq_url, found.servers.rabbitmq_management_url, found.secret)
+    servers = found.servers
+    restored = await apply_topology(servers.rabbitmq_url, servers.rabbitmq_management_url, found.secret)
     console.print("topology: applied")
+    for producer in restored:
+        user = producer.user
+        console.print(
+            f"producer {producer.name}: its rights were others. It now publishes to {producer_exchange(user)} and "
+            f"takes replies from {reply_queue(user, 1)}; it may send {', '.join(producer.allowed) or 'nothing'}",
+            markup=False, soft_wrap=True,
+        )  # fmt: skip

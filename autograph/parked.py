@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,11 +19,15 @@ from rich.table import Column, Table
 
 from autograph.credentials import as_user, service_password
 from autograph.installation import Installation, installation
+from autograph.listing import print_table
 from chassis.bus import headers
 from chassis.outbox import INBOX_DAYS
 from contracts.catalogue import WORKERS
 
 MOST: Final = 10_000  # taken from one parking lot at a time
+WAIT_SECONDS: Final = 3.0
+LOOK_SECONDS: Final = 0.5
+LOTS: Final = ("parked", "refused")
 # Would only be parked again: nothing but another message mends them.
 HOPELESS: Final = ("undecodable", "untrusted", "invalid", "unsealable")
 
@@ -124,8 +129,11 @@ def list_parked(*, worker: Worker = None, as_json: AsJson = False) -> None:
     if as_json:
         print(json.dumps(rows, indent=1))  # noqa: T201 - this is the output
         return
+    if not rows:
+        Console().print("Nothing is parked.")
+        return
     table = Table(
-        Column("id", no_wrap=True), "type", "reason", "detail", "parked at", "attempts", box=None, pad_edge=False
+        "id", "type", "reason", Column("detail", max_width=60), "parked at", "attempts", box=None, pad_edge=False
     )
     for row in rows:
         table.add_row(
@@ -136,7 +144,7 @@ def list_parked(*, worker: Worker = None, as_json: AsJson = False) -> None:
             row["parked_at"],
             str(row["attempts"]),
         )
-    Console().print(table if rows else "Nothing is parked.")
+    print_table(table)
 
 
 @app.command()
@@ -149,10 +157,19 @@ def show(identity: Annotated[str, typer.Argument(metavar="ID")]) -> None:
 
 
 @app.command()
-def redrive(ids: Ids = None, *, everything: Everything = False, worker: Worker = None, as_json: AsJson = False) -> None:
-    """Put messages back into their queues, under the same ids: what was done is not done again."""
+def redrive(
+    ids: Ids = None,
+    *,
+    everything: Everything = False,
+    worker: Worker = None,
+    wait: Annotated[
+        float, typer.Option(min=0, help="Seconds to look for those that are parked again; a bug's two tries take 12.")
+    ] = WAIT_SECONDS,
+    as_json: AsJson = False,
+) -> None:
+    """Put messages back into their queues, each once, under the same ids: what was done is not done again."""
     _told(
-        asyncio.run(_settle(installation(), _wanted(ids, everything=everything), worker, put_back=True)),
+        asyncio.run(_redrive(installation(), _wanted(ids, everything=everything), worker, wait_seconds=wait)),
         as_json=as_json,
     )
 
@@ -180,7 +197,7 @@ def _told(outcomes: list[dict[str, Any]], *, as_json: bool) -> None:
             Console(soft_wrap=True).print(f"{outcome['id']}  {outcome['outcome']}", highlight=False)
     if not outcomes:
         raise SystemExit("Nothing parked has such an id")
-    if any(outcome["refused"] for outcome in outcomes):
+    if any(outcome["refused"] or outcome.get("came_back") for outcome in outcomes):
         raise typer.Exit(1)
 
 
@@ -196,6 +213,24 @@ async def _shown(found: Installation, identity: str) -> dict[str, Any] | None:
                 body = parked.document or {"undecodable": parked.message.body.decode("utf-8", "replace")}
                 return {**parked.row(), "headers": dict(parked.message.headers), "message": body}
     return None
+
+
+async def _redrive(
+    found: Installation, ids: list[str], worker: str | None, *, wait_seconds: float
+) -> list[dict[str, Any]]:
+    """As ``_settle``, with what has come back by then: that was tried, failed, and is parked anew."""
+    outcomes = await _settle(found, ids, worker, put_back=True)
+    expected = {outcome["id"] for outcome in outcomes if not outcome["refused"]}
+    came_back: dict[str, str] = {}
+    deadline = time.monotonic() + wait_seconds
+    while expected - came_back.keys() and time.monotonic() < deadline:
+        await asyncio.sleep(LOOK_SECONDS)
+        came_back = {row["id"]: row["reason"] for row in await _rows(found, worker) if row["id"] in expected}
+    for outcome in outcomes:
+        outcome["came_back"] = outcome["id"] in came_back
+        if outcome["came_back"]:
+            outcome["outcome"] += f"; it failed and is parked again ({came_back[outcome['id']]})"
+    return outcomes
 
 
 async def _settle(found: Installation, ids: list[str], worker: str | None, *, put_back: bool) -> list[dict[str, Any]]:
@@ -241,10 +276,15 @@ async def _put_back(channel: AbstractChannel, parked: Parked) -> None:
 
 
 async def _all(channel: AbstractChannel, worker: str | None) -> AsyncIterator[Parked]:
-    """Each one once: what is held is not handed out again, and goes back when the channel closes."""
-    for name in WORKERS if worker is None else (worker,):
-        queue = await channel.get_queue(f"{name}.parked", ensure=False)
-        for _ in range(MOST):
+    """Each one once: what is held is not handed out again, and goes back when the channel closes.
+
+    What is parked meanwhile is not among them: a message that is put back may fail at once, and comes in behind.
+    """
+    lots = [(name, f"{name}.{lot}") for name in (WORKERS if worker is None else (worker,)) for lot in LOTS]
+    for name, lot in lots:
+        queue = await channel.get_queue(lot, ensure=False)
+        there = (await channel.declare_queue(lot, passive=True)).declaration_result.message_count or 0
+        for _ in range(min(there, MOST)):
             message = await queue.get(fail=False, timeout=10)
             if message is None:
                 break

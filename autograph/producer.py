@@ -9,20 +9,20 @@ from typing import Annotated, Any, Final
 import asyncpg
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from autograph.broker import open_broker
 from autograph.credentials import as_user
+from autograph.ingress import find_producers, make_producer, remove_producer
 from autograph.installation import Installation, installation
-from chassis.bus.headers import producer_user
-from chassis.bus.permissions import producer_rights
-from chassis.bus.topology import COMMANDS
+from autograph.listing import print_table
+from chassis.bus.headers import producer_exchange, producer_user, reply_queue
 from contracts.catalogue import REQUESTS
 from contracts.envelope import Actor, ActorKind, producer_id
 
-NAME: Final = re.compile(r"^[a-z0-9][a-z0-9-]{0,39}$")
-# Says who is allowed what in the broker's own words, so that nothing else has to keep it.
-_ALLOWED: Final = re.compile(r"^\^\((.*)\)\$$")
+NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+MAX_PROCESSES: Final = 32
 
 app: Final = typer.Typer(no_args_is_help=True, help="Programs that publish commands with credentials of their own.")
 
@@ -32,48 +32,61 @@ def add(
     name: Annotated[str, typer.Argument(help="Lower-case letters, digits and hyphens.")],
     allow: Annotated[list[str], typer.Option(help="A command or query, as diagram.create_diagram. May be repeated.")],
     *,
+    processes: Annotated[
+        int, typer.Option(min=1, max=MAX_PROCESSES, help="How many take replies at once, each in a queue of its own.")
+    ] = 1,
     rotate: Annotated[
         bool, typer.Option("--rotate", help="Give one that exists a new password and these rights.")
     ] = False,
 ) -> None:
     """Make a producer, and print its AMQP address, which is shown only now."""
-    if not NAME.match(name):
+    if not NAME.fullmatch(name):
         raise typer.BadParameter("a name has 1 to 40 lower-case letters, digits and hyphens")
     known = {request.routing_key() for request in REQUESTS if not request.operator_only}
     unknown = sorted(set(allow) - known)
     if unknown:
         raise typer.BadParameter(f"there is no {', '.join(unknown)}; there are {', '.join(sorted(known))}")
-    address, actor = asyncio.run(_add(installation(), name, allow, rotate=rotate))
-    console = Console(soft_wrap=True, highlight=False)
-    console.print(f"address  {address}")
-    console.print(f"actor    {actor}")
-    console.print(f"replies  reply.{producer_user(name)}.<anything>")
+    address, actor = asyncio.run(_add(installation(), name, allow, rotate=rotate, processes=processes))
+    console, user = Console(soft_wrap=True, highlight=False), producer_user(name)
+    console.print(f"address   {address}")
+    console.print(f"actor     {actor}")
+    console.print(f"exchange  {producer_exchange(user)}")
+    console.print(f"replies   {' '.join(reply_queue(user, number) for number in range(1, processes + 1))}")
 
 
 @app.command("list")
 def list_producers(
     *, as_json: Annotated[bool, typer.Option("--json", help="One JSON array on standard output.")] = False
 ) -> None:
-    """List the producers and what each may send."""
+    """List the producers, what each may send, and how the broker differs from that."""
     rows = asyncio.run(_list(installation()))
     if as_json:
         print(json.dumps(rows, indent=1))  # noqa: T201 - this is the output
         return
-    table = Table("name", "allowed", "actor", "since", box=None, pad_edge=False)
+    if not rows:
+        Console().print("There are no producers.")
+        return
+    table = Table("name", "allowed", "actor", "since", "differs", box=None, pad_edge=False)
     for row in rows:
-        table.add_row(row["name"], ", ".join(row["allowed"]), row["actor"], row["since"])
-    Console().print(table if rows else "There are no producers.")
+        cells = row["name"], ", ".join(row["allowed"]), row["actor"], row["since"], "; ".join(row["differs"])
+        table.add_row(*map(escape, cells))
+    print_table(table)
 
 
 @app.command()
 def remove(name: str) -> None:
-    """Take a producer's credentials away. What it made stays, and so does its account, locked."""
+    """Take a producer's credentials away, end its connections, and remove its exchange and queues.
+
+    What it made stays, and so does its account, locked.
+    """
     if not asyncio.run(_remove(installation(), name)):
         raise SystemExit(f"There is no producer {name}")
     Console().print(f"removed: {name}")
 
 
-async def _add(found: Installation, name: str, allowed: list[str], *, rotate: bool) -> tuple[str, str]:
+async def _add(
+    found: Installation, name: str, allowed: list[str], *, rotate: bool, processes: int = 1
+) -> tuple[str, str]:
     user = producer_user(name)
     actor = Actor(kind=ActorKind.PRODUCER, id=producer_id(user), name=user)
     servers = found.servers
@@ -88,42 +101,50 @@ async def _add(found: Installation, name: str, allowed: list[str], *, rotate: bo
             await connection.execute(_ACCOUNT, actor.id, f"{user}@producers.invalid", name)
         finally:
             await connection.close()
+        if exists:  # with all that it had and should not have any more
+            await remove_producer(broker, name)
         await broker.make_user(user, password)
-        await broker.grant(producer_rights(name, allowed))
+        await make_producer(broker, name, allowed, processes=processes)
     return as_user(servers.rabbitmq_url, user, password), str(actor)
 
 
 async def _list(found: Installation) -> list[dict[str, Any]]:
     servers = found.servers
     async with open_broker(servers.rabbitmq_url, servers.rabbitmq_management_url) as broker:
-        rights = {
-            one["user"]: one["write"]
-            for one in await broker.get("vhosts", broker.vhost, "topic-permissions")
-            if one["exchange"] == COMMANDS
-        }
+        producers = {producer.name: producer for producer in await find_producers(broker)}
     connection = await asyncpg.connect(servers.postgres_url)
     try:
-        accounts = await connection.fetch(
-            "SELECT id, name, created_at FROM auth.users WHERE kind = 'service' AND locked_at IS NULL ORDER BY name"
-        )
+        accounts = {
+            account["name"]: account["created_at"].isoformat(timespec="seconds")
+            for account in await connection.fetch(
+                "SELECT name, created_at FROM auth.users WHERE kind = 'service' AND locked_at IS NULL"
+            )
+        }
     finally:
         await connection.close()
-    return [
-        {
-            "name": account["name"],
-            "allowed": _keys(rights.get(producer_user(account["name"]), "")),
-            "actor": str(Actor(kind=ActorKind.PRODUCER, id=account["id"], name=producer_user(account["name"]))),
-            "since": account["created_at"].isoformat(timespec="seconds"),
-        }
-        for account in accounts
-    ]
+    rows = []
+    for name in sorted(producers.keys() | accounts.keys()):
+        producer, user = producers.get(name), producer_user(name)
+        differs = list(producer.differences) if producer else [f"there is no user {user} on the broker"]
+        if name not in accounts:
+            differs.append("it has no account, or a locked one")
+        rows.append(
+            {
+                "name": name,
+                "allowed": list(producer.allowed) if producer else [],
+                "actor": str(Actor(kind=ActorKind.PRODUCER, id=producer_id(user), name=user)),
+                "since": accounts.get(name, ""),
+                "processes": producer.processes if producer else 0,
+                "differs": differs,
+            }
+        )
+    return rows
 
 
 async def _remove(found: Installation, name: str) -> bool:
     servers, user = found.servers, producer_user(name)
     async with open_broker(servers.rabbitmq_url, servers.rabbitmq_management_url) as broker:
-        exists = any(one["name"] == user for one in await broker.get("users"))
-        await broker.delete("users", user)
+        exists = await remove_producer(broker, name)
     connection = await asyncpg.connect(servers.postgres_url)
     try:
         await connection.execute(
@@ -133,11 +154,6 @@ async def _remove(found: Installation, name: str) -> bool:
     finally:
         await connection.close()
     return exists
-
-
-def _keys(pattern: str) -> list[str]:
-    match = _ALLOWED.match(pattern)
-    return sorted(key.replace("\\", "") for key in match[1].split("|")) if match else []
 
 
 _ACCOUNT: Final = """

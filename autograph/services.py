@@ -8,6 +8,7 @@ import aiohttp
 
 from autograph.credentials import service_environment
 from autograph.installation import Installation
+from autograph.settings import CHECKOUT
 from compose.local.home import Home
 from compose.local.server import Spec
 from compose.local.stack import GIVEN_BY
@@ -17,11 +18,13 @@ MODULES = {"gateway": "gateway", "auth": "workers.auth", "diagram": "workers.dia
 # Of these each service is told its own only, and none is told an administrator's.
 CREDENTIALS = {
     *(name for names in GIVEN_BY.values() for name in names),
+    "AUTOGRAPH_POSTGRES_POOLER_URL",
     "AUTOGRAPH_REDIS_SERVICE_USERS",
     "AUTOGRAPH_S3_WORKER_ACCESS_KEY",
     "AUTOGRAPH_S3_WORKER_SECRET_KEY",
     "AUTOGRAPH_INSTALLATION_SECRET",
     "AUTOGRAPH_AUTH_SECRET",
+    "AUTOGRAPH_PASSWORD_PEPPER",
     "AUTOGRAPH_GATEWAY_SECRET",
 }
 
@@ -47,9 +50,12 @@ def _spec(home: Home, found: Installation, http_port: int, service: str, number:
         "AUTOGRAPH_SIDE_PORT": str(side),
         "AUTOGRAPH_LOG_FORMAT": os.environ.get("AUTOGRAPH_LOG_FORMAT", "json"),
         "PYTHONUNBUFFERED": "1",
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(CHECKOUT), os.environ.get("PYTHONPATH")))),
     }
     if service == "auth":
         environment["AUTOGRAPH_AUTH_SECRET"] = found.auth_secret
+        if found.password_pepper:
+            environment["AUTOGRAPH_PASSWORD_PEPPER"] = found.password_pepper
     if service == "diagram":
         environment["AUTOGRAPH_S3_REGION"] = found.s3_region
     address = f"http://127.0.0.1:{side}"
@@ -66,7 +72,7 @@ def _spec(home: Home, found: Installation, http_port: int, service: str, number:
 
     return Spec(
         name=name,
-        command=(sys.executable, "-m", MODULES[service]),
+        command=(sys.executable, "-P", "-m", MODULES[service]),  # nothing is imported from the folder we are in
         environment=environment,
         folder=Path.cwd(),
         ready=ready,

@@ -1,12 +1,15 @@
 """What the operator's command is told: which servers are the user's own, and where the local stack is."""
 
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
-from chassis.settings import HttpUrl, Key, PostgresUrl, RabbitmqUrl, RedisUrl, SecretUrl, Settings
-from compose.local.home import DEFAULT
+from autograph.stacks import running_stacks
+from chassis.settings import HttpUrl, Key, PostgresUrl, RabbitmqUrl, RedisUrl, SecretUrl, Settings, load
+from compose.local.home import DEFAULT, CannotProvide
+
+CHECKOUT: Final = Path(__file__).parents[1]
 
 
 class OperatorSettings(Settings):
@@ -19,22 +22,44 @@ class OperatorSettings(Settings):
     profile_applies: ClassVar[bool] = False
 
     home: Path = DEFAULT
+    """The local stack's folder: data, secrets, ports and logs."""
     programs: Path | None = None
+    """Where the local stack's server programs are unpacked, which several homes may share; otherwise `programs` in
+    the home."""
     http_port: int = Field(default=8080, ge=1, le=65535)
+    """The port of the local stack's gateway, if it is free."""
     postgres_url: PostgresUrl | None = None
+    """A PostgreSQL of your own, as its administrator."""
+    postgres_pooler_url: PostgresUrl | None = None
+    """A pooler in front of that PostgreSQL, such as PgBouncer, for the services."""
     redis_url: RedisUrl | None = None
-    redis_service_users: Literal["on", "off"] = "off"  # of a Redis of your own; the local stack's always has them
+    """A Redis or Valkey of your own."""
+    redis_service_users: Literal["on", "off"] = "off"
+    """Whether `autograph migrate` gives each service a user of its own in that Redis, as in the local stack."""
     rabbitmq_url: RabbitmqUrl | None = None
+    """A RabbitMQ of your own, as its administrator."""
     rabbitmq_management_url: HttpUrl | None = None
+    """The management API of that RabbitMQ."""
     s3_url: HttpUrl | None = None
+    """An object store of your own."""
     s3_access_key: SecretStr | None = None
+    """The access key of that store's administrator."""
     s3_secret_key: SecretStr | None = None
-    s3_worker_access_key: SecretStr | None = None  # of an identity that may use the buckets and no more
+    """The secret key of that store's administrator."""
+    s3_worker_access_key: SecretStr | None = None
+    """The access key of an identity of that store that may use the buckets and no more, for the diagram worker."""
     s3_worker_secret_key: SecretStr | None = None
+    """The secret key of that identity."""
     s3_region: str = "us-east-1"
-    installation_secret: Key | None = None  # every service's own passwords are derived from it
+    """The region that requests to the object store are signed for."""
+    installation_secret: Key | None = None
+    """Every service's own passwords are derived from it."""
     auth_secret: Key | None = None
+    """As the auth service has it."""
+    password_pepper: Key | None = None
+    """As the auth service has it; without it, derived from the auth secret."""
     gateway_secret: Key | None = None
+    """As the gateway has it."""
 
     @field_validator("rabbitmq_management_url", mode="after")
     @classmethod
@@ -61,6 +86,7 @@ class OperatorSettings(Settings):
         """The servers that the user named, as environment variables."""
         values = {
             "AUTOGRAPH_POSTGRES_URL": self.postgres_url,
+            "AUTOGRAPH_POSTGRES_POOLER_URL": self.postgres_pooler_url,
             "AUTOGRAPH_REDIS_URL": self.redis_url,
             "AUTOGRAPH_RABBITMQ_URL": self.rabbitmq_url,
             "AUTOGRAPH_RABBITMQ_MANAGEMENT_URL": self.rabbitmq_management_url,
@@ -74,3 +100,22 @@ class OperatorSettings(Settings):
         if self.redis_url is not None:
             found["AUTOGRAPH_REDIS_SERVICE_USERS"] = self.redis_service_users
         return found
+
+
+def operator_settings(*, starts: bool = False) -> OperatorSettings:
+    """With the home that is meant: the one that is named, this folder's, the one that runs, or the checkout's.
+
+    *starts*: whoever starts a stack does not mean the one that runs. Raises ``CannotProvide`` if several run.
+    """
+    settings = load(OperatorSettings)
+    if "home" in settings.model_fields_set or DEFAULT.is_dir():
+        return settings
+    running = [] if starts else running_stacks()
+    if len(running) > 1:
+        homes = ", ".join(str(stack.home) for stack in running)
+        raise CannotProvide(f"Several stacks run: set AUTOGRAPH_HOME to the one that you mean ({homes})")
+    if running:
+        [stack] = running
+        settings = load(OperatorSettings, env_files=(stack.folder / ".env", Path(".env")))
+        return settings.model_copy(update={"home": stack.home})
+    return settings.model_copy(update={"home": CHECKOUT / DEFAULT})

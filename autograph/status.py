@@ -2,39 +2,39 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import typer
 from rich.console import Console
-from rich.table import Column, Table
+from rich.table import Table
 
-from autograph.settings import OperatorSettings
-from chassis.settings import load
+from autograph.listing import AsJson, print_table
+from autograph.settings import operator_settings
 from compose.local.home import Home, Running
 from compose.local.stack import GIVEN_BY
 
 
-def status(
-    *, as_json: Annotated[bool, typer.Option("--json", help="One JSON array on standard output.")] = False
-) -> None:
+def status(*, as_json: AsJson = False) -> None:
     """List name, pid, state, address and metrics of all that runs. Exit status 3 if nothing does."""
-    settings = load(OperatorSettings)
-    rows = found(Home(settings.home), settings.given())
+    settings = operator_settings()
+    home = Home(settings.home)
+    rows = found(home, settings.given())
+    for notice in home.notices:
+        Console(stderr=True).print(notice, style="yellow", highlight=False, soft_wrap=True)
     if as_json:
         print(json.dumps(rows, indent=1))  # noqa: T201 - this is the output
     else:
-        Console().print(as_table(rows) if rows else "nothing is running")
+        print_stack(rows) if rows else Console().print("nothing is running")
     if not any(row["state"] == "running" for row in rows):
         raise typer.Exit(3)
 
 
-def as_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    columns = [Column(name, overflow="fold") for name in ("name", "pid", "state", "where", "metrics")]
-    table = Table(*columns, box=None, pad_edge=False, collapse_padding=True)
+def print_stack(rows: Sequence[Mapping[str, Any]]) -> None:
+    table = Table("name", "pid", "state", "where", "metrics", box=None, pad_edge=False, collapse_padding=True)
     for row in rows:
         table.add_row(*(str(row[column] or "") for column in ("name", "pid", "state", "where", "metrics_url")))
-    return table
+    print_table(table)
 
 
 def found(home: Home, given: Mapping[str, str]) -> list[dict[str, Any]]:

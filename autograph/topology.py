@@ -11,6 +11,7 @@ from aiormq.abc import FieldTable
 
 from autograph.broker import Broker, open_broker
 from autograph.credentials import service_password
+from autograph.ingress import Producer, restore_producers
 from chassis.bus.headers import OPERATOR_USER, service_user
 from chassis.bus.permissions import Rights, gateway_rights, operator_rights, worker_rights
 from chassis.bus.topology import EXCHANGES, Topology, topology
@@ -19,10 +20,11 @@ from contracts.catalogue import REQUESTS, SUBSCRIPTIONS, WORKERS
 NEEDED = topology(REQUESTS, SUBSCRIPTIONS, WORKERS)
 
 
-async def apply_topology(amqp_url: str, management_url: str, installation_secret: str) -> None:
+async def apply_topology(amqp_url: str, management_url: str, installation_secret: str) -> list[Producer]:
     """Exchanges, queues, bindings, policies, users and their rights, whichever are missing or differ. Safe to repeat.
 
-    A queue of the right name and another type is not replaced, since it may hold messages: that raises.
+    Returns the producers that were not what they should be, which they now are. A queue of the right name and another
+    type is not replaced, since it may hold messages: that raises.
     """
     async with open_broker(amqp_url, management_url) as broker:
         await broker.make_vhost()
@@ -33,6 +35,7 @@ async def apply_topology(amqp_url: str, management_url: str, installation_secret
             )  # fmt: skip
         await _declare(amqp_url, NEEDED)
         await asyncio.gather(*(_user(broker, rights, installation_secret) for rights in _all_rights()))
+        return await restore_producers(broker)
 
 
 async def check_topology(amqp_url: str, management_url: str) -> list[str]:

@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 from rich.console import Console
@@ -13,9 +15,9 @@ from rich.console import Console
 from autograph.installation import installation_in
 from autograph.migrate import apply_broker, apply_storage
 from autograph.services import service_specs
-from autograph.settings import OperatorSettings
-from autograph.status import as_table, found
-from chassis.settings import load
+from autograph.settings import OperatorSettings, operator_settings
+from autograph.stacks import recorded
+from autograph.status import found, print_stack
 from compose.local.home import CannotProvide, Home
 from compose.local.process import stop_all
 from compose.local.run import start_servers
@@ -31,7 +33,7 @@ def up(
     ] = None,
 ) -> None:
     """Start servers, gateway and workers, and stay in the foreground; Ctrl-C stops all that was started."""
-    settings = load(OperatorSettings)
+    settings = operator_settings(starts=True)
     try:
         asyncio.run(_up(settings, _counts(workers or [])))
     except CannotProvide as sentence:
@@ -59,12 +61,14 @@ async def _up(settings: OperatorSettings, counts: dict[str, int]) -> None:
         loop.add_signal_handler(number, asked_to_stop)
 
     def report(name: str, state: str) -> None:
+        while home.notices:
+            console.print(home.notices.pop(), style="yellow", highlight=False, soft_wrap=True)
         # The terminal may be gone (SIGHUP): that must not keep anything from being stopped.
         with contextlib.suppress(OSError):
             console.print(f"{time.monotonic() - started:6.1f} s  {name:<10} {state}", highlight=False)
 
     try:
-        async with start_servers(home, given, report) as servers:
+        async with start_servers(home, given, report) as servers, on_record(home):
             installation = installation_in(home, settings)
             await servers.ready(*(name for name in ("postgres", "redis", "s3") if not is_given(name, given)))
             report("schema", "migrating")
@@ -81,7 +85,7 @@ async def _up(settings: OperatorSettings, counts: dict[str, int]) -> None:
             await asyncio.gather(broker(), servers.supervisor.start(specs))
             ready = True
             if not stop.is_set():
-                _tell(console, home, given, time.monotonic() - started)
+                _tell(console, home, given, settings.http_port, time.monotonic() - started)
             await stop.wait()
             report("autograph", "stopping")
     except asyncio.CancelledError:
@@ -91,11 +95,25 @@ async def _up(settings: OperatorSettings, counts: dict[str, int]) -> None:
     report("autograph", "stopped")
 
 
-def _tell(console: Console, home: Home, given: Mapping[str, str], seconds: float) -> None:
+@contextlib.asynccontextmanager
+async def on_record(home: Home) -> AsyncIterator[None]:
+    with recorded(home.folder, Path.cwd()):
+        yield
+
+
+def _tell(console: Console, home: Home, given: Mapping[str, str], http_port: int, seconds: float) -> None:
     rows = found(home, given)
     gateway = next(row["where"] for row in rows if row["name"] == "gateway")
     console.print()
-    console.print(as_table(rows))
+    print_stack(rows)
+    if urlsplit(gateway).port != http_port:
+        console.print(
+            f"\nPort {http_port} is in use by another program, so the gateway listens at {gateway}. "
+            f"The next `autograph up` tries {http_port} again.",
+            style="yellow",
+            highlight=False,
+            soft_wrap=True,
+        )
     console.print(
         f"\nAutoGraph is ready after {seconds:.1f} s: [bold]{gateway}/api/docs[/bold]\n"
         f"Data and logs are in {home.folder}. Ctrl-C stops it all; what is kept is there next time.",
@@ -106,8 +124,10 @@ def _tell(console: Console, home: Home, given: Mapping[str, str], seconds: float
 
 def down() -> None:
     """Stop a stack that runs, or that was left behind."""
-    home = Home(load(OperatorSettings).home)
+    home = Home(operator_settings().home)
     state = home.state()
+    for notice in home.notices:
+        Console(stderr=True).print(notice, style="yellow", highlight=False, soft_wrap=True)
     names = [process.name for process in state.processes if process.identity.alive()]
     if state.supervisor is not None and state.supervisor.identity.alive():
         Console().print(f"stopping {', '.join(names)}", highlight=False)

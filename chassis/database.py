@@ -15,6 +15,7 @@ from asyncpg.pool import PoolConnectionProxy
 from pydantic_core import from_json, to_json
 
 from chassis import tracing
+from chassis.pooler import Pooling, find_pooling, refuses_settings
 
 # The schema's revision, as `autograph migrate` leaves it. Revisions are numbered: "0003" is newer than "0002".
 REVISION_SCHEMA: Final = "autograph"
@@ -29,6 +30,7 @@ CONNECT_SECONDS: Final = 5.0
 ACQUIRE_SECONDS: Final = 5.0
 PROBE_SECONDS: Final = 2.0
 CANCEL_SECONDS: Final = 1.0
+KEPT_STATEMENTS: Final = 100  # prepared, of each connection: the driver's own figure
 CLOSE_SECONDS: Final = 5.0
 
 if TYPE_CHECKING:  # generic in the stubs only
@@ -279,28 +281,35 @@ async def open_database(
     unanswered_seconds: float = UNANSWERED_SECONDS,
     acquire_seconds: float = ACQUIRE_SECONDS,
 ) -> AsyncIterator[Database]:
-    """Raises ``DatabaseUnavailable`` if *pool_min* connections cannot be made now."""
-    own_settings = {"application_name": application_name}
+    """Raises ``DatabaseUnavailable`` if *pool_min* connections cannot be made now, and ``PoolerUnsuitable``."""
+    names = {"application_name": application_name, "timezone": "UTC"}
+    limits = {
+        "statement_timeout": _milliseconds(statement_seconds),
+        "idle_in_transaction_session_timeout": _milliseconds(IDLE_IN_TRANSACTION_SECONDS),
+    }
+    connect = partial(
+        asyncpg.connect,
+        url,
+        timeout=CONNECT_SECONDS,
+        command_timeout=PROBE_SECONDS,
+        server_settings=names,
+        statement_cache_size=0,
+    )
     try:
-        pool: Pool = await asyncpg.create_pool(
-            url,
-            min_size=pool_min,
-            max_size=pool_max,
-            init=_prepare,
-            reset=_keep,
-            timeout=CONNECT_SECONDS,
-            command_timeout=unanswered_seconds,
-            server_settings=own_settings
-            | {
-                "timezone": "UTC",
-                "statement_timeout": _milliseconds(statement_seconds),
-                "idle_in_transaction_session_timeout": _milliseconds(IDLE_IN_TRANSACTION_SECONDS),
-            },
-        )
+        pooling = await find_pooling(connect)
+        if pooling is not Pooling.NONE:
+            log.warning("database_behind_pooler", pooling=pooling.value)
+        kept_statements = 0 if pooling is Pooling.TRANSACTION else KEPT_STATEMENTS
+        open_pool = partial(_open_pool, url, (pool_min, pool_max), unanswered_seconds, kept_statements)
+        try:
+            pool = await open_pool(names | limits)
+        except asyncpg.ProtocolViolationError as error:
+            if not refuses_settings(error):
+                raise
+            pool = await open_pool(names)  # the role's own limits hold: it was looked whether it has some
     except DRIVER_ERRORS as error:
         raise DatabaseUnavailable(str(error) or f"no connection within {CONNECT_SECONDS} s") from error
     at_hand = min(pool_min, pool_max // 2)
-    connect = partial(asyncpg.connect, url, timeout=PROBE_SECONDS, server_settings=own_settings)
     database = Database(pool, connect=connect, acquire_seconds=acquire_seconds, at_hand=at_hand, pool_max=pool_max)
     try:
         yield database
@@ -311,6 +320,27 @@ async def open_database(
                 await pool.close()
         except DRIVER_ERRORS:
             pool.terminate()
+
+
+async def _open_pool(
+    url: str,
+    size: tuple[int, int],
+    unanswered_seconds: float,
+    kept_statements: int,
+    server_settings: Mapping[str, str],
+) -> Pool:
+    pool: Pool = await asyncpg.create_pool(
+        url,
+        min_size=size[0],
+        max_size=size[1],
+        init=_prepare,
+        reset=_keep,
+        timeout=CONNECT_SECONDS,
+        command_timeout=unanswered_seconds,
+        statement_cache_size=kept_statements,
+        server_settings=dict(server_settings),
+    )
+    return pool
 
 
 async def current_revision(connection: Connection | OwnConnection) -> str | None:

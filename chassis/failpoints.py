@@ -10,6 +10,7 @@ death is counted. Without the variable ``ARMED`` is false, and a point costs no 
 """
 
 import asyncio
+import contextvars
 import fcntl
 import os
 import signal
@@ -22,6 +23,10 @@ from typing import Final
 
 VARIABLE: Final = "AUTOGRAPH_FAILPOINTS"  # read here and not in settings: the points must know at import
 ARMED: Final = bool(os.environ.get(VARIABLE))
+
+
+# True in the task of what is handled alone because it was in hand when a process died.
+SUSPECT: Final[contextvars.ContextVar[bool]] = contextvars.ContextVar("suspect", default=False)
 
 
 class Action(StrEnum):
@@ -43,6 +48,7 @@ class Rule:
     every: int = 1  # each process counts its own
     times: int | None = None  # over all processes and their restarts, since ``fired`` is counted
     seconds: float = 0.0
+    sparing: bool = False  # suspects: a fault that strikes whatever comes must not make one message a poisonous one
 
     @property
     def name(self) -> str:
@@ -66,6 +72,7 @@ def _rule(line: str) -> Rule:
         every=int(options.pop("every", 1)),
         times=int(options.pop("times")) if "times" in options else None,
         seconds=float(options.pop("seconds", 0)),
+        sparing=options.pop("sparing", "0") == "1",
     )
     if options or not point:
         raise ValueError(f"not a rule: {line}")
@@ -98,7 +105,7 @@ class Failpoints:
     def _due(self, point: str, of: str) -> Rule | None:
         self._look()
         for rule in self._rules:
-            if rule.point == point and rule.of in ("", of):
+            if rule.point == point and rule.of in ("", of) and not (rule.sparing and SUSPECT.get()):
                 self._reached[rule.name] += 1
                 if self._reached[rule.name] % rule.every == 0 and self._fires(rule):
                     return rule

@@ -45,6 +45,15 @@ class Flags(BaseModel):
             goes=None,
         ),
     ] = True
+    peppered_passwords: Annotated[
+        bool,
+        Flag(
+            what="All passwords are stored under a pepper, as long ones are; no release before 0.3 can check these",
+            read_by="auth",
+            since="0.3",
+            goes="0.5",
+        ),
+    ] = False
 
     def described(self) -> Iterator[tuple[str, bool, bool, Flag]]:
         """Name, state, default, and what there is to say."""

@@ -20,7 +20,8 @@ from chassis import logging, tracing
 from chassis.flags import show_flags
 from chassis.health import Health
 from chassis.metrics import HealthMetrics, LoopMetrics, process_registry
-from chassis.settings import LogFormat, Profile, ServiceSettings, load
+from chassis.pooler import PoolerUnsuitable
+from chassis.settings import EX_CONFIG, LogFormat, Profile, ServiceSettings, load
 from chassis.side_port import side_port
 
 log: Final = logging.logger(__name__)
@@ -278,6 +279,9 @@ def run(
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(live())
             tracing.leave()
+    except PoolerUnsuitable as sentence:
+        log.critical("service_cannot_start", reason=str(sentence))
+        sys.exit(EX_CONFIG)
     except (Exception, asyncio.CancelledError):
         log.critical("service failed", exc_info=True)
         sys.exit(1)

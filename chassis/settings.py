@@ -1,6 +1,10 @@
 """What a process is told from outside: environment, ``.env``, secret files and a profile's defaults."""
 
+import os
+import re
 import sys
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar
@@ -29,9 +33,15 @@ from pydantic_settings import (
 )
 
 from chassis.flags import Flags, parse_flags
+from chassis.setting_names import KNOWN
 
 PREFIX: Final = "AUTOGRAPH_"
+ENV_FILES: Final = (Path(".env"),)
 KEY_CHARACTERS: Final = 32  # of hex: 128 bits
+# A ratio of difflib's: one or two letters of a name. What is further off may be a later release's setting.
+NEARLY_THE_SAME: Final = 0.85
+# What Kubernetes and Docker put into the environment of a container for a service named `autograph-…`.
+_SERVICE_LINK: Final = re.compile(r"_SERVICE_(HOST|PORT(_\w+)?)$|_PORT(_\d+_(TCP|UDP|SCTP)(_(PORT|PROTO|ADDR))?)?$")
 EX_CONFIG: Final = 78  # sysexits.h: something was found in an unconfigured or misconfigured state
 
 
@@ -229,20 +239,24 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
-        env_file=".env",
+        env_file=ENV_FILES,
         env_file_encoding="utf-8",
         env_ignore_empty=True,  # compose files pass unset variables as empty ones
-        extra="ignore",  # one .env serves all processes
+        extra="ignore",  # one .env serves all processes; slips are looked for among the names of all of them
         frozen=True,
         hide_input_in_errors=True,
         validate_default=True,
+        use_attribute_docstrings=True,  # docs/settings.md shows them
     )
 
     profile_applies: ClassVar[bool] = True
 
     profile: Profile = Profile.LOCAL
+    """Which defaults hold: those for processes on this machine, for containers, or for a cluster."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """The least severe lines that are logged."""
     log_format: LogFormat = LogFormat.JSON
+    """One JSON object a line, or text for a terminal."""
 
     @field_validator("*", mode="before")
     @classmethod
@@ -279,22 +293,30 @@ class Settings(BaseSettings):
 
 class FlagSettings(Settings):
     flags: Annotated[Flags, NoDecode, BeforeValidator(parse_flags)] = Flags()
+    """Feature flags as name=on or name=off, separated by commas; `autograph flags` lists them."""
 
 
 class RedisSettings(Settings):
     redis_url: RedisUrl
+    """Sessions, cached reads and limits."""
     redis_pool_max: Annotated[int, Field(ge=1, le=10_000)] = 50
+    """Connections of one process."""
 
 
 class RabbitmqSettings(Settings):
     rabbitmq_url: RabbitmqUrl
+    """The broker, as this service's own user."""
     rabbitmq_management_url: HttpUrl | None = None
+    """The broker's management API."""
 
 
 class PostgresSettings(Settings):
     postgres_url: PostgresUrl
+    """The database, as this service's own role."""
     postgres_pool_min: Annotated[int, Field(ge=0, le=1_000)] = 10
+    """Connections that one process keeps open."""
     postgres_pool_max: Annotated[int, Field(ge=1, le=1_000)] = 30
+    """Connections that one process opens at most."""
 
     # On the field and not on the model: a model's validator is silent while any field is wrong.
     @field_validator("postgres_pool_max")
@@ -308,50 +330,77 @@ class PostgresSettings(Settings):
 
 class ObjectStoreSettings(Settings):
     s3_url: HttpUrl
+    """The object store."""
     s3_access_key: Annotated[SecretStr, Field(min_length=1)]
+    """The object store's access key."""
     s3_secret_key: Annotated[SecretStr, Field(min_length=1)]
+    """The object store's secret key."""
     s3_region: str = "us-east-1"
+    """The region that requests to the object store are signed for."""
 
 
 class ServiceSettings(FlagSettings, RedisSettings, RabbitmqSettings):
     """What the gateway and every worker are told; those that keep state add ``PostgresSettings`` and others."""
 
     side_host: str = "127.0.0.1"
+    """The address that metrics and health checks are served on."""
     side_port: Port = 0
+    """The port of metrics and health checks; 0 is any that is free."""
     drain_seconds: Annotated[float, Field(gt=0, le=600)] = 20.0
-    otlp_url: HttpUrl | None = (
-        None  # of an OpenTelemetry collector, http://collector:4318; without it nothing is traced
-    )
-    trace_ratio: Annotated[float, Field(ge=0, le=1)] = 1.0  # of the traces are kept, the same ones in all services
+    """How long a process that is to stop may finish what is in flight."""
+    otlp_url: HttpUrl | None = None
+    """An OpenTelemetry collector, as http://collector:4318; without it nothing is traced."""
+    trace_ratio: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """The share of traces that is kept, the same ones in all services."""
 
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
 
 
-def read(settings_class: type[SettingsT]) -> SettingsT:
-    """Raises ``SettingsInvalid`` with all mistakes at once."""
+def read(settings_class: type[SettingsT], env_files: Sequence[Path] = ENV_FILES) -> SettingsT:
+    """Raises ``SettingsInvalid`` with all mistakes at once. Of *env_files* the later have precedence."""
     try:
-        return settings_class()
+        slips = [f"{name} is no setting: {near} is" for name, near in _unknown(settings_class, env_files) if near]
+        settings = settings_class(_env_file=env_files)
     except ValidationError as error:
         problems = [
             _describe(problem["loc"], problem["type"], problem["msg"])
             for problem in error.errors(include_url=False, include_context=False, include_input=False)
         ]
         # Not chained: the validation error holds the values.
-        raise SettingsInvalid(problems) from None
+        raise SettingsInvalid([*slips, *problems]) from None
     except UnicodeDecodeError:
         raise SettingsInvalid([".env is not UTF-8 text"]) from None
     except SettingsError as error:
         raise SettingsInvalid([str(error)]) from None
+    if slips:
+        raise SettingsInvalid(slips)
+    return settings
 
 
-def load(settings_class: type[SettingsT]) -> SettingsT:
+def _unknown(settings_class: type[Settings], env_files: Sequence[Path]) -> Iterator[tuple[str, str]]:
+    """Names with our prefix that are no setting of any program, each with the one that it nearly is, or ``""``."""
+    known = KNOWN | {field.upper() for field in settings_class.model_fields}
+    known |= {f"{name}_FILE" for name in known}
+    in_files = DotEnvSettingsSource(settings_class, env_file=env_files, case_sensitive=True).env_vars
+    for name, value in {**in_files, **os.environ}.items():
+        bare = name.upper().removeprefix(PREFIX)
+        if not name.upper().startswith(PREFIX) or not value or bare in known or _SERVICE_LINK.search(bare):
+            continue
+        nearest = get_close_matches(bare, sorted(known), n=1, cutoff=NEARLY_THE_SAME)
+        yield name, f"{PREFIX}{nearest[0]}" if nearest else ""
+
+
+def load(settings_class: type[SettingsT], env_files: Sequence[Path] = ENV_FILES) -> SettingsT:
     """As ``read``, but a mistake ends the process with status 78 and one message on stderr."""
     try:
-        return read(settings_class)
+        settings = read(settings_class, env_files)
     except SettingsInvalid as problems:
         print(problems, file=sys.stderr)  # noqa: T201  # logging is configured by the settings
         raise SystemExit(EX_CONFIG) from None
+    for name, _ in _unknown(settings_class, env_files):
+        print(f"{name} is no setting of this release, and is ignored", file=sys.stderr)  # noqa: T201  # as above
+    return settings
 
 
 def _describe(location: tuple[int | str, ...], kind: str, message: str) -> str:

@@ -15,8 +15,10 @@ from chassis.bus.failures import Failure
 from chassis.bus.gate import Gate
 from chassis.bus.handlers import Handlers
 from chassis.bus.handling import Handling
+from chassis.bus.quarantine import Quarantine
 from chassis.cache import CacheMember
 from chassis.database import Database, Trouble, classify, open_database
+from chassis.delivery_marks import RedisMarks
 from chassis.lifecycle import Service
 from chassis.metrics import BusMetrics, PoolMetrics, RequestMetrics
 from chassis.outbox import OutboxRelay, forget_inbox
@@ -29,6 +31,7 @@ from contracts.message import Event, Message, Request
 SCHEMA_REVISION = "0003"  # the oldest that this release can work with
 # Deliveries of one queue in hand at once. Their transactions share a pool of 30 connections.
 PREFETCH = 16
+PRODUCERS_PREFETCH = 4  # of what is not a user's who waits
 
 ToolsT = TypeVar("ToolsT")
 Unseal = Callable[[Message, Envelope], Awaitable[Message]]
@@ -118,24 +121,27 @@ async def take_deliveries(
     *prefetch*: other concurrencies than the usual, by queue. *transient*: the worker's own exceptions that are likely
     gone when the message is tried again.
     """
+    gate = Gate(ground.database.probe)
     handling = Handling(
         service=ground.name,
         handlers=handlers,
         tools=tools,
         inbox=ground.ledger,
         publisher=ground.publisher,
-        gate=Gate(ground.database.probe),
+        gate=gate,
         metrics=ground.metrics,
         classify=lambda error: failure_of(error, transient),
         unseal=unseal,
         clock=utc_now,
     )
-    queues = {queue: (prefetch or {}).get(queue, PREFETCH) for queue in _queues(ground.name, handlers)}
+    marks = RedisMarks(ground.redis, ground.name)
+    quarantine = Quarantine(handling.deliver, marks=marks, give_up=handling.give_up, ready=gate.wait)
+    queues = {queue: (prefetch or {}).get(queue, _prefetch(queue)) for queue in _queues(ground.name, handlers)}
     consumers = Consumers(
         service.settings.rabbitmq_url.get_secret_value(),
         name=ground.name,
         prefetch=queues,
-        deliver=handling.deliver,
+        deliver=quarantine.deliver,
         metrics=ground.metrics,
     )
     service.health.check("consumers", consumers.check)
@@ -156,13 +162,17 @@ def user_of(url: str) -> str:
     return unquote(urlsplit(url).username or "")
 
 
+def _prefetch(queue: str) -> int:
+    return PRODUCERS_PREFETCH if queue.endswith(".producers") else PREFETCH
+
+
 def _queues(worker: str, handlers: Handlers[Any]) -> list[str]:
     queues = set()
     for message, _ in handlers.by_wire_name.values():
         if issubclass(message, Event):
             queues.add(f"{worker}.events")
         elif issubclass(message, Request):
-            queues.add(message.queue())
+            queues.update((message.queue(), message.producers_queue()))
     return sorted(queues)
 
 

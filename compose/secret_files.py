@@ -12,8 +12,8 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
+from chassis.bus.topology import MAX_MESSAGE_BYTES
 from compose.local.servers import seaweedfs
-from compose.local.servers.rabbitmq import MAX_MESSAGE_BYTES
 from compose.local.service_users import redis_configuration
 
 NAMES: Final = ("postgres", "redis", "rabbitmq", "s3", "s3-worker", "grafana", "installation", "auth", "gateway")

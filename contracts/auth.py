@@ -33,7 +33,7 @@ def email_key(email: str) -> str:
 
 
 PASSWORD_MIN_CHARACTERS = 8  # ASVS 5.0 6.2.1
-PASSWORD_MAX_BYTES = 72  # bcrypt ignores what is behind; refused, never cut
+PASSWORD_MAX_BYTES = 1_024  # in UTF-8; refused, never cut
 
 # What an access token (RFC 9068) says beside sub (the user's id), sid (the session's), roles, iat and exp. Its header
 # names the key (kid) of GetPublicKeys that signed it. The edge accepts no other algorithm, type, issuer or audience.
@@ -271,13 +271,13 @@ class SessionEnded(Event):
 class EmailTaken(Refusal):
     kind = RefusalKind.CONFLICT
     code = "email_taken"
-    title = "There is an account with this address"
+    title = "An account with this email address exists"
 
 
 class RegistrationClosed(Refusal):
     kind = RefusalKind.FORBIDDEN
     code = "registration_closed"
-    title = "Accounts are made by the administrators here"
+    title = "Registration is closed: ask an administrator for an account"
 
 
 class PasswordTooShort(Refusal):
@@ -292,16 +292,22 @@ class PasswordTooLong(Refusal):
     title = f"A password has at most {PASSWORD_MAX_BYTES} bytes in UTF-8"
 
 
+class PasswordTooCommon(Refusal):
+    kind = RefusalKind.INVALID
+    code = "password_too_common"
+    title = "This password is among the first that anybody would guess"
+
+
 class InvalidCredentials(Refusal):
     kind = RefusalKind.UNAUTHENTICATED
     code = "invalid_credentials"
-    title = "Address and password do not fit together"
+    title = "Wrong email or password"
 
 
 class InvalidRefreshToken(Refusal):
     kind = RefusalKind.UNAUTHENTICATED
     code = "invalid_refresh_token"
-    title = "The refresh token is not valid, or no longer"
+    title = "Invalid refresh token"
 
 
 class SessionEndedAlready(Refusal):

@@ -1,7 +1,8 @@
 """All messages there are, and which worker hears which events: the topology and the documents follow from these."""
 
 from contracts import auth, auth_operator, diagram
-from contracts.message import Event, Message, Request
+from contracts.message import MAX_ENVELOPE_BYTES, Event, Message, Request
+from contracts.scanning import MAX_ZEROS
 
 MESSAGES: tuple[type[Message], ...] = (*auth.MESSAGES, *auth_operator.MESSAGES, *diagram.MESSAGES)
 
@@ -23,3 +24,7 @@ REQUESTS: tuple[type[Request], ...] = tuple(m for m in MESSAGES if issubclass(m,
 EVENTS: tuple[type[Event], ...] = tuple(m for m in MESSAGES if issubclass(m, Event))
 
 BY_WIRE_NAME: dict[str, type[Message]] = {message.wire_name: message for message in MESSAGES}
+
+# What the broker must take. A reply has the content that a request brought, whose numbers PostgreSQL has written out.
+LARGEST_REQUEST_BYTES: int = max(message.max_message_bytes() for message in MESSAGES)
+LARGEST_MESSAGE_BYTES: int = max(message.max_bytes for message in MESSAGES) + MAX_ZEROS + MAX_ENVELOPE_BYTES

@@ -11,7 +11,7 @@ from contracts.auth import CommandOutcome, Fingerprint
 from contracts.message import Command, Event, Query, Reply
 from contracts.raw_json import RawJson
 from contracts.refusal import Refusal, RefusalKind
-from contracts.text import ONE_LINE, STORABLE, storable_json
+from contracts.text import ONE_LINE, STORABLE, TIME, storable_json
 
 Title = Annotated[str, StringConstraints(min_length=1, max_length=255, strip_whitespace=True), ONE_LINE]
 DiagramType = Literal["canvas", "note", "mixed"]
@@ -26,11 +26,13 @@ Label = Annotated[str, StringConstraints(max_length=255), ONE_LINE]
 Description = Annotated[str, StringConstraints(max_length=5_000), STORABLE]
 # It holds a sort key: a title of 255 characters may take 6 bytes each in JSON, and a third more in base64.
 Cursor = Annotated[str, StringConstraints(max_length=4_096, pattern=r"^[A-Za-z0-9_-]+$")]
+Time = Annotated[AwareDatetime, TIME]
 # The revision that a change is based on (the ETag's number; 0 is nobody's), or "*": whatever is current.
 Expected = Annotated[int, Field(ge=0)] | Literal["*"]
 # Further revisions that will do as well. Stands beside an expected one, so that a release that does not know it
 # refuses what this one would let through, and never the other way round.
 Others = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(max_length=100)]
+MAX_CONTENT_BYTES = 32 * 1024 * 1024  # an installation's own limit (AUTOGRAPH_MAX_BODY_BYTES) is lower, or this
 
 
 class DiagramSummary(Reply):
@@ -100,6 +102,8 @@ class VersionPage(Reply):
 
 class CreateDiagram(Command[DiagramSummary]):
     wire_name: ClassVar[str] = "autograph.diagram.create_diagram.v1"
+    max_bytes: ClassVar[int] = MAX_CONTENT_BYTES
+    opaque: ClassVar[str | None] = "canvas_data"
 
     title: Title
     type: DiagramType
@@ -115,6 +119,8 @@ class ChangeDiagram(Command[DiagramSummary]):
     """Change what is set (RFC 7396 on the top level: null removes). A change of content makes the next version."""
 
     wire_name: ClassVar[str] = "autograph.diagram.change_diagram.v1"
+    max_bytes: ClassVar[int] = MAX_CONTENT_BYTES
+    opaque: ClassVar[str | None] = "canvas_data"
 
     id: UUID
     expected_revision: Expected | None = None  # needed for a change of content
@@ -172,8 +178,8 @@ class ListDiagrams(Query[DiagramPage]):
     type: DiagramType | None = None
     tag: Tag | None = None
     q: Annotated[str, StringConstraints(max_length=255), ONE_LINE] | None = None  # in the title
-    created_from: AwareDatetime | None = None
-    created_to: AwareDatetime | None = None
+    created_from: Time | None = None
+    created_to: Time | None = None
     sort: Literal["title", "created_at", "updated_at", "last_viewed_at", "size_bytes"] = "updated_at"
     order: Literal["asc", "desc"] = "desc"
     limit: Annotated[int, Field(ge=1, le=100)] = 20
@@ -273,7 +279,7 @@ class StaleRevision(Refusal):
 class RevisionRequired(Refusal):
     kind = RefusalKind.PRECONDITION_REQUIRED
     code = "if_match_required"
-    title = "A change of content must say which revision it is based on"
+    title = "A change of content needs If-Match with the ETag that it is based on"
 
 
 class NotInTrash(Refusal):
@@ -291,7 +297,7 @@ class InTrash(Refusal):
 class InvalidCursor(Refusal):
     kind = RefusalKind.INVALID
     code = "invalid_cursor"
-    title = "The cursor is not one of this list's"
+    title = "Invalid cursor"
 
 
 def _with_content(whole: Diagram | Version) -> bytes:

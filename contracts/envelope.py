@@ -19,8 +19,15 @@ from pydantic import (
 from pydantic_core import from_json
 
 from contracts.message import Message
+from contracts.scanning import count_items, is_cheap_to_parse, split
 
 CONTENT_TYPE = "application/cloudevents+json"
+MAX_ITEMS = 1_000  # of a message that is dense or large, those of its opaque field not counted
+
+
+class TooManyItems(ValueError):  # noqa: N818 - states what is so
+    """To parse the document would take many times its bytes."""
+
 
 CorrelationId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._~:/+=-]{1,128}$")]
 
@@ -149,12 +156,23 @@ def enclose(envelope: Envelope, data: bytes) -> bytes:
     return b'%b,"data":%b}' % (attributes.removesuffix(b"}"), data)
 
 
-def decode(body: bytes) -> tuple[Envelope, Any]:
-    """The envelope and the payload's JSON. Raises ``ValueError`` for what is not a CloudEvents document."""
+def decode(body: bytes, *, opaque: str | None = None) -> tuple[Envelope, Any]:
+    """The envelope and the payload's JSON as objects.
+
+    Where these would be many, the payload's field *opaque* is scanned instead: ``Checked`` bytes stand for it.
+    Raises ``ValueError`` for what is not a CloudEvents document, and ``TooManyItems``.
+    """
+    taken = None
+    if not is_cheap_to_parse(body):
+        body, taken = split(body, (b"data", (opaque or "").encode()), hold_zeros=False)
+        if count_items(body, MAX_ITEMS) > MAX_ITEMS:
+            raise TooManyItems
     document = from_json(body)
     if not isinstance(document, dict):
         raise ValueError("a CloudEvents document is a JSON object")  # noqa: TRY004 - bad input, not a bug: one type for both
     data = document.pop("data", None)
+    if taken is not None:
+        data[opaque] = taken
     return Envelope.model_validate(document), data
 
 

@@ -12,6 +12,9 @@ from pydantic import BaseModel, ConfigDict
 
 ReplyT = TypeVar("ReplyT", bound="Reply | None")
 
+# Around a payload on the bus: the envelope, and what sealing adds to secrets.
+MAX_ENVELOPE_BYTES = 64 * 1024
+
 
 class Kind(StrEnum):
     COMMAND = "command"
@@ -36,6 +39,16 @@ class Message(BaseModel):
 
     wire_name: ClassVar[str]  # autograph.<worker>.<name>.v<N>; chosen once, never reused
     kind: ClassVar[Kind]
+
+    # Of the payload's JSON, as it comes from outside; checked before it is parsed.
+    max_bytes: ClassVar[int] = 8 * 1024
+    max_items: ClassVar[int] = 300  # members and array items, those of the opaque field not counted
+    opaque: ClassVar[str | None] = None  # the field whose JSON object is kept and not looked into
+
+    @classmethod
+    def max_message_bytes(cls) -> int:
+        """Of the whole message on the bus."""
+        return cls.max_bytes + MAX_ENVELOPE_BYTES
 
     def json_bytes(self) -> bytes:
         """Fields that were never set stay out: absent is not null in a change."""
@@ -67,6 +80,11 @@ class Request(Message, Generic[ReplyT]):
         """``<worker>.<commands|transient|queries>`` and, for a bulkhead, its name behind."""
         queue = f"{cls.worker()}.{_QUEUE_OF[cls.kind]}"
         return f"{queue}.{cls.bulkhead}" if cls.bulkhead else queue
+
+    @classmethod
+    def producers_queue(cls) -> str:
+        """Where it waits if a producer sent it: whoever floods that delays no user."""
+        return f"{cls.worker()}.{_QUEUE_OF[cls.kind]}.producers"
 
     @classmethod
     def exchange(cls) -> str:

@@ -82,7 +82,7 @@ class Invalid(Refusal):
 
     kind = RefusalKind.INVALID
     code = "invalid"
-    title = "The request does not fit its contract"
+    title = "The request is not valid"
 
 
 class Forbidden(Refusal):

@@ -3,12 +3,12 @@
 import re
 from typing import Any
 
-from pydantic import AfterValidator, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 from pydantic_core import PydanticCustomError, PydanticKnownError, from_json, to_json
 
+from contracts.scanning import MAX_DEPTH, MAX_ZEROS, Checked
+
 FEW_BYTES = 64 * 1024  # whose numbers, written out, are not worth looking at
-MAX_ZEROS = 16_000_000  # that exponents stand for, in one document
-MAX_DEPTH = 64  # of a canvas; deeper documents are refused before anything walks them recursively
 
 
 def _storable(text: str) -> str:
@@ -28,6 +28,15 @@ def _one_line(text: str) -> str:
     return text
 
 
+def _rfc_3339(value: Any) -> Any:
+    """A number would be taken for seconds since 1970, and a mistyped filter for an answer."""
+    if isinstance(value, str) and not re.match(r"\d{4}-\d{2}-\d{2}[Tt ]", value):
+        raise PydanticCustomError("malformed_time", "must be a time with its zone, as in 2026-01-31T12:00:00Z")
+    return value
+
+
+TIME = BeforeValidator(_rfc_3339)
+
 # Stand behind a field's own constraints, so that those still name themselves in errors and in the API's description.
 STORABLE = AfterValidator(_storable)
 ONE_LINE = AfterValidator(_one_line)
@@ -39,7 +48,10 @@ def storable_json(value: Any, info: ValidationInfo) -> bytes:
     Checks depth, NUL, surrogates, numbers that JSON cannot write. Bytes are read first, and no less checked.
     At the edge (``context={"edge": True}``) also how long it is when its numbers are written out; what was let in once
     is carried out. Iterative, so that depth cannot exhaust the stack. Raises ``ValueError``, as pydantic has it.
+    What was scanned was checked so already.
     """
+    if isinstance(value, Checked):
+        return value
     if isinstance(value, bytes):
         value = from_json(value)
     if not isinstance(value, dict):

@@ -10,6 +10,7 @@ import uuid
 from datetime import UTC, datetime
 
 import aio_pika
+from aio_pika.exceptions import AMQPError, ProbableAuthenticationError
 
 USER_IDS = uuid.UUID("6ba1c9f0-4d2e-5c1b-9a57-0d5b1f6e2a11")  # a producer's id follows from its broker user
 
@@ -18,8 +19,7 @@ async def main(address: str) -> None:
     connection = await aio_pika.connect(address)
     async with connection, connection.channel() as channel:
         user = connection.url.user or ""
-        replies = await channel.declare_queue(f"reply.{user}.{uuid.uuid4()}", exclusive=True)
-        await replies.bind("autograph.replies", replies.name)
+        replies = await channel.get_queue(f"reply.{user}.1", ensure=False)  # another process takes another number
         event = {
             "specversion": "1.0",
             "id": str(uuid.uuid4()),  # sent again, the same id is the same command: it is done once
@@ -34,10 +34,28 @@ async def main(address: str) -> None:
             json.dumps(event).encode(), content_type="application/cloudevents+json", user_id=user,
             reply_to=replies.name, delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
         )  # fmt: skip
-        commands = await channel.get_exchange("autograph.commands", ensure=False)
-        await commands.publish(message, "diagram.create_diagram")
-        async with replies.iterator(no_ack=True, timeout=10) as incoming:
-            print(json.dumps(json.loads((await anext(incoming)).body)["data"], indent=1))
+        ingress = f"autograph.producers.{user.removeprefix('producer-')}"  # all that this program may write to
+        exchange = await channel.get_exchange(ingress, ensure=False)
+        await exchange.publish(message, "diagram.create_diagram")
+        async with replies.iterator(no_ack=True, exclusive=True, timeout=10) as incoming:
+            async for reply in incoming:
+                answer = json.loads(reply.body)
+                if answer["causationid"] == event["id"]:  # and not to what an earlier run asked
+                    print(json.dumps(answer["data"], indent=1))
+                    break
 
 
-asyncio.run(main(sys.argv[1]))
+if len(sys.argv) != 2:  # noqa: PLR2004 - itself and the address
+    sys.exit(
+        "usage: python examples/producer.py 'amqp://producer-…', the address that `autograph producer add` printed"
+    )
+try:
+    asyncio.run(main(sys.argv[1]))
+except ValueError as error:
+    sys.exit(f"This is no AMQP address ({error}): take the one that `autograph producer add` printed")
+except ProbableAuthenticationError:
+    sys.exit("The broker knows no such user and password: `autograph producer add … --rotate` gives new ones")
+except TimeoutError:
+    sys.exit("Nobody answered within 10 s: `autograph status` says whether the diagram worker runs")
+except (OSError, AMQPError) as error:
+    sys.exit(f"The broker cannot be used ({error}): is the address right, and does the stack run (`autograph status`)?")

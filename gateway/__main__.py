@@ -60,7 +60,7 @@ async def open_gateway(service: Service[GatewaySettings]) -> tuple[str, ...]:
 
 async def _listen(service: Service[GatewaySettings], app: web.Application, edge: Edge) -> tuple[str, ...]:
     settings = service.settings
-    listening = Listening(app, drain_seconds=settings.drain_seconds)
+    listening = Listening(app, drain_seconds=settings.drain_seconds, idle_seconds=settings.idle_connection_seconds)
     service.closes(listening.close)
     await listening.start(settings.http_host, settings.http_port)
 

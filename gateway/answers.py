@@ -123,7 +123,7 @@ class Answers:
         self, endpoint: Endpoint, http: web.Request, caller: Caller, identity: UUID | None
     ) -> web.Response:
         message = await endpoint.read(http, self._from_edge(endpoint, http))
-        fingerprint = await self._fingerprint(http) if identity else None
+        fingerprint = await self._fingerprint(http, endpoint) if identity else None
         envelope = _envelope(message, http, caller, message_id=identity, fingerprint=fingerprint)
         if not is_password_work(message):
             return await self._carry_out(endpoint, http, message, envelope)
@@ -187,9 +187,11 @@ class Answers:
             self._entrance.drop_keys(session.withdrawn_keys)
         return signed_in(caller, session)
 
-    async def _fingerprint(self, http: web.Request) -> str:
+    async def _fingerprint(self, http: web.Request, endpoint: Endpoint) -> str:
         preconditions = whole_header(http, "If-Match") or ""
-        return self._signer.fingerprint(http.method, http.path_qs, preconditions, await read_body(http))
+        return self._signer.fingerprint(
+            http.method, http.path_qs, preconditions, await read_body(http, endpoint.request)
+        )
 
     def _from_edge(self, endpoint: Endpoint, http: web.Request) -> dict[str, Any]:
         if not endpoint.from_edge:

@@ -11,7 +11,8 @@ CHANGES = (*SEES, diagram.StaleRevision)
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(method="POST", path="/api/auth/register", request=auth.RegisterUser, success=201, public=True,
-             refusals=(auth.EmailTaken, auth.PasswordTooShort, auth.PasswordTooLong, auth.RegistrationClosed),
+             refusals=(auth.EmailTaken, auth.PasswordTooShort, auth.PasswordTooLong, auth.PasswordTooCommon,
+                       auth.RegistrationClosed),
              summary="Create an account"),
     Endpoint(method="POST", path="/api/auth/login", request=auth.SignIn, public=True, from_edge=OF_SIGN_IN,
              attempts_on="email", no_idempotency=True, refusals=(auth.InvalidCredentials, auth.SessionEndedAlready),

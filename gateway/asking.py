@@ -9,7 +9,7 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from chassis.bus.ports import NotPublished, QueueFull, Unroutable
+from chassis.bus.ports import MessageTooLarge, NotPublished, QueueFull, Unroutable
 from chassis.bus.requester import Unanswered
 from contracts.envelope import Actor, ActorKind, Envelope
 from contracts.message import Kind, Request
@@ -104,6 +104,8 @@ class Asking:
 
     @staticmethod
     def _not_taken(breaker: Breaker, error: NotPublished) -> Problem:
+        if isinstance(error, MessageTooLarge):
+            return Problem("body_too_large", "Its numbers, written out, make it larger than a message may be")
         if isinstance(error, QueueFull | Unroutable):
             breaker.failed()
         return Problem("unavailable", headers={"Retry-After": "1"})

@@ -82,6 +82,6 @@ def assemble(
     answers = Answers(
         entrance=entrance, passwords=passwords, asking=asking, cache=cache, in_flight=in_flight, signer=signer
     )
-    edge = Edge(settings, metrics)
+    edge = Edge(settings, metrics, network_of=entrance.network)
     app = application(edge, answers, keys, registry=registry, health=health, max_body_bytes=settings.max_body_bytes)
     return Gateway(app, edge, keys, tokens, signer, cache, breakers)

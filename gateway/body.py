@@ -2,54 +2,183 @@
 
 import asyncio
 import json
+import zlib
+from collections.abc import AsyncIterator, Iterator
 from typing import Any, TypeVar
 
 import jiter
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticCustomError
 
+from chassis.byte_budget import ByteBudget
+from contracts.message import Message
 from contracts.refusal import FieldError
-from gateway.problems import Problem, of_validation, shortened
+from contracts.scanning import Split, TooDeep, count_items, is_cheap_to_parse, split
+from gateway.places import PLACE
+from gateway.problems import Problem, of_validation, shortened, too_deep
 
-READ_SECONDS = 30.0  # for a whole body; whoever is slower holds a place that others wait for
-# Validating costs 0.1 ms a KiB (2026-11): beyond this it goes on in a thread, so that others are served between.
-ASIDE_BYTES = 256 * 1024
+READ_SECONDS = 30.0  # for a whole body, however much of it there is
+# Of which a body must always be ahead by then: whoever is slower holds a place that others wait for.
+GRACE_SECONDS = 5.0
+LEAST_BYTES_A_SECOND = 16 * 1024
+FREE_BYTES = 64 * 1024  # of a body that may come without a place in the budget of large ones
+BUDGET_SECONDS = 10.0  # that a large body waits for such a place
+ASIDE_BYTES = 128 * 1024  # beyond this a body is parsed in a thread, so that others are served between
+MAX_RATIO = 100  # of bytes unpacked to bytes packed
+CODINGS = ("gzip", "deflate")
+GZIP_OR_ZLIB = 47  # of zlib's window sizes: either, as the body begins
+
+_BODY = web.RequestKey("body", bytes)
+_HELD = web.RequestKey("held", int)  # of the budget, until the request is answered
+_BUDGET = web.AppKey("budget", ByteBudget)
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
-async def read_body(http: web.Request) -> bytes:
-    """All of it; a second call gives the same. Raises ``Problem``: 400, 408, 413."""
-    if http.content_length is not None and http.content_length > http.client_max_size:
-        raise _too_large(http)
+def limit_bodies(app: web.Application, budget: ByteBudget) -> None:
+    """All large bodies that *app* holds at once share *budget*."""
+    app[_BUDGET] = budget
+
+
+def forget_body(http: web.Request) -> None:
+    """Gives back what *http* held of the budget. Safe to repeat."""
+    held = http.get(_HELD)
+    if held:
+        http[_HELD] = 0
+        http.app[_BUDGET].release(held)
+
+
+async def read_body(http: web.Request, contract: type[Message]) -> bytes:
+    """All of it; a second call gives the same. Raises ``Problem``: 400, 408, 413, 415, 503."""
+    body = http.get(_BODY)
+    if body is None:
+        body = http[_BODY] = await _read(http, contract)
+        http[PLACE].begin()
+    return body
+
+
+async def _read(http: web.Request, contract: type[Message]) -> bytes:
+    most = min(contract.max_bytes, http.client_max_size)
+    coding = _coding(http, allowed=contract.max_bytes > FREE_BYTES)
+    if http.content_length is not None and http.content_length > most:
+        raise _too_large(most)
+    if not coding and (http.content_length or 0) > FREE_BYTES:
+        await _hold(http, http.content_length or 0)
+    inflater = zlib.decompressobj(wbits=GZIP_OR_ZLIB) if coding else None
+    pieces: list[bytes] = []
+    received = count = 0
     try:
-        if http.content.is_eof():  # all of it is here, as small bodies mostly are: nothing is waited for
-            return await http.read()
-        async with asyncio.timeout(READ_SECONDS):
-            return await http.read()
-    except web.HTTPRequestEntityTooLarge:
-        raise _too_large(http) from None
+        async for piece in _arriving(http):
+            received += len(piece)
+            for part in (piece,) if inflater is None else _inflated(inflater, piece):
+                count += len(part)
+                if count > most or (coding and count > max(FREE_BYTES, MAX_RATIO * received)):
+                    raise _too_large(most)
+                pieces.append(part)
+                if count > FREE_BYTES and _HELD not in http:
+                    await _hold(http, most)
     except TimeoutError:
         raise Problem("body_timeout") from None
-    except (web.RequestPayloadError, ConnectionError):  # not unpacked, or not all of it came: no fault of ours
+    except (web.RequestPayloadError, ConnectionError, zlib.error):  # not unpacked, or not all of it came: not our fault
         raise Problem("body_broken") from None
+    if inflater is not None and (not inflater.eof or inflater.unused_data):
+        raise Problem("body_broken")
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-async def parse(model: type[ModelT], raw: bytes) -> ModelT:
+async def _arriving(http: web.Request) -> AsyncIterator[bytes]:
+    """Raises ``TimeoutError`` for a body that comes too slowly."""
+    started = asyncio.get_running_loop().time()
+    received = 0
+    while not http.content.at_eof():
+        if http.content.is_eof():  # all of it is here, as small bodies mostly are: nothing is waited for
+            piece = await http.content.readany()
+        else:
+            seconds = min(READ_SECONDS, GRACE_SECONDS + received / LEAST_BYTES_A_SECOND)
+            async with asyncio.timeout_at(started + seconds):
+                piece = await http.content.readany()
+        received += len(piece)
+        yield piece
+
+
+def _inflated(inflater: "zlib._Decompress", packed: bytes) -> Iterator[bytes]:
+    """In parts of which none is large, so that a bomb is seen early. Raises ``zlib.error``."""
+    while packed:
+        yield inflater.decompress(packed, FREE_BYTES)
+        packed = inflater.unconsumed_tail
+
+
+def _coding(http: web.Request, *, allowed: bool) -> bool:
+    """Whether the body is packed. Raises ``Problem`` (RFC 9110 12.5.3) for a coding that is not read here."""
+    coding = ",".join(http.headers.getall("Content-Encoding", ())).strip().lower()
+    if coding in ("", "identity"):
+        return False
+    if allowed and coding in CODINGS:
+        return True
+    accepted = ", ".join(CODINGS) if allowed else "identity"
+    raise Problem("unsupported_media_type", f"Content-Encoding: {accepted}", headers={"Accept-Encoding": accepted})
+
+
+async def _hold(http: web.Request, count: int) -> None:
+    try:
+        async with asyncio.timeout(BUDGET_SECONDS):
+            http[_HELD] = await http.app[_BUDGET].acquire(count)
+    except TimeoutError:
+        raise Problem("unavailable", "Too many large bodies at once", headers={"Retry-After": "1"}) from None
+
+
+async def parse(model: type[ModelT], raw: bytes, contract: type[Message]) -> ModelT:
     """Raises ``Problem``: 400 for what is no JSON in UTF-8, 422 for what does not fit."""
     if len(raw) > ASIDE_BYTES:
-        return await asyncio.to_thread(_parse, model, raw)
-    return _parse(model, raw)
+        return await asyncio.to_thread(_parse, model, raw, contract)
+    return _parse(model, raw, contract)
 
 
-def _parse(model: type[ModelT], raw: bytes) -> ModelT:
+def _parse(model: type[ModelT], raw: bytes, contract: type[Message]) -> ModelT:
+    if contract.opaque is None:
+        _hold_items(raw, contract)
+        return _parse_whole(model, raw)
+    if is_cheap_to_parse(raw):
+        return _parse_whole(model, raw)
+    rest, taken = _split(raw, contract.opaque)
+    _hold_items(rest, contract)
+    parsed = _validated(model, rest)
+    return parsed if taken is None else parsed.model_copy(update={contract.opaque: taken})
+
+
+def _split(raw: bytes, opaque: str) -> Split:
     try:
-        parsed = model.model_validate_json(raw, strict=True, context={"edge": True})
-    except ValidationError as error:
-        raise of_validation(error) from None
+        return split(raw, (opaque.encode(),), hold_zeros=True)
+    except PydanticCustomError as error:
+        if error.type == "repeated":
+            raise _repeated((error.context or {})["name"]) from None
+        wrong = FieldError(pointer=f"/{opaque}", code=error.type, detail=error.message())
+        raise Problem("invalid", errors=(wrong,)) from None
+    except TooDeep:
+        raise too_deep() from None
+    except ValueError:
+        raise Problem("malformed_json") from None
+
+
+def _hold_items(raw: bytes, contract: type[Message]) -> None:
+    if count_items(raw, contract.max_items) > contract.max_items:
+        detail = f"must not have more than {contract.max_items} members and items"
+        raise Problem("invalid", errors=(FieldError(pointer="", code="too_many_items", detail=detail),))
+
+
+def _parse_whole(model: type[ModelT], raw: bytes) -> ModelT:
+    parsed = _validated(model, raw)
     if not _kept_whole(parsed, raw):
         _hold_names_unique(raw)
     return parsed
+
+
+def _validated(model: type[ModelT], raw: bytes) -> ModelT:
+    try:
+        return model.model_validate_json(raw, strict=True, context={"edge": True})
+    except ValidationError as error:
+        raise of_validation(error) from None
 
 
 def _kept_whole(parsed: BaseModel, raw: bytes) -> bool:
@@ -84,8 +213,12 @@ def _name_the_repeated(raw: bytes) -> None:
     try:
         json.loads(raw, object_pairs_hook=_unique)
     except _Repeated as repeated:
-        detail = f"The name {shortened(repeated.name)!r} stands more than once in one object"
-        raise Problem("invalid", errors=(FieldError(pointer="", code="repeated", detail=detail),)) from None
+        raise _repeated(repeated.name) from None
+
+
+def _repeated(name: str) -> Problem:
+    detail = f"The name {shortened(name)!r} stands more than once in one object"
+    return Problem("invalid", errors=(FieldError(pointer="", code="repeated", detail=detail),))
 
 
 class _Repeated(Exception):  # noqa: N818 - states what is so
@@ -103,5 +236,5 @@ def _unique(pairs: list[tuple[str, Any]]) -> None:
             seen.discard(name)
 
 
-def _too_large(http: web.Request) -> Problem:
-    return Problem("body_too_large", f"At most {http.client_max_size} bytes")
+def _too_large(most: int) -> Problem:
+    return Problem("body_too_large", f"At most {most} bytes, unpacked no more than {MAX_RATIO} times what was sent")

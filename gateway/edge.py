@@ -13,8 +13,10 @@ from uuid_utils import uuid7  # only its text is wanted: the standard class take
 from chassis import tracing
 from chassis.logging import bind, logger
 from chassis.metrics import GatewayMetrics
-from gateway.entrance import VERDICT
-from gateway.problems import FAILURES, Problem
+from gateway.body import forget_body
+from gateway.entrance import ACTOR, VERDICT
+from gateway.places import PLACE, Places
+from gateway.problems import CODE, FAILURES, Problem
 from gateway.settings import GatewaySettings
 
 CORRELATION = web.RequestKey("correlation", str)
@@ -49,12 +51,15 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Edge:
     """The one middleware."""
 
-    def __init__(self, settings: GatewaySettings, metrics: GatewayMetrics) -> None:
+    def __init__(
+        self, settings: GatewaySettings, metrics: GatewayMetrics, *, network_of: Callable[[web.Request], str]
+    ) -> None:
+        """*network_of*: the client's, which shares are counted for."""
         self._metrics = metrics
         self._origins = frozenset(settings.cors_origins)
-        self._most = settings.max_concurrent_requests
-        self._under_way = 0
-        metrics.active.set_function(lambda: self._under_way)
+        self._network_of = network_of
+        self._places = Places(settings.max_concurrent_requests, settings.max_concurrent_requests_per_address)
+        metrics.active.set_function(lambda: self._places.in_hand)
         self.leaving = False  # answers then close their connections, so that clients go elsewhere
 
     def count_failures_of(self, routes: Iterable[web.AbstractRoute]) -> None:
@@ -99,7 +104,7 @@ class Edge:
     async def _counted(
         self, request: web.Request, handler: Handler, correlation_id: str, started: float
     ) -> web.StreamResponse:
-        self._under_way += 1
+        place = request[PLACE] = self._places.enter(self._network_of(request))
         try:
             with bind(correlation_id=correlation_id):
                 response = await self._answer(request, handler, correlation_id)
@@ -119,20 +124,29 @@ class Edge:
                         path=path,
                         status=response.status,
                         milliseconds=milliseconds,
+                        **_refusal(request),
                     )
                 return response
         finally:
-            self._under_way -= 1
+            place.leave()
+            forget_body(request)
 
     async def _answer(self, request: web.Request, handler: Handler, correlation_id: str) -> web.StreamResponse:  # noqa: PLR0911 - a return for each kind of end
         try:
             if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
                 return web.Response(status=204)
-            if self._under_way > self._most and request.path.startswith("/api/"):
-                raise Problem("unavailable", "Too many requests at once", headers={"Retry-After": "1"})  # noqa: TRY301 - as any other
+            _hold_transfer_coding(request)
+            if request.path.startswith("/api/"):
+                place = request[PLACE]
+                place.hold_share()
+                if request.content.is_eof():  # else once its body is there
+                    place.begin()
             return await handler(request)
         except Problem as problem:
-            return problem.response(request, correlation_id)
+            response = problem.response(request, correlation_id)
+            if not request.content.is_eof():  # what is still on its way is neither waited for nor read
+                response.force_close()
+            return response
         except web.HTTPMethodNotAllowed as error:
             allow = ", ".join(sorted(error.allowed_methods))
             return Problem("method_not_allowed", headers={"Allow": allow}).response(request, correlation_id)
@@ -169,6 +183,22 @@ class Edge:
                 headers["Access-Control-Max-Age"] = "600"
         if self.leaving:
             response.force_close()
+
+
+def _hold_transfer_coding(request: web.Request) -> None:
+    """The parser reads any list that ends in ``chunked`` as if it were that alone: the body would not be what it is."""
+    codings = ",".join(request.headers.getall("Transfer-Encoding", ()))
+    if codings and codings.strip().lower() != "chunked":
+        raise Problem("malformed_request", "Of transfer codings only chunked is read here")
+
+
+def _refusal(request: web.Request) -> dict[str, str]:
+    """Who was refused, and what for; ids only."""
+    code = request.get(CODE)
+    if code is None:
+        return {}
+    actor = request.get(ACTOR)
+    return {"code": code, "caller": "unknown" if actor is None else actor.key}
 
 
 def _method(request: web.Request) -> str:

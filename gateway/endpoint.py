@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from contracts.message import Kind, Request
 from contracts.refusal import FieldError, Refusal
 from gateway.body import parse, read_body
+from gateway.locating import located
 from gateway.preconditions import read_if_match, whole_header
 from gateway.problems import Problem, of_validation
 
@@ -127,8 +128,9 @@ class Endpoint:
             return None
         try:
             return self.path_part.model_validate(dict(http.match_info))
-        except ValidationError:
-            raise Problem("not_found") from None  # what is no id is nobody's id
+        except ValidationError as error:  # what is no id is nobody's id
+            wrong = of_validation(error).errors[0]
+            raise Problem("not_found", f"{wrong.pointer.strip('/')} in the path {wrong.detail}") from None
 
     def _query(self, http: web.Request) -> BaseModel | None:
         if not http.query_string and not self.query.model_fields:
@@ -136,7 +138,7 @@ class Endpoint:
         sent = {name: value for name, value in http.query.items() if self.when is None or name != self.when[0]}
         repeated = [name for name in http.query if len(http.query.getall(name)) > 1]
         if repeated:
-            raise _invalid(f"/{repeated[0]}", "repeated", "A query parameter stands once")
+            raise _invalid(f"/{repeated[0]}", "repeated", "must not be repeated")
         if not sent and not self.query.model_fields:
             return None
         try:
@@ -146,15 +148,19 @@ class Endpoint:
 
     async def _body(self, http: web.Request) -> BaseModel | None:
         if not self.takes_body:
-            if http.can_read_body and (await read_body(http)).strip() not in (b"", b"{}"):
-                raise _invalid("", "unknown_field", "No body is read here")
+            if http.can_read_body and (await read_body(http, self.request)).strip() not in (b"", b"{}"):
+                raise _invalid("", "unknown_field", "No body is taken here")
             return None
-        if not self.needs_body and not (http.can_read_body and await read_body(http)):
+        if not self.needs_body and not (http.can_read_body and await read_body(http, self.request)):
             return self.body()  # as {}, of no type
         if http.content_type not in self.media_types or (http.charset or "utf-8").lower() not in ("utf-8", "utf8"):
             accepts = {"Accept-Patch": ", ".join(PATCH_TYPES)} if self.method == "PATCH" else {}
             raise Problem("unsupported_media_type", f"Send {' or '.join(self.media_types)} in UTF-8", headers=accepts)
-        return await parse(self.body, await read_body(http))
+        raw = await read_body(http, self.request)
+        try:
+            return await parse(self.body, raw, self.request)
+        except Problem as problem:
+            raise await located(problem, raw) from None
 
 
 def _expected(http: web.Request) -> dict[str, Any]:
@@ -176,7 +182,7 @@ def meant(rows: Sequence[Endpoint], http: web.Request) -> Endpoint:
     flag = first.when[0]
     value = http.query.get(flag, "false")
     if value not in ("true", "false"):
-        raise _invalid(f"/{flag}", "bool_parsing", "Is true or false")
+        raise _invalid(f"/{flag}", "boolean_type", "must be true or false")
     return next(row for row in rows if row.when == (flag, value == "true"))
 
 

@@ -22,6 +22,8 @@ from gateway.tokens import Tokens
 
 # What the limits say, for the headers of whatever is answered.
 VERDICT = web.RequestKey("verdict", Verdict)
+# Who called, for the log of what is refused.
+ACTOR = web.RequestKey("actor", Actor)
 
 
 class Credentials(Enum):
@@ -78,13 +80,16 @@ class Entrance:
             if credentials is not Credentials.IGNORED:
                 token = bearer(http.headers.get("Authorization"))
             if token is not None:
-                return await caller_of(token, self._tokens)
+                caller = await caller_of(token, self._tokens)
+                http[ACTOR] = caller.actor
+                return caller
             if credentials is Credentials.NEEDED:
                 raise Problem("unauthenticated", headers={"WWW-Authenticate": "Bearer"})  # noqa: TRY301 - counted below
         except Problem:
+            http[ACTOR] = self._anonymous(http)
             self.hold(http, await self._limits.count(self._of_address(http)))
             raise
-        anonymous = Actor(kind=ActorKind.ANONYMOUS, id=self._signer.anonymous_id(self.address(http)))
+        http[ACTOR] = anonymous = self._anonymous(http)
         return Caller(anonymous, None)
 
     async def admit(
@@ -145,8 +150,15 @@ class Entrance:
         except ValueError:
             return peer
 
+    def network(self, http: web.Request) -> str:
+        """What is limited together: the client's address, or its network."""
+        return network(self.address(http))
+
+    def _anonymous(self, http: web.Request) -> Actor:
+        return Actor(kind=ActorKind.ANONYMOUS, id=self._signer.anonymous_id(self.address(http)))
+
     def _of_address(self, http: web.Request) -> Charge:
-        return Charge(self._per_address, network(self.address(http)))
+        return Charge(self._per_address, self.network(http))
 
     def hold(self, http: web.Request, verdict: Verdict) -> None:
         """Raises ``Problem`` (429) if *verdict* refuses."""

@@ -251,7 +251,8 @@ def _problem_schemas() -> dict[str, Any]:
 
 def _system_paths() -> dict[str, Any]:
     def get(operation: str, summary: str, tag: str, responses: dict[str, Any], **more: Any) -> dict[str, Any]:
-        described = {"operationId": operation, "summary": summary, "tags": [tag], "responses": responses}
+        answers = {**responses, "400": _problem(["malformed_request"])}
+        described = {"operationId": operation, "summary": summary, "tags": [tag], "responses": answers}
         return {"get": {"security": [], **described, **more}}
 
     health = {

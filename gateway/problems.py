@@ -1,6 +1,6 @@
 """Refusals as HTTP: ``application/problem+json`` (RFC 9457), one form for every status."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -9,8 +9,11 @@ from pydantic_core import to_json
 
 from contracts import refusal
 from contracts.refusal import FieldError, RefusalKind
+from contracts.wording import in_words
 
 CONTENT_TYPE = "application/problem+json"
+# The code of what was answered, for the log.
+CODE = web.RequestKey("code", str)
 TYPES = "/api/docs#"  # a problem's stable URI is the docs' paragraph on its code
 
 STATUS_OF: Mapping[RefusalKind, int] = {
@@ -27,29 +30,29 @@ STATUS_OF: Mapping[RefusalKind, int] = {
 
 # What the edge itself says, beside the services' refusals: code → (status, title).
 EDGE_PROBLEMS: Mapping[str, tuple[int, str]] = {
-    "malformed_json": (400, "The body is not JSON in UTF-8"),
-    "body_broken": (400, "The body is not packed as it says, or ended early"),
-    "malformed_request": (400, "This is not HTTP, or its head is too long"),
-    "malformed_header": (400, "A header is not of its form"),
+    "malformed_json": (400, "Malformed JSON"),
+    "body_broken": (400, "Content-Encoding does not match the body, or the body ended early"),
+    "malformed_request": (400, "Malformed HTTP request, or its head is too long"),
+    "malformed_header": (400, "Malformed header"),
     "unauthenticated": (401, "Sign in first"),
-    "invalid_token": (401, "The access token is not one of ours"),
-    "token_algorithm": (401, "The access token is not signed in the one way that is accepted"),
-    "token_key_unknown": (401, "The access token names a key that is not ours"),
-    "token_signature": (401, "The access token's signature does not fit"),
+    "invalid_token": (401, "Invalid access token"),
+    "token_algorithm": (401, "The algorithm of the access token's signature is not accepted"),
+    "token_key_unknown": (401, "The access token names an unknown key"),
+    "token_signature": (401, "The signature of the access token is invalid"),
     "token_expired": (401, "The access token has expired"),
     "session_ended": (401, "This session has ended"),
-    "not_found": (404, "There is nothing here"),
-    "method_not_allowed": (405, "This cannot be done here"),
+    "not_found": (404, "Not found"),
+    "method_not_allowed": (405, "Method not allowed"),
     "still_running": (409, "The first request with this Idempotency-Key is still running"),
     "command_forgotten": (410, "The outcome of this command is no longer kept"),
-    "body_timeout": (408, "The body did not come in time"),
+    "body_timeout": (408, "The body did not arrive in time"),
     "body_too_large": (413, "The body is too large"),
-    "unsupported_media_type": (415, "The body is of a type that is not read here"),
-    "invalid": (422, "The request does not fit its contract"),
+    "unsupported_media_type": (415, "Unsupported media type"),
+    "invalid": (422, "The request is not valid"),
     "rate_limited": (429, "Too many requests"),
-    "internal_error": (500, "Something of ours went wrong"),
-    "unavailable": (503, "A part that is needed is away"),
-    "outcome_unknown": (503, "Whether the command will be carried out is not known yet"),
+    "internal_error": (500, "Internal error"),
+    "unavailable": (503, "Service unavailable"),
+    "outcome_unknown": (503, "It is not known yet whether the command will be carried out"),
     "timeout": (504, "No answer in time"),
 }
 FAILURES = sorted({status for status, _ in EDGE_PROBLEMS.values() if status >= 500})  # noqa: PLR2004 - ours, all that there are
@@ -100,6 +103,7 @@ class Problem(Exception):  # noqa: N818 - the name of the thing on the wire
         return document
 
     def response(self, request: web.BaseRequest, correlation_id: str) -> web.Response:
+        request[CODE] = self.code
         document = {**self.document(), "instance": request.path, "correlation_id": correlation_id}
         response = web.Response(
             status=self.status, body=to_json(document), headers={**self.headers, "Content-Type": CONTENT_TYPE}
@@ -139,19 +143,24 @@ def of_validation(error: ValidationError) -> Problem:
     if error.error_count() > MOST_LISTED:
         many = FieldError(pointer="", code="too_many_errors", detail=f"{error.error_count()} places do not fit")
         return Problem("invalid", errors=(many,))
-    found = error.errors(include_url=False, include_input=False)
+    found = error.errors(include_url=False, include_context=False, include_input=False)
     if len(found) == 1 and found[0]["type"] == "json_invalid":
         if "recursion limit" in found[0]["msg"]:
-            deep = FieldError(pointer="", code="too_deep", detail="The document is nested too deep")
-            return Problem("invalid", errors=(deep,))
+            return too_deep()
         return Problem("malformed_json")
     return Problem(
         "invalid",
         errors=tuple(
-            FieldError(pointer=_pointer(item["loc"]), code=_code(item["type"]), detail=item["msg"])
+            FieldError(pointer=pointer_of(item["loc"]), code=code, detail=detail)
             for item in found[:MOST_ERRORS]
+            for code, detail in [in_words(item)]
         ),
     )
+
+
+def too_deep() -> Problem:
+    deep = FieldError(pointer="", code="too_deep", detail="The document is nested too deep")
+    return Problem("invalid", errors=(deep,))
 
 
 def etag(revision: int) -> str:
@@ -166,13 +175,9 @@ def with_coding(tag: str, coding: str) -> str:
     return f'"{plain}-{coding}"' if coding else f'"{plain}"'
 
 
-def _pointer(location: tuple[int | str, ...]) -> str:
+def pointer_of(location: Iterable[int | str]) -> str:
     return "".join(f"/{shortened(str(part)).replace('~', '~0').replace('/', '~1')}" for part in location)
 
 
 def shortened(name: str) -> str:
     return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…"
-
-
-def _code(kind: str) -> str:
-    return {"extra_forbidden": "unknown_field", "missing": "required"}.get(kind, kind)

@@ -6,11 +6,13 @@ from itertools import groupby
 from aiohttp import web
 from pydantic_core import to_json
 
+from chassis.byte_budget import ByteBudget
 from chassis.exposition import Registry
 from chassis.health import Health
 from chassis.side_port import operational_routes
 from gateway.answers import Answers
 from gateway.api import ENDPOINTS
+from gateway.body import limit_bodies
 from gateway.compression import GZIP, accepts_gzip, compress
 from gateway.docs_page import CONTENT_SECURITY_POLICY, page
 from gateway.edge import Edge
@@ -20,6 +22,8 @@ from gateway.preconditions import whole_header
 from gateway.responses import JSON
 from gateway.tokens import Keys
 
+LARGE_BODIES_BYTES = 64 * 1024 * 1024  # held at once; each takes about four times as much on its way to the broker
+
 Answer = Callable[[web.Request], Awaitable[web.Response]]
 
 
@@ -27,6 +31,7 @@ def application(
     edge: Edge, answers: Answers, keys: Keys, *, registry: Registry, health: Health, max_body_bytes: int
 ) -> web.Application:
     app = web.Application(middlewares=[edge.middleware()], client_max_size=max_body_bytes)
+    limit_bodies(app, ByteBudget(max(LARGE_BODIES_BYTES, max_body_bytes)))
     table = sorted(ENDPOINTS, key=_place)
     app.add_routes(
         web.route(method, path, _carries_out(answers, tuple(rows)))

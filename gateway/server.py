@@ -10,10 +10,6 @@ from gateway.edge import SECURITY_HEADERS
 from gateway.problems import Problem
 
 BACKLOG = 1024  # connections that wait to be accepted; the kernel's own limit is net.core.somaxconn
-# For a request's whole head to come, from when the connection was made or was last answered on. aiohttp's own hour lets
-# one client hold all the files that this process may open. Longer than load balancers keep a connection (60 s mostly):
-# they must be the ones to close it, or a request of theirs crosses our closing.
-QUIET_SECONDS = 75.0
 
 _log = logger(__name__)
 
@@ -50,9 +46,15 @@ class Connection(web.RequestHandler):
 
 
 class Listening:
-    """*app* on a port, from ``start`` to ``close``."""
+    """*app* on a port, from ``start`` to ``close``.
 
-    def __init__(self, app: web.Application, *, drain_seconds: float) -> None:
+    *idle_seconds*: for a request's whole head to come, from when the connection was made or was last answered on.
+    aiohttp's own hour lets one client hold all the files that this process may open. Longer than load balancers keep a
+    connection (60 s mostly): they must be the ones to close it, or a request of theirs crosses our closing.
+    """
+
+    def __init__(self, app: web.Application, *, drain_seconds: float, idle_seconds: float = 75.0) -> None:
+        self._idle_seconds = idle_seconds
         # No handler is cancelled: a client that leaves must not stop a command half-way to the broker.
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=drain_seconds, handler_cancellation=False)
         self._server: asyncio.Server | None = None
@@ -64,7 +66,13 @@ class Listening:
         assert handlers is not None
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: Connection(handlers, loop=loop, access_log=None, keepalive_timeout=QUIET_SECONDS),  # type: ignore[arg-type]  # None: no access log
+            lambda: Connection(
+                handlers,
+                loop=loop,
+                access_log=None,  # type: ignore[arg-type]
+                keepalive_timeout=self._idle_seconds,
+                auto_decompress=False,  # each endpoint says which codings it reads, and how far they may unpack
+            ),
             host,
             port,
             backlog=BACKLOG,

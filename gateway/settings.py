@@ -10,27 +10,52 @@ from chassis.settings import CommaSeparated, Key, Port, ServiceSettings
 class GatewaySettings(ServiceSettings):
     side_port: Port = 9080
     http_host: str = "127.0.0.1"
+    """The address that the API is served on."""
     http_port: Port = 8080
+    """The port that the API is served on."""
 
-    gateway_secret: Key  # signs command addresses and fingerprints; the same for all gateways of an installation
+    gateway_secret: Key
+    """Signs command addresses and fingerprints; the same for all gateways of an installation."""
 
-    rate_limit_per_user: Annotated[int, Field(ge=0)] = 100  # a minute; 0: no limit
+    rate_limit_per_user: Annotated[int, Field(ge=0)] = 100
+    """Requests of a user in a minute; 0 is no limit."""
     rate_limit_per_address: Annotated[int, Field(ge=0)] = 1000
-    # Each sign-in or registration is a third of a second of a core.
-    password_requests_per_address: Annotated[int, Field(ge=0)] = 60  # a minute; IPv6: for a /56; 0: no limit
-    registrations_in_all: Annotated[int, Field(ge=0)] = 120  # a minute, at all gateways together; 0: no limit
-    max_password_requests: Annotated[int, Field(ge=4)] = 24  # at once, at this gateway
-    # Failed sign-ins in a window; each 0: no limit. All but the first do not hold where the account signed in before.
-    sign_in_attempts: Annotated[int, Field(ge=0)] = 5  # for an account and an address together
-    sign_in_failures_per_address: Annotated[int, Field(ge=0)] = 50  # at any accounts; IPv6: for a /64
-    sign_in_failures_per_56: Annotated[int, Field(ge=0)] = 100  # at any accounts, for an IPv6 network of this size
+    """Requests of an address in a minute; 0 is no limit."""
+    password_requests_per_address: Annotated[int, Field(ge=0)] = 60
+    """Sign-ins and registrations from an address (IPv6: a /56) in a minute, each a third of a second of a core; 0 is
+    no limit."""
+    registrations_in_all: Annotated[int, Field(ge=0)] = 120
+    """Registrations in a minute at all gateways together; 0 is no limit."""
+    max_password_requests: Annotated[int, Field(ge=4)] = 24
+    """Sign-ins and registrations in flight at one gateway."""
+    sign_in_attempts: Annotated[int, Field(ge=0)] = 5
+    """Failed sign-ins for an account and an address together in the window; 0 is no limit."""
+    sign_in_failures_per_address: Annotated[int, Field(ge=0)] = 50
+    """Failed sign-ins from an address (IPv6: a /64) at any accounts in the window; 0 is no limit. Like the next ones
+    it does not hold where the account signed in before."""
+    sign_in_failures_per_56: Annotated[int, Field(ge=0)] = 100
+    """Failed sign-ins from an IPv6 /56 at any accounts in the window; 0 is no limit."""
     sign_in_failures_per_48: Annotated[int, Field(ge=0)] = 200
+    """Failed sign-ins from an IPv6 /48 at any accounts in the window; 0 is no limit."""
     sign_in_window_seconds: Annotated[int, Field(ge=1)] = 900
-    sign_in_failures_per_account: Annotated[int, Field(ge=0)] = 20  # from any addresses
+    """The window in which failed sign-ins count."""
+    sign_in_failures_per_account: Annotated[int, Field(ge=0)] = 20
+    """Failed sign-ins for an account from any addresses in the account's window; 0 is no limit."""
     sign_in_account_window_seconds: Annotated[int, Field(ge=1)] = 3_600
+    """The window in which failed sign-ins for an account count."""
 
-    trusted_proxies: Annotated[int, Field(ge=0, le=10)] = 0  # that many last entries of X-Forwarded-For are theirs
+    trusted_proxies: Annotated[int, Field(ge=0, le=10)] = 0
+    """How many last entries of X-Forwarded-For are those of proxies in front."""
     cors_origins: CommaSeparated = ()
+    """Origins whose pages may call the API, separated by commas; * is any."""
     max_body_bytes: Annotated[int, Field(ge=1024, le=32 << 20)] = 10 << 20
-    max_concurrent_requests: Annotated[int, Field(ge=1)] = 1000  # beyond, requests are shed with 503
-    drain_grace_seconds: Annotated[float, Field(ge=0, le=60)] = 0  # a load balancer's time to notice readiness
+    """The largest body of a request."""
+    max_concurrent_requests: Annotated[int, Field(ge=1)] = 1000
+    """Requests that one gateway carries out at once; beyond, they are refused with 503."""
+    max_concurrent_requests_per_address: Annotated[int, Field(ge=0)] = 500
+    """Of one address, also those whose bodies are still arriving; 0 is no limit."""
+    idle_connection_seconds: Annotated[float, Field(gt=0, le=3600)] = 75
+    """How long a connection without a request is kept: longer than a proxy in front keeps it."""
+    drain_grace_seconds: Annotated[float, Field(ge=0, le=60)] = 0
+    """How long a gateway that is to stop still accepts requests, while a load balancer notices that it is not
+    ready."""

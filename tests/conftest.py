@@ -1,5 +1,6 @@
 """Fixtures for all tests; what needs no server starts none."""
 
+import os
 import signal
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit, urlunsplit
@@ -15,6 +16,8 @@ from tests.servers import Vhost, fresh_vhost, own_redis_database, running_server
 
 
 def pytest_configure() -> None:
+    # No test finds, or is found as, a stack that whoever runs the tests has running.
+    os.environ["XDG_STATE_HOME"] = "/dev/null/none"
     # A run that is told to end (a CI's limit, say) stops its servers as an interrupted one does.
     signal.signal(signal.SIGTERM, lambda _number, _frame: signal.raise_signal(signal.SIGINT))
 

@@ -16,8 +16,7 @@ from autograph.backup.restore import Target, check_release, check_secrets, resto
 from autograph.backup.rotation import name_at, remove_older
 from autograph.backup.verify import verify
 from autograph.installation import installation, installation_in
-from autograph.settings import OperatorSettings
-from chassis.settings import load
+from autograph.settings import OperatorSettings, operator_settings
 from compose.local.home import CannotProvide, Home
 from compose.local.run import start_servers
 
@@ -46,7 +45,7 @@ def backup(
     """Copy database, objects, waiting messages and broker users of a running installation into a new folder."""
     if verify_only and keep is not None:
         raise typer.BadParameter("--verify makes no backup, so there is nothing to keep", param_hint="--keep")
-    settings = load(OperatorSettings)
+    settings = operator_settings()
     now = datetime.now(UTC)
     target = folder if keep is None else folder / name_at(now)
     with bars(Console(stderr=True)) as progress:
@@ -77,7 +76,7 @@ def _source(settings: OperatorSettings) -> Source:
 
 def restore_command(folder: Folder) -> None:
     """Bring a backup into an empty installation, and check it there. The local stack must not be running."""
-    settings = load(OperatorSettings)
+    settings = operator_settings(starts=True)
     asyncio.run(_restore(settings, folder))
 
 

@@ -1,15 +1,18 @@
 """The broker's part: what `autograph migrate` does not make anew, which is producers and policies of one's own."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any, Final
 
 from autograph.backup.manifest import DEFINITIONS, write_private
 from autograph.broker import Broker
+from autograph.ingress import REPLY_QUEUE, remove_producer, restore_producers
 from autograph.topology import NEEDED
 from chassis.bus.headers import producer_user
 
 PRODUCERS: Final = producer_user("")
+_REPLIES: Final = re.compile(rf"reply\.{re.escape(PRODUCERS)}.+\.[0-9]+")
 OUR_POLICIES: Final = frozenset(policy.name for policy in NEEDED.policies)
 
 
@@ -30,6 +33,14 @@ async def write_definitions(broker: Broker, folder: Path) -> str:
 async def apply_definitions(broker: Broker, folder: Path) -> None:
     """Producers with their passwords' hashes and rights, and policies that are not ours; in whichever vhost this is."""
     kept: dict[str, Any] = json.loads((folder / DEFINITIONS).read_bytes())
+    await _apply_producers(broker, kept)
+    for policy in kept["policies"]:
+        if policy["name"] not in OUR_POLICIES:
+            body = {name: policy[name] for name in ("pattern", "definition", "priority", "apply-to")}
+            await broker.put("policies", broker.vhost, policy["name"], body=body)
+
+
+async def _apply_producers(broker: Broker, kept: dict[str, Any]) -> None:
     for user in kept["users"]:
         if user["name"].startswith(PRODUCERS):
             body = {name: user[name] for name in ("password_hash", "hashing_algorithm")}
@@ -42,10 +53,9 @@ async def apply_definitions(broker: Broker, folder: Path) -> None:
         if one["user"].startswith(PRODUCERS):
             body = {name: one[name] for name in ("exchange", "write", "read")}
             await broker.put("topic-permissions", broker.vhost, one["user"], body=body)
-    for policy in kept["policies"]:
-        if policy["name"] not in OUR_POLICIES:
-            body = {name: policy[name] for name in ("pattern", "definition", "priority", "apply-to")}
-            await broker.put("policies", broker.vhost, policy["name"], body=body)
+    for queue in (queue["name"] for queue in kept["queues"] if _REPLIES.fullmatch(queue["name"])):
+        await broker.put("queues", broker.vhost, queue, body=REPLY_QUEUE)
+    await restore_producers(broker)  # their exchanges and queues, which follow from their rights
 
 
 async def forget_definitions(broker: Broker, folder: Path) -> None:
@@ -53,7 +63,7 @@ async def forget_definitions(broker: Broker, folder: Path) -> None:
     kept: dict[str, Any] = json.loads((folder / DEFINITIONS).read_bytes())
     for user in kept["users"]:
         if user["name"].startswith(PRODUCERS):
-            await broker.delete("users", user["name"])
+            await remove_producer(broker, user["name"].removeprefix(PRODUCERS))
     for policy in kept["policies"]:
         if policy["name"] not in OUR_POLICIES:
             await broker.delete("policies", broker.vhost, policy["name"])

@@ -13,11 +13,13 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from redis.exceptions import RedisError
 from rich.console import Console
-from rich.table import Table
+from rich.markup import escape
+from rich.table import Column, Table
 
 from autograph.doctor import postgres, rabbitmq, redis, s3
 from autograph.doctor.finding import CHECK_SECONDS, Finding
 from autograph.installation import Installation, installation
+from autograph.listing import print_table
 
 
 def doctor(
@@ -28,11 +30,12 @@ def doctor(
     if as_json:
         print(json.dumps([asdict(finding) for finding in findings], indent=1))  # noqa: T201 - this is the output
     elif findings:
-        table = Table("finding", "what is so", "what to do", box=None, pad_edge=False)
+        columns = ("finding", Column("what is so", max_width=60), Column("what to do", max_width=60))
+        table = Table(*columns, box=None, pad_edge=False)
         for finding in findings:
             style = "bold red" if finding.error else "yellow"
-            table.add_row(f"[{style}]{finding.code}[/]", finding.what, finding.do)
-        Console().print(table)
+            table.add_row(f"[{style}]{finding.code}[/]", escape(finding.what), escape(finding.do))
+        print_table(table)
     else:
         Console().print("All is well.")
     if findings:

@@ -8,6 +8,7 @@ import aio_pika
 
 from autograph.broker import Broker, open_broker
 from autograph.doctor.finding import Finding, skew
+from autograph.doctor.strangers import look_for_strangers
 from autograph.installation import Installation
 from autograph.topology import NEEDED, check_topology
 
@@ -21,6 +22,7 @@ async def look(found: Installation) -> list[Finding]:
     differences = await check_topology(servers.rabbitmq_url, servers.rabbitmq_management_url)
     findings = [Finding("topology_differs", True, difference, "autograph migrate") for difference in differences]
     async with open_broker(servers.rabbitmq_url, servers.rabbitmq_management_url) as broker:
+        findings += await look_for_strangers(broker)
 
         async def date() -> float:
             return parsedate_to_datetime(await broker.date()).timestamp()
@@ -69,7 +71,7 @@ async def _queues(amqp_url: str, told_of: Mapping[str, Mapping[str, Any]]) -> li
                 continue
             found = (await channel.declare_queue(name, passive=True)).declaration_result
             waiting = found.message_count or 0
-            if name.endswith(".parked"):
+            if name.endswith((".parked", ".refused")):
                 if waiting:
                     what = f"{waiting} messages are parked in {name}"
                     findings.append(Finding("messages_parked", False, what, "autograph parked list"))

@@ -8,7 +8,8 @@ from aiormq import spec
 
 from chassis.bus.channels import PublishingChannel
 from chassis.bus.link import Link, is_cancelled
-from chassis.bus.ports import ConfirmMissing, Letter, NotPublished, QueueFull, Unroutable
+from chassis.bus.ports import ConfirmMissing, Letter, MessageTooLarge, NotPublished, QueueFull, Unroutable
+from chassis.bus.topology import MAX_MESSAGE_BYTES
 
 SEND_SECONDS = 5.0  # for the socket to take what nobody confirms
 IN_FLIGHT = 1_000  # acknowledging many at once costs aiormq time in proportion to all that are open
@@ -32,6 +33,7 @@ class AmqpPublisher:
         self._unconfirmed = await link.publishing_channel(user=self._user, confirms=False)
 
     async def publish(self, letter: Letter, *, timeout_seconds: float = 5.0) -> None:
+        _hold_small(letter)
         await self.check()  # while the broker is away nobody waits for a place
         deadline = time.monotonic() + timeout_seconds
         await self._place(timeout_seconds)
@@ -58,6 +60,7 @@ class AmqpPublisher:
             raise ConfirmMissing(type(answer).__qualname__)
 
     async def send(self, letter: Letter) -> None:
+        _hold_small(letter)
         channel = await self._open(self._unconfirmed, SEND_SECONDS)
         channel.write(letter)
 
@@ -87,3 +90,8 @@ class AmqpPublisher:
         if channel is None or not self.link.is_up or not channel.is_open:
             raise NotPublished("no connection to the broker")
         return channel
+
+
+def _hold_small(letter: Letter) -> None:
+    if len(letter.body) > MAX_MESSAGE_BYTES:
+        raise MessageTooLarge(f"{len(letter.body)} bytes for {letter.routing_key}")

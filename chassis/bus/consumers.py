@@ -157,4 +157,5 @@ def _delivery(queue: str, message: DeliveredMessage) -> Delivery:
             str(name): text(value) if isinstance(value, bytes | bytearray) else value
             for name, value in (properties.headers or {}).items()
         },
+        exchange=text(message.delivery.exchange) or "",
     )

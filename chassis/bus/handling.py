@@ -4,9 +4,10 @@
 parking), and then the delivery must go back to its queue.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Generic, Protocol, TypeVar
@@ -17,9 +18,10 @@ from chassis.bus import headers
 from chassis.bus.failures import Failure, next_rung, on_lost, where
 from chassis.bus.gate import Gate
 from chassis.bus.handlers import Handlers
-from chassis.bus.ports import Delivery, Letter, NotPublished, Publisher
-from chassis.bus.reading import Received, Unreadable, read
+from chassis.bus.ports import Delivery, Letter, NotPublished, Publisher, QueueFull
+from chassis.bus.reading import Received, Unreadable, hold_to_straight_ways, origin, read
 from chassis.bus.replies import reply_letter
+from chassis.byte_budget import ByteBudget
 from chassis.logging import bind, logger
 from chassis.metrics import BusMetrics
 from chassis.unit_of_work import AlreadyHandled, InboxRow
@@ -27,11 +29,19 @@ from contracts.envelope import Envelope
 from contracts.message import Event, Kind, Message, Request
 from contracts.outcome import Outcome
 from contracts.refusal import FieldError, Invalid, Refusal
+from contracts.scanning import SMALL_BYTES
 
 ToolsT = TypeVar("ToolsT")
 
 # Between the asker's machine and ours. In the queue the broker counts a request's time, on its own clock alone.
 CLOCK_SKEW = timedelta(seconds=10)
+# After which what should be parked comes again, while its parking lot is full.
+PARKING_FULL_RUNG = "1m"
+POISON = "poison"
+POISON_DETAIL = "its worker died or was blocked twice, the second time with nothing else in hand"
+HARMLESS_BYTES = 64 * 1024
+
+LARGE_MESSAGES_BYTES = 64 * 1024 * 1024  # in hand at once; each takes about four times as much on its way
 
 _log = logger(__name__)
 
@@ -65,10 +75,21 @@ class Handling(Generic[ToolsT]):
     classify: Callable[[BaseException], Failure]
     unseal: Callable[[Message, Envelope], Awaitable[Message]]  # raises Unreadable
     clock: Callable[[], datetime]
+    budget: ByteBudget = field(default_factory=lambda: ByteBudget(LARGE_MESSAGES_BYTES))
 
     async def deliver(self, delivery: Delivery) -> None:
+        if len(delivery.body) <= SMALL_BYTES:
+            await self._deliver(delivery)
+            return
+        async with self.budget.holding(len(delivery.body)):
+            await self._deliver(delivery)
+
+    async def _deliver(self, delivery: Delivery) -> None:
         try:
-            received = read(delivery, self.service, self.handlers.by_wire_name)
+            if len(delivery.body) <= SMALL_BYTES:
+                received = read(delivery, self.service, self.handlers.by_wire_name)
+            else:  # in a thread, so that others are served between
+                received = await asyncio.to_thread(read, delivery, self.service, self.handlers.by_wire_name)
         except Unreadable as unreadable:
             await self._refuse_unreadable(delivery, unreadable)
             return
@@ -149,6 +170,8 @@ class Handling(Generic[ToolsT]):
                 return Outcome.succeeded(None), Settled.DUPLICATE
             return await self._told_before(received)
         except Refusal as refusal:
+            if issubclass(contract, Event):
+                raise  # nobody asked, so nobody would hear of it: it is a failure like others
             return await self._refused(received, refusal)
         if issubclass(contract, Request) and not isinstance(reply, contract.reply_type() or type(None)):
             raise TypeError(f"{contract.wire_name} was answered with {type(reply).__name__}")
@@ -166,23 +189,33 @@ class Handling(Generic[ToolsT]):
 
     async def _refused(self, received: Received, refusal: Refusal) -> tuple[Outcome, Settled]:
         outcome = Outcome.refused(refusal)
+        _log.info("message refused", actor=received.envelope.actor.key, code=refusal.code)
         # Whoever was first wins: this may be a repeat of what succeeded, refused since it has.
         if received.contract.kind is Kind.COMMAND and not await self.inbox.record(received.envelope, outcome):
             return await self._told_before(received)
         return outcome, Settled.REFUSED
 
     async def _try_later(self, received: Received, failure: Failure, error: BaseException) -> Settled:
-        name = received.contract.action()
         rung = next_rung(failure, received.attempt)
         if rung is None:
             is_command = received.contract.kind is Kind.COMMAND
-            await self._park(received.delivery, f"{failure}", where(error), told=is_command, received=received)
+            try:
+                await self._park(received.delivery, f"{failure}", where(error), told=is_command, received=received)
+            except QueueFull:  # comes again in a while, so that it is not lost and holds up no other
+                _log.error("parking_lot_full", failure=failure.value, queue=received.delivery.queue)
+                await self._retry(received, PARKING_FULL_RUNG, attempt=received.attempt)
+                return Settled.RETRIED
             if is_command:
                 outcome = _parked()
                 if not await self.inbox.record(received.envelope, outcome):
                     outcome, _ = await self._told_before(received)
                 await self._tell(received, outcome)
             return Settled.PARKED
+        await self._retry(received, rung, attempt=received.attempt + 1)
+        return Settled.RETRIED
+
+    async def _retry(self, received: Received, rung: str, *, attempt: int) -> None:
+        """A copy comes back to the same queue after the time of *rung*."""
         delivery = received.delivery
         await self.publisher.publish(
             Letter(
@@ -194,14 +227,45 @@ class Handling(Generic[ToolsT]):
                 reply_to=delivery.reply_to,
                 headers={
                     headers.RUNG: rung,
-                    headers.ATTEMPT: received.attempt + 1,
+                    headers.ATTEMPT: attempt,
                     headers.ORIGINAL_USER: received.sender,
                     headers.ORIGINAL_ROUTING_KEY: received.routing_key,
                 },
             )
         )
-        self.metrics.retried(name, rung)
-        return Settled.RETRIED
+        self.metrics.retried(received.contract.action(), rung)
+
+    async def give_up(self, delivery: Delivery) -> None:
+        """Parks what has killed or blocked its worker twice, without carrying it out once more.
+
+        Its sender is told, and its outcome kept, if it is so small that to read it cannot have been what killed.
+        """
+        if len(delivery.body) <= HARMLESS_BYTES:
+            try:
+                received = read(delivery, self.service, self.handlers.by_wire_name)
+            except Unreadable as unreadable:
+                await self._refuse_unreadable(delivery, unreadable)
+                return
+            await self._give_up_readable(received)
+            return
+        try:
+            hold_to_straight_ways(delivery)
+        except Unreadable as unreadable:
+            await self._refuse_unreadable(delivery, unreadable)
+            return
+        await self._park(delivery, POISON, "not read again: its size may be the reason", told=False)
+        self.metrics.settled("unreadable", Settled.PARKED)
+
+    async def _give_up_readable(self, received: Received) -> None:
+        name, kind = received.contract.action(), received.contract.kind
+        outcome = _parked() if kind is Kind.COMMAND else _internal_error()
+        if kind is Kind.COMMAND and (before := await self._failed(received.envelope)) is not None:
+            self.metrics.settled(name, Settled.DUPLICATE)  # it was done, and killed afterwards
+            await self._tell(received, before)
+            return
+        await self._park(received.delivery, POISON, POISON_DETAIL, told=kind is Kind.COMMAND, received=received)
+        self.metrics.settled(name, Settled.PARKED)
+        await self._tell(received, outcome)
 
     async def _refuse_unreadable(self, delivery: Delivery, unreadable: Unreadable) -> None:
         """Park it, and tell the sender where the sender is known: a program that sent nonsense should hear so."""
@@ -241,20 +305,27 @@ class Handling(Generic[ToolsT]):
     async def _park(
         self, delivery: Delivery, reason: str, detail: str, *, told: bool, received: Received | None = None
     ) -> None:
+        """Raises ``QueueFull`` while the lot is full.
+
+        What a producer sent and nobody can carry out has a lot of its own, whose oldest gives way: no outsider fills
+        the one in which what was accepted waits for a person.
+        """
+        sender, routing_key = origin(delivery, self.service)
         kept: dict[str, str | int] = {
             headers.PARKED_REASON: reason,
             headers.PARKED_DETAIL: detail[:500],
             headers.PARKED_FROM: delivery.queue,
             headers.PARKED_AT: self.clock().isoformat(),
-            headers.ORIGINAL_USER: received.sender if received else str(delivery.user_id or ""),
-            headers.ORIGINAL_ROUTING_KEY: received.routing_key if received else delivery.routing_key,
+            headers.ORIGINAL_USER: received.sender if received else sender,
+            headers.ORIGINAL_ROUTING_KEY: received.routing_key if received else routing_key,
             headers.ATTEMPT: received.attempt if received else 1,
             headers.FAILURE_TOLD: int(told),
         }
         action = received.contract.action() if received else "unreadable"
+        is_producers = received is None and reason != POISON and delivery.queue.endswith(".producers")
         await self.publisher.publish(
             Letter(
-                exchange="autograph.parked",
+                exchange="autograph.refused" if is_producers else "autograph.parked",
                 routing_key=f"{self.service}.{action}",
                 body=delivery.body,
                 type=received.contract.wire_name if received else "",
@@ -286,7 +357,7 @@ def _is_worthless_late(received: Received) -> bool:
 
 
 def _unavailable() -> Outcome:
-    return Outcome.failed("unavailable", "A part that is needed is away")
+    return Outcome.failed("unavailable", "Service unavailable")
 
 
 def _parked() -> Outcome:
@@ -294,7 +365,7 @@ def _parked() -> Outcome:
 
 
 def _internal_error() -> Outcome:
-    return Outcome.failed("internal_error", "Something of ours went wrong")
+    return Outcome.failed("internal_error", "Internal error")
 
 
 def _field_errors(detail: str) -> list[FieldError]:

@@ -20,3 +20,13 @@ def service_user(service: str) -> str:
 
 def producer_user(name: str) -> str:
     return f"producer-{name}"
+
+
+def producer_exchange(user: str) -> str:
+    """The ingress of the producer with this broker user: the only exchange that it may write to."""
+    return f"autograph.producers.{user.removeprefix(producer_user(''))}"
+
+
+def reply_queue(user: str, number: int) -> str:
+    """Of a producer, from 1. Made by the operator, since the right to make queues is the right to make detours."""
+    return f"reply.{user}.{number}"

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from chassis.bus.headers import OPERATOR_USER, producer_user, service_user
-from chassis.bus.topology import COMMANDS, EVENTS, PARKED, QUERIES, REPLIES, RETRY, TOPIC_EXCHANGES
+from chassis.bus.headers import OPERATOR_USER, producer_exchange, producer_user, service_user
+from chassis.bus.topology import COMMANDS, EVENTS, PARKED, QUERIES, REFUSED, REPLIES, RETRY, TOPIC_EXCHANGES
 
 NOTHING = "^$"
 
@@ -29,22 +29,35 @@ def gateway_rights() -> Rights:
 
 
 def producer_rights(name: str, allowed: Iterable[str]) -> Rights:
-    """*allowed*: routing keys of commands or queries, as ``diagram.create_diagram``."""
-    keys = _keys(allowed)
-    return _asker(producer_user(name), {COMMANDS: keys, QUERIES: keys})
+    """*allowed*: routing keys of commands or queries, as ``diagram.create_diagram``.
+
+    It makes and binds nothing, and writes to its ingress only: RabbitMQ checks routing keys for a direct publish alone,
+    and not on the ways that exchanges, alternate exchanges and dead letters take. The ingress is bound to just what is
+    allowed, for the keys in CC and BCC; its topic permission is for the key that the worker sees.
+    """
+    user = producer_user(name)
+    ingress = producer_exchange(user)
+    return Rights(
+        user=user,
+        configure=NOTHING,
+        write=_exchanges(ingress),
+        read=rf"^reply\.{re.escape(user)}\.[0-9]+$",
+        topics=_topics({}) | {ingress: (_keys(allowed), NOTHING)},
+    )
 
 
 def worker_rights(worker: str) -> Rights:
     return Rights(
         user=service_user(worker),
         configure=NOTHING,
-        write=_exchanges(EVENTS, REPLIES, RETRY, PARKED),
+        write=_exchanges(EVENTS, REPLIES, RETRY, PARKED, REFUSED),
         read=rf"^{worker}\..*$",
         topics=_topics(
             {
                 EVENTS: (rf"^{worker}\.", NOTHING),
                 REPLIES: (r"^reply\.", NOTHING),
                 PARKED: (rf"^{worker}\.", NOTHING),
+                REFUSED: (rf"^{worker}\.", NOTHING),
             }
         ),
     )
@@ -57,8 +70,8 @@ def operator_rights(commands: Iterable[str]) -> Rights:
         user=OPERATOR_USER,
         configure=f"^{own}$",
         write=rf"^(amq\.default|{re.escape(COMMANDS)}|{own})$",
-        # Of the parking lots the queues, not the exchange of that name.
-        read=rf"^((?!autograph\.)[a-z]+\.parked|{re.escape(REPLIES)}|{own})$",
+        # Of the parking lots the queues, not the exchanges of those names.
+        read=rf"^((?!autograph\.)[a-z]+\.(parked|refused)|{re.escape(REPLIES)}|{own})$",
         topics=_topics({COMMANDS: (_keys(commands), NOTHING), REPLIES: (NOTHING, f"^{own}$")}),
     )
 

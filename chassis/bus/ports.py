@@ -21,6 +21,7 @@ class Delivery(NamedTuple):
     correlation_id: str | None
     redelivered: bool
     headers: Mapping[str, object] = MappingProxyType({})
+    exchange: str = ""  # to which it was published
 
 
 class Letter(NamedTuple):
@@ -45,6 +46,10 @@ class NotPublished(Exception):  # noqa: N818 - states the outcome
 
 class Unroutable(NotPublished):
     """No queue is bound for it: the topology is not applied."""
+
+
+class MessageTooLarge(NotPublished):
+    """The broker takes none of that size."""
 
 
 class QueueFull(NotPublished):

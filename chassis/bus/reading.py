@@ -4,12 +4,22 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
+from pydantic_core import PydanticCustomError
 
 from chassis.bus.handlers import Handler
-from chassis.bus.headers import ATTEMPT, OPERATOR_USER, ORIGINAL_ROUTING_KEY, ORIGINAL_USER, service_user
+from chassis.bus.headers import (
+    ATTEMPT,
+    OPERATOR_USER,
+    ORIGINAL_ROUTING_KEY,
+    ORIGINAL_USER,
+    producer_exchange,
+    producer_user,
+    service_user,
+)
 from chassis.bus.ports import Delivery
-from contracts.envelope import CONTENT_TYPE, Actor, ActorKind, Envelope, decode, producer_id
+from contracts.envelope import CONTENT_TYPE, Actor, ActorKind, Envelope, TooManyItems, decode, producer_id
 from contracts.message import Event, Message, Request
+from contracts.wording import in_words
 
 
 class Unreadable(Exception):  # noqa: N818 - states what is so
@@ -35,17 +45,26 @@ class Received(NamedTuple):
 
 def read(delivery: Delivery, service: str, handlers: Mapping[str, tuple[type[Message], Handler[Any]]]) -> Received:
     """Raises ``Unreadable``."""
+    hold_to_straight_ways(delivery)
     if delivery.content_type != CONTENT_TYPE:
         raise Unreadable("undecodable", f"content type is not {CONTENT_TYPE}")
+    largest = max((contract.max_message_bytes() for contract, _ in handlers.values()), default=0)
+    _hold_size(delivery, largest)
+    opaque = next((contract.opaque for contract, _ in handlers.values() if contract.opaque), None)
     try:
-        envelope, data = decode(delivery.body)
+        envelope, data = decode(delivery.body, opaque=opaque)
     except ValidationError as error:
         raise Unreadable("undecodable", _places(error)) from None
+    except TooManyItems:
+        raise Unreadable("too_large", "more members and items than any contract allows") from None
+    except PydanticCustomError as error:
+        raise Unreadable("undecodable", f"{opaque}: {error.type}") from None
     except ValueError:
         raise Unreadable("undecodable", "not a CloudEvents document in JSON") from None
     if envelope.type not in handlers:
         raise Unreadable("unknown_type", "no handler for this type and version")
     contract, handler = handlers[envelope.type]
+    _hold_size(delivery, contract.max_message_bytes())
     sender, routing_key, attempt = _origin(delivery, service)
     _trust(delivery, envelope, contract, sender, routing_key)
     try:
@@ -53,6 +72,11 @@ def read(delivery: Delivery, service: str, handlers: Mapping[str, tuple[type[Mes
     except ValidationError as error:
         raise Unreadable("invalid", _places(error), envelope) from None
     return Received(delivery, envelope, contract, message, handler, sender, routing_key, attempt)
+
+
+def _hold_size(delivery: Delivery, max_bytes: int) -> None:
+    if len(delivery.body) > max_bytes:
+        raise Unreadable("too_large", f"{len(delivery.body)} bytes, where at most {max_bytes} are read")
 
 
 def _origin(delivery: Delivery, service: str) -> tuple[str, str, int]:
@@ -72,6 +96,15 @@ def _origin(delivery: Delivery, service: str) -> tuple[str, str, int]:
     if not isinstance(attempt, int) or attempt < 1:
         raise Unreadable("untrusted", "the attempt is not a number from 1")
     return str(headers[ORIGINAL_USER]), str(headers.get(ORIGINAL_ROUTING_KEY, "")), attempt
+
+
+def origin(delivery: Delivery, service: str) -> tuple[str, str]:
+    """Who sent first what cannot be read, and under which key, as far as that can be believed."""
+    try:
+        sender, routing_key, _ = _origin(delivery, service)
+    except Unreadable:
+        return delivery.user_id or "", delivery.routing_key
+    return sender, routing_key
 
 
 def _trust(delivery: Delivery, envelope: Envelope, contract: type[Message], sender: str, routing_key: str) -> None:
@@ -94,6 +127,22 @@ def _trust(delivery: Delivery, envelope: Envelope, contract: type[Message], send
         raise Unreadable("untrusted", "only the gateway speaks for users")
 
 
+def hold_to_straight_ways(delivery: Delivery) -> None:
+    """Raises ``Unreadable`` for a producer's message that came by a detour.
+
+    The broker holds a routing key to what a producer may send only where it publishes to, which is its own ingress, or
+    the exchanges that it wrote to before 0.2. Copies by retry and redrive are others' messages: what they are copies of
+    was looked at.
+    """
+    user = delivery.user_id or ""
+    if not user.startswith(producer_user("")):
+        return
+    if delivery.exchange not in (producer_exchange(user), "autograph.commands", "autograph.queries"):
+        raise Unreadable("untrusted", "it came by an exchange on which the broker checks no rights")
+    if "x-death" in delivery.headers:
+        raise Unreadable("untrusted", "it came out of another queue's dead letters")
+
+
 def _trust_operator(actor: Actor, sender: str) -> None:
     if sender != OPERATOR_USER or actor.kind is not ActorKind.SERVICE or actor.name != OPERATOR_USER:
         raise Unreadable("untrusted", "only the operator may send this")
@@ -102,4 +151,4 @@ def _trust_operator(actor: Actor, sender: str) -> None:
 def _places(error: ValidationError) -> str:
     """What is wrong and where, without the values: they may be secret."""
     found = error.errors(include_url=False, include_context=False, include_input=False)
-    return "; ".join(f"{'/'.join(map(str, item['loc']))}: {item['type']}" for item in found[:5])
+    return "; ".join(f"{'/'.join(map(str, item['loc']))}: {in_words(item)[0]}" for item in found[:5])

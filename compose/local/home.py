@@ -2,7 +2,6 @@
 
 import asyncio
 import fcntl
-import json
 import os
 import random
 import secrets
@@ -10,13 +9,16 @@ import socket
 import tempfile
 import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Annotated, Any, Final
 from unicodedata import category
 
-from compose.local.process import Identity
+from pydantic import Field, TypeAdapter
+
+from compose.local import files
+from compose.local.process import Identity, marked
 
 DEFAULT = Path(".autograph")
 PROVIDED_POLL_SECONDS = 0.2
@@ -53,6 +55,17 @@ class Running:
 class State:
     supervisor: Running | None = None
     processes: list[Running] = field(default_factory=list)
+    boot: str = ""
+
+
+_STATE: Final = TypeAdapter(State)
+_PORTS: Final = TypeAdapter(dict[str, Annotated[int, Field(ge=1, lt=HIGHEST_PORT)]])
+_SECRETS: Final = TypeAdapter(dict[str, Annotated[str, Field(min_length=1)]])
+# What was made with a secret, and cannot be opened with another.
+_MADE_WITH: Final = {"postgres": "postgres/PG_VERSION", "rabbitmq": "rabbitmq/mnesia"}
+_PUT_BACK: Final = (
+    "put the file back from a copy, or restore a backup into a new home (AUTOGRAPH_HOME=… autograph restore …)"
+)
 
 
 class Home:
@@ -64,10 +77,20 @@ class Home:
         self._writing = threading.RLock()  # servers are set up in threads, and share these files
         self._ports: dict[str, int] = {}  # as they hold for this run
         self._claims: ExitStack | None = None  # of a supervisor, on its ports
+        self.notices: list[str] = []  # sentences on what was found damaged, and what follows from it
 
     def attach(self) -> "Home":
-        """For whoever asks about a stack that runs: its ports are as they were kept, though of course not free."""
-        self._ports = dict(self._read("ports.json"))
+        """For whoever asks about a stack that runs: its ports are as they were kept, though of course not free.
+
+        Raises ``CannotProvide`` if they cannot be read.
+        """
+        try:
+            self._ports = self._read("ports.json", _PORTS) or {}
+        except files.Damaged as damage:
+            raise CannotProvide(
+                f"{self.folder / 'ports.json'} is damaged ({damage}), so that the servers' addresses are not known: "
+                "stop the stack with `autograph down`, and `autograph up` writes it anew"
+            ) from None
         return self
 
     def open(self) -> "Home":
@@ -82,9 +105,23 @@ class Home:
                     f"The servers cannot run in {str(path)!a}, which has {', '.join(sorted(map(ascii, bad)))} "
                     f"in its name: set {setting} to another folder"
                 )
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        (self.folder / "logs").mkdir(mode=0o700, exist_ok=True)
+        with self._usable():
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (self.folder / "logs").mkdir(mode=0o700, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.folder):
+                pass
         return self
+
+    @contextmanager
+    def _usable(self) -> Iterator[None]:
+        """Says in one sentence that the folder, or a file in it, cannot be used."""
+        try:
+            yield
+        except OSError as error:
+            raise CannotProvide(
+                f"{self.folder} cannot be used ({error.strerror or error}: {error.filename or self.folder}): "
+                "make it yours and writable, or set AUTOGRAPH_HOME to another folder"
+            ) from None
 
     def place(self, *names: str) -> Path:
         """A folder of ours, made if it is not there."""
@@ -108,11 +145,15 @@ class Home:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Held by the one supervisor of this home. Raises ``CannotProvide`` if another one holds it."""
-        with (self.folder / "lock").open("a") as lock:
+        with self._usable():
+            lock = (self.folder / "lock").open("a", encoding="utf-8")
+        with lock:
             if not _locks(lock):
                 raise CannotProvide(
-                    f"AutoGraph already runs in {self.folder}: see `autograph status`, or stop it with `make down`"
+                    f"AutoGraph already runs in {self.folder}: see `autograph status`, or stop it with `autograph down`"
                 )
+            lock.truncate(0)
+            print(os.getpid(), file=lock, flush=True)
             with ExitStack() as claims:
                 self._claims = claims
                 try:
@@ -122,43 +163,60 @@ class Home:
 
     def is_locked(self) -> bool:
         try:
-            with self.locked():
-                return False
-        except CannotProvide:
-            return True
-        except FileNotFoundError:
+            with (self.folder / "lock").open(encoding="utf-8") as lock:
+                return not _locks(lock)
+        except OSError:
             return False
 
     def secret(self, name: str) -> str:
-        """Made once, kept for the life of the folder, readable by its owner only."""
+        """Made once, kept for the life of the folder, readable by its owner only.
+
+        Raises ``CannotProvide`` if it is lost and something was made with it: another would not open that.
+        """
         with self._writing:
-            kept = self._read("secrets.json")
-            if name not in kept:
-                kept[name] = secrets.token_hex(24)
-                self._write("secrets.json", kept)
-            value: str = kept[name]
-            return value
+            known = self._secrets()
+            if name not in known:
+                made = self.folder / _MADE_WITH[name] if name in _MADE_WITH else None
+                if made is not None and made.exists():
+                    raise CannotProvide(f"{self.folder / 'secrets.json'} lacks what {made.parent} needs: {_PUT_BACK}")
+                known[name] = secrets.token_hex(24)
+                self._write("secrets.json", known)
+            return known[name]
+
+    def _secrets(self) -> dict[str, str]:
+        try:
+            return self._read("secrets.json", _SECRETS) or {}
+        except files.Damaged as damage:
+            raise CannotProvide(f"{self.folder / 'secrets.json'} is damaged ({damage}): {_PUT_BACK}") from None
 
     def keep_secret(self, name: str, value: str) -> None:
         """From now on; whatever was made with the one before cannot be read any more."""
         with self._writing:
-            self._write("secrets.json", {**self._read("secrets.json"), name: value})
+            self._write("secrets.json", {**self._secrets(), name: value})
 
     def port(self, name: str, *, wanted: int | None = None) -> int:
-        """The port of last time, or *wanted*, or any: whichever is free first."""
+        """*wanted*, or the port of last time, or any: whichever is free first."""
         with self._writing:
             if name in self._ports:
                 return self._ports[name]
-            kept = self._read("ports.json")
-            taken = {*self._ports.values(), *(kept[other] for other in kept if other != name)}
-            candidates = (candidate for candidate in (kept.get(name), wanted) if candidate and candidate not in taken)
+            before = self._ports_before()
+            taken = {*self._ports.values(), *(before[other] for other in before if other != name)}
+            candidates = (candidate for candidate in (wanted, before.get(name)) if candidate and candidate not in taken)
             port = next(filter(self._takes, candidates), None)
             while port is None:
                 chosen = random.randrange(LOWEST_PORT, _first_port_of_clients())  # noqa: S311 - no secret
                 port = chosen if chosen not in taken and self._takes(chosen) else None
             self._ports[name] = port
-            self._write("ports.json", {**kept, **self._ports})
+            self._write("ports.json", {**before, **self._ports})
             return port
+
+    def _ports_before(self) -> dict[str, int]:
+        """Of last time. Nothing is lost with them but that a stack is where it was."""
+        try:
+            return self._read("ports.json", _PORTS) or {}
+        except files.Damaged as damage:
+            self.notices.append(f"ports.json was damaged ({damage}): the servers get new ports")
+            return {}
 
     def _takes(self, port: int) -> bool:
         """A supervisor also claims it: two that start at once must not choose the same before either's listens.
@@ -180,39 +238,47 @@ class Home:
         return [self.port(name) for name in names]
 
     def state(self) -> State:
-        """What was last kept of this boot: a process of an earlier one is gone, whatever has its pid now."""
-        kept = self._read("state.json")
-        if kept.get("boot") != _boot():
-            return State()
-        supervisor = kept.get("supervisor")
-        return State(
-            supervisor=Running(**supervisor) if supervisor else None,
-            processes=[Running(**process) for process in kept.get("processes", [])],
-        )
+        """What was last kept of this boot: a process of an earlier one is gone, whatever has its pid now.
+
+        If that is lost, what is found among the processes that run.
+        """
+        try:
+            known = self._read("state.json", _STATE)
+        except files.Damaged as damage:
+            self.notices.append(f"state.json was damaged ({damage}): the stack's processes were looked for instead")
+            known = None
+        if known is None:
+            return self._found()
+        return known if known.boot == _boot() else State()
+
+    def _found(self) -> State:
+        """By the mark that each process of a stack carries, which does not say how it is."""
+        processes = [
+            Running(mark.name, identity.pid, identity.started, state="unknown", signal=mark.signal, kind=mark.kind)
+            for identity, mark in marked(self.folder)
+        ]
+        return State(self._holder(), sorted(processes, key=lambda process: process.name), _boot())
+
+    def _holder(self) -> Running | None:
+        """Of the lock."""
+        with suppress(OSError, ValueError):
+            if self.is_locked():
+                pid = int((self.folder / "lock").read_text(encoding="ascii"))
+                if identity := Identity.of(pid):
+                    return Running("supervisor", pid, identity.started, state="running", kind="supervisor")
+        return None
 
     def keep_state(self, supervisor: Running | None, processes: Sequence[Running]) -> None:
-        self._write(
-            "state.json",
-            {
-                "boot": _boot(),
-                "supervisor": asdict(supervisor) if supervisor else None,
-                "processes": [asdict(process) for process in processes],
-            },
-        )
+        """Raises ``OSError``."""
+        files.write(self.folder / "state.json", asdict(State(supervisor, list(processes), _boot())))
 
-    def _read(self, name: str) -> dict[str, Any]:
-        try:
-            kept: dict[str, Any] = json.loads((self.folder / name).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return {}
-        return kept
+    def _read(self, name: str, form: "TypeAdapter[files.T]") -> "files.T | None":
+        with self._usable():
+            return files.read(self.folder / name, form)
 
     def _write(self, name: str, content: dict[str, Any]) -> None:
-        """Whole or not at all: whoever reads meanwhile, or a crash, sees the old content or the new."""
-        handle, temporary = tempfile.mkstemp(dir=self.folder, prefix=name)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(content, file, indent=1)
-        Path(temporary).replace(self.folder / name)
+        with self._usable():
+            files.write(self.folder / name, content)
 
 
 def _locks(file: IO[str]) -> bool:

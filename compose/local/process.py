@@ -3,10 +3,12 @@
 import os
 import signal
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+MARK = "LAUNCHED_BY_AUTOGRAPH"
 POLL_SECONDS = 0.05
 KILLED_WITHIN_SECONDS = 10.0  # the kernel may first have to end a write to disk
 
@@ -22,11 +24,9 @@ class Identity:
     def of(cls, pid: int) -> "Identity | None":
         """``None``: there is no such process, or it only waits to be reaped."""
         try:
-            stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+            fields = _stat(pid)
         except OSError:
             return None
-        # The second field, the command's name, may hold blanks and parentheses.
-        fields = stat.rpartition(")")[2].split()
         return None if fields[0] == "Z" else cls(pid, int(fields[19]))
 
     def alive(self) -> bool:
@@ -40,6 +40,55 @@ class Identity:
             # A supervisor that `make` started is in the group of make, which is not ours to signal.
             send = os.killpg if os.getpgid(self.pid) == self.pid else os.kill
             send(self.pid, number)
+
+
+def _stat(pid: int) -> list[str]:
+    """proc(5)'s fields from the third; the second, the command's name, may hold blanks and parentheses."""
+    return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Stands in the environment of each process of a stack, so that it is found where what is kept of it is lost."""
+
+    name: str
+    kind: str
+    signal: int  # by which it stops
+
+    def variable(self, home: Path) -> dict[str, str]:
+        return {MARK: f"{self.kind}:{self.signal}:{self.name}@{home}"}
+
+    @classmethod
+    def of(cls, environment: bytes, home: Path) -> "Mark | None":
+        """``None``: it is no process of the stack in *home*."""
+        begin = f"{MARK}=".encode()
+        for variable in environment.split(b"\0"):
+            if variable.startswith(begin):
+                words, _, place = os.fsdecode(variable[len(begin) :]).partition("@")
+                kind, number, name = words.split(":")
+                return cls(name, kind, int(number)) if place == str(home) else None
+        return None
+
+
+def marked(home: Path) -> Iterator[tuple[Identity, Mark]]:
+    """The processes that were started for the stack in *home*, without the children that have inherited the mark."""
+    found = {int(entry.name): mark for entry in Path("/proc").glob("[0-9]*") if (mark := _mark(entry, home))}
+    for pid, mark in found.items():
+        identity = Identity.of(pid)
+        if identity and found.get(_parent(pid)) != mark:
+            yield identity, mark
+
+
+def _mark(entry: Path, home: Path) -> Mark | None:
+    with suppress(OSError, ValueError):  # gone meanwhile, or another user's
+        return Mark.of((entry / "environ").read_bytes(), home)
+    return None
+
+
+def _parent(pid: int) -> int:
+    with suppress(OSError):
+        return int(_stat(pid)[1])
+    return 0
 
 
 def stop_all(processes: list[tuple[Identity, signal.Signals]], limit_seconds: float) -> list[Identity]:

@@ -8,6 +8,8 @@ from typing import Final
 _CACHE: Final = ("~cache:epoch", "~cache:members")
 # What the cache's scripts call (chassis/cache/scripts), and what calls them. A script may do what its caller may.
 _SCRIPTS: Final = "+eval +evalsha +time +get +set +exists +hget +hset +hsetnx +hgetall +hdel +unlink"
+# Of deliveries that are handled alone (chassis/delivery_marks.py), each worker its own.
+_MARKS: Final = "+pttl +del"
 # Signing in, the database of the address, and health's question. Clients tell their name unasked.
 _CONNECTION: Final = "+auth +hello +select +client|setinfo +ping"
 
@@ -18,8 +20,10 @@ _REDIS: Final = {
         *_CACHE, "~c:*", "~g:*", "~l:*", "~f:*",
         f"{_CONNECTION} {_SCRIPTS} +pttl +pexpire +incr +decr +del",
     ),
-    "auth": (*_CACHE, "%W~c:*:session/*", "%W~g:*:session/*", f"{_CONNECTION} {_SCRIPTS}"),
-    "diagram": (*_CACHE, "%W~c:*:diagram/*", "%W~g:*:diagram/*", f"{_CONNECTION} {_SCRIPTS}"),
+    "auth": (*_CACHE, "%W~c:*:session/*", "%W~g:*:session/*", "~suspect:auth:*", f"{_CONNECTION} {_SCRIPTS} {_MARKS}"),
+    "diagram": (
+        *_CACHE, "%W~c:*:diagram/*", "%W~g:*:diagram/*", "~suspect:diagram:*", f"{_CONNECTION} {_SCRIPTS} {_MARKS}",
+    ),
 }  # fmt: skip
 REDIS_SERVICES: Final = tuple(_REDIS)
 

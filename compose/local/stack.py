@@ -28,6 +28,7 @@ class Servers:
     rabbitmq_management_url: str
     s3: seaweedfs.Account
     s3_worker: seaweedfs.Account
+    postgres_pooler_url: str = ""  # where services find PostgreSQL, if it is not at the server's own address
     redis_service_users: bool = False  # each service signs in to Redis as a user of its own
 
     def environment(self) -> dict[str, str]:
@@ -59,6 +60,7 @@ def addresses(home: Home, given: Mapping[str, str]) -> Servers:
         rabbitmq_management_url=given.get("AUTOGRAPH_RABBITMQ_MANAGEMENT_URL") or rabbitmq.management_url(home),
         s3=account,
         s3_worker=_workers(account, given) if own else seaweedfs.worker(home),
+        postgres_pooler_url=given.get("AUTOGRAPH_POSTGRES_POOLER_URL", ""),
         redis_service_users=not is_given("redis", given) or given.get("AUTOGRAPH_REDIS_SERVICE_USERS") == "on",
     )
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from compose.local.home import CannotProvide, Home, Running
-from compose.local.process import Identity, stop_all
+from compose.local.process import Identity, Mark, stop_all
 from compose.local.server import Spec
 
 PROBE_SECONDS = 0.1
@@ -45,6 +45,7 @@ class Supervisor:
         self._spawning = asyncio.Lock()  # whoever stops sees all that was started, and nothing is started after
         me = Identity.of(os.getpid())
         assert me is not None
+        self._keeps = True  # state.json could be written last time
         self._me = Running("supervisor", me.pid, me.started, state="running", kind="supervisor")
         self._keep()
 
@@ -71,10 +72,11 @@ class Supervisor:
             return await self._spawn_now(spec)
 
     async def _spawn_now(self, spec: Spec) -> _Child:
+        mark = Mark(spec.name, spec.kind, int(spec.stop_signal))
         with self._home.log(spec.name).open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 *spec.command,
-                env=dict(spec.environment),
+                env={**spec.environment, **mark.variable(self._home.folder)},
                 cwd=spec.folder,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
@@ -154,7 +156,7 @@ class Supervisor:
             await self._stop([child for child in children if child.spec.kind == kind])
         if self._watchers:
             await asyncio.wait(self._watchers, timeout=5)
-        self._home.keep_state(None, [])
+        self._keep_state(None, [])
 
     async def _stop(self, children: Sequence[_Child]) -> None:
         for child in children:
@@ -176,7 +178,18 @@ class Supervisor:
         self._keep()
 
     def _keep(self) -> None:
-        self._home.keep_state(self._me, [child.running for child in self._children.values()])
+        self._keep_state(self._me, [child.running for child in self._children.values()])
+
+    def _keep_state(self, supervisor: Running | None, processes: Sequence[Running]) -> None:
+        """A full disk must stop neither what runs nor what stops: without the file, marks find the processes."""
+        try:
+            self._home.keep_state(supervisor, processes)
+        except OSError as error:
+            if self._keeps:
+                self._report("state.json", f"cannot be written ({error.strerror})")
+            self._keeps = False
+        else:
+            self._keeps = True
 
 
 def stop_left(home: Home) -> list[str]:
@@ -187,7 +200,8 @@ def stop_left(home: Home) -> list[str]:
         stop_all([(p.identity, signal.Signals(p.signal)) for p in left if p.kind == kind], limit_seconds=15)
     for process in kept:
         _clear(process)
-    home.keep_state(None, [])
+    with suppress(OSError):  # what is kept of this stack is then of processes that are gone
+        home.keep_state(None, [])
     return [process.name for process in left]
 
 

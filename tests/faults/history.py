@@ -1,6 +1,9 @@
 """What clients were told, and what was so in the end: one format, for runs on real servers and for the simulation.
 
 Times are seconds on one monotonic clock. A history is written as JSON, so that a run can be judged again.
+
+An aggregate is a register with a number that only grows. A diagram's is its revision. A session is at ``BEGUN`` or at
+``OVER``.
 """
 
 from dataclasses import dataclass, field
@@ -11,6 +14,8 @@ from pydantic import TypeAdapter
 
 SUCCEEDED = "succeeded"
 UNKNOWN = "unknown"  # the client gave up before it knew
+ABSENT = 0  # what a read shows of an aggregate that is not there, or not there any more
+BEGUN, OVER = 1, 2  # a session's revisions, and the sequence numbers of its two events
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +29,12 @@ class Command:
     ended_at: float
     accepted: bool  # the client was told that it is, or will be, carried out
     outcome: str = UNKNOWN  # ``SUCCEEDED``, a refusal's code, or ``UNKNOWN``
-    revision: int | None = None  # of the aggregate, as the reply said
+    revision: int | None = None  # of the aggregate, as the reply or the refusal said
+    expected: int | None = None  # the revision that it was based on, and was to be refused without
+    version: int | None = None  # that it made, as the reply said
+    digest: str | None = None  # of the content that it wrote; None: it wrote none
+    ends: tuple[str, ...] = ()  # the sessions that its outcome says are over
+    is_transient: bool = False  # it leaves no inbox row
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +43,8 @@ class Read:
     aggregate: str
     begun_at: float
     revision: int
+    may_be_gone: bool = False  # somebody had asked for its end before this read was answered
+    digest: str | None = None  # of the content; None: it showed none
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +72,9 @@ class Aggregate:
 
     revision: int
     sequence: int  # of its last event
-    versions: tuple[int, ...]  # numbers, in order
+    versions: tuple[int, ...] = ()  # numbers, in order
+    digest: str | None = None  # of its content
+    version_digests: dict[int, str] = field(default_factory=dict)  # by number, for those still in the database
 
 
 @dataclass(slots=True)
@@ -74,6 +88,7 @@ class History:
     aggregates: dict[str, Aggregate] = field(default_factory=dict)
     outbox: int = 0
     parked: int = 0
+    set_aside: set[UUID] = field(default_factory=set)  # messages of which a parking lot has a copy
     waiting: int = 0  # commands and their copies on the retry ladder
     unhandled: list[str] = field(default_factory=list)  # exceptions that nobody took
     resident_bytes: dict[str, tuple[int, int]] = field(default_factory=dict)  # by process: before, and at the end

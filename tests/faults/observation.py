@@ -3,13 +3,15 @@
 import json
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
 import aio_pika
 
 from tests.eventually import eventually
+from tests.faults.clients import digest_of
+from tests.faults.history import BEGUN, OVER
 from tests.faults.stack import FaultStack
 
 QUIET_SECONDS = 60.0
@@ -25,7 +27,7 @@ class Heard:
     cause: UUID | None
     subject: str
     sequence: int
-    owner: str
+    owner: str  # the user whose diagram or session it is about
 
 
 @dataclass(slots=True)
@@ -33,12 +35,16 @@ class Observation:
     inbox: dict[UUID, str] = field(default_factory=dict)  # command → status
     diagrams: dict[str, tuple[int, int, int]] = field(default_factory=dict)  # → revision, version, sequence
     owners: dict[str, str] = field(default_factory=dict)
-    versions: dict[str, list[int]] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)  # of each diagram's content
+    versions: dict[str, dict[int, str | None]] = field(default_factory=dict)  # digests, where the content is in its row
+    sessions: dict[str, int] = field(default_factory=dict)  # → whether they have begun, or are over
+    users: dict[str, int] = field(default_factory=dict)  # → sequence
     heard: list[Heard] = field(default_factory=list)
     audited: set[UUID] = field(default_factory=set)
     audit_broken_at: int | None = None
     outbox: int = 0
     parked: int = 0
+    set_aside: set[UUID] = field(default_factory=set)  # messages in the parking lots
     waiting: int = 0  # commands and copies on the retry ladder
 
 
@@ -68,7 +74,7 @@ class Tap:
                         cause=UUID(cause) if cause else None,
                         subject=document["subject"],
                         sequence=int(document["sequence"]),
-                        owner=document["data"].get("owner_id", ""),
+                        owner=document["data"].get("owner_id") or document["data"].get("user_id", ""),
                     )
                 )
         return heard
@@ -127,6 +133,19 @@ async def parked(stack: FaultStack) -> int:
     return count
 
 
+async def set_aside(stack: FaultStack) -> set[UUID]:
+    """The messages in the parking lots, which stay there. What has no id is nobody's command."""
+    url = stack.installation.servers.rabbitmq_url
+    found = set()
+    async with await aio_pika.connect(url, timeout=10) as connection, connection.channel() as channel:
+        for worker in PARKING:
+            queue = await channel.get_queue(f"{worker}.parked", ensure=False)
+            while (message := await queue.get(fail=False)) is not None:  # put back when the channel closes
+                with suppress(ValueError, TypeError, KeyError):
+                    found.add(UUID(json.loads(message.body)["id"]))
+    return found
+
+
 async def observe(stack: FaultStack, tap: Tap, users: list[str]) -> Observation:
     seen = Observation()
     connection = await stack.postgres()
@@ -136,24 +155,35 @@ async def observe(stack: FaultStack, tap: Tap, users: list[str]) -> Observation:
                 seen.inbox[row["id"]] = row["status"]
             seen.outbox += await connection.fetchval(f"SELECT count(*) FROM {schema}.outbox")  # noqa: S608 - as above
         rows = await connection.fetch(
-            "SELECT id, owner_id, revision, version, sequence FROM diagram.files WHERE owner_id = ANY($1::uuid[])",
+            "SELECT id, owner_id, revision, version, sequence, canvas_data::text AS canvas FROM diagram.files"
+            " WHERE owner_id = ANY($1::uuid[])",
             users,
         )
         for row in rows:
             diagram = str(row["id"])
             seen.diagrams[diagram] = (row["revision"], row["version"], row["sequence"])
             seen.owners[diagram] = str(row["owner_id"])
+            seen.digests[diagram] = digest_of(json.loads(row["canvas"]))
         for row in await connection.fetch(
-            "SELECT file_id, number FROM diagram.versions WHERE file_id = ANY($1::uuid[]) ORDER BY number",
+            "SELECT file_id, number, canvas_data::text AS canvas FROM diagram.versions"
+            " WHERE file_id = ANY($1::uuid[]) ORDER BY number",
             list(seen.diagrams),
         ):
-            seen.versions.setdefault(str(row["file_id"]), []).append(row["number"])
+            digest = None if row["canvas"] is None else digest_of(json.loads(row["canvas"]))
+            seen.versions.setdefault(str(row["file_id"]), {})[row["number"]] = digest
+        for row in await connection.fetch(
+            "SELECT id, revoked_at FROM auth.sessions WHERE user_id = ANY($1::uuid[])", users
+        ):
+            seen.sessions[str(row["id"])] = BEGUN if row["revoked_at"] is None else OVER
+        for row in await connection.fetch("SELECT id, sequence FROM auth.users WHERE id = ANY($1::uuid[])", users):
+            seen.users[str(row["id"])] = row["sequence"]
         seen.audited = {row["id"] for row in await connection.fetch("SELECT id FROM auth.audit_log")}
         seen.audit_broken_at = await connection.fetchval("SELECT auth.audit_log_broken_at()")
     finally:
         await connection.close()
     counts = await _queues(stack)
     seen.parked = await parked(stack)
+    seen.set_aside = await set_aside(stack)
     seen.waiting = sum(count for name, count in counts.items() if "commands" in name or name.startswith("retry."))
     seen.heard = [heard for heard in await tap.read() if heard.owner in users]
     return seen

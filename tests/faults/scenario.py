@@ -9,22 +9,27 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from uuid import UUID, uuid4
 
+from contracts.auth import SessionNotFound
 from contracts.catalogue import SUBSCRIPTIONS
 from tests.eventually import eventually
 from tests.faults import history
 from tests.faults.checker import Promise, check
-from tests.faults.clients import Command, Crowd, Told, at_work
+from tests.faults.clients import CLIENTS, SIGNED_IN_SECONDS, Command, Crowd, Told, at_work
 from tests.faults.history import History
-from tests.faults.observation import Observation, observe, parked, quiet, repeated, tapped
+from tests.faults.observation import Observation, observe, parked, quiet, repeated, set_aside, tapped
 from tests.faults.report import Row
 from tests.faults.stack import FaultStack
 
 WARM_COMMANDS = 12  # told before anything breaks
 PROBE_SECONDS = 0.1
 ALLOWED_SECONDS = 10.0  # the contracts' timeout
+REGRESSIONS = (Promise.VERSIONS, Promise.STALE, Promise.OVERWRITTEN, Promise.CONTENT)
 # What asyncio says of an exception that nobody took, and the chassis of a task that should not have ended.
-UNHANDLED = re.compile(r"exception was never retrieved|background task died|service failed|Unhandled exception")
+UNHANDLED = re.compile(
+    r"exception was never retrieved|Exception in callback|background task died|service failed|Unhandled exception"
+)
 
 
 @dataclass(slots=True)
@@ -39,6 +44,8 @@ class Run:
     healed_at: float | None = None
     recovery_seconds: float | None = None
     parked_before: int = 0
+    set_aside_before: set[UUID] = field(default_factory=set)
+    emptied: set[UUID] = field(default_factory=set)  # messages that the scenario took out of a parking lot
     observation: Observation = field(default_factory=Observation)
     notes: list[str] = field(default_factory=list)
     # By process: its pid and what it had in memory, before and after. Who was started again is left out.
@@ -120,7 +127,13 @@ class Run:
 
 @asynccontextmanager
 async def under_load(
-    stack: FaultStack, rows: list[Row], fault: str, *, address: str | None = None, clients: int = 4
+    stack: FaultStack,
+    rows: list[Row],
+    fault: str,
+    *,
+    address: str | None = None,
+    clients: int = CLIENTS,
+    signed_in_seconds: tuple[float, float] = SIGNED_IN_SECONDS,
 ) -> AsyncIterator[Run]:
     """People at work for as long as the block runs; then all that was promised is held against what is so.
 
@@ -128,8 +141,9 @@ async def under_load(
     """
     marks = _log_marks(stack)
     async with tapped(stack) as tap:
-        async with at_work(address or stack.gateway, clients=clients) as crowd:
+        async with at_work(address or stack.gateway, clients=clients, signed_in_seconds=signed_in_seconds) as crowd:
             run = Run(stack, crowd, fault, parked_before=await parked(stack))
+            run.set_aside_before = await set_aside(stack)
             await run.until_told(WARM_COMMANDS)
             run.resident_before = run.residents()
             try:
@@ -154,9 +168,9 @@ def _judge(run: Run, rows: list[Row], found: History) -> None:
             fired=run.fired,
             requests=len(told.requests),
             accepted=told.accepted,
-            lost=broken[Promise.LOST],
+            lost=broken[Promise.LOST] + broken[Promise.MISSING],
             doubled=broken[Promise.DOUBLED] + broken[Promise.APPLIED_ONCE],
-            regressions=broken[Promise.VERSIONS] + broken[Promise.STALE],
+            regressions=sum(broken[promise] for promise in REGRESSIONS),
             recovery_seconds=run.recovery_seconds,
             worst_open_seconds=told.worst_open_seconds(),
             notes=[*run.notes, f"{repeated(run.observation.heard)} events twice on the wire"],
@@ -173,21 +187,10 @@ def _judge(run: Run, rows: list[Row], found: History) -> None:
 def _history(run: Run, unhandled: list[str]) -> History:
     told, seen = run.told, run.observation
     return History(
-        commands=[
-            history.Command(
-                id=command.id,
-                client=command.client,
-                aggregate=None if command.diagram is None else f"diagram/{command.diagram}",
-                begun_at=command.begun_at,
-                ended_at=command.ended_at,
-                accepted=command.accepted,
-                outcome=command.outcome,
-                revision=command.reply.get("revision"),
-            )
-            for command in told.commands
-        ],
+        commands=[*_commands(told), *_sign_ins(told), *_registrations(told, seen)],
         reads=[
-            history.Read(read.client, f"diagram/{read.diagram}", read.begun_at, read.revision) for read in told.reads
+            history.Read(read.client, read.aggregate, read.begun_at, read.revision, read.may_be_gone, read.digest)
+            for read in told.reads
         ],
         requests=[
             history.Request(one.begun_at, one.seconds, one.status, allowed_seconds=ALLOWED_SECONDS)
@@ -206,12 +209,11 @@ def _history(run: Run, unhandled: list[str]) -> History:
         # The log's ids are unique: what would be applied twice is refused by it, and stands in the parking lot then.
         applied={"auth": [heard.id for heard in set(seen.heard) if heard.id in seen.audited]},
         inbox=seen.inbox,
-        aggregates={
-            f"diagram/{name}": history.Aggregate(revision, sequence, tuple(seen.versions.get(name, ())))
-            for name, (revision, _, sequence) in seen.diagrams.items()
-        },
+        aggregates=_aggregates(seen),
         outbox=seen.outbox,
         parked=seen.parked - run.parked_before,
+        # What a scenario has emptied out of the lots was there.
+        set_aside=seen.set_aside | run.emptied | run.set_aside_before,
         waiting=seen.waiting,
         unhandled=unhandled,
         resident_bytes={
@@ -220,6 +222,78 @@ def _history(run: Run, unhandled: list[str]) -> History:
             if name in run.resident_after and run.resident_after[name][0] == pid
         },
     )
+
+
+def _commands(told: Told) -> list[history.Command]:
+    return [
+        history.Command(
+            id=command.id,
+            client=command.client,
+            aggregate=None if command.diagram is None else f"diagram/{command.diagram}",
+            begun_at=command.begun_at,
+            ended_at=command.ended_at,
+            accepted=command.accepted,
+            outcome=command.outcome,
+            revision=command.reply.get("revision"),
+            expected=command.expected,
+            version=command.reply.get("version"),
+            digest=command.digest,
+            # That there is no such session says as well that it is over.
+            ends=command.ends if command.outcome in (history.SUCCEEDED, SessionNotFound.code) else (),
+        )
+        for command in told.commands
+    ]
+
+
+def _sign_ins(told: Told) -> list[history.Command]:
+    """A session has its sign-in's id."""
+    return [
+        history.Command(
+            id=UUID(one.session.removeprefix("session/")),
+            client=one.client,
+            aggregate=one.session,
+            begun_at=one.begun_at,
+            ended_at=one.ended_at,
+            accepted=True,
+            outcome=history.SUCCEEDED,
+            revision=history.BEGUN,
+            is_transient=True,
+        )
+        for one in told.sign_ins
+    ]
+
+
+def _registrations(told: Told, seen: Observation) -> list[history.Command]:
+    """Who registers is nobody yet, and cannot know the message's id: it is what the event says."""
+    causes = {heard.subject: heard.cause for heard in seen.heard if heard.sequence == 1}
+    return [
+        history.Command(
+            id=causes.get(f"user/{user}") or uuid4(),
+            client=user,
+            aggregate=f"user/{user}",
+            begun_at=at,
+            ended_at=at,
+            accepted=True,
+            outcome=history.SUCCEEDED,
+        )
+        for user, at in told.registered_at.items()
+    ]
+
+
+def _aggregates(seen: Observation) -> dict[str, history.Aggregate]:
+    diagrams = {
+        f"diagram/{name}": history.Aggregate(
+            revision,
+            sequence,
+            tuple(seen.versions.get(name, ())),
+            seen.digests[name],
+            {number: digest for number, digest in seen.versions.get(name, {}).items() if digest is not None},
+        )
+        for name, (revision, _, sequence) in seen.diagrams.items()
+    }
+    sessions = {f"session/{name}": history.Aggregate(number, number) for name, number in seen.sessions.items()}
+    users = {f"user/{name}": history.Aggregate(sequence, sequence) for name, sequence in seen.users.items()}
+    return diagrams | sessions | users
 
 
 _HEARERS = {name: {event.wire_name for event in events} for name, events in SUBSCRIPTIONS.items()}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faketime import unpacked_faketime
+from tests.debian import unpacked_faketime
 from tests.faults.clients import at_work
 from tests.faults.report import Row
 from tests.faults.scenario import under_load

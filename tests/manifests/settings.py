@@ -13,7 +13,7 @@ SERVICES: dict[str, type[Settings]] = {"gateway": GatewaySettings, "auth": AuthS
 OF_THE_CHART = {
     "profile", "side_host", "side_port", "http_host", "http_port", "s3_region",
     "postgres_url", "redis_url", "rabbitmq_url", "rabbitmq_management_url", "s3_url", "s3_access_key", "s3_secret_key",
-    "auth_secret", "gateway_secret",
+    "auth_secret", "gateway_secret", "password_pepper",
 }  # fmt: skip
 _KEPT = ("type", "enum", "minimum", "maximum", "exclusiveMinimum")
 

@@ -9,10 +9,12 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from itertools import count
+from uuid import UUID
 
 from chassis.bus.headers import RUNG
 from chassis.bus.ports import ConfirmMissing, Delivery, Letter, NotPublished, Receipt, Unroutable
 from chassis.bus.topology import EVENTS, PARKED, RETRY, RUNG_SECONDS, Topology
+from contracts.envelope import decode
 from tests.simulation.world import Process, World
 
 BACK_SECONDS = (0.05, 1.0)  # until a lost connection is made again
@@ -89,6 +91,8 @@ class Broker:
         message = _Message(letter, user, letter.routing_key, until)
         if letter.exchange == PARKED:
             self.parked.append(message)
+            self.world.is_poisoned.discard(message_id(message.letter))
+            self.world.seen["parked"] += 1
             return
         if letter.exchange == RETRY:
             self._climb(message)
@@ -166,6 +170,7 @@ class Broker:
 
     def _climb(self, message: _Message) -> None:
         self.on_ladder += 1
+        self.world.seen["retried"] += 1
 
         def back() -> None:
             self.on_ladder -= 1
@@ -236,6 +241,7 @@ class Broker:
             correlation_id=letter.correlation_id,
             redelivered=message.redelivered,
             headers=letter.headers,
+            exchange="" if letter.exchange == RETRY else letter.exchange,  # a rung's dead letters go to the default one
         )
 
         async def bring() -> None:
@@ -251,6 +257,11 @@ class Broker:
         if message is not None and requeue:
             self._queues[consumer.queue].insert(0, replace(message, redelivered=True))
         self._offer(consumer.queue)
+
+
+def message_id(letter: Letter) -> UUID:
+    envelope, _ = decode(letter.body)
+    return envelope.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +297,7 @@ class BrokerPublisher:
             raise NotPublished("the broker is away")
         try:
             async with asyncio.timeout(timeout_seconds):
-                await broker.world.way(f"publish {letter.type}")
+                await broker.world.way(f"publish {letter.type} to {letter.exchange}")
                 if broker.refuses() or broker.connection[process] != connection:
                     raise ConfirmMissing("cut before it got there")
                 broker.taken(letter, self.user)
@@ -299,6 +310,6 @@ class BrokerPublisher:
             raise ConfirmMissing("no confirm in time") from None
 
     async def send(self, letter: Letter) -> None:
-        await self.broker.world.way(f"send {letter.type}")
+        await self.broker.world.way(f"send {letter.type} to {letter.exchange}")
         if not self.broker.refuses():
             self.broker.taken(letter, self.user)

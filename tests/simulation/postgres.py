@@ -6,7 +6,7 @@ waits. A statement is known by its text, so that none can change without its dou
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
@@ -16,21 +16,26 @@ from pydantic_core import from_json
 
 from chassis import outbox, unit_of_work
 from chassis.cache.record import MemberRecord
+from contracts.auth import SessionEnded, SessionStarted
 from contracts.diagram import DiagramChanged, DiagramCreated
 from tests.simulation.world import Process, World
 from workers.diagram import storage
 from workers.diagram.storage import NewDiagram
 
-DOWN_SECONDS = (0.2, 4.0)
+DOWN_SECONDS = (0.2, 14.0)  # beyond the ladder of a bug
 APPLY = "INSERT INTO applied (subscriber, event) VALUES ($1, $2)"  # what the simulation's own subscriber does
 PROBE = "SELECT current_setting('transaction_read_only')"
+
+TABLES = ("inbox", "outbox", "files", "versions", "members", "applied", "users", "sessions", "audit_log")
+MOST_DEADLOCKS = 2  # of one message, so that it is back from the ladder before the run ends
 
 Row = dict[str, Any]
 Key = tuple[Any, ...]
 Tables = dict[str, dict[Key, Row]]
+Double = Callable[..., Awaitable[Any]]  # of a statement: its transaction, then its parameters
 
 
-class _Transaction:
+class Transaction:
     def __init__(self, store: "Store", process: Process | None) -> None:
         self.store = store
         self.process = process
@@ -54,6 +59,16 @@ class _Transaction:
         if (table, key) in self._written:
             return self._written[table, key]
         return self.store.tables[table].get(key)
+
+    def rows(self, table: str) -> list[Row]:
+        """All that this transaction sees."""
+        seen = dict(self.store.tables[table])
+        for (written, key), row in self._written.items():
+            if written == table:
+                seen.pop(key, None)
+                if row is not None:
+                    seen[key] = row
+        return list(seen.values())
 
     def write(self, table: str, key: Key, row: Row | None) -> None:
         self._written[table, key] = row
@@ -81,9 +96,9 @@ class Store:
 
     def __init__(self, world: World, schema: str) -> None:
         self.world = world
-        self.tables: Tables = {name: {} for name in ("inbox", "outbox", "files", "versions", "members", "applied")}
-        self.locks: dict[tuple[str, Key], _Transaction] = {}
-        self.open: set[_Transaction] = set()
+        self.tables: Tables = {name: {} for name in TABLES}
+        self.locks: dict[tuple[str, Key], Transaction] = {}
+        self.open: set[Transaction] = set()
         self.down_until = 0.0
         self.crashes = 0
         self._waiting: list[asyncio.Future[None]] = []
@@ -105,8 +120,8 @@ class Store:
         for transaction in [found for found in self.open if found.process is process]:
             transaction.end()
 
-    def begin(self) -> _Transaction:
-        transaction = _Transaction(self, self.world.process())
+    def begin(self) -> Transaction:
+        transaction = Transaction(self, self.world.process())
         self.open.add(transaction)
         return transaction
 
@@ -121,18 +136,17 @@ class Store:
                 waiter.set_result(None)
         self._waiting.clear()
 
-    async def carry_out(self, transaction: _Transaction, statement: str, values: tuple[Any, ...]) -> list[Row]:
+    def double_of(self, statement: str) -> "Double":
         known = self._statements.get(statement)
         assert known is not None, f"this statement has no double in memory:\n{statement}"
-        found = await known(transaction, *values)
-        return found if isinstance(found, list) else [] if found is None else [found]
+        return known
 
 
 class Connection:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._crashes = store.crashes
-        self._transaction: _Transaction | None = None
+        self._transaction: Transaction | None = None
         self._terminated = False
 
     def is_closed(self) -> bool:
@@ -160,17 +174,22 @@ class Connection:
             self._transaction = None
 
     async def fetch(self, statement: str, *values: Any) -> list[Row]:
-        await self._way("statement")
+        return await self.carry_out(self._store.double_of(statement), *values)
+
+    async def carry_out(self, double: Double, *values: Any) -> list[Row]:
+        """What a statement's *double* does, as one statement. It gives a row, rows, or none."""
+        name = double.__name__.strip("_")
+        await self._way(f"statement {name}")
         transaction = self._transaction or self._store.begin()
         try:
-            found = await self._store.carry_out(transaction, statement, values)
+            found = await double(transaction, *values)
             if self._transaction is None:
                 transaction.commit()
         finally:
             if self._transaction is None:
                 transaction.end()
-        await self._way("rows")
-        return found
+        await self._way(f"rows of {name}")
+        return _rows(found)
 
     async def fetchrow(self, statement: str, *values: Any) -> Row | None:
         return next(iter(await self.fetch(statement, *values)), None)
@@ -184,18 +203,26 @@ class Connection:
         statement: str,
         many: Sequence[tuple[Any, ...]],
         *,
-        timeout: float,  # noqa: ARG002, ASYNC109 - asyncpg's form
+        timeout: float,  # noqa: ASYNC109 - asyncpg's form
     ) -> list[tuple[Any, ...]]:
-        """One transaction, whose statements come in one go."""
-        await self._way("statement")
+        """One transaction, whose statements come in one go. After a ``TimeoutError`` it may be committed."""
+        try:
+            async with asyncio.timeout(timeout):
+                return await self._together(self._store.double_of(statement), many)
+        except TimeoutError:
+            self._store.world.seen["group timed out"] += 1
+            raise
+
+    async def _together(self, double: Double, many: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        await self._way("statement group")
         transaction = self._store.begin()
         try:
-            found = [row for values in many for row in await self._store.carry_out(transaction, statement, values)]
+            found = [row for values in many for row in _rows(await double(transaction, *values))]
             transaction.commit()
         finally:
             transaction.end()
         self._store.world.seen["committed together"] += 1
-        await self._way("rows")
+        await self._way("rows of group")
         return [tuple(row.values()) for row in found]
 
     async def execute(self, statement: str, *values: Any) -> None:
@@ -233,6 +260,10 @@ class Pool:
         await self.fetch(statement, *values)
 
 
+def _rows(found: Any) -> list[Row]:
+    return found if isinstance(found, list) else [] if found is None else [found]
+
+
 def _statements(schema: str) -> dict[str, Callable[..., Any]]:
     record = MemberRecord(Pool.__new__(Pool), schema)  # type: ignore[arg-type]  # for its statements only
     return {
@@ -250,6 +281,7 @@ def _statements(schema: str) -> dict[str, Callable[..., Any]]:
         record._remove: _member_goes,
         record._all: _members,
         record._holds: _is_member,
+        unit_of_work._ANNOUNCE: _announced,
         storage._LOCK: _lock_diagram,
         storage._CHANGE: _change_diagram,
         storage._DIAGRAM: _diagram,
@@ -258,14 +290,14 @@ def _statements(schema: str) -> dict[str, Callable[..., Any]]:
 
 
 CREATE_VALUES = 9
-_EVENTS = (DiagramCreated.wire_name, DiagramChanged.wire_name)
+_EVENTS = (DiagramCreated.wire_name, DiagramChanged.wire_name, SessionStarted.wire_name, SessionEnded.wire_name)
 
 
-async def _probe(_: _Transaction) -> Row:
+async def _probe(_: Transaction) -> Row:
     return {"": "off"}
 
 
-async def _apply(work: _Transaction, subscriber: str, event: UUID) -> None:
+async def _apply(work: Transaction, subscriber: str, event: UUID) -> None:
     work.write("applied", (subscriber, event, work.store.world.operations), {})  # a table without a key
 
 
@@ -273,10 +305,12 @@ async def _apply(work: _Transaction, subscriber: str, event: UUID) -> None:
 
 
 async def _claim(  # noqa: PLR0917 - a statement's parameters, in its order
-    work: _Transaction, consumer: str, actor: str, message: UUID, type_: str, fingerprint: str | None, _: str
+    work: Transaction, consumer: str, actor: str, message: UUID, type_: str, fingerprint: str | None, _: str
 ) -> Row | None:
     key = (consumer, actor, message)
     await work.lock("inbox", key)
+    if type_ not in _EVENTS:
+        _fail_if_due(work.store.world, message)
     kept = work.read("inbox", key)
     if kept is not None and not _gives_way(kept, fingerprint):
         work.store.world.seen["applied before" if type_ in _EVENTS else "told again"] += 1
@@ -285,8 +319,21 @@ async def _claim(  # noqa: PLR0917 - a statement's parameters, in its order
     return {"": True}
 
 
+def _fail_if_due(world: World, message: UUID) -> None:
+    if world.deadlocks and not world.healed and world.deadlocked[message] < MOST_DEADLOCKS:
+        world.deadlocks -= 1
+        world.deadlocked[message] += 1
+        raise asyncpg.DeadlockDetectedError("deadlock detected")
+    if world.poisons and not world.healed:
+        world.poisons -= 1
+        world.poisoned.add(message)
+        world.is_poisoned.add(message)
+    if message in world.is_poisoned:
+        raise asyncpg.DataError("a bug of ours, for all that anybody knows")
+
+
 async def _finish(  # noqa: PLR0917 - a statement's parameters, in its order
-    work: _Transaction,
+    work: Transaction,
     ids: list[UUID],
     keys: list[str],
     bodies: list[str],
@@ -304,12 +351,12 @@ async def _finish(  # noqa: PLR0917 - a statement's parameters, in its order
         work.write("inbox", (consumer, actor, message), kept)
 
 
-async def _find(work: _Transaction, consumer: str, actor: str, message: UUID) -> Row | None:
+async def _find(work: Transaction, consumer: str, actor: str, message: UUID) -> Row | None:
     return work.read("inbox", (consumer, actor, message))
 
 
 async def _keep(  # noqa: PLR0917 - a statement's parameters, in its order
-    work: _Transaction,
+    work: Transaction,
     consumer: str,
     actor: str,
     message: UUID,
@@ -336,7 +383,7 @@ def _inbox_row(type_: str, fingerprint: str | None, status: str, outcome: Any) -
     return {"outcome": outcome, "fingerprint": fingerprint, "invalidates": [], "status": status, "type": type_}
 
 
-def _announce(work: _Transaction, ids: list[UUID], keys: list[str], bodies: list[str], stale: list[str]) -> None:
+def _announce(work: Transaction, ids: list[UUID], keys: list[str], bodies: list[str], stale: list[str]) -> None:
     for row_id, routing_key, body in zip(ids, keys, bodies, strict=True):
         row = {
             "id": row_id,
@@ -349,7 +396,11 @@ def _announce(work: _Transaction, ids: list[UUID], keys: list[str], bodies: list
         work.write("outbox", (row_id,), row)
 
 
-async def _create(work: _Transaction, *values: Any) -> Row:
+async def _announced(work: Transaction, ids: list[UUID], keys: list[str], bodies: list[str], stale: list[str]) -> None:
+    _announce(work, ids, keys, bodies, stale)
+
+
+async def _create(work: Transaction, *values: Any) -> Row:
     """A create's one statement: claim, diagram, first version, announcement, outcome."""
     own, (ids, keys, bodies, stale), identity, outcome = (
         values[:CREATE_VALUES], values[CREATE_VALUES : CREATE_VALUES + 4], values[CREATE_VALUES + 4 : -1], values[-1],
@@ -377,7 +428,7 @@ async def _create(work: _Transaction, *values: Any) -> Row:
 # The outbox
 
 
-async def _lease(work: _Transaction, after_seconds: float, lease_seconds: float, limit: int) -> list[Row]:
+async def _lease(work: Transaction, after_seconds: float, lease_seconds: float, limit: int) -> list[Row]:
     now = work.store.world.now()
     left = [
         (key, row)
@@ -393,13 +444,13 @@ async def _lease(work: _Transaction, after_seconds: float, lease_seconds: float,
     return [row for _, row in left[:limit]]
 
 
-async def _published(work: _Transaction, ids: list[UUID]) -> None:
+async def _published(work: Transaction, ids: list[UUID]) -> None:
     for row_id in ids:
         await work.lock("outbox", (row_id,))
         work.write("outbox", (row_id,), None)
 
 
-async def _measure(work: _Transaction) -> Row:
+async def _measure(work: Transaction) -> Row:
     rows = work.store.tables["outbox"].values()
     oldest = min((row["created_at"] for row in rows), default=work.store.world.now())
     return {"depth": len(rows), "oldest_seconds": work.store.world.now() - oldest}
@@ -408,26 +459,26 @@ async def _measure(work: _Transaction) -> Row:
 # The record of the cache's members
 
 
-async def _member_joins(work: _Transaction, member: UUID) -> None:
+async def _member_joins(work: Transaction, member: UUID) -> None:
     work.write("members", (member,), {"member": member})
 
 
-async def _member_goes(work: _Transaction, member: UUID) -> None:
+async def _member_goes(work: Transaction, member: UUID) -> None:
     work.write("members", (member,), None)
 
 
-async def _members(work: _Transaction) -> list[Row]:
+async def _members(work: Transaction) -> list[Row]:
     return list(work.store.tables["members"].values())
 
 
-async def _is_member(work: _Transaction, member: UUID) -> Row | None:
+async def _is_member(work: Transaction, member: UUID) -> Row | None:
     return None if work.read("members", (member,)) is None else {"": True}
 
 
 # Diagrams
 
 
-async def _lock_diagram(work: _Transaction, diagram_id: UUID, owner_id: UUID) -> Row | None:
+async def _lock_diagram(work: Transaction, diagram_id: UUID, owner_id: UUID) -> Row | None:
     await work.lock("files", (diagram_id,))
     row = work.read("files", (diagram_id,))
     if row is None or row["owner_id"] != owner_id:
@@ -436,7 +487,7 @@ async def _lock_diagram(work: _Transaction, diagram_id: UUID, owner_id: UUID) ->
 
 
 async def _change_diagram(  # noqa: PLR0917 - a statement's parameters, in its order
-    work: _Transaction,
+    work: Transaction,
     diagram_id: UUID,
     title: str,
     type_: str,
@@ -489,13 +540,13 @@ async def _change_diagram(  # noqa: PLR0917 - a statement's parameters, in its o
     return {**changed, "fields": [name for name, is_so in differs.items() if is_so]}
 
 
-async def _diagram(work: _Transaction, diagram_id: UUID, owner_id: UUID) -> Row | None:
+async def _diagram(work: Transaction, diagram_id: UUID, owner_id: UUID) -> Row | None:
     row = work.read("files", (diagram_id,))
     if row is None or row["owner_id"] != owner_id:
         return None
     return {**row, "canvas_json": None if row["canvas_data"] is None else json.dumps(row["canvas_data"])}
 
 
-async def _diagrams(work: _Transaction, diagram_ids: Sequence[UUID], owner_ids: Sequence[UUID]) -> list[Row]:
+async def _diagrams(work: Transaction, diagram_ids: Sequence[UUID], owner_ids: Sequence[UUID]) -> list[Row]:
     found = [await _diagram(work, *key) for key in zip(diagram_ids, owner_ids, strict=True)]
     return [row for row in found if row is not None]

@@ -7,10 +7,13 @@ from typing import Any, Final
 from lupa import lua51  # type: ignore[import-untyped]  # it has no types of its own
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from chassis.cache import member, reader
 from chassis.redis import Call, Redis
 from tests.simulation.world import World
 
 AWAY_SECONDS = (0.3, 8.0)
+LATE = 0.5  # of what its sender has given up, and Redis carries out all the same
+LATE_SECONDS = (0.0, 5.0)
 
 _lua: Final = lua51.LuaRuntime(encoding=None)
 _compiled: dict[str, Any] = {}
@@ -136,13 +139,49 @@ class RedisInMemory(Redis):
         self._server = server
 
     async def _exchange(self, calls: Sequence[Call]) -> list[Any]:
+        name = "+".join(dict.fromkeys(map(_name, calls)))
         async with asyncio.timeout(self._timeout_seconds):
-            await self._world.way("to redis")
-            if self._world.redis_away_until > self._world.now():
-                raise RedisConnectionError
+            await self._there(name, calls)
             replies = [self._server.execute(call) for call in calls]
-            await self._world.way("from redis")
+            await self._world.way(f"from redis {name}")
+            await self._pass()
             return replies
+
+    async def _there(self, name: str, calls: Sequence[Call]) -> None:
+        try:
+            await self._world.way(f"to redis {name}")
+        except asyncio.CancelledError:
+            # What is on its way may arrive though nobody waits for the answer any more.
+            if not self._world.over and self._world.random.random() < LATE:
+                late = self._world.random.uniform(*LATE_SECONDS)
+                asyncio.get_running_loop().call_later(late, lambda: [self._server.execute(call) for call in calls])
+                self._world.seen["late in redis"] += 1
+            raise
+        await self._pass()
+
+    async def _pass(self) -> None:
+        """Raises, or never returns, while nothing gets through."""
+        now, process = self._world.now(), self._world.process()
+        if self._world.redis_away_until > now:
+            raise RedisConnectionError
+        if process is not None and process.redis_cut_until > now:
+            if process.redis_is_silent:
+                await asyncio.get_running_loop().create_future()
+            raise RedisConnectionError
+
+
+_NAMES = {
+    script: name
+    for name, script in {
+        "invalidate": member.INVALIDATE, "join": member.JOIN, "renew": member.RENEW, "reconcile": member.RECONCILE,
+        "remove": member.REMOVE, "read": reader.READ, "fill": reader.FILL,
+    }.items()
+}  # fmt: skip
+
+
+def _name(call: Call) -> str:
+    """Of an operation: the script's, or the command's."""
+    return str(call.words[0]).lower() if call.script is None else _NAMES.get(call.script, "another script")
 
 
 def _word(value: Any) -> bytes:

@@ -1,4 +1,4 @@
-"""One run: two diagram workers, a subscriber, a gateway and its clients; then quiet; then what was so."""
+"""One run: workers in twos, a subscriber, a gateway and its clients; then quiet; then what was so."""
 
 import asyncio
 import logging
@@ -12,15 +12,15 @@ import structlog
 
 from contracts.envelope import decode
 from tests.faults.checker import Violation, check
-from tests.faults.history import Aggregate, Event, History
+from tests.faults.history import BEGUN, OVER, Aggregate, Event, History
 from tests.simulation import loop
-from tests.simulation.broker import Broker
-from tests.simulation.clients import Client, Gateway
-from tests.simulation.plan import Fault, Kind, Plan
+from tests.simulation.broker import Broker, message_id
+from tests.simulation.clients import EMAIL, OWNER, Client, Gateway, digest_of
+from tests.simulation.plan import Fault, Kind, Plan, Step
 from tests.simulation.postgres import DOWN_SECONDS, Store
 from tests.simulation.redis import AWAY_SECONDS, Server
 from tests.simulation.services import SUBSCRIBER, WORKERS, Site, the_topology, work
-from tests.simulation.world import Process, World
+from tests.simulation.world import EPOCH, Process, World
 
 START_AGAIN_SECONDS = (0.05, 3.0)
 QUIET_SECONDS = 90.0  # the ladder's first rungs, a sweep's lease, and a member's removal
@@ -49,6 +49,15 @@ def simulate(plan: Plan, *, sweeps: bool = True) -> Result:
         structlog.configure(**configuration)
 
 
+OF_SESSIONS = {
+    Step.SIGN_IN, Step.SIGN_OUT, Step.END_SESSION, Step.SIGN_OUT_EVERYWHERE, Step.USE, Step.USE_LONG,
+}  # fmt: skip
+OWNER_ROW = {
+    "id": OWNER.id, "email": EMAIL, "email_key": EMAIL, "name": None, "roles": ("user",), "email_verified": False,
+    "created_at": EPOCH, "locked": False, "password_hash": "a hash",
+}  # fmt: skip
+
+
 class _Run:
     def __init__(self, plan: Plan, *, sweeps: bool) -> None:
         self._plan = plan
@@ -65,15 +74,19 @@ class _Run:
         asyncio.get_running_loop().set_exception_handler(
             lambda _, context: self._world.unhandled.append(str(context.get("exception") or context["message"]))
         )
-        for service in ("diagram", "diagram", SUBSCRIBER):
+        steps = {step for steps in self._plan.clients for step in steps}
+        self._site.stores["auth"].tables["users"][OWNER.id,] = OWNER_ROW
+        for service in ("auth",) * 2 * bool(steps & OF_SESSIONS) + ("diagram",) * 2 * bool(steps - OF_SESSIONS):
             self._start(service)
+        self._start(SUBSCRIBER)
         gateway_process = Process("gateway", mortal=False)
         gateway = Gateway(self._site, gateway_process, self._history)
         clients = [
             self._world.start(gateway_process, Client(gateway, f"client {number}", self._plan.seed).work(steps), "work")
             for number, steps in enumerate(self._plan.clients)
         ]
-        await asyncio.wait(clients)
+        if clients:
+            await asyncio.wait(clients)
         self._world.heal()
         until = self._world.now() + QUIET_SECONDS
         while not self._is_quiet() and self._world.now() < until:  # noqa: ASYNC110 - the clock leaps
@@ -103,13 +116,12 @@ class _Run:
         again = self._world.random.uniform(*START_AGAIN_SECONDS)
         asyncio.get_running_loop().call_later(again, self._start, process.name.rpartition(" ")[0])
 
-    def _strike(self, fault: Fault, process: Process | None) -> bool:
+    def _strike(self, fault: Fault, process: Process | None) -> None:
         broker = self._site.broker
         if fault.kind in (Kind.KILL, Kind.CUT):
-            if process is None or not process.mortal or not process.alive:
-                return False
+            assert process is not None
             (self._kill if fault.kind is Kind.KILL else broker.cut)(process)
-            return True
+            return
         strikes: dict[Kind, Callable[[], None]] = {
             Kind.BROKER_RESTARTS: broker.restart,
             Kind.POSTGRES_CRASHES: self._crash_postgres,
@@ -119,9 +131,16 @@ class _Run:
             Kind.NOT_TAKEN: broker.refuse_one,
             Kind.DOUBLED: broker.double_one,
             Kind.REORDERED: broker.reorder_some,
+            Kind.DEADLOCK: self._deadlock_some,
+            Kind.POISON: self._poison_one,
         }
         strikes[fault.kind]()
-        return True
+
+    def _deadlock_some(self) -> None:
+        self._world.deadlocks += self._world.random.randint(1, 2)
+
+    def _poison_one(self) -> None:
+        self._world.poisons += 1
 
     def _crash_postgres(self) -> None:
         down_seconds = self._world.random.uniform(*DOWN_SECONDS)
@@ -138,22 +157,30 @@ class _Run:
         return sum(len(store.tables["outbox"]) for store in self._site.stores.values())
 
     def _observe(self) -> None:
-        history, broker, store = self._history, self._site.broker, self._site.stores["diagram"]
-        for (_, _, message), row in store.tables["inbox"].items():
-            history.inbox[UUID(str(message))] = row["status"]
+        history, broker, stores = self._history, self._site.broker, self._site.stores
+        for service in ("auth", "diagram"):
+            for (_, _, message), row in stores[service].tables["inbox"].items():
+                history.inbox[UUID(str(message))] = row["status"]
         for body in broker.events:
             envelope, _ = decode(body)
             assert envelope.subject is not None
             assert envelope.sequence is not None
-            aggregate = envelope.subject.removeprefix("diagram/")
-            history.heard.append(Event(envelope.id, envelope.causationid, aggregate, envelope.sequence, (SUBSCRIBER,)))
+            history.heard.append(
+                Event(envelope.id, envelope.causationid, envelope.subject, envelope.sequence, (SUBSCRIBER,))
+            )
         self._world.seen["published twice"] += len(history.heard) - len({event.id for event in history.heard})
-        history.applied[SUBSCRIBER] = [event for _, event, _ in self._site.stores[SUBSCRIBER].tables["applied"]]
-        for (diagram,), row in store.tables["files"].items():
-            versions = tuple(sorted(number for file, number in store.tables["versions"] if file == diagram))
-            history.aggregates[str(diagram)] = Aggregate(row["revision"], row["sequence"], versions)
+        history.applied[SUBSCRIBER] = [event for _, event, _ in stores[SUBSCRIBER].tables["applied"]]
+        tables = stores["diagram"].tables
+        for (diagram,), row in tables["files"].items():
+            versions = tuple(sorted(number for file, number in tables["versions"] if file == diagram))
+            digest = digest_of(row["note_content"])
+            history.aggregates[f"diagram/{diagram}"] = Aggregate(row["revision"], row["sequence"], versions, digest)
+        for (session,), row in stores["auth"].tables["sessions"].items():
+            number = BEGUN if row["revoked_at"] is None else OVER
+            history.aggregates[f"session/{session}"] = Aggregate(revision=number, sequence=number)
         history.outbox = self._left_in_outboxes()
-        history.parked = len(broker.parked)
+        history.set_aside = {message_id(message.letter) for message in broker.parked}
+        history.parked = sum(message_id(message.letter) not in self._world.poisoned for message in broker.parked)
         history.waiting = broker.waiting
         history.unhandled = self._world.unhandled
 

@@ -2,8 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any, cast
+from uuid import UUID
+
+from pydantic import SecretStr
 
 from chassis.bus.gate import Gate
 from chassis.bus.handlers import Handlers
@@ -15,24 +19,44 @@ from chassis.bus.topology import Topology, topology
 from chassis.cache import CacheMember
 from chassis.database import Database
 from chassis.exposition import Registry
-from chassis.metrics import BusMetrics, DiagramMetrics
+from chassis.metrics import AuthMetrics, BusMetrics, DiagramMetrics
 from chassis.outbox import OutboxRelay
 from chassis.unit_of_work import Ledger
 from chassis.worker import failure_of
+from contracts.auth import (
+    EndSession,
+    GetLiveSession,
+    SessionEnded,
+    SessionStarted,
+    SignIn,
+    SignOut,
+    SignOutEverywhere,
+    Tokens,
+)
 from contracts.diagram import ChangeDiagram, CreateDiagram, DiagramChanged, DiagramCreated, GetDiagram
 from contracts.envelope import Envelope
-from contracts.message import Message
+from contracts.message import Event, Message
+from contracts.sealed import Box, sealed_fields
 from tests.simulation import postgres
 from tests.simulation.broker import Broker, BrokerPublisher
 from tests.simulation.postgres import APPLY
 from tests.simulation.redis import RedisInMemory, Server
+from tests.simulation.sessions import StorageInMemory
 from tests.simulation.world import Process, World
+from workers.auth.handlers import handlers as auth_handlers
+from workers.auth.rules import Lifetimes
+from workers.auth.tools import Tools as AuthTools
 from workers.diagram.handlers import handlers as diagram_handlers
 from workers.diagram.storage import diagram_rows
 from workers.diagram.tools import Tools
 
 SUBSCRIBER = "reader"
-WORKERS = ("diagram", SUBSCRIBER)
+WORKERS = ("auth", "diagram", SUBSCRIBER)
+REQUESTS = (
+    CreateDiagram, ChangeDiagram, GetDiagram, SignIn, SignOut, EndSession, SignOutEverywhere, GetLiveSession,
+)  # fmt: skip
+EVENTS = (DiagramCreated, DiagramChanged, SessionStarted, SessionEnded)
+SESSIONS_PER_USER = 100  # so that no session ends before somebody asks for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,29 +67,25 @@ class SubscriberTools:
 subscribes: Handlers[SubscriberTools] = Handlers()
 
 
-@subscribes.hears(DiagramCreated)
-async def apply_created(_: DiagramCreated, envelope: Envelope, tools: SubscriberTools) -> None:
+async def apply(_: Event, envelope: Envelope, tools: SubscriberTools) -> None:
     async with tools.ledger.unit_of_work(envelope) as work:
         await work.connection.execute(APPLY, SUBSCRIBER, envelope.id)
 
 
-@subscribes.hears(DiagramChanged)
-async def apply_changed(_: DiagramChanged, envelope: Envelope, tools: SubscriberTools) -> None:
-    async with tools.ledger.unit_of_work(envelope) as work:
-        await work.connection.execute(APPLY, SUBSCRIBER, envelope.id)
+for event in EVENTS:
+    subscribes.hears(event)(apply)
 
 
 @lru_cache
 def the_topology() -> Topology:
-    requests = (CreateDiagram, ChangeDiagram, GetDiagram)
-    return topology(requests, {SUBSCRIBER: (DiagramCreated, DiagramChanged)}, WORKERS)
+    return topology(REQUESTS, {SUBSCRIBER: EVENTS}, WORKERS)
 
 
 @lru_cache
-def _metrics() -> tuple[DiagramMetrics, BusMetrics]:
+def _metrics() -> tuple[DiagramMetrics, AuthMetrics, BusMetrics]:
     registry = Registry()
-    own = DiagramMetrics(registry)
-    return own, BusMetrics(registry, own.requests)
+    diagrams, sessions = DiagramMetrics(registry), AuthMetrics(registry)
+    return diagrams, sessions, BusMetrics(registry, diagrams.requests)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +102,7 @@ class Site:
 async def work(site: Site, process: Process, service: str) -> None:
     """Runs in *process*: until its consumers are there."""
     world = site.world
-    own, metrics = _metrics()
+    _, _, metrics = _metrics()
     database = Database(cast("Any", postgres.Pool(site.stores[service])), at_hand=4)
     caches = CacheMember(RedisInMemory(world, site.redis), database.pool, service, clock=world.now)
     await caches.join()
@@ -92,14 +112,11 @@ async def work(site: Site, process: Process, service: str) -> None:
     if site.sweeps:
         world.start(process, relay.sweep(caches), "outbox sweep")
     ledger = Ledger(database, service, caches, relay, world.clock)
-    handlers, tools, queues = (
-        (
-            diagram_handlers,
-            Tools(ledger, database, cast("Any", None), own, diagram_rows(database)),
-            ("diagram.commands", "diagram.queries"),
-        )
-        if service == "diagram"
-        else (subscribes, SubscriberTools(ledger), (f"{service}.events",))
+    handlers, tools = _work_of(service, ledger, database, world)
+    queues = (
+        {request.queue() for request in REQUESTS if request.worker() == service}
+        if service != SUBSCRIBER
+        else {f"{SUBSCRIBER}.events"}
     )
     handling: Handling[Any] = Handling(
         service=service,
@@ -110,16 +127,59 @@ async def work(site: Site, process: Process, service: str) -> None:
         gate=Gate(database.probe),
         metrics=metrics,
         classify=failure_of,
-        unseal=_nothing_is_sealed,
+        unseal=_open,
         clock=world.clock,
     )
 
     async def take(delivery: Delivery, receipt: Receipt) -> None:
         await settle(delivery, handling.deliver, receipt)
 
-    for queue in queues:
+    for queue in sorted(queues):
         site.broker.consume(process, queue, take)
 
 
-async def _nothing_is_sealed(message: Message, _: Envelope) -> Message:
-    return message
+def _work_of(service: str, ledger: Ledger, database: Database, world: World) -> tuple[Handlers[Any], Any]:
+    diagrams, sessions, _ = _metrics()
+    match service:
+        case "diagram":
+            return diagram_handlers, Tools(ledger, database, cast("Any", None), diagrams, diagram_rows(database))
+        case "auth":
+            given: dict[str, Any] = {
+                "ledger": ledger,
+                "database": database,
+                "storage": StorageInMemory(sessions),
+                "passwords": _Passwords(),
+                "mint": _Mint(),
+                "metrics": sessions,
+                "lifetimes": Lifetimes(
+                    access_token=timedelta(hours=1), session=timedelta(days=1), remembered_session=timedelta(days=30)
+                ),
+                "sessions_per_user": SESSIONS_PER_USER,
+                "clock": world.clock,
+            }
+            # The ways that a run takes use nothing else.
+            return auth_handlers, cast("Any", AuthTools)(**{name: given.get(name) for name in AuthTools.__slots__})
+        case _:
+            return subscribes, SubscriberTools(ledger)
+
+
+class _Passwords:
+    """Everybody knows the password."""
+
+    async def fits(self, _: str, password_hash: str | None) -> bool:
+        return password_hash is not None
+
+    def is_outdated(self, _: str) -> bool:
+        return False
+
+
+class _Mint:
+    async def issue(self, *, session_id: UUID, **_: Any) -> Tokens:
+        return Tokens(access_token="", refresh_token="", expires_in=1, session_id=session_id)
+
+
+async def _open(message: Message, _: Envelope) -> Message:
+    """What is sealed is taken out of its box as it is."""
+    boxes = {name: getattr(message, name) for name in sealed_fields(type(message))}
+    opened = {name: SecretStr(value.box) for name, value in boxes.items() if isinstance(value, Box)}
+    return message.model_copy(update=opened) if opened else message

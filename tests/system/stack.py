@@ -54,7 +54,7 @@ class Stack:
         self._up = tuple(up) or (*self._command, "up")
         mine = {name: value for name, value in os.environ.items() if not name.startswith("AUTOGRAPH_")}
         self._environment = mine | FASTER | {"AUTOGRAPH_HOME": str(self.home), "AUTOGRAPH_PROGRAMS": str(programs)}
-        self._environment |= given or {}
+        self._environment |= {"XDG_STATE_HOME": str(folder / "state"), **(given or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -110,6 +110,16 @@ class Stack:
             check=False,
             timeout=STOPPED_SECONDS,
         )
+
+    async def run_elsewhere(self, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """As typed in *folder* by a user who names no home."""
+        environment = {name: value for name, value in self._environment.items() if not name.startswith("AUTOGRAPH_")}
+        return await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, "-P", "-m", "autograph", *arguments],
+            cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+            timeout=STOPPED_SECONDS,
+        )  # fmt: skip
 
     async def status(self) -> dict[str, dict[str, Any]]:
         """Each row of ``autograph status --json`` by its name."""

@@ -1,6 +1,7 @@
 """`autograph up`, `down` and `status` as whoever types them sees them."""
 
 import asyncio
+import json
 import re
 import signal
 from pathlib import Path
@@ -32,6 +33,28 @@ async def test_a_second_up_in_one_home_is_refused_and_disturbs_nothing(stack: St
     assert "already runs" in second.stderr
     assert "Traceback" not in second.stderr
     assert await stack.identities() == before
+
+
+async def test_the_stack_that_runs_is_found_from_any_folder(stack: Stack, tmp_path: Path) -> None:
+    listed = {
+        row["name"]: row["pid"] for row in json.loads((await stack.run_elsewhere(tmp_path, "status", "--json")).stdout)
+    }
+
+    assert listed == {name: row["pid"] for name, row in (await stack.status()).items()}
+    assert (await stack.run_elsewhere(tmp_path, "queues")).returncode == 0
+
+
+async def test_tables_are_whole_at_80_columns(stack: Stack) -> None:
+    rows = await stack.status()
+    shown = (await stack.run("status", COLUMNS="80")).stdout
+    for row in rows.values():
+        for value in (row["name"], str(row["pid"]), row["where"], row["metrics_url"] or ""):
+            assert value in shown
+    added = await stack.run("producer", "add", "wide", "--allow", "diagram.create_diagram")
+    listed = (await stack.run("producer", "list", COLUMNS="80")).stdout
+    assert (await stack.run("producer", "remove", "wide")).returncode == 0
+    assert dict(line.split(maxsplit=1) for line in added.stdout.splitlines())["actor"] in listed
+    assert "…" not in shown + listed
 
 
 async def test_up_finds_what_the_last_one_left_at_the_same_address(another: Stack) -> None:

@@ -65,6 +65,24 @@ async def test_a_plain_user_without_a_home_gets_the_whole_system_on_ports_that_a
     await gone(identities)
 
 
+@pytest.mark.parametrize("made", ["made", ""])
+async def test_a_home_that_cannot_be_written_is_said_in_one_sentence_by_each_command(plain: Stack, made: str) -> None:
+    place = plain.home.parent / "another's"
+    (place / "home" if made else place).mkdir(parents=True)
+    if made:
+        (place / "home").chmod(0o555)
+    place.chmod(0o555)
+
+    for command, status in (("up", 1), ("down", int(bool(made))), ("status", 3)):
+        told = await plain.run(command, AUTOGRAPH_HOME=str(place / "home"))
+        assert told.returncode == status, command
+        assert "Traceback" not in told.stderr
+        if status == 1:
+            assert "cannot be used (Permission denied" in told.stderr
+            assert "set AUTOGRAPH_HOME to another folder" in told.stderr
+            assert told.stderr.count("\n") == 1
+
+
 def _capabilities(process: subprocess.Popen[bytes]) -> int:
     status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
     effective = next(line for line in status.splitlines() if line.startswith("CapEff:"))

@@ -4,6 +4,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
@@ -12,10 +13,16 @@ from uuid import uuid4
 import aio_pika
 import pytest
 
+from autograph.broker import open_broker
 from chassis.bus import headers
 from tests.eventually import eventually
 from tests.servers import REPOSITORY
+from tests.system.client import Client
 from tests.system.stack import Stack
+
+INGRESS = "autograph.producers.reports"
+FLOOD_SECONDS = 10.0
+ALARMS = ("mem_alarm", "disk_free_alarm")
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +56,64 @@ async def test_a_producer_that_says_to_be_a_user_is_not_believed_and_its_message
     assert (await stack.run("parked", "redrive", row["id"])).returncode == 1
     assert (await stack.run("parked", "discard", row["id"])).returncode == 0
     assert await parked(stack, document["id"]) == {}
+
+
+async def test_a_producer_that_publishes_as_much_as_it_can_stops_neither_the_broker_nor_anybody_else(
+    stack: Stack, person: Client
+) -> None:
+    """Large ones and small ones, valid and not, on all the channels that it may have; it never takes a reply."""
+    added = await stack.run("producer", "add", "flood", *(f"--allow={key}" for key in FLOODED))
+    assert added.returncode == 0, added.stderr
+    address = dict(line.split(maxsplit=1) for line in added.stdout.splitlines())["address"]
+    servers, raised, longest = stack.servers(), set[str](), 0.0
+    async with (
+        open_broker(servers.rabbitmq_url, servers.rabbitmq_management_url) as broker,
+        asyncio.TaskGroup() as floods,
+    ):
+        deadline = time.monotonic() + FLOOD_SECONDS
+        told = [floods.create_task(flood(address, key, size, deadline)) for key, size in FLOODED.items()]
+        while time.monotonic() < deadline:
+            began = time.monotonic()
+            created = await person.create()
+            assert created.status == 201, created
+            longest = max(longest, time.monotonic() - began)
+            (node,) = await broker.get("nodes")
+            raised |= {alarm for alarm in ALARMS if node[alarm]}
+    assert raised == set()
+    assert longest < 5.0
+    assert sum(sent for sent, _ in (task.result() for task in told)) > 100  # it was a flood
+    assert (await stack.run("producer", "remove", "flood")).returncode == 0
+
+
+FLOODED = {
+    "diagram.create_diagram": 7_000_000, "auth.register_user": 7_000_000, "diagram.get_diagram": 2_000,
+    "auth.sign_in": 2_000,
+}  # fmt: skip
+
+
+async def flood(address: str, key: str, size: int, deadline: float) -> tuple[int, int]:
+    """How many were taken, and how many refused because a queue was full."""
+    taken = refused = 0
+    connection = await aio_pika.connect(address)
+    async with connection, connection.channel() as channel:
+        user = connection.url.user or ""
+        ingress = await channel.get_exchange("autograph.producers.flood", ensure=False)
+        message = aio_pika.Message(
+            b"x" * size, content_type="application/cloudevents+json", user_id=user,
+            delivery_mode=aio_pika.DeliveryMode.PERSISTENT, reply_to=f"reply.{user}.1",
+        )  # fmt: skip
+
+        async def publish_on() -> None:
+            nonlocal taken, refused
+            while time.monotonic() < deadline:
+                try:
+                    await ingress.publish(message, key)
+                    taken += 1
+                except aio_pika.exceptions.DeliveryError:
+                    refused += 1
+
+        await asyncio.gather(*(publish_on() for _ in range(16)))
+    return taken, refused
 
 
 async def test_what_was_parked_is_carried_out_once_it_is_put_back(stack: Stack, producer: dict[str, str]) -> None:
@@ -88,7 +153,7 @@ def a_command(actor: str) -> dict[str, Any]:
 
 
 async def publish(
-    address: str, document: dict[str, Any], *, exchange: str = "autograph.commands", kept: dict[str, Any] | None = None
+    address: str, document: dict[str, Any], *, exchange: str = INGRESS, kept: dict[str, Any] | None = None
 ) -> None:
     connection = await aio_pika.connect(address)
     async with connection, connection.channel(on_return_raises=True) as channel:
@@ -108,15 +173,14 @@ async def answer_to(address: str, document: dict[str, Any]) -> dict[str, Any]:
     connection = await aio_pika.connect(address)
     async with connection, connection.channel() as channel:
         user = connection.url.user
-        replies = await channel.declare_queue(f"reply.{user}.{uuid4()}", exclusive=True)
-        await replies.bind("autograph.replies", replies.name)
+        replies = await channel.get_queue(f"reply.{user}.1", ensure=False)
         message = aio_pika.Message(
             json.dumps(document).encode(), content_type="application/cloudevents+json", user_id=user,
             reply_to=replies.name,
         )  # fmt: skip
-        commands = await channel.get_exchange("autograph.commands", ensure=False)
-        await commands.publish(message, "diagram.create_diagram")
-        async with replies.iterator(no_ack=True, timeout=20) as incoming:
+        ingress = await channel.get_exchange(INGRESS, ensure=False)
+        await ingress.publish(message, "diagram.create_diagram")
+        async with replies.iterator(no_ack=True, exclusive=True, timeout=20) as incoming:
             outcome: dict[str, Any] = json.loads((await anext(incoming)).body)["data"]
             return outcome
 

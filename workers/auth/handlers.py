@@ -22,6 +22,7 @@ from contracts.auth import (
     KnownNetwork,
     ListSessions,
     LiveSession,
+    PasswordTooCommon,
     PasswordTooLong,
     PasswordTooShort,
     ProfileChanged,
@@ -51,7 +52,7 @@ from contracts.sealed import plain
 from workers.auth import audit, operating
 from workers.auth.ending import KEPT_WITH_MARGIN, announce_ended, end_all_sessions, invalidate_ended
 from workers.auth.passwords import Urgency
-from workers.auth.rules import Verdict, check_new_password, judge
+from workers.auth.rules import Verdict, check_new_address, check_new_password, judge
 from workers.auth.storage import Account, SessionRow
 from workers.auth.tools import Tools
 
@@ -67,15 +68,20 @@ PASSWORD_CHECKS = 2
 
 @handlers.answers(RegisterUser)
 async def register_user(command: RegisterUser, envelope: Envelope, tools: Tools) -> User:
-    """Raises EmailTaken, PasswordTooShort, PasswordTooLong, RegistrationClosed, Invalid."""
+    """Raises EmailTaken, PasswordTooShort, PasswordTooLong, PasswordTooCommon, RegistrationClosed, Invalid."""
     attempts = tools.metrics.registrations
     if not tools.open_registration and envelope.actor.kind is not ActorKind.PRODUCER:
         attempts.labels("closed").inc()
         raise RegistrationClosed
     password = plain(command.password)
     try:
-        check_new_password(password)
-    except (PasswordTooShort, PasswordTooLong, Invalid):
+        check_new_address(command.email)
+    except Invalid:
+        attempts.labels("address_refused").inc()
+        raise
+    try:
+        check_new_password(password, command.email)
+    except (PasswordTooShort, PasswordTooLong, PasswordTooCommon, Invalid):
         attempts.labels("password_refused").inc()
         raise
     # A third of a second of CPU: before the transaction, which holds a connection.
@@ -144,34 +150,35 @@ async def change_profile(command: ChangeProfile, envelope: Envelope, tools: Tool
 async def sign_in(command: SignIn, envelope: Envelope, tools: Tools) -> Tokens:
     """Raises InvalidCredentials, whatever was wrong and after the same time; SessionEndedAlready."""
     for _ in range(PASSWORD_CHECKS):
-        account = await _checked(command, envelope, tools)
-        session = await _entered(command, envelope, tools, account)
+        account, outdated = await _checked(command, envelope, tools)
+        session = await _entered(command, envelope, tools, account, outdated=outdated)
         if session is not None:
             tools.metrics.logins.labels("succeeded").inc()
             return await _tokens(tools, session, 0)
     raise await _sign_in_failed(command, envelope, tools, account, "changed_meanwhile")
 
 
-async def _checked(command: SignIn, envelope: Envelope, tools: Tools) -> Account:
-    """The account whose password this is. Raises InvalidCredentials."""
+async def _checked(command: SignIn, envelope: Envelope, tools: Tools) -> tuple[Account, bool]:
+    """The account whose password this is, and whether its hash is outdated. Raises InvalidCredentials."""
     async with tools.database.connection() as connection:
         account = await tools.storage.find_account_by_email(connection, email_key(command.email))
     password_hash = account.password_hash if account else None
-    fits = await tools.passwords.fits(plain(command.password), password_hash)
+    checked = await tools.passwords.check(plain(command.password), password_hash)
     if account is None or password_hash is None:
         raise await _sign_in_failed(command, envelope, tools, account, "no_such_account")
-    if not fits:
+    if not checked.fits:
         raise await _sign_in_failed(command, envelope, tools, account, "wrong_password")
     if account.locked:
         raise await _sign_in_failed(command, envelope, tools, account, "locked")
-    return account
+    return account, checked.outdated
 
 
-async def _entered(command: SignIn, envelope: Envelope, tools: Tools, account: Account) -> SessionRow | None:
+async def _entered(
+    command: SignIn, envelope: Envelope, tools: Tools, account: Account, *, outdated: bool
+) -> SessionRow | None:
     """The session that begins. None: the account was locked, or its hash is another, since it was checked."""
     password_hash = account.password_hash
     assert password_hash is not None
-    outdated = tools.passwords.is_outdated(password_hash)
     new_hash = await tools.passwords.hash(plain(command.password)) if outdated else None
     async with tools.ledger.transaction(envelope) as work:
         current = await tools.storage.let_in(work.connection, account.id, password_hash, new_hash, work.now)

@@ -52,9 +52,13 @@ async def unlock_user(command: UnlockUser, envelope: Envelope, tools: Tools) -> 
 
 @handlers.answers(ResetPassword)
 async def reset_password(command: ResetPassword, envelope: Envelope, tools: Tools) -> AccountState:
-    """Raises UserNotFound, PasswordTooShort, PasswordTooLong, Invalid."""
+    """Raises UserNotFound, PasswordTooShort, PasswordTooLong, PasswordTooCommon, Invalid."""
     password = plain(command.password)
-    check_new_password(password)
+    async with tools.database.connection() as connection:
+        found = await tools.storage.find_account(connection, command.user_id)
+    if found is None:
+        raise UserNotFound
+    check_new_password(password, found.email)
     password_hash = await tools.passwords.hash(password)
     async with tools.ledger.unit_of_work(envelope) as work:
         account = await tools.storage.set_password(work.connection, command.user_id, password_hash, work.now)

@@ -1,4 +1,4 @@
-"""Password hashes: bcrypt, in threads of its own, so that hashing slows nothing but hashing."""
+"""Hashing of passwords in threads of its own, so that it slows nothing but hashing."""
 
 import asyncio
 import os
@@ -8,16 +8,11 @@ from enum import IntEnum
 from heapq import heappop, heappush
 from itertools import count
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Self, TypeVar
 
-import bcrypt
-
-from contracts.auth import PASSWORD_MAX_BYTES
-from workers.auth.rules import is_text
+from workers.auth.hashes import Checked, Hashes
 
 ResultT = TypeVar("ResultT")
-
-DIGEST_CHARACTERS: Final = 31  # of a bcrypt hash, behind the 22 of its salt
 
 
 class PasswordsBusy(Exception):  # noqa: N818 - states what is so
@@ -37,32 +32,23 @@ class Passwords:
     Of those that wait the most urgent goes first, and among equals who came first.
     """
 
-    def __init__(self, *, cost: int, threads: int = 0, queue: int = 64) -> None:
+    def __init__(self, hashes: Hashes, *, threads: int = 0, queue: int = 64) -> None:
         threads = threads or os.cpu_count() or 1
-        self._cost = cost
+        self._hashes = hashes
         self._limit = threads + queue
         self._in_hand = 0
         self._free = threads
         self._waiting: list[tuple[Urgency, int, asyncio.Future[None]]] = []  # a heap
         self._numbers = count()
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="passwords")  # bcrypt releases the GIL
-        # Checking a password against this one costs what checking against a real one does. No password fits it.
-        self._nobodys = (bcrypt.gensalt(cost) + b"." * DIGEST_CHARACTERS).decode()
 
     async def hash(self, password: str, urgency: Urgency = Urgency.SIGN_IN) -> str:
         """Raises ``PasswordsBusy``. *password* is one that ``check_new_password`` lets pass."""
-        return await self._run(lambda: bcrypt.hashpw(password.encode(), bcrypt.gensalt(self._cost)).decode(), urgency)
+        return await self._run(lambda: self._hashes.make(password), urgency)
 
-    async def fits(self, password: str, password_hash: str | None) -> bool:
+    async def check(self, password: str, password_hash: str | None) -> Checked:
         """Raises ``PasswordsBusy``. Without a hash the answer is no, after the same time."""
-        if not is_text(password) or len(encoded := password.encode()) > PASSWORD_MAX_BYTES:
-            return False  # nobody has such a password, so its quick answer says nothing of an account
-        fits = await self._run(lambda: bcrypt.checkpw(encoded, (password_hash or self._nobodys).encode()))
-        return fits and password_hash is not None
-
-    def is_outdated(self, password_hash: str) -> bool:
-        """Whether it was made at another cost than hashes are made at now."""
-        return not password_hash.startswith(f"$2b${self._cost:02}$")
+        return await self._run(lambda: self._hashes.check(password, password_hash))
 
     def states(self) -> dict[str, int]:
         """For ``PoolMetrics``: hashes under way or waiting."""

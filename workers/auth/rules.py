@@ -1,21 +1,76 @@
-"""What holds of addresses, passwords, sessions and refresh tokens: pure rules, no I/O."""
+"""What holds of addresses, passwords, sessions and refresh tokens: pure rules."""
 
+import unicodedata
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
+from functools import cache
+from importlib import resources
 
-from contracts.auth import PASSWORD_MAX_BYTES, PASSWORD_MIN_CHARACTERS, PasswordTooLong, PasswordTooShort
+from contracts.auth import (
+    PASSWORD_MAX_BYTES,
+    PASSWORD_MIN_CHARACTERS,
+    PasswordTooCommon,
+    PasswordTooLong,
+    PasswordTooShort,
+    email_key,
+)
 from contracts.refusal import FieldError, Invalid
 
+# What mail's headers give a meaning of their own (RFC 5322 3.2.3), beside the @.
+SPECIALS = frozenset('()<>[]:;\\,"')
+# Not shown, or as nothing (Unicode's Default_Ignorable_Code_Point, as far as their category does not tell), and blanks.
+INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | frozenset(map(chr, range(0xFE00, 0xFE10)))
 
-def check_new_password(password: str) -> None:
-    """Raises PasswordTooShort, PasswordTooLong, Invalid. A password is taken as it is or not at all."""
+
+def check_new_address(email: str) -> None:
+    """Raises Invalid for an address that looks like another, or that mail's headers would take apart.
+
+    Also as compatibility decomposes it: that makes an account's key. Only for new ones: who has one signs in with it.
+    """
+    for form in (email, unicodedata.normalize("NFKD", email)):
+        if form.count("@") != 1 or any(
+            character in SPECIALS or character in INVISIBLE or unicodedata.category(character) in ("Cf", "Cc", "Co")
+            for character in form
+        ):
+            detail = 'must not contain characters that are not shown, nor any of ()<>[]:;\\,"'
+            raise Invalid(errors=(FieldError(pointer="/email", code="address_characters", detail=detail),))
+
+
+def check_new_password(password: str, email: str) -> None:
+    """Raises PasswordTooShort, PasswordTooLong, PasswordTooCommon, Invalid. It is never cut."""
     if len(password) < PASSWORD_MIN_CHARACTERS:
         raise PasswordTooShort
     if not is_text(password):
         raise Invalid(errors=(FieldError(pointer="/password", code="not_text", detail="must be text without NUL"),))
+    password = normalised(password)
+    if len(password) < PASSWORD_MIN_CHARACTERS:
+        raise PasswordTooShort
     if len(password.encode()) > PASSWORD_MAX_BYTES:
         raise PasswordTooLong
+    if password.isspace():
+        raise PasswordTooCommon("A password has other characters than spaces")
+    key, address = email_key(password), email_key(email)
+    if key in (address, address.rpartition("@")[0]):
+        raise PasswordTooCommon("The address is no password")
+    if key in common_passwords():
+        raise PasswordTooCommon
+
+
+def normalised(password: str) -> str:
+    """As RFC 8265's OpaqueString maps it (4.2.2): spaces of all kinds are one, and composition makes no difference.
+
+    Code points that it disallows are let pass: which are unassigned depends on the Unicode version of a release.
+    """
+    spaced = "".join(" " if unicodedata.category(character) == "Zs" else character for character in password)
+    return unicodedata.normalize("NFC", spaced)
+
+
+@cache
+def common_passwords() -> frozenset[str]:
+    """The commonest of those that are long enough (ASVS 5.0 6.2.4), in lower case."""
+    text = resources.files("workers.auth").joinpath("common_passwords.txt").read_text(encoding="utf-8")
+    return frozenset(line.lower() for line in text.splitlines() if line and not line.startswith("#"))
 
 
 def is_text(password: str) -> bool:

@@ -13,18 +13,32 @@ from workers.auth.rules import Lifetimes
 class AuthSettings(WorkerSettings):
     side_port: Port = 8085
 
-    auth_secret: Key  # computes refresh tokens and encrypts the private keys at rest; whoever loses it signs all out
+    auth_secret: Key
+    """Computes refresh tokens and encrypts private keys at rest. If it is lost, everybody is signed out."""
 
-    bcrypt_cost: Annotated[int, Field(ge=4, le=16)] = 12  # 0.3 s a hash; each step more doubles it
-    password_threads: Annotated[int, Field(ge=0, le=256)] = 0  # 0: one for each core
+    password_pepper: Key | None = None
+    """Goes into each password's hash. Without it, it is derived from the auth secret; both are tried for hashes that
+    are stored already."""
+
+    bcrypt_cost: Annotated[int, Field(ge=4, le=16)] = 12
+    """12 takes 0.3 s a password; each step more doubles it."""
+    password_threads: Annotated[int, Field(ge=0, le=256)] = 0
+    """Passwords hashed at once; 0 is one for each core."""
     password_queue: Annotated[int, Field(ge=0, le=10_000)] = 64
+    """Passwords that wait for a thread; beyond, sign-ins are refused."""
 
     access_token_seconds: Annotated[int, Field(ge=60, le=86_400)] = 3_600
+    """How long an access token is good."""
     session_hours: Annotated[int, Field(ge=1, le=8_760)] = 24
+    """How long a session lasts."""
     remembered_session_days: Annotated[int, Field(ge=1, le=365)] = 30
-    refresh_retry_seconds: Annotated[int, Field(ge=0, le=3_600)] = 60  # a spent refresh token is a retry, then a theft
+    """How long a session lasts whose user wants to stay signed in."""
+    refresh_retry_seconds: Annotated[int, Field(ge=0, le=3_600)] = 60
+    """How long a spent refresh token counts as the retry of an honest client, and not as theft."""
     sessions_per_user: Annotated[int, Field(ge=1, le=100)] = 5
+    """Sessions of a user; a further one ends the oldest."""
     key_rotation_days: Annotated[int, Field(ge=1, le=3_650)] = 30
+    """How long one key signs tokens."""
 
     @property
     def lifetimes(self) -> Lifetimes:

@@ -93,6 +93,14 @@ class Storage:
             )
         return bool(added)
 
+    async def highest_cost(self, connection: Connection) -> int:
+        """Of all password hashes on record; 0 if there are none. Reads the whole table."""
+        with self._counted("highest_cost"):
+            found: int = await connection.fetchval(
+                r"SELECT coalesce(max(substring(password_hash FROM '\$2[aby]\$(\d\d)\$')::int), 0) FROM users"
+            )
+        return found
+
     async def find_account(self, connection: Connection, user_id: UUID) -> Account | None:
         with self._counted("find_account"):
             record = await connection.fetchrow(f"SELECT {_ACCOUNT} FROM users WHERE id = $1", user_id)  # noqa: S608 - a constant

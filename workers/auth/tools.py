@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 from typing import Final, NoReturn
 
 from chassis.database import Database
-from chassis.key_pairs import CLOCK_SKEW, Safe
+from chassis.key_pairs import CLOCK_SKEW, Safe, derived_key
 from chassis.logging import logger
 from chassis.metrics import AuthMetrics
 from chassis.unit_of_work import Ledger
+from workers.auth.hashes import Hashes
 from workers.auth.keys import KeyRing
 from workers.auth.passwords import Passwords
 from workers.auth.rules import Lifetimes
@@ -65,13 +66,20 @@ async def open_tools(
     )
     await keys.keep()
     refresh_tokens = RefreshTokens(secret)
-    async with Passwords(
-        cost=settings.bcrypt_cost, threads=settings.password_threads, queue=settings.password_queue
-    ) as passwords:
+    storage = Storage(metrics)
+    async with database.connection() as connection:
+        highest_cost = await storage.highest_cost(connection)
+    hashes = Hashes(
+        cost=settings.bcrypt_cost,
+        peppers=_peppers(settings),
+        peppered=settings.flags.peppered_passwords,
+        highest_cost=highest_cost,
+    )
+    async with Passwords(hashes, threads=settings.password_threads, queue=settings.password_queue) as passwords:
         yield Tools(
             ledger=ledger,
             database=database,
-            storage=Storage(metrics),
+            storage=storage,
             passwords=passwords,
             keys=keys,
             refresh_tokens=refresh_tokens,
@@ -83,6 +91,12 @@ async def open_tools(
             open_registration=settings.flags.open_registration,
             clock=clock,
         )
+
+
+def _peppers(settings: AuthSettings) -> tuple[bytes, ...]:
+    """The one for new hashes first."""
+    secrets = (settings.password_pepper, settings.auth_secret)
+    return tuple(derived_key(secret.get_secret_value(), "password pepper") for secret in secrets if secret is not None)
 
 
 async def forget_sessions(tools: Tools) -> int:

@@ -10,7 +10,7 @@ from chassis.worker import WorkerSettings
 
 class DiagramSettings(WorkerSettings, ObjectStoreSettings):
     side_port: Port = 8082
-    # How long the content of a version that is no longer the current one stays in Postgres.
     archive_after_seconds: Annotated[float, Field(ge=0)] = 3600.0
-    # Each pass walks over every version that is not archived, current ones too: rarely enough not to be felt.
+    """How long the content of a version that is no longer the current one stays in PostgreSQL."""
     archive_every_seconds: Annotated[float, Field(gt=0)] = 300.0
+    """The time between passes of the archiver, each of which walks over all versions that are not archived."""

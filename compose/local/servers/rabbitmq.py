@@ -7,6 +7,7 @@ from typing import Final
 
 import aiohttp
 
+from chassis.bus.topology import MAX_MESSAGE_BYTES
 from compose.local.home import CannotProvide, Home
 from compose.local.server import Spec
 
@@ -16,8 +17,6 @@ NODE = "autograph@localhost"
 # RabbitMQ's and Erlang's start scripts and search paths break at blanks, quotes and colons in a path. Each process
 # therefore reaches its files through its own working directory, under a name without any.
 HERE: Final = Path("/proc/self/cwd")
-# RabbitMQ 4 takes 16 MiB if nothing is said, and a body of many 1e15 is a message of almost four times its size.
-MAX_MESSAGE_BYTES = 128 << 20
 
 
 def url(home: Home) -> str:

@@ -21,6 +21,8 @@ def spec(home: Home, wheel: Path) -> Spec:
     configuration.touch(mode=0o600)  # a password on the command line would show in every process list
     configuration.write_text(
         f"port {port}\nbind 127.0.0.1\nrequirepass {home.secret('redis')}\ndir .\n"
+        # A title would be written over its environment, by which it is found if the home's state is lost.
+        "set-proc-title no\n"
         'save ""\nappendonly no\nmaxmemory 512mb\nmaxmemory-policy volatile-lru\n'
         f"{redis_configuration(home.secret('redis'))}",
         encoding="utf-8",

@@ -1,5 +1,7 @@
 """The parking lot as its operator sees it: nothing is lost by looking, and what is put back is what it was."""
 
+import json
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -13,8 +15,9 @@ from aiormq.abc import FieldValue
 from uuid_utils.compat import uuid7
 
 from autograph.installation import Installation
-from autograph.parked import _rows, _settle, _shown
+from autograph.parked import _redrive, _rows, _settle, _shown
 from chassis.bus import headers
+from chassis.bus.ports import Delivery
 from chassis.bus.reading import read
 from compose.local.stack import Servers
 from contracts.auth import SignIn, UserRegistered
@@ -25,6 +28,7 @@ from contracts.sealed import Box
 from tests.brokers import open_channel, prepared_vhost, service_url
 from tests.eventually import eventually
 from tests.integration.autograph.installation import INSTALLATION_SECRET
+from tests.integration.chassis.bus.broker_scene import open_consumers
 from tests.integration.chassis.bus.scene import delivery_of
 from tests.servers import Vhost
 
@@ -61,6 +65,20 @@ class Lot:
                 "diagram.create_diagram",
             )  # fmt: skip
         return str(envelope.id) if envelope else ""
+
+    async def park_again(self, delivery: Delivery) -> None:
+        """As a worker does that cannot carry it out."""
+        async with open_channel(service_url(self.vhost, "diagram")) as channel:
+            parked = await channel.get_exchange("autograph.parked", ensure=False)
+            kept: dict[str, FieldValue] = {
+                headers.PARKED_REASON: "bug", headers.PARKED_FROM: delivery.queue,
+                headers.PARKED_AT: datetime.now(UTC).isoformat(), headers.ORIGINAL_USER: "autograph-gateway",
+                headers.ORIGINAL_ROUTING_KEY: CREATE.routing_key(),
+            }  # fmt: skip
+            message = aio_pika.Message(
+                delivery.body, content_type=CONTENT_TYPE, user_id="autograph-diagram", headers=kept
+            )
+            await parked.publish(message, CREATE.routing_key())
 
     async def rows(self) -> list[dict[str, Any]]:
         return await _rows(self.installation, None)
@@ -143,6 +161,27 @@ async def test_a_redrive_puts_it_back_as_it_was_sent_first(lot: Lot) -> None:
         headers.ATTEMPT: 1,
     }
     assert [row["id"] for row in await lot.rows()] == [other]
+
+
+async def test_what_fails_again_at_once_is_put_back_once_in_a_run_and_named(lot: Lot) -> None:
+    failing, fine = [await lot.park(CREATE) for _ in range(3)], await lot.park(CREATE)
+    tried: Counter[str] = Counter()
+
+    async def deliver(delivery: Delivery) -> None:
+        identity = json.loads(delivery.body)["id"]
+        tried[identity] += 1
+        if identity in failing:
+            await lot.park_again(delivery)
+
+    async with open_consumers(lot.vhost, "diagram", {"diagram.commands": 8}, deliver):
+        outcomes = await _redrive(lot.installation, [""], None, wait_seconds=10)
+
+    assert tried == Counter([*failing, fine])
+    assert {outcome["id"]: outcome["came_back"] for outcome in outcomes} == {
+        **dict.fromkeys(failing, True), fine: False,
+    }  # fmt: skip
+    assert all("parked again (bug)" in outcome["outcome"] for outcome in outcomes if outcome["came_back"])
+    assert sorted(row["id"] for row in await lot.rows()) == sorted(failing)
 
 
 async def test_what_is_put_back_is_believed_by_its_worker(lot: Lot) -> None:

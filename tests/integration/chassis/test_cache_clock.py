@@ -17,8 +17,8 @@ from chassis.cache import CacheMember, CacheReader
 from chassis.redis import Redis
 from compose.local.home import Home
 from compose.local.servers import valkey
+from tests.debian import unpacked_faketime
 from tests.eventually import eventually
-from tests.faketime import unpacked_faketime
 from tests.integration.chassis.cache_scene import FAST, Pool
 from tests.integration.chassis.proxy import Proxy
 from tests.integration.chassis.test_cache import SEEN, is_kept, joined, keep, member_behind

@@ -48,7 +48,8 @@ from gateway.settings import GatewaySettings
 
 Handler = Callable[[Any, Envelope], Awaitable[Reply | Outcome | None]]
 
-SIGNING, SEALING = Ed25519PrivateKey.generate(), PrivateKey.generate()
+# The same in each process of a test.
+SIGNING, SEALING = Ed25519PrivateKey.from_private_bytes(b"signing" + b"." * 25), PrivateKey(b"sealing" + b"." * 25)
 NOBODY_LISTENS = "redis://127.0.0.1:1/0"
 USER = UUID("0199b2a0-0000-7000-8000-000000000001")
 SESSION = UUID("0199b2a0-0000-7000-8000-000000000002")
@@ -109,7 +110,7 @@ class InProcessBus:
         if self.full is not None:
             raise self.full
         body = encode(envelope, sealed)
-        received, data = decode(body)
+        received, data = decode(body, opaque="canvas_data")
         message = unseal(BY_WIRE_NAME[received.type].model_validate(data), received.id, {"box": bytes(SEALING)})
         if not isinstance(message, GetPublicKeys):
             self.sent.append((message, received))
@@ -225,10 +226,9 @@ async def open_scene(**changes: Any) -> AsyncIterator[Scene]:
         buses.append(InProcessBus(seal))
         return buses[0]
 
-    gateway = assemble(
-        settings(**changes), metrics=GatewayMetrics(registry), registry=registry, health=health, redis=redis, bus=bus
-    )
-    listening = Listening(gateway.app, drain_seconds=5)
+    told = settings(**changes)
+    gateway = assemble(told, metrics=GatewayMetrics(registry), registry=registry, health=health, redis=redis, bus=bus)
+    listening = Listening(gateway.app, drain_seconds=5, idle_seconds=told.idle_connection_seconds)
     try:
         await listening.start("127.0.0.1", 0)
         async with aiohttp.ClientSession(listening.urls[0]) as http:

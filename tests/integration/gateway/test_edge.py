@@ -13,13 +13,14 @@ import structlog
 from openapi_spec_validator import validate
 
 from chassis import logging
-from contracts.diagram import GetDiagram
+from contracts.auth import InvalidCredentials, SignIn
+from contracts.diagram import DiagramNotFound, GetDiagram
 from contracts.envelope import Envelope
 from gateway.api import ENDPOINTS
 from gateway.edge import SECURITY_HEADERS
 from gateway.openapi import codes
 from tests.eventually import eventually
-from tests.integration.gateway.scene import DIAGRAM, WHOLE, Scene, open_scene, signed_in
+from tests.integration.gateway.scene import DIAGRAM, USER, WHOLE, Scene, open_scene, signed_in
 
 ONE = f"/api/diagrams/{DIAGRAM}"
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -71,8 +72,8 @@ async def test_a_wrong_method_is_told_which_are_right(scene: Scene) -> None:
 async def test_a_problem_says_all_that_the_rfc_wants(scene: Scene) -> None:
     _, problem = await scene.problem("GET", "/api/nothing", headers={"X-Correlation-ID": "c-7"})
     assert problem == {
-        "type": "/api/docs#not_found", "title": "There is nothing here", "status": 404,
-        "detail": "There is nothing here", "instance": "/api/nothing", "code": "not_found", "correlation_id": "c-7",
+        "type": "/api/docs#not_found", "title": "Not found", "status": 404,
+        "detail": "Not found", "instance": "/api/nothing", "code": "not_found", "correlation_id": "c-7",
     }  # fmt: skip
 
 
@@ -248,6 +249,27 @@ async def test_each_request_is_a_line_with_its_correlation_id_and_no_secret(
     assert line["status"] == 422
     assert "secret" not in json.dumps(lines)
     assert "horse" not in json.dumps(lines)
+
+
+async def test_what_is_refused_is_a_line_that_says_to_whom_and_why(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene.on(SignIn, InvalidCredentials())
+    scene.on(GetDiagram, DiagramNotFound())
+    with _logging_to_stdout():
+        document = {"email": "anna@example.org", "password": "wrong horse"}
+        await scene.http.post("/api/auth/login", json=document)
+        await scene.http.get(f"/api/diagrams/{DIAGRAM}", headers=signed_in())
+        await scene.http.get(f"/api/diagrams/{DIAGRAM}", headers={"Authorization": "Bearer forged-by-somebody"})
+    printed = capsys.readouterr().out
+    lines = [json.loads(line) for line in printed.splitlines()]
+    failed, hidden, forged = [line for line in lines if line["event"] == "request answered"]
+    assert failed["code"] == "invalid_credentials"
+    assert failed["caller"].startswith("anonymous/")
+    assert (hidden["code"], hidden["caller"]) == ("diagram_not_found", f"user/{USER}")
+    assert (forged["code"], forged["caller"]) == ("invalid_token", failed["caller"]), "the same address"
+    for secret in ("horse", "anna@", "forged-by-somebody"):
+        assert secret not in printed
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import io
 import json
 from contextlib import suppress
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from contracts.diagram import ChangeDiagram, CreateDiagram, DeleteDiagram, GetDiagram, TrashDiagram
-from gateway import server as server_module
+from gateway import body as body_module
 from gateway.problems import LONGEST_NAME, MOST_ERRORS, MOST_LISTED
 from tests.eventually import eventually
 from tests.integration.gateway.scene import DIAGRAM, SUMMARY, WHOLE, Scene, access_token, as_json, open_scene, signed_in
@@ -69,6 +70,52 @@ async def test_a_packed_body_is_read(scene: Scene) -> None:
         assert answer.status == 201
 
 
+@pytest.mark.parametrize(
+    ("path", "coding", "accepted"),
+    [("/api/auth/register", "gzip", "identity"), ("/api/auth/logout", "deflate", "identity"),
+     (DIAGRAMS, "br", "gzip, deflate"), (DIAGRAMS, "gzip, gzip", "gzip, deflate"), (DIAGRAMS, "x", "gzip, deflate")],
+)  # fmt: skip
+async def test_a_coding_that_is_not_needed_is_refused_with_those_that_are_read(
+    scene: Scene, path: str, coding: str, accepted: str
+) -> None:
+    headers = as_json(**{"Content-Encoding": coding})
+    async with scene.http.post(path, data=gzip.compress(b"{}"), headers=headers) as answer:
+        assert (answer.status, answer.headers["Accept-Encoding"]) == (415, accepted)
+    assert scene.sent() == []
+
+
+async def test_large_bodies_wait_for_each_other_and_small_ones_for_none(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish = asyncio.Event()
+
+    async def slowly(_message: Any, _envelope: Any) -> Any:
+        await finish.wait()
+        return SUMMARY
+
+    monkeypatch.setattr(body_module, "BUDGET_SECONDS", 0.2)
+    scene.bus.handlers[CreateDiagram] = slowly
+    large = json.dumps(PLAN | {"type": "note", "note_content": "x" * 4_900_000}).encode()
+
+    def save() -> "asyncio.Task[tuple[int, Any]]":
+        return asyncio.create_task(scene.problem("POST", DIAGRAMS, data=io.BytesIO(large), headers=as_json()))
+
+    first = [save() for _ in range(14)]
+    refused, _ = await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+    assert {(await task)[0] for task in refused} == {503}
+    small = asyncio.create_task(scene.http.post(DIAGRAMS, json=PLAN, headers=as_json()))
+    await eventually(lambda: _sent(scene, "Plan", "canvas"))
+    finish.set()
+    async with await small as answer:
+        assert answer.status == 201
+    for task in first:
+        task.cancel()
+
+
+async def _sent(scene: Scene, title: str, kind: str) -> bool:
+    return any((message.title, message.type) == (title, kind) for message in scene.sent())
+
+
 async def test_a_client_that_leaves_within_its_body_is_no_failure_of_ours_and_leaves_its_key_free(
     scene: Scene,
 ) -> None:
@@ -110,14 +157,71 @@ async def test_a_client_that_leaves_once_all_is_sent_leaves_its_command_to_be_ca
     assert first.id == second.id
 
 
+async def _half_sent(scene: Scene, count: int, *, path: str = "/api/auth/register") -> list[Connection]:
+    """Requests of whose bodies one byte has come."""
+    found = []
+    for _ in range(count):
+        reader, writer = await connected(scene)
+        writer.write(head(f"POST {path} HTTP/1.1", "Content-Length: 300") + b"{")
+        found.append((reader, writer))
+    return found
+
+
+async def test_bodies_that_do_not_come_take_no_places_of_others() -> None:
+    async with open_scene(max_concurrent_requests=3, max_concurrent_requests_per_address=0) as scene:
+        scene.on(CreateDiagram, SUMMARY)
+        slow = await _half_sent(scene, 20)
+        await eventually(lambda: _active(scene, 20))
+        async with scene.http.post(DIAGRAMS, json=PLAN, headers=as_json()) as answer:
+            assert answer.status == 201
+        for _, writer in slow:
+            writer.transport.abort()
+
+
+async def test_one_client_has_a_share_of_the_places_and_others_the_rest() -> None:
+    async with open_scene(max_concurrent_requests_per_address=5, trusted_proxies=1) as scene:
+        scene.on(CreateDiagram, SUMMARY)
+        slow = await _half_sent(scene, 5)
+        await eventually(lambda: _active(scene, 5))
+        status, problem = await scene.problem("POST", DIAGRAMS, json=PLAN, headers=as_json())
+        assert (status, problem["code"]) == (503, "unavailable")
+        others = as_json(**{"X-Forwarded-For": "198.51.100.7"})
+        async with scene.http.post(DIAGRAMS, json=PLAN, headers=others) as answer:
+            assert answer.status == 201
+        for _, writer in slow:
+            writer.transport.abort()
+        await eventually(lambda: _active(scene, 0))
+        async with scene.http.post(DIAGRAMS, json=PLAN, headers=as_json()) as answer:
+            assert answer.status == 201
+
+
+async def test_a_body_that_comes_slower_than_the_least_rate_is_not_waited_for(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(body_module, "GRACE_SECONDS", 0.3)
+    reader, writer = await connected(scene)
+    writer.write(head(f"POST {DIAGRAMS} HTTP/1.1", "Content-Length: 300"))
+    dribbled = 0
+    while not reader.at_eof() and dribbled < 300:
+        try:
+            async with asyncio.timeout(0.05):
+                status = await reader.readline()
+                break
+        except TimeoutError:
+            writer.write(b" ")
+            dribbled += 1
+    writer.transport.abort()
+    assert status.split()[1] == b"408"
+    assert dribbled < 300
+
+
 async def _active(scene: Scene, count: int) -> bool:
     return scene.counted("api_gateway_active_connections") == count
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET /health/live HTTP/1.1\r\nHost: he", b"\r\n"])
-async def test_a_connection_on_which_no_request_comes_is_not_kept(monkeypatch: pytest.MonkeyPatch, sent: bytes) -> None:
-    monkeypatch.setattr(server_module, "QUIET_SECONDS", 0.1)
-    async with open_scene() as scene:
+async def test_a_connection_on_which_no_request_comes_is_not_kept(sent: bytes) -> None:
+    async with open_scene(idle_connection_seconds=0.1) as scene:
         new = await connected(scene)
         used = await eventually(lambda: _connected_and_answered(scene))
         assert used is not None
@@ -206,7 +310,9 @@ async def test_a_path_is_what_it_says_and_nothing_that_it_might_mean(scene: Scen
 @pytest.mark.parametrize(
     "lines",
     [("Content-Length: -1",), ("Content-Length: 99999999999999999999999",), ("Content-Length: 3", "Content-Length: 4"),
-     ("Transfer-Encoding: chunked", "Content-Length: 3"), ("Transfer-Encoding: sideways", "Content-Length: 3")],
+     ("Transfer-Encoding: chunked", "Content-Length: 3"), ("Transfer-Encoding: sideways", "Content-Length: 3"),
+     ("Transfer-Encoding: gzip, chunked",), ("Transfer-Encoding: gzip", "Transfer-Encoding: chunked"),
+     ("Transfer-Encoding: chunked, chunked",)],
 )  # fmt: skip
 async def test_a_length_that_lies_is_not_believed(scene: Scene, lines: tuple[str, ...]) -> None:
     """Nor left to us and a proxy before us to read differently."""

@@ -189,7 +189,8 @@ async def test_a_sign_out_holds_at_every_gateway_at_once(
 async def test_identity_refuses_in_plain_words(http: aiohttp.ClientSession, anna: Person) -> None:
     for document, status, code in (
         ({"email": anna.email.upper(), "password": PASSWORD}, 409, "email_taken"),
-        ({"email": "new@example.org", "password": "ä" * 37}, 422, "password_too_long"),
+        ({"email": "new@example.org", "password": "ä" * 513}, 422, "password_too_long"),
+        ({"email": "new@example.org", "password": "iloveyou"}, 422, "password_too_common"),
         ({"email": "new@example.org", "password": "short"}, 422, "password_too_short"),
     ):
         async with http.post("/api/auth/register", json=document) as answer:
@@ -321,3 +322,29 @@ async def test_an_address_that_names_no_request_is_nobodys(http: aiohttp.ClientS
         location = answer.headers["Location"]
     async with http.get(f"{location}?request=nonsense", headers=anna.headers()) as told:
         assert told.status == 404
+
+
+# As docs/content.md has it.
+RESPELT = [
+    (b'{"bb":1,"a":2}', b'{"a":2,"bb":1}'),
+    (b'{ "a" : [ 1 ] }', b'{"a":[1]}'),
+    (b'{"a":[1.50,1e3,1E5]}', b'{"a":[1.5,1000.0,100000.0]}'),
+    (b'{"a":[-0,-0.0]}', b'{"a":[0,0.0]}'),
+    (b'{"a":[1e-400,5e-324]}', b'{"a":[0.0,5e-324]}'),
+    (b'{"a":0.1234567890123456789}', b'{"a":0.12345678901234568}'),
+    (b'{"a":123456789012345678901234567890}', b'{"a":123456789012345678901234567890}'),
+    (b'{"a":"\\u0041\\/"}', b'{"a":"A/"}'),
+]
+
+
+@pytest.mark.parametrize(("sent", "kept"), RESPELT, ids=lambda text: text.decode())
+async def test_a_canvas_is_equal_by_value_and_respelt_as_the_docs_say(
+    http: aiohttp.ClientSession, anna: Person, sent: bytes, kept: bytes
+) -> None:
+    body = b'{"title":"Plan","type":"canvas","canvas_data":%b}' % sent
+    headers = anna.headers(**{"Content-Type": "application/json"})
+    async with http.post("/api/diagrams", data=body, headers=headers) as answer:
+        assert answer.status == 201, await answer.text()
+        path = answer.headers["Location"]
+    async with http.get(path, headers=anna.headers()) as answer:
+        assert b'"canvas_data":%b,' % kept in await answer.read()

@@ -76,3 +76,19 @@ def test_a_secret_that_the_user_set_is_the_one_that_the_service_gets(
     monkeypatch.setenv("AUTOGRAPH_AUTH_SECRET", "0123456789abcdef" * 4)
 
     assert specs(tmp_path)["auth"].environment["AUTOGRAPH_AUTH_SECRET"] == "0123456789abcdef" * 4
+
+
+def test_services_find_the_database_by_way_of_its_pooler_and_the_migration_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (
+        ADMINISTRATORS | {"AUTOGRAPH_POSTGRES_POOLER_URL": "postgresql://pooler:6432/autograph"}
+    ).items():
+        monkeypatch.setenv(name, value)
+
+    found = urlsplit(specs(tmp_path)["auth"].environment["AUTOGRAPH_POSTGRES_URL"])
+
+    assert (found.username, found.hostname, found.port) == ("autograph_auth", "pooler", 6432)
+    settings = OperatorSettings(home=tmp_path)
+    assert installation_in(Home(tmp_path), settings).servers.postgres_url == ADMINISTRATORS["AUTOGRAPH_POSTGRES_URL"]
+    assert "AUTOGRAPH_POSTGRES_POOLER_URL" not in specs(tmp_path)["auth"].environment

@@ -40,6 +40,20 @@ def test_a_misspelt_rule_is_refused(line: str) -> None:
         parse(line)
 
 
+async def test_a_rule_that_spares_suspects_does_not_fire_for_what_is_handled_alone(tmp_path: Path) -> None:
+    points = Failpoints(tmp_path)
+    arm(tmp_path, "in_transaction=raise:sparing=1")
+
+    async def alone() -> None:
+        failpoints.SUSPECT.set(True)
+        await points.reached("in_transaction")
+
+    await asyncio.create_task(alone())
+    with pytest.raises(Injected):
+        await points.reached("in_transaction")
+    assert fired(tmp_path) == ["in_transaction"]
+
+
 async def test_a_point_does_nothing_unless_a_rule_names_it(tmp_path: Path) -> None:
     points = Failpoints(tmp_path)
     await points.reached("after_commit")

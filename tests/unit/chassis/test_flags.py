@@ -71,6 +71,6 @@ def test_each_flag_is_shown_as_it_is_by_a_metric_and_in_the_list() -> None:
     show_flags(flags, registry)
 
     rows = {row["flag"]: row["state"] for row in as_rows(flags)}
-    assert rows == {"open_registration": "on", "archiving": "off"}
+    assert rows == {"open_registration": "on", "archiving": "off", "peppered_passwords": "off"}
     for name, state in rows.items():
         assert registry.get_sample_value("autograph_flag_enabled", {"flag": name}) == STATES[state]

@@ -276,3 +276,53 @@ def test_settings_do_not_change(told: SetVariables) -> None:
 
     with pytest.raises(ValidationError):
         settings.side_port = 1  # type: ignore[misc]  # mypy knows it too
+
+
+def test_a_name_that_is_nearly_a_setting_is_a_mistake_with_the_nearest_name(told: SetVariables) -> None:
+    told(**RIGHT, RATE_LIMT_PER_USER="5", SIDE_PORTS="1", REDIS_URL_FIL="/run/url")
+    Path(".env").write_text("AUTOGRAPH_LOG_LEVL=DEBUG\nOTHER_LOG_LEVL=1\n", encoding="utf-8")
+
+    with pytest.raises(SettingsInvalid) as refused:
+        read(ExampleSettings)
+
+    assert sorted(refused.value.problems) == [
+        "AUTOGRAPH_LOG_LEVL is no setting: AUTOGRAPH_LOG_LEVEL is",
+        "AUTOGRAPH_RATE_LIMT_PER_USER is no setting: AUTOGRAPH_RATE_LIMIT_PER_USER is",
+        "AUTOGRAPH_REDIS_URL_FIL is no setting: AUTOGRAPH_REDIS_URL_FILE is",
+        "AUTOGRAPH_SIDE_PORTS is no setting: AUTOGRAPH_SIDE_PORT is",
+    ]
+
+
+def test_a_slip_is_told_together_with_all_other_mistakes(told: SetVariables) -> None:
+    told(**RIGHT | {"AUTH_SECRET": None}, RATE_LIMT_PER_USER="5")
+
+    with pytest.raises(SettingsInvalid, match=r"2 mistakes"):
+        read(ExampleSettings)
+
+
+def test_what_a_later_release_may_know_is_named_and_no_mistake(
+    told: SetVariables, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told(**RIGHT, RENDER_PAGES="5", SIDE_PORTT="")
+
+    load(ExampleSettings)
+
+    assert capsys.readouterr().err == "AUTOGRAPH_RENDER_PAGES is no setting of this release, and is ignored\n"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "SIGN_IN_ATTEMPTS", "BCRYPT_COST", "ARCHIVE_EVERY_SECONDS", "HOME", "INSTALLATION_SECRET_FILE",  # of others
+        "GRAFANA_PORT", "OPERATOR_IMAGE", "TEST_SERVERS",  # of compose and of tests
+        "REDIS_SERVICE_HOST", "REDIS_SERVICE_PORT_HTTP", "REDIS_PORT", "SIDE_PORT_80_TCP_ADDR", "REDIS_PORT_6379_TCP",
+    ],
+)  # fmt: skip
+def test_names_of_other_parts_and_what_a_container_engine_sets_are_no_mistakes(
+    told: SetVariables, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    told(**RIGHT, **{name: "1"})
+
+    load(ExampleSettings)
+
+    assert capsys.readouterr().err == ""

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
 from contracts.diagram import Canvas, Title
-from contracts.text import MAX_DEPTH
+from contracts.scanning import MAX_DEPTH
 
 
 def nested(depth: int) -> dict[str, Any]:

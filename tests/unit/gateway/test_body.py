@@ -107,7 +107,7 @@ def test_what_is_kept_whole_of_a_change_has_no_name_twice(raw: str) -> None:
 
 async def codes(raw: bytes) -> list[str]:
     try:
-        await parse(CREATE, raw)
+        await parse(CREATE, raw, CreateDiagram)
     except Problem as problem:
         return [error.code for error in problem.errors]
     return []

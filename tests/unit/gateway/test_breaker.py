@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from prometheus_client import CollectorRegistry
 
-from chassis.bus.ports import NotPublished, QueueFull, Unroutable
+from chassis.bus.ports import MessageTooLarge, NotPublished, QueueFull, Unroutable
 from chassis.bus.requester import Unanswered
 from chassis.metrics import GatewayMetrics
 from contracts.auth import GetMe
@@ -98,6 +98,15 @@ async def test_four_do_not_and_an_answer_begins_anew() -> None:
         await bench.fail(OPENS_AFTER - 1)
         bench.bus.answer = DONE
         assert await bench.ask() == DONE
+    assert bench.metric("state") == State.CLOSED
+
+
+async def test_what_is_larger_than_the_broker_takes_is_the_clients_matter() -> None:
+    bench = Bench(MessageTooLarge("67108865 bytes"))
+    await bench.fail(50)
+    ended = await bench.ask(CREATE)
+    assert isinstance(ended, Problem)
+    assert (ended.status, ended.code) == (413, "body_too_large")
     assert bench.metric("state") == State.CLOSED
 
 

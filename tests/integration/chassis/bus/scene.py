@@ -13,7 +13,7 @@ from uuid_utils.compat import uuid7
 from chassis.bus.gate import Gate
 from chassis.bus.handlers import Handlers
 from chassis.bus.handling import Handling
-from chassis.bus.ports import Delivery, Letter, NotPublished
+from chassis.bus.ports import Delivery, Letter, NotPublished, QueueFull
 from chassis.database import Database
 from chassis.metrics import BusMetrics
 from chassis.unit_of_work import Ledger, OutboxRow
@@ -61,10 +61,13 @@ class Letters:
         self._happened = happened
         self.published: list[Letter] = []
         self.broken = False
+        self.full: set[str] = set()  # exchanges whose queues take no more
 
     async def publish(self, letter: Letter, *, timeout_seconds: float = 5.0) -> None:  # noqa: ARG002 - the seam's
         if self.broken:
             raise NotPublished("the broker is away")
+        if letter.exchange in self.full:
+            raise QueueFull(letter.exchange)
         self._happened.append(f"published {letter.exchange}")
         self.published.append(letter)
 
@@ -143,8 +146,10 @@ async def knock(command: Knock, envelope: Envelope, tools: Tools) -> None:  # no
 @handlers.hears(PictureHung)
 async def count(event: PictureHung, envelope: Envelope, tools: Tools) -> None:
     tools.runs += 1
+    tools.first()
     async with tools.ledger.unit_of_work(envelope) as work:
         await work.connection.execute("INSERT INTO pictures VALUES ($1, 'heard')", event.picture)
+        tools.after()
 
 
 async def _as_it_is(message: Message, envelope: Envelope) -> Message:  # noqa: ARG001 - nothing is sealed here
@@ -164,7 +169,8 @@ class Scene:
         self.probe_raises: Exception | None = None
         self.probed = asyncio.Event()
         self.gate = Gate(probe or self._probe, interval_seconds=0.01)
-        self.metrics = BusMetrics(CollectorRegistry())
+        self.registry = CollectorRegistry()
+        self.metrics = BusMetrics(self.registry)
         self.handling = Handling(
             service="diagram",
             handlers=handlers,
@@ -185,6 +191,15 @@ class Scene:
 
     async def deliver(self, delivery: Delivery) -> None:
         await self.handling.deliver(delivery)
+
+    def settled(self, message: str) -> dict[str, int]:
+        """How deliveries of *message* ended, as the metrics count it."""
+        return {
+            sample.labels["outcome"]: int(sample.value)
+            for metric in self.registry.collect()
+            for sample in metric.samples
+            if sample.name == "autograph_deliveries_total" and sample.labels["message"] == message
+        }
 
     async def pictures(self) -> int:
         async with self.database.connection() as connection:

@@ -9,8 +9,8 @@ import pytest
 
 from chassis.bus import headers
 from chassis.bus.failures import RUNGS
-from chassis.bus.handling import CLOCK_SKEW
-from chassis.bus.ports import NotPublished
+from chassis.bus.handling import CLOCK_SKEW, HARMLESS_BYTES
+from chassis.bus.ports import NotPublished, QueueFull
 from chassis.database import DatabaseUnavailable
 from contracts.outcome import Status
 from tests.integration.chassis.bus.scene import (
@@ -50,6 +50,16 @@ async def test_a_reply_goes_to_the_asker_under_its_own_correlation_id(scene: Sce
 
     [letter] = scene.letters.to("autograph.replies")
     assert (letter.routing_key, letter.correlation_id) == (delivery.reply_to, delivery.correlation_id)
+
+
+async def test_a_refusal_is_a_line_that_says_to_whom_and_why(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    scene.tools.first = lambda: raises(NoSuchColour("really"))
+
+    await scene.deliver(delivery_of(RED))
+
+    [line] = [line for line in capsys.readouterr().out.splitlines() if "message refused" in line]
+    assert NoSuchColour.code in line
+    assert USER.key in line
 
 
 async def test_a_redelivered_command_has_one_effect_and_the_same_outcome(scene: Scene) -> None:
@@ -193,6 +203,59 @@ async def test_a_bug_is_tried_twice_more_and_then_parked_without_its_text(scene:
     assert "hunter2" not in str(parked.headers)
 
 
+async def test_what_a_full_parking_lot_does_not_take_comes_again_and_nobody_is_told_that_it_failed(
+    scene: Scene,
+) -> None:
+    scene.tools.after = lambda: raises(asyncpg.DeadlockDetectedError("deadlock"))
+    scene.letters.full = {"autograph.parked"}
+    delivery = delivery_of(RED)
+    marks = {headers.ORIGINAL_USER: "autograph-gateway", headers.ORIGINAL_ROUTING_KEY: "diagram.paint"}
+    last = delivery._replace(user_id="autograph-diagram", headers={**marks, headers.ATTEMPT: len(RUNGS) + 1})
+
+    await scene.deliver(last)
+
+    [copy] = scene.letters.published
+    assert (copy.exchange, copy.routing_key, copy.body) == ("autograph.retry", "diagram.commands", delivery.body)
+    assert copy.headers == {headers.RUNG: "1m", headers.ATTEMPT: len(RUNGS) + 1, **marks}
+    scene.letters.full = set()
+    await scene.deliver(last)
+    assert len(scene.letters.to("autograph.parked")) == 1
+    assert [outcome.status for outcome in scene.letters.replies()] == [Status.FAILED]
+
+
+async def test_what_nobody_can_read_stays_in_its_queue_while_the_parking_lot_is_full(scene: Scene) -> None:
+    scene.letters.full = {"autograph.parked"}
+
+    with pytest.raises(QueueFull):
+        await scene.deliver(delivery_of(RED)._replace(body=b"\xff{"))
+
+    assert scene.letters.published == []
+
+
+async def test_what_a_producer_sent_and_nobody_can_read_is_kept_apart_from_what_was_accepted(scene: Scene) -> None:
+    await scene.deliver(delivery_of(RED)._replace(body=b"\xff{", queue="diagram.commands.producers"))
+
+    [refused] = scene.letters.published
+    assert (refused.exchange, refused.headers[headers.PARKED_REASON]) == ("autograph.refused", "undecodable")
+
+
+async def test_what_is_parked_again_still_says_who_sent_it_first(scene: Scene) -> None:
+    """By a worker too old to know it, again, after it was put back."""
+    delivery = delivery_of(RED)
+    document = {**json.loads(delivery.body), "type": "autograph.diagram.paint.v9"}
+    marks = {headers.ORIGINAL_USER: "autograph-gateway", headers.ORIGINAL_ROUTING_KEY: "diagram.paint"}
+
+    await scene.deliver(
+        delivery._replace(
+            body=json.dumps(document).encode(), user_id=headers.OPERATOR_USER, routing_key="diagram.commands",
+            headers=marks,
+        )
+    )  # fmt: skip
+
+    [parked] = scene.letters.to("autograph.parked")
+    assert {name: parked.headers[name] for name in marks} == marks
+
+
 async def test_a_delivery_whose_copy_the_broker_does_not_take_is_not_acknowledged(scene: Scene) -> None:
     scene.tools.after = lambda: raises(asyncpg.DeadlockDetectedError("deadlock"))
     scene.letters.broken = True
@@ -277,6 +340,68 @@ async def test_an_event_is_applied_once_however_often_it_comes(scene: Scene) -> 
 
     assert await scene.pictures() == 1
     assert scene.letters.published == []
+
+
+@pytest.mark.parametrize("when", ["before the transaction", "within it"])
+async def test_an_event_whose_subscriber_refuses_it_is_tried_again_parked_and_counted_and_not_lost(
+    scene: Scene, when: str
+) -> None:
+    if when == "within it":
+        scene.tools.after = lambda: raises(NoSuchColour("really"))
+    else:
+        scene.tools.first = lambda: raises(NoSuchColour("really"))
+    event = PictureHung(picture=envelope_of(RED).id)
+    delivery = delivery_of(event)
+    marks = {headers.ORIGINAL_USER: "autograph-diagram", headers.ORIGINAL_ROUTING_KEY: event.routing_key()}
+
+    for attempt in (1, 2, 3):
+        await scene.deliver(delivery._replace(headers={**marks, headers.ATTEMPT: attempt}))
+
+    assert [letter.headers[headers.RUNG] for letter in scene.letters.to("autograph.retry")] == ["1s", "10s"]
+    [parked] = scene.letters.to("autograph.parked")
+    assert (parked.body, parked.headers[headers.PARKED_REASON]) == (delivery.body, "bug")
+    assert scene.settled("picture_hung") == {"retried": 2, "parked": 1}
+    scene.tools.first = scene.tools.after = lambda: None
+    await scene.deliver(delivery)  # put back
+    assert await scene.pictures() == 1
+
+
+async def test_a_command_that_killed_its_worker_twice_is_parked_and_its_sender_told_without_another_try(
+    scene: Scene,
+) -> None:
+    delivery = again(delivery_of(RED))
+
+    await scene.handling.give_up(delivery)
+
+    assert scene.tools.runs == 0
+    [parked] = scene.letters.to("autograph.parked")
+    assert (parked.body, parked.headers[headers.PARKED_REASON]) == (delivery.body, "poison")
+    assert parked.headers[headers.ORIGINAL_USER] == "autograph-gateway"
+    assert parked.headers[headers.FAILURE_TOLD] == 1
+    [outcome] = scene.letters.replies()
+    assert (outcome.status, outcome.problem and outcome.problem.code) == (Status.FAILED, "parked")
+    await scene.deliver(delivery)  # a redrive
+    assert await scene.pictures() == 1
+
+
+async def test_a_command_that_was_done_before_it_killed_is_told_so_and_not_parked(scene: Scene) -> None:
+    delivery = delivery_of(RED)
+    await scene.deliver(delivery)
+
+    await scene.handling.give_up(again(delivery))
+
+    assert scene.letters.to("autograph.parked") == []
+    assert [outcome.status for outcome in scene.letters.replies()] == [Status.SUCCEEDED] * 2
+
+
+async def test_what_is_so_large_that_it_may_have_killed_by_being_read_is_parked_unread(scene: Scene) -> None:
+    for queue in ("diagram.commands", "diagram.commands.producers"):
+        body = b"[" * (HARMLESS_BYTES + 1)
+        await scene.handling.give_up(again(delivery_of(RED))._replace(body=body, queue=queue))
+
+    parked = scene.letters.to("autograph.parked")
+    assert [letter.headers[headers.PARKED_REASON] for letter in parked] == ["poison"] * 2
+    assert scene.letters.replies() == []
 
 
 async def test_a_message_that_nobody_can_decode_is_parked_with_its_reason_and_stops_nothing(scene: Scene) -> None:

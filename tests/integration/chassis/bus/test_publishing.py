@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from chassis.bus.amqp import AmqpPublisher
-from chassis.bus.ports import ConfirmMissing, NotPublished, QueueFull, Unroutable
+from chassis.bus.ports import ConfirmMissing, MessageTooLarge, NotPublished, QueueFull, Unroutable
+from chassis.bus.topology import MAX_MESSAGE_BYTES
 from tests.brokers import close_connections, limit_queue, open_channel, service_url
 from tests.eventually import eventually
 from tests.integration.chassis.bus.broker_scene import a_letter, open_publisher, running
@@ -75,6 +76,19 @@ async def test_a_full_queue_says_so(broker: Vhost) -> None:
             return False
 
         assert await eventually(is_full)
+
+
+async def test_the_largest_message_is_taken_and_a_larger_one_disturbs_nothing_else(broker: Vhost) -> None:
+    """The broker would end the channel, and what is in flight on it would be unknown."""
+    async with open_publisher(broker, "gateway") as publisher:
+        await publisher.publish(a_letter(CREATE, b"x" * MAX_MESSAGE_BYTES), timeout_seconds=30)
+        others = [publisher.publish(a_letter(CREATE, b"{}")) for _ in range(10)]
+        for publish in (publisher.publish, publisher.send):
+            with pytest.raises(MessageTooLarge):
+                await publish(a_letter(CREATE, b"x" * (MAX_MESSAGE_BYTES + 1)))
+        await asyncio.gather(*others)
+        await publisher.check()
+    assert await depth(broker, "diagram.commands") == 11
 
 
 async def test_without_a_broker_a_publish_is_refused_at_once() -> None:

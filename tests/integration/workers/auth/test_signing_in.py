@@ -216,6 +216,32 @@ async def test_a_hash_of_another_cost_is_replaced_at_the_next_sign_in(database: 
     assert (await scene.sign_in(user.email)).access_token
 
 
+async def test_with_the_flag_an_old_hash_gets_a_pepper_and_without_it_the_pepper_stays(
+    database: Database, scene: Scene
+) -> None:
+    """A separate pepper, too: what was stored under the one that follows from the secret is still read."""
+    user = await scene.register()
+
+    async def stored() -> str:
+        [row] = await scene.fetch("SELECT password_hash FROM users WHERE id = $1", user.id)
+        return str(row["password_hash"])
+
+    forms = [await stored()]
+    pepper = "a pepper of this test, long enough for it"
+    for own in (None, pepper):
+        async with open_scene(database, flags="peppered_passwords=on", password_pepper=own) as peppered:
+            await peppered.sign_in(user.email)
+            with pytest.raises(InvalidCredentials):
+                await peppered.sign_in(user.email, "wrong horse")
+        forms.append(await stored())
+
+    assert [form.startswith("$hmac-sha384$") for form in forms] == [False, True, True]
+    assert len({form[:22] for form in forms[1:]}) == 2
+    async with open_scene(database, password_pepper=pepper) as without_flag:
+        assert (await without_flag.sign_in(user.email)).access_token
+    assert await stored() == forms[2]
+
+
 async def test_sign_ins_at_once_that_find_an_outdated_hash_are_all_let_in(database: Database, scene: Scene) -> None:
     user = await scene.register()
     async with open_scene(database, bcrypt_cost=5, password_threads=4) as costlier:

@@ -90,7 +90,7 @@ class Scene:
         )
 
     async def deliver(self, message: Request[Any], envelope: Envelope) -> Any:
-        _, data = decode(encode(envelope, message))
+        _, data = decode(encode(envelope, message), opaque="canvas_data")
         contract, handler = handlers.by_wire_name[envelope.type]
         return await handler(contract.model_validate(data), envelope, self.tools)
 

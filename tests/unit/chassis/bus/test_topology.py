@@ -22,9 +22,34 @@ def test_exactly_one_policy_is_for_each_queue(queue: str) -> None:
     assert sum(bool(re.search(policy.pattern, queue)) for policy in NEEDED.policies) == 1
 
 
-def test_no_policy_is_for_a_reply_queue() -> None:
-    name = "reply.autograph-gateway.0192"
-    assert not any(re.search(policy.pattern, name) for policy in NEEDED.policies)
+@pytest.mark.parametrize("name", ["reply.autograph-gateway.0192", "reply.producer-reports.1"])
+def test_a_reply_queue_keeps_the_newest_for_as_long_as_somebody_may_wait(name: str) -> None:
+    assert policy_of(name).definition["overflow"] == "drop-head"
+    assert policy_of(name).definition["message-ttl"] >= 60_000
+
+
+@pytest.mark.parametrize("queue", [*NEEDED.queues, "reply.producer-reports.1", "reply.autograph-gateway.0192"])
+def test_every_queue_is_bounded_in_messages_and_bytes(queue: str) -> None:
+    definition = policy_of(queue).definition
+    assert 0 < definition["max-length"] <= 1_000_000
+    assert 0 < definition["max-length-bytes"] <= 1 << 30
+
+
+@pytest.mark.parametrize("queue", NEEDED.queues)
+def test_no_bound_loses_what_was_accepted(queue: str) -> None:
+    """Whoever publishes beyond it is told no. Only what no worker can carry out gives way."""
+    assert policy_of(queue).definition["overflow"] == ("drop-head" if queue.endswith(".refused") else "reject-publish")
+
+
+def test_what_a_producer_sends_waits_apart_from_what_users_send() -> None:
+    for request in REQUESTS:
+        queue = request.producers_queue()
+        assert queue != request.queue()
+        assert NEEDED.queues[queue] == NEEDED.queues[request.queue()]
+        assert not any(binding.queue == queue for binding in NEEDED.bindings)  # but to producers' own exchanges
+        assert (
+            policy_of(queue).definition["max-length-bytes"] < policy_of(request.queue()).definition["max-length-bytes"]
+        )
 
 
 def test_every_request_gets_to_its_own_queue_and_no_other() -> None:
@@ -85,7 +110,6 @@ def test_what_is_parked_stays_however_often_one_looks() -> None:
     for worker in WORKERS:
         definition = policy_of(f"{worker}.parked").definition
         assert "message-ttl" not in definition
-        assert "max-length" not in definition
         assert definition["delivery-limit"] >= 1_000_000  # since RabbitMQ 4.0 the default is 20
 
 

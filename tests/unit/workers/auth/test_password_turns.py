@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+from workers.auth.hashes import Hashes
 from workers.auth.passwords import Passwords, Urgency
 
 
@@ -12,13 +13,14 @@ async def test_a_sign_in_goes_before_the_registrations_that_wait(monkeypatch: py
     may_hash = threading.Semaphore(0)
     order: list[str] = []
 
-    def hash_slowly(password: bytes, _: bytes) -> bytes:
-        order.append(password.decode())
+    def hash_slowly(password: str) -> str:
+        order.append(password)
         assert may_hash.acquire(timeout=10)
-        return b"hash"
+        return "hash"
 
-    monkeypatch.setattr("workers.auth.passwords.bcrypt.hashpw", hash_slowly)
-    async with Passwords(cost=4, threads=1) as passwords:
+    hashes = Hashes(cost=4, peppers=(b"p" * 32,), peppered=False)
+    monkeypatch.setattr(hashes, "make", hash_slowly)
+    async with Passwords(hashes, threads=1) as passwords:
         registrations = [
             asyncio.create_task(passwords.hash(f"registration {number}", Urgency.REGISTRATION)) for number in range(3)
         ]

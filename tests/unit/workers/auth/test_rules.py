@@ -7,9 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.auth import PasswordTooLong, PasswordTooShort, email_key
+from contracts.auth import PasswordTooCommon, PasswordTooLong, PasswordTooShort, email_key
 from contracts.refusal import Invalid
-from workers.auth.rules import Lifetimes, Verdict, check_new_password, judge
+from workers.auth.rules import (
+    Lifetimes,
+    Verdict,
+    check_new_address,
+    check_new_password,
+    common_passwords,
+    judge,
+)
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -41,27 +48,82 @@ def test_an_address_key_is_its_own_key(text: str) -> None:
     assert email_key(email_key(text)) == email_key(text)
 
 
-@pytest.mark.parametrize("password", ["12345678", "a" * 72, "é" * 36, "😀" * 18, "        "])
-def test_a_password_of_8_characters_to_72_bytes_is_taken(password: str) -> None:
-    check_new_password(password)
+@pytest.mark.parametrize(
+    "address",
+    [
+        "an\u200bna@example.org",  # a zero-width space
+        "anna\u200d@example.org",
+        "anna@exam\u00adple.org",  # a soft hyphen
+        "anna\u202egro.elpmaxe@x.org",  # written right to left from here
+        "\u2066anna\u2069@example.org",
+        "anna\ufe0f@example.org",
+        "anna\u3164@example.org",
+        "anna,bert@example.org",
+        "anna;bert@example.org",
+        "anna\uff0cbert@example.org",  # a full-width comma, whose key has a plain one
+        "anna\uff20example.com@example.org",  # and a full-width @
+        "<anna@example.org>",
+        '"anna"@example.org',
+    ],
+)
+def test_an_address_that_looks_like_another_makes_no_account(address: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        check_new_address(address)
+
+    assert refused.value.errors[0].pointer == "/email"
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["anna@example.org", "a.n+n-a_o'x@example.org", "аnna@пример.рф", "andre\u0301@example.org", "अन्ना@उदाहरण.भारत"],  # noqa: RUF001 - other scripts
+)
+def test_an_address_of_any_script_makes_an_account(address: str) -> None:
+    check_new_address(address)
+
+
+ANNA = "anna.karenina@example.org"
+
+
+@pytest.mark.parametrize("password", ["correcth", "a" * 1_024, "é" * 512, "😀" * 256, "        a", "e\u0301" * 512])
+def test_a_password_of_8_characters_to_1024_bytes_is_taken(password: str) -> None:
+    check_new_password(password, ANNA)
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        *("password", "Password", "12345678", "qwertyuiop", "ILOVEYOU", "trustno1"),
+        *("        ", "\u3000" * 8, " \u00a0 \u00a0 \u00a0 \u00a0"),
+        *(ANNA, ANNA.upper(), "anna.karenina", "ANNA.Karenina"),
+    ],
+)
+def test_a_password_that_anybody_would_guess_first_is_refused(password: str) -> None:
+    with pytest.raises(PasswordTooCommon):
+        check_new_password(password, ANNA)
+
+
+def test_the_list_has_what_asvs_asks_for() -> None:
+    long_enough = [password for password in common_passwords() if len(password) >= 8]
+    assert len(long_enough) == len(common_passwords()) > 3_000
+    assert not any(password.startswith("#") for password in long_enough)
 
 
 @pytest.mark.parametrize("password", ["", "1234567", "😀" * 7])
 def test_a_password_of_fewer_than_8_characters_is_refused(password: str) -> None:
     with pytest.raises(PasswordTooShort):
-        check_new_password(password)
+        check_new_password(password, ANNA)
 
 
-@pytest.mark.parametrize("password", ["a" * 73, "é" * 37, "😀" * 19])
-def test_a_password_of_more_than_72_bytes_is_refused(password: str) -> None:
+@pytest.mark.parametrize("password", ["a" * 1_025, "é" * 513, "😀" * 257])
+def test_a_password_of_more_than_1024_bytes_is_refused(password: str) -> None:
     with pytest.raises(PasswordTooLong):
-        check_new_password(password)
+        check_new_password(password, ANNA)
 
 
 @pytest.mark.parametrize("password", ["password\x00", "password\ud800"])
 def test_a_password_that_is_not_text_is_refused(password: str) -> None:
     with pytest.raises(Invalid) as refused:
-        check_new_password(password)
+        check_new_password(password, ANNA)
 
     assert refused.value.errors[0].pointer == "/password"
 

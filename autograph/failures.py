@@ -1,0 +1,55 @@
+"""What ends a command without being a bug: servers that are unavailable or refuse, files that cannot be used."""
+
+import os
+from typing import Final
+
+import aiohttp
+import aiormq.exceptions
+import asyncpg
+from botocore.exceptions import BotoCoreError, ClientError
+from redis.exceptions import RedisError
+
+# Of PostgreSQL only what says that we are not let in, or that nothing is there yet: all else is a mistake of ours.
+UNAVAILABLE: Final = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InsufficientPrivilegeError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.InterfaceError,
+    aiormq.exceptions.AMQPConnectionError,
+    aiohttp.ClientError,
+    RedisError,
+    BotoCoreError,
+    ClientError,
+)
+_HINT: Final = "`autograph status` says what runs, `autograph doctor` what is wrong"
+# The first that fits says it.
+_SENTENCES: Final[tuple[tuple[tuple[type[BaseException], ...], str], ...]] = (
+    (
+        (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError),
+        "PostgreSQL does not let us in ({text}): check AUTOGRAPH_POSTGRES_URL",
+    ),
+    (
+        (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.InvalidSchemaNameError),
+        "The database lacks what this release needs ({text}): run `autograph migrate`",
+    ),
+    (UNAVAILABLE, "A server cannot be used ({kind}: {text}): {hint}"),
+    ((TimeoutError,), "A server did not answer in time: {hint}"),
+    ((OSError,), "A server cannot be reached ({text}): {hint}"),
+)
+
+
+def sentence(error: BaseException) -> str | None:
+    """What to say of it, with what to do; ``None``: it is a bug, and must be loud."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{os.fsdecode(error.filename)} cannot be used: {error.strerror}"
+    for kinds, said in _SENTENCES:
+        if isinstance(error, kinds):
+            return said.format(kind=type(error).__name__, text=_text(error), hint=_HINT)
+    return None
+
+
+def _text(error: BaseException) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__

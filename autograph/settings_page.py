@@ -1,0 +1,158 @@
+"""docs/settings.md, and the names by which a slip is noticed: both follow from the settings' own classes."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from enum import Enum
+from typing import Any, Final
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from autograph.settings import OperatorSettings
+from chassis.settings import PREFIX, PROFILE_DEFAULTS, Profile, Settings
+from gateway.settings import GatewaySettings
+from workers.auth.settings import AuthSettings
+from workers.diagram.settings import DiagramSettings
+
+SERVICES: Final[Mapping[str, type[Settings]]] = {
+    "gateway": GatewaySettings,
+    "auth": AuthSettings,
+    "diagram": DiagramSettings,
+    "autograph": OperatorSettings,
+}
+# Variables that no process of ours reads as a setting.
+OTHERS: Final = {
+    "IMAGE": "compose: the image of gateway, workers and jobs, where it is not built here.",
+    "OPERATOR_IMAGE": "compose: the same with PostgreSQL's programs, of migration and operator.",
+    "HTTP_ADDRESS": "compose: the address of this machine that the gateway's port is published on.",
+    "GRAFANA_PORT": "compose: Grafana's port on 127.0.0.1.",
+    "PROMETHEUS_PORT": "compose: Prometheus' port on 127.0.0.1.",
+    "MAIL_PORT": "compose: the mail box's port on 127.0.0.1.",
+    "POSTGRES_PORT": "compose.dev.yaml: PostgreSQL's port on 127.0.0.1.",
+    "RABBITMQ_MANAGEMENT_PORT": "compose.dev.yaml: the management API's port on 127.0.0.1.",
+    "FAILPOINTS": "tests: a socket by which a process is stopped at a named place.",
+    "FAULTS_LONG": "tests: run `make faults` for hours.",
+    "FAULTS_REPORT": "tests: where `make faults` writes what held.",
+    "TEST_COMPOSE": "tests: the compose program that is tried.",
+    "TEST_SERVERS": "tests: the home of servers that run already.",
+}
+_LIMITS: Final = (
+    ("minimum", "≥ {}"),
+    ("exclusiveMinimum", "> {}"),
+    ("maximum", "≤ {}"),
+    ("minLength", "at least {} characters"),
+)
+_HEAD: Final = f"""\
+# Settings
+
+Written by `make gen` from the settings' own classes. A setting is an environment variable, or a line in the file `.env`
+of the folder in which a process starts; the environment has precedence. `{PREFIX}X_FILE` names a file that holds
+`{PREFIX}X`, as Docker and Kubernetes mount secrets.
+
+A mistake ends a process at its start with status 78, all mistakes at once. A name that is nearly one of these is a
+mistake; any other name that begins with `{PREFIX}` is named on standard error and ignored, so that a release can run
+beside the next one, which knows more.
+
+`autograph` is the operator's command with its local stack: `autograph up` tells each service its addresses and
+credentials itself.
+
+| setting | read by | type and limits | default | what it does |
+| --- | --- | --- | --- | --- |
+"""
+
+
+def page() -> str:
+    rows = "".join(f"| {' | '.join(row)} |\n" for row in _rows())
+    others = "".join(f"| `{PREFIX}{name}` | {what} |\n" for name, what in sorted(OTHERS.items()))
+    return f"{_HEAD}{rows}\n## Variables of other programs\n\n| variable | what reads it |\n| --- | --- |\n{others}"
+
+
+def names_module() -> str:
+    names = sorted({name.upper() for service in SERVICES.values() for name in service.model_fields} | OTHERS.keys())
+    lines = "".join(f'        "{name}",\n' for name in names)
+    return f'''"""The settings of all programs, by which each tells a slip. Written by `make gen`."""
+
+from typing import Final
+
+KNOWN: Final = frozenset(
+    {{
+{lines}    }}
+)
+'''
+
+
+def _rows() -> Iterator[tuple[str, ...]]:
+    readers: defaultdict[str, dict[str, FieldInfo]] = defaultdict(dict)
+    for service, settings in SERVICES.items():
+        for name, field in settings.model_fields.items():
+            readers[name][service] = field
+    schemas = {service: settings.model_json_schema() for service, settings in SERVICES.items()}
+    for name, fields in sorted(readers.items()):
+        schema = schemas[next(iter(fields))]
+        yield (
+            f"`{PREFIX}{name.upper()}`",
+            "all" if len(fields) == len(SERVICES) else ", ".join(fields),
+            _type(schema["properties"][name], schema.get("$defs", {})),
+            _defaults(name, fields),
+            _text(name, fields),
+        )
+
+
+def description(settings: type[Settings], name: str) -> str:
+    """Of the class that says it: one that only changes the default need not say it again."""
+    for one in settings.__mro__:
+        field = one.model_fields.get(name) if issubclass(one, Settings) else None
+        if field is not None and field.description:
+            return " ".join(field.description.split())
+    return ""
+
+
+def _text(name: str, fields: Mapping[str, FieldInfo]) -> str:
+    said: defaultdict[str, list[str]] = defaultdict(list)
+    for service in fields:
+        if text := description(SERVICES[service], name):
+            said[text].append(service)
+    if len(said) <= 1:
+        return "".join(said)
+    return " ".join(f"{', '.join(services)}: {text}" for text, services in said.items())
+
+
+def _type(field: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
+    if "$ref" in field:
+        return _type(definitions[field["$ref"].rpartition("/")[2]], definitions)
+    if "anyOf" in field:
+        return ", or ".join(_type(one, definitions) for one in field["anyOf"] if one.get("type") != "null")
+    if "enum" in field:
+        return " or ".join(f"`{value}`" for value in field["enum"])
+    names = {"integer": "whole number", "number": "number", "array": "list", "object": "flags"}
+    form = {"password": "secret", "path": "path"}.get(field.get("format", ""), "text")
+    limits = [said.format(f"{field[key]:,}") for key, said in _LIMITS if key in field]
+    return ", ".join([names.get(field.get("type", ""), form), *limits])
+
+
+def _defaults(name: str, fields: Mapping[str, FieldInfo]) -> str:
+    by_profile = {profile: PROFILE_DEFAULTS[profile][name] for profile in Profile if name in PROFILE_DEFAULTS[profile]}
+    said: defaultdict[str, list[str]] = defaultdict(list)
+    for service, field in fields.items():
+        if by_profile and SERVICES[service].profile_applies:
+            text = ", ".join(f"{_value(value)} ({profile})" for profile, value in by_profile.items())
+        else:
+            text = "must be set" if field.is_required() else _value(field.default)
+        said[text].append(service)
+    return next(iter(said)) if len(said) == 1 else "; ".join(f"{', '.join(who)}: {text}" for text, who in said.items())
+
+
+def _value(value: object) -> str:
+    match value:
+        case None | () | "":
+            return "none"
+        case Enum():
+            return f"`{value.value}`"
+        case bool() | int() | float() | str():
+            return f"`{value}`"
+        case _ if value is PydanticUndefined:
+            return "none"
+        case BaseModel():
+            return "none"
+    return f"`{value}`"

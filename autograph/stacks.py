@@ -1,0 +1,59 @@
+"""The local stacks of this user that run, on record so that the command finds them from any folder."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from pydantic import TypeAdapter
+
+from compose.local import files
+from compose.local.home import Home
+
+
+@dataclass(frozen=True, slots=True)
+class RunningStack:
+    home: Path
+    folder: Path  # where `autograph up` was typed: the `.env` there is the stack's
+
+
+_FORM: Final = TypeAdapter(RunningStack)
+
+
+def record_folder() -> Path:
+    """XDG's place for what a program remembers between runs."""
+    state = os.environ.get("XDG_STATE_HOME", "")
+    return (Path(state) if state.startswith("/") else Path("~/.local/state").expanduser()) / "autograph" / "stacks"
+
+
+@contextmanager
+def recorded(home: Path, folder: Path) -> Iterator[None]:
+    """On record while the block runs. A user without a place for it (no home folder, say) names the home instead."""
+    name = hashlib.sha256(os.fsencode(home)).hexdigest()[:16]
+    with suppress(OSError, RuntimeError):
+        place = record_folder()
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        content = {name: str(path) for name, path in asdict(RunningStack(home, folder)).items()}
+        files.write(place / f"{name}.json", content)
+    try:
+        yield
+    finally:
+        with suppress(OSError, RuntimeError):
+            (record_folder() / f"{name}.json").unlink(missing_ok=True)
+
+
+def running_stacks() -> list[RunningStack]:
+    """By home. What a killed `autograph up` left on record is removed."""
+    found = []
+    with suppress(OSError, RuntimeError):
+        for path in sorted(record_folder().glob("*.json")):
+            with suppress(OSError, files.Damaged):
+                stack = files.read(path, _FORM)
+                if stack is not None and Home(stack.home).is_locked():
+                    found.append(stack)
+                else:
+                    path.unlink()
+    return sorted(found, key=lambda stack: stack.home)

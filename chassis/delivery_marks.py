@@ -1,0 +1,37 @@
+"""Marks of messages that are handled alone, in Redis: they outlive the process, and need not outlive the server.
+
+While Redis is unavailable nothing is marked, and what kills its worker comes again until it is back; the broker's own
+limit of deliveries is behind that.
+"""
+
+from typing import Final
+
+from chassis.bus.quarantine import KEPT_SECONDS, OWNED_SECONDS, Mark
+from chassis.redis import Call, Redis
+
+KEPT_MS: Final = round(KEPT_SECONDS * 1000)
+ABSENT: Final = -2
+
+
+class RedisMarks:
+    """Implements ``quarantine.Marks``. Raises ``RedisAway``."""
+
+    def __init__(self, redis: Redis, service: str, *, owned_seconds: float = OWNED_SECONDS) -> None:
+        self._redis = redis
+        self._owned_ms = round(owned_seconds * 1000)
+        self._prefix = f"suspect:{service}:"
+
+    async def set(self, key: str) -> Mark:
+        name = self._prefix + key
+        is_set, left_ms = await self._redis.run(
+            Call(("SET", name, "1", "NX", "PX", KEPT_MS)),
+            Call(("PTTL", name)),
+        )
+        if is_set is not None:
+            return Mark.SET
+        # How long ago it was set, on Redis' own clock. It may have been removed in between: then it is tried again.
+        is_owned = left_ms == ABSENT or left_ms > KEPT_MS - self._owned_ms
+        return Mark.OWNED if is_owned else Mark.LEFT
+
+    async def remove(self, key: str) -> None:
+        await self._redis.run(Call(("DEL", self._prefix + key)))

@@ -1,0 +1,77 @@
+"""What stands between a service and PostgreSQL: nothing, or a pooler (PgBouncer), which may not keep sessions.
+
+A pooler in transaction mode gives each transaction to any of its own connections. So no statement is kept prepared
+there: each is prepared without a name, and carried out before the driver lets the pooler have the connection back. At
+sign-in a pooler takes no time limits: they come from the role.
+"""
+
+from collections.abc import Awaitable, Callable
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import asyncpg
+
+TRIES: Final = 8  # in transaction mode what was given back last is given out next, unless somebody else has it
+
+if TYPE_CHECKING:  # generic in the stubs only
+    Connection: TypeAlias = asyncpg.Connection[asyncpg.Record]
+else:
+    Connection = asyncpg.Connection
+
+Connect: TypeAlias = Callable[[], Awaitable[Connection]]
+
+
+class Pooling(StrEnum):
+    NONE = "none"  # the server itself
+    SESSION = "session"
+    TRANSACTION = "transaction"
+
+
+class PoolerUnsuitable(Exception):  # noqa: N818 - states what is so
+    """PostgreSQL is reached through a pooler in a mode that does not serve; the text says what to do."""
+
+
+def refuses_settings(error: Exception) -> bool:
+    """Whether a pooler refused the time limits at sign-in, as PgBouncer does unless it is told to ignore them."""
+    return isinstance(error, asyncpg.ProtocolViolationError) and "startup parameter" in str(error)
+
+
+async def is_pooled(connection: Connection) -> bool:
+    """A pooler makes up the process id that it tells its clients."""
+    return bool(await _backend(connection) != connection.get_server_pid())
+
+
+async def find_pooling(connect: Connect) -> Pooling:
+    """Raises ``PoolerUnsuitable``. Without a pooler it costs one connection and one statement.
+
+    *connect* must ask for connections that keep no prepared statements.
+    """
+    first = await connect()
+    try:
+        if not await is_pooled(first):
+            return Pooling.NONE
+        async with first.transaction():
+            is_limited = await first.fetchval("SELECT current_setting('statement_timeout') <> '0'")
+        if not is_limited:
+            raise PoolerUnsuitable(
+                "PostgreSQL is reached through a pooler, which takes no time limits at sign-in, and the role has none:"
+                " `autograph migrate` gives it some"
+            )
+        second = await connect()
+        try:
+            return Pooling.SESSION if await _keep_their_sessions(first, second) else Pooling.TRANSACTION
+        finally:
+            second.terminate()
+    finally:
+        first.terminate()
+
+
+async def _keep_their_sessions(first: Connection, second: Connection) -> bool:
+    sessions = {(await _backend(first), await _backend(second)) for _ in range(TRIES)}
+    return len(sessions) == 1 and all(one != other for one, other in sessions)
+
+
+async def _backend(connection: Connection) -> int:
+    async with connection.transaction():
+        pid: int = await connection.fetchval("SELECT pg_backend_pid()")
+        return pid

@@ -1,0 +1,184 @@
+"""JSON that is checked without being parsed into Python objects, which take up to 60 times its bytes.
+
+Where a canvas is large or dense it is scanned instead. Memory stays below four times the document, whatever it is made
+of, and time is bounded by ``MAX_EVENTS``. Small and sparse documents are parsed: that takes a third of the time.
+"""
+
+import codecs
+import json
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import msgspec
+from pydantic_core import PydanticCustomError
+
+MAX_DEPTH = 64  # of a canvas; deeper documents are refused before anything walks them recursively
+MAX_EVENTS = 2_000_000  # names and brackets of a document: 10 MiB of small objects have as many
+MAX_DIGITS = 308  # of a number as it is written: none longer fits a 64-bit float
+MAX_ZEROS = 16_000_000  # that exponents stand for, in one document
+WINDOW_BYTES = 64 * 1024
+TINY_BYTES = 16 * 1024  # parsed however dense: less than 1 MiB of objects
+SMALL_BYTES = 128 * 1024  # parsed if sparse: 3 MiB of objects at most
+SPARSE_BYTES = 6  # a value; canvases of drawing programs have 7 to 25
+
+_syntax = msgspec.json.Decoder(msgspec.Raw)
+
+# One match an event. Strings have no escaped quotes (see ``_plain``); arrays of scalars are passed over whole.
+_EVENT = re.compile(
+    rb'(?:[^"\[\]{}]++|\[[^"\[\]{}]*+\]|"[^"]*+"(?![ \t\n\r]*:)){0,500}+(?:([\[\]{}])|"([^"]*+)"[ \t\n\r]*:)?'
+)
+_WINDOW = re.compile(rb'(?:[^"]{1,4096}+|"[^"]*+"){0,1000}+')
+_SPACE = re.compile(rb"[ \t\n\r]*")
+_EXPONENT = re.compile(rb"(-?[0-9][0-9.]*)[eE]([+-]?[0-9]+)")
+_DIGITS = bytes.maketrans(b"123456789E.", b"000000000e0")
+_TOO_MANY_DIGITS = b"0" * (MAX_DIGITS + 2)  # and the point
+
+
+class TooDeep(ValueError):  # noqa: N818 - states what is so
+    """The document is nested so deep that nothing looks where."""
+
+
+def is_cheap_to_parse(raw: bytes) -> bool:
+    """Whether the objects that *raw* would be made into are so few that nobody needs to scan it."""
+    if len(raw) <= TINY_BYTES:
+        return True
+    return len(raw) <= SMALL_BYTES and _commas_and_brackets(raw) * SPARSE_BYTES <= len(raw)
+
+
+class Split(NamedTuple):
+    rest: bytes  # the document, with ``null`` for what was taken out
+    taken: "Checked | None"  # None where there is no object at the path
+
+
+class Checked(bytes):
+    """A JSON object that was scanned: compact, numbers and escapes as they were written."""
+
+
+def split(raw: bytes, path: tuple[bytes, ...], *, hold_zeros: bool) -> Split:
+    """Takes the object at *path* out of the document *raw*.
+
+    *hold_zeros*: whether the object's numbers may not be too long when they are written out. Raises
+    ``PydanticCustomError`` with the codes of a canvas's errors, ``TooDeep``, and ``ValueError`` for what is no JSON.
+    """
+    try:
+        _syntax.decode(raw)
+    except RecursionError:
+        raise TooDeep from None
+    except msgspec.DecodeError as error:
+        raise ValueError(str(error)) from None
+    plain = _plain(raw)
+    span = _walk(raw, plain, path)
+    if span is None:
+        return Split(raw, None)
+    start, end = span
+    taken = _checked(raw[start:end], plain[start:end], hold_zeros=hold_zeros)
+    return Split(b"%bnull%b" % (raw[:start], raw[end:]), taken)
+
+
+def count_items(raw: bytes, most: int) -> int:
+    """The values in *raw*, which need not be JSON; if there are at most *most*, perhaps more than there are."""
+    found = _commas_and_brackets(raw)
+    if found <= most:
+        return found
+    return sum(_commas_and_brackets(outside) for outside in _outside_strings(_plain(raw)))
+
+
+def _commas_and_brackets(raw: bytes) -> int:
+    return raw.count(b",") + raw.count(b"[") + raw.count(b"{")
+
+
+def _plain(raw: bytes) -> bytes:
+    """*raw*, as long as it is, with nothing before a quote that would escape it."""
+    return raw if b"\\" not in raw else raw.replace(b"\\\\", b"..").replace(b'\\"', b"..")
+
+
+def _walk(raw: bytes, plain: bytes, path: tuple[bytes, ...]) -> tuple[int, int] | None:  # noqa: C901, PLR0912 - one loop, for speed
+    """Where the object at *path* begins and ends. Raises for a name that stands twice, or what is nested too deep."""
+    outer: list[set[bytes] | None] = []
+    names: set[bytes] | None = None
+    on_path = 0  # open containers that lead to the object, the document's own object not counted
+    next_on_path = False
+    start = end = -1
+    deepest = len(path) + MAX_DEPTH if path else MAX_DEPTH
+    length = len(plain)
+    for events, match in enumerate(_EVENT.finditer(plain)):  # valid JSON has nothing between two matches
+        name = match[2]
+        if name is not None:
+            if b"\\" in (name := raw[match.start(2) : match.end(2)]):
+                name = json.loads(b'"%b"' % name).encode()
+            if names is None or name in names:
+                raise PydanticCustomError("repeated", "names an object's member twice", {"name": name.decode()})
+            names.add(name)
+            if len(outer) == on_path + 1 and on_path < len(path) and name == path[on_path]:
+                value = _SPACE.match(plain, match.end())
+                assert value is not None
+                if plain.startswith(b"{", value.end()):
+                    if on_path == len(path) - 1:
+                        start = value.end()
+                    else:
+                        next_on_path = True
+        elif (bracket := match[1]) == b"{" or bracket == b"[":
+            outer.append(names)
+            names = set() if bracket == b"{" else None
+            if next_on_path:
+                on_path, next_on_path = on_path + 1, False
+            if len(outer) > deepest:
+                raise PydanticCustomError("too_deep", "must not be nested deeper than {limit}", {"limit": MAX_DEPTH})
+        elif bracket is not None:
+            names = outer.pop()
+            if end < 0 <= start and len(outer) == len(path):
+                end = match.end()
+            on_path = min(on_path, max(0, len(outer) - 1))
+        if match.end() == length:
+            break
+        if events > MAX_EVENTS:
+            raise PydanticCustomError(
+                "too_many_items", "must not have more than {limit} members and items", {"limit": MAX_EVENTS}
+            )
+    return None if start < 0 else (start, end)
+
+
+def _checked(raw: bytes, plain: bytes, *, hold_zeros: bool) -> Checked:
+    if not raw.isascii():
+        _hold_utf8(raw)
+    if b"\\u0000" in plain:
+        raise PydanticCustomError("nul_in_text", "must not contain the NUL character")
+    zeros = 0
+    for outside in _outside_strings(plain):
+        digits = outside.translate(_DIGITS)
+        if _TOO_MANY_DIGITS in digits:
+            raise PydanticCustomError("number_out_of_range", "numbers must fit a 64-bit float")
+        if b"0e" in digits:
+            zeros += _zeros(outside)
+    if hold_zeros and zeros > MAX_ZEROS:
+        raise PydanticCustomError(
+            "numbers_too_long", "numbers must not take {limit} digits more when written out", {"limit": MAX_ZEROS}
+        )
+    return Checked(msgspec.json.format(raw, indent=-1))
+
+
+def _zeros(outside: bytes) -> int:
+    """That the exponents in *outside* stand for. Raises for a number that no 64-bit float holds."""
+    zeros = 0
+    for mantissa, exponent in _EXPONENT.findall(outside):
+        if len(exponent) > 5 or abs(float(mantissa + b"e" + exponent)) == float("inf") or int(exponent) < -400:  # noqa: PLR2004
+            raise PydanticCustomError("number_out_of_range", "numbers must fit a 64-bit float")
+        zeros += abs(int(exponent))
+    return zeros
+
+
+def _hold_utf8(raw: bytes) -> None:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    for start in range(0, len(raw), WINDOW_BYTES):
+        decoder.decode(raw[start : start + WINDOW_BYTES])
+    decoder.decode(b"", final=True)
+
+
+def _outside_strings(plain: bytes) -> Iterator[bytes]:
+    """What stands between the strings, a window at a time: its many small pieces take many times its bytes."""
+    if len(plain) <= WINDOW_BYTES:
+        yield b'""'.join(plain.split(b'"')[::2])
+        return
+    for window in _WINDOW.finditer(plain):
+        yield b'""'.join(window[0].split(b'"')[::2])

@@ -1,0 +1,148 @@
+"""`autograph` as it is typed: what it says of itself, which stack it means, and how it says what is wrong."""
+
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import asyncpg
+import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
+from rich.table import Table
+
+from autograph import stacks
+from autograph.__main__ import main
+from autograph.failures import sentence
+from autograph.listing import print_table
+from autograph.settings import CHECKOUT, operator_settings
+from compose.local.home import CannotProvide, Home
+
+REPOSITORY = Path(__file__).parents[3]
+Say = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def say(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Say:
+    def run(*words: str) -> tuple[int, str, str]:
+        """Status, standard output and standard error."""
+        monkeypatch.setattr(sys, "argv", ["/somewhere/autograph/__main__.py", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        code = ended.value.code
+        return (code, said.out, said.err) if isinstance(code, int) else (1, said.out, f"{said.err}{code or ''}")
+
+    return run
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that is no checkout, of a user for whom nothing is on record."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    (tmp_path / "folder").mkdir()
+    monkeypatch.chdir(tmp_path / "folder")
+    return tmp_path
+
+
+def test_it_says_its_release_and_its_name(say: Say) -> None:
+    release = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+
+    assert say("--version") == (0, f"autograph {release}\n", "")
+    for words in ((), ("--help",), ("status", "--help")):
+        _, said, _ = say(*words)
+        assert "Usage: autograph" in said
+        assert "__main__" not in said
+
+
+def test_a_word_that_is_missing_is_said_without_a_trace(say: Say) -> None:
+    status, _, said = say("restore")
+    assert status == 2
+    assert "Missing argument" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_alone_it_lists_its_commands_and_the_stacks_that_run(tmp_path: Path, say: Say) -> None:
+    home = Home(tmp_path / "home").open()
+    with home.locked(), stacks.recorded(home.folder, tmp_path):
+        status, said, _ = say()
+    assert status == 0
+    assert f"A stack runs in {home.folder}" in said
+    assert "A stack runs" not in say()[1]
+
+
+def test_the_stack_that_runs_is_meant_with_the_settings_that_it_was_started_with(elsewhere: Path) -> None:
+    home = Home(elsewhere / "home").open()
+    (elsewhere / ".env").write_text("AUTOGRAPH_REDIS_URL=redis://mine/0\n", encoding="utf-8")
+    with home.locked(), stacks.recorded(home.folder, elsewhere):
+        found = operator_settings()
+        assert operator_settings(starts=True).home == CHECKOUT / ".autograph"
+    assert found.home == home.folder
+    assert found.given() == {"AUTOGRAPH_REDIS_URL": "redis://mine/0", "AUTOGRAPH_REDIS_SERVICE_USERS": "off"}
+    assert operator_settings().home == CHECKOUT / ".autograph"
+
+
+def test_a_home_that_is_named_or_in_this_folder_is_meant_before_one_that_runs(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Home(elsewhere / "home").open()
+    with home.locked(), stacks.recorded(home.folder, elsewhere):
+        Path(".autograph").mkdir()
+        assert operator_settings().home == Path(".autograph")
+        monkeypatch.setenv("AUTOGRAPH_HOME", "/named")
+        assert operator_settings().home == Path("/named")
+
+
+def test_of_several_that_run_none_is_guessed(elsewhere: Path) -> None:
+    one, two = Home(elsewhere / "one").open(), Home(elsewhere / "two").open()
+    with (
+        one.locked(),
+        two.locked(),
+        stacks.recorded(one.folder, elsewhere),
+        stacks.recorded(two.folder, elsewhere),
+        pytest.raises(CannotProvide, match=rf"Several stacks run.*{one.folder}, {two.folder}"),
+    ):
+        operator_settings()
+
+
+def test_what_a_killed_up_left_on_record_is_removed(elsewhere: Path) -> None:
+    with stacks.recorded(elsewhere / "gone", elsewhere):
+        (stacks.record_folder() / "damaged.json").write_bytes(b"")
+        assert stacks.running_stacks() == []
+        assert list(stacks.record_folder().iterdir()) == [stacks.record_folder() / "damaged.json"]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (asyncpg.InvalidPasswordError("no"), "PostgreSQL does not let us in (no): check AUTOGRAPH_POSTGRES_URL"),
+        (asyncpg.UndefinedTableError("none"), "run `autograph migrate`"),
+        (RedisConnectionError("refused"), "`autograph doctor`"),
+        (ConnectionRefusedError(111, "refused"), "A server cannot be reached"),
+        (TimeoutError(), "did not answer in time"),
+        (PermissionError(13, "Permission denied", "/a/file"), "/a/file cannot be used: Permission denied"),
+    ],
+)
+def test_what_is_no_bug_is_one_sentence_with_what_to_do(error: Exception, said: str) -> None:
+    found = sentence(error)
+    assert found is not None
+    assert said in found
+    assert "\n" not in found
+
+
+@pytest.mark.parametrize("error", [asyncpg.PostgresSyntaxError("x"), ValueError("x"), KeyError("x")])
+def test_a_bug_stays_loud(error: Exception) -> None:
+    assert sentence(error) is None
+
+
+@pytest.mark.parametrize("columns", ["20", "80"])
+def test_what_stands_in_a_table_is_never_cut_and_never_broken(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], columns: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    table = Table("id", "where", box=None)
+    table.add_row("0193-" * 9, "http://127.0.0.1:12345/" + "metrics/" * 9)
+
+    print_table(table)
+
+    assert capsys.readouterr().out.splitlines()[1].split() == ["0193-" * 9, "http://127.0.0.1:12345/" + "metrics/" * 9]

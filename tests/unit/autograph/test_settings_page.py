@@ -1,0 +1,31 @@
+"""Every setting is described, where it is read."""
+
+import pytest
+
+from autograph.settings_page import OTHERS, SERVICES, description, page
+from chassis.setting_names import KNOWN
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_each_setting_says_in_a_line_below_it_what_it_does(service: str) -> None:
+    silent = [name for name in SERVICES[service].model_fields if not description(SERVICES[service], name)]
+
+    assert silent == []
+
+
+def test_the_page_has_each_setting_once_with_who_reads_it_its_limits_and_its_default() -> None:
+    lines = page().splitlines()
+
+    for name in KNOWN:
+        assert len([line for line in lines if line.startswith(f"| `AUTOGRAPH_{name}` |")]) == 1
+    [limit] = [line for line in lines if line.startswith("| `AUTOGRAPH_BCRYPT_COST` ")]
+    assert limit.split(" | ")[1:4] == ["auth", "whole number, \u2265 4, \u2264 16", "`12`"]
+    [url] = [line for line in lines if line.startswith("| `AUTOGRAPH_POSTGRES_URL` ")]
+    assert "auth, diagram: must be set; autograph: none" in url
+
+
+def test_what_is_named_as_another_programs_is_no_setting_of_ours() -> None:
+    ours = {name.upper() for settings in SERVICES.values() for name in settings.model_fields}
+
+    assert ours.isdisjoint(OTHERS)
+    assert ours | OTHERS.keys() == KNOWN

@@ -1,5 +1,6 @@
 """``autograph status``: every process and server of the local stack."""
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,23 +11,28 @@ from rich.console import Console
 from rich.table import Table
 
 from autograph.listing import AsJson, print_table
+from autograph.liveness import NOT_ANSWERING, mark_silent
 from autograph.settings import operator_settings
 from compose.local.home import Home, Running
 from compose.local.stack import GIVEN_BY
 
 
 def status(*, as_json: AsJson = False) -> None:
-    """List name, pid, state, address and metrics of all that runs. Exit status 3 if nothing does."""
+    """List name, pid, state, address and metrics of all that runs. Exit status 3 if nothing does.
+
+    What is there and does not answer within 2 s, a stopped process say, is `not answering`.
+    """
     settings = operator_settings()
     home = Home(settings.home)
     rows = found(home, settings.given())
+    asyncio.run(mark_silent(rows))
     for notice in home.notices:
         Console(stderr=True).print(notice, style="yellow", highlight=False, soft_wrap=True)
     if as_json:
         print(json.dumps(rows, indent=1))  # noqa: T201 - this is the output
     else:
         print_stack(rows) if rows else Console().print("nothing is running")
-    if not any(row["state"] == "running" for row in rows):
+    if not any(row["state"] in ("running", NOT_ANSWERING) for row in rows):
         raise typer.Exit(3)
 
 

@@ -89,6 +89,7 @@ class Service(Generic[ServiceSettingsT]):
         self.version = _version()
         self.registry = process_registry(name, self.version)
         show_flags(settings.flags, self.registry)
+        self._unhandled = LoopMetrics.unhandled(self.registry)
         self.health = Health(self.version)
         self.side_url = ""
         self._on_stopping = on_stopping
@@ -176,6 +177,13 @@ class Service(Generic[ServiceSettingsT]):
         if self._death is not None:
             raise self._death from None
         return True
+
+    def report_unhandled(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """The loop's exception handler: of callbacks that raised, and of tasks that nobody asked how they ended."""
+        self._unhandled.inc()
+        # Only what comes before the arguments: these may be secret.
+        what = str(context.get("message", "")).partition("(")[0]
+        log.error("unhandled_exception", what=what, exc_info=context.get("exception"))
 
     async def _drain(self) -> None:
         deadline_seconds = self.settings.drain_seconds
@@ -267,6 +275,7 @@ def run(
     async def live() -> None:
         service = Service(name, settings, on_stopping=stopping)
         _on_signal(service.stop)
+        asyncio.get_running_loop().set_exception_handler(service.report_unhandled)
         if settings.otlp_url is not None:
             tracing.configure(name, service.version, settings.otlp_url.get_secret_value(), settings.trace_ratio)
         async with service:

@@ -51,6 +51,14 @@ class LoopMetrics:
             registry=registry,
         )
 
+    @staticmethod
+    def unhandled(registry: CollectorRegistry) -> Counter:
+        return Counter(
+            "autograph_unhandled_exceptions_total",
+            "Exceptions that nobody handled and the event loop reported: each is a bug.",
+            registry=registry,
+        )
+
 
 class RequestMetrics:
     """A worker's requests are messages; the names begin with its service's, as ``auth_service``.
@@ -248,6 +256,11 @@ class GatewayMetrics:
         )
         self.rate_limited = Counter(
             "api_gateway_rate_limit_exceeded_total", "Requests refused by a limit.", ("key_type",), registry=registry
+        )
+        self.forwarded_not_understood = Counter(
+            "api_gateway_forwarded_not_understood_total",
+            "Requests whose client was taken for the proxy, since what it forwards is not understood.",
+            registry=registry,
         )
 
 

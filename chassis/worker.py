@@ -28,7 +28,7 @@ from chassis.unit_of_work import Ledger
 from contracts.envelope import Envelope
 from contracts.message import Event, Message, Request
 
-SCHEMA_REVISION = "0003"  # the oldest that this release can work with
+SCHEMA_REVISION = "0006"  # the oldest that this release can work with
 # Deliveries of one queue in hand at once. Their transactions share a pool of 30 connections.
 PREFETCH = 16
 PRODUCERS_PREFETCH = 4  # of what is not a user's who waits

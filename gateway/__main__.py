@@ -28,7 +28,7 @@ async def compose(service: Service[GatewaySettings]) -> None:
 
 
 async def open_gateway(service: Service[GatewaySettings]) -> tuple[str, ...]:
-    """Where it listens; whether it is ready is for health to say."""
+    """Where it listens, from when it can serve: there is the broker, and an auth worker has told its keys."""
     settings = service.settings
     metrics = GatewayMetrics(service.registry)
     url = settings.rabbitmq_url.get_secret_value()
@@ -55,6 +55,10 @@ async def open_gateway(service: Service[GatewaySettings]) -> tuple[str, ...]:
     service.background(gateway.keys.keep(), name="keys")
     service.background(gateway.cache.watch_clock(), name="cache clock")
     service.background(_show(metrics, redis), name="redis gauge")
+    # Whoever connects is served: until then others may be, and the side port says what is missing.
+    await publisher.link.wait_up()
+    await requester.link.wait_up()
+    await gateway.keys.wait()
     return await _listen(service, gateway.app, gateway.edge)
 
 
@@ -62,7 +66,7 @@ async def _listen(service: Service[GatewaySettings], app: web.Application, edge:
     settings = service.settings
     listening = Listening(app, drain_seconds=settings.drain_seconds, idle_seconds=settings.idle_connection_seconds)
     service.closes(listening.close)
-    await listening.start(settings.http_host, settings.http_port)
+    await listening.start(settings.http_host, settings.http_port, reuse_port=settings.http_reuse_port)
 
     async def drain() -> None:
         """Readiness is off already: a load balancer's time to notice, then no new connections, then what is in hand."""

@@ -24,7 +24,7 @@ from gateway.idempotency import FINGERPRINT, Signer, message_id, read_fingerprin
 from gateway.passwords import PasswordLimits, is_password_work
 from gateway.preconditions import whole_header
 from gateway.prefer import read_prefer
-from gateway.problems import Problem, etag
+from gateway.problems import PREFIX, Problem, etag
 from gateway.sessions import Caller, as_kept, keep, signed_in
 
 # A gateway of a release before 0.3 keeps its entries, which are never compressed, under the caller's id alone.
@@ -72,7 +72,7 @@ class Answers:
         if told.status is not Status.SUCCEEDED:
             return responses.accepted()
         outcome = CommandOutcome.model_validate_json(responses.reply_of(told)).outcome
-        return responses.accepted() if outcome is None else responses.ended(outcome)
+        return responses.accepted() if outcome is None else responses.ended(http, outcome)
 
     async def _read(self, endpoint: Endpoint, http: web.Request, caller: Caller) -> web.Response:
         query, wrong = await _readable(endpoint, http)
@@ -135,7 +135,7 @@ class Answers:
         self, endpoint: Endpoint, http: web.Request, message: Request[Any], envelope: Envelope
     ) -> web.Response:
         if message.kind is not Kind.COMMAND:
-            return responses.changed(endpoint, await self._transient(endpoint, http, message, envelope))
+            return responses.changed(http, endpoint, await self._transient(endpoint, http, message, envelope))
         preference = read_prefer(http.headers.getall("Prefer", ()))
         try:
             if preference.respond_async or preference.wait_seconds == 0:
@@ -146,8 +146,10 @@ class Answers:
             address = self._signer.address(message.worker(), envelope.id, envelope.actor)
             # The same key names the same command, of whichever request: the address says which one this was.
             which = f"?{FINGERPRINT}={envelope.fingerprint}" if envelope.fingerprint else ""
-            return responses.pending(f"/api/commands/{address}{which}", preference, confirmed=pending.confirmed)
-        return responses.changed(endpoint, outcome)
+            return responses.pending(
+                f"{http[PREFIX]}/api/commands/{address}{which}", preference, confirmed=pending.confirmed
+            )
+        return responses.changed(http, endpoint, outcome)
 
     async def _transient(
         self, endpoint: Endpoint, http: web.Request, message: Request[Any], envelope: Envelope

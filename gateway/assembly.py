@@ -83,5 +83,5 @@ def assemble(
         entrance=entrance, passwords=passwords, asking=asking, cache=cache, in_flight=in_flight, signer=signer
     )
     edge = Edge(settings, metrics, network_of=entrance.network)
-    app = application(edge, answers, keys, registry=registry, health=health, max_body_bytes=settings.max_body_bytes)
+    app = application(settings, edge, answers, keys, registry=registry, health=health)
     return Gateway(app, edge, keys, tokens, signer, cache, breakers)

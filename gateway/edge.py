@@ -16,7 +16,7 @@ from chassis.metrics import GatewayMetrics
 from gateway.body import forget_body
 from gateway.entrance import ACTOR, VERDICT
 from gateway.places import PLACE, Places
-from gateway.problems import CODE, FAILURES, Problem
+from gateway.problems import CODE, FAILURES, PREFIX, Problem
 from gateway.settings import GatewaySettings
 
 CORRELATION = web.RequestKey("correlation", str)
@@ -32,6 +32,7 @@ SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+HSTS = {"Strict-Transport-Security": "max-age=31536000"}  # a year; of this host, and none below it
 EXPOSED = (
     "ETag, Location, Retry-After, RateLimit, RateLimit-Policy, X-Correlation-ID, Idempotent-Replayed, "
     "Preference-Applied"
@@ -39,6 +40,9 @@ EXPOSED = (
 ALLOWED_HEADERS = (
     "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Prefer, X-Correlation-ID, traceparent"
 )
+
+# In an address: an id, behind the plural of what it is the id of.
+_ITEM = re.compile(r"/([a-z]+)s/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?=/|$)", re.IGNORECASE)
 
 _log = logger("gateway.requests")
 
@@ -56,6 +60,8 @@ class Edge:
     ) -> None:
         """*network_of*: the client's, which shares are counted for."""
         self._metrics = metrics
+        self._prefix = settings.path_prefix
+        self._security_headers = SECURITY_HEADERS | (HSTS if settings.is_public_over_tls else {})
         self._origins = frozenset(settings.cors_origins)
         self._network_of = network_of
         self._places = Places(settings.max_concurrent_requests, settings.max_concurrent_requests_per_address)
@@ -78,6 +84,7 @@ class Edge:
 
     async def _around(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         started = time.perf_counter()
+        request[PREFIX] = self._prefix
         correlation_id = request.headers.get("X-Correlation-ID", "")
         if not _CORRELATION.match(correlation_id):
             correlation_id = str(uuid7())
@@ -124,7 +131,7 @@ class Edge:
                         path=path,
                         status=response.status,
                         milliseconds=milliseconds,
-                        **_refusal(request),
+                        **_about(request, response),
                     )
                 return response
         finally:
@@ -162,7 +169,7 @@ class Edge:
     def _dress(self, request: web.Request, response: web.StreamResponse, correlation_id: str) -> None:
         headers = response.headers
         headers["X-Correlation-ID"] = correlation_id
-        for name, value in SECURITY_HEADERS.items():
+        for name, value in self._security_headers.items():
             headers.setdefault(name, value)
         headers.setdefault("Cache-Control", "no-store")
         headers["traceparent"] = request[TRACEPARENT]
@@ -192,13 +199,19 @@ def _hold_transfer_coding(request: web.Request) -> None:
         raise Problem("malformed_request", "Of transfer codings only chunked is read here")
 
 
-def _refusal(request: web.Request) -> dict[str, str]:
-    """Who was refused, and what for; ids only."""
-    code = request.get(CODE)
-    if code is None:
-        return {}
+def _about(request: web.Request, response: web.StreamResponse) -> dict[str, str]:
+    """Who called, about what, and the code of a refusal; ids only."""
+    facts = {}
     actor = request.get(ACTOR)
-    return {"code": code, "caller": "unknown" if actor is None else actor.key}
+    code = request.get(CODE)
+    if actor is not None or code is not None:
+        facts["caller"] = "unknown" if actor is None else actor.key
+    if code is not None:
+        facts["code"] = code
+    # What was made is named by where it is.
+    if found := _ITEM.search(request.path) or _ITEM.search(response.headers.get("Location", "")):
+        facts["subject"] = f"{found[1]}/{found[2]}"
+    return facts
 
 
 def _method(request: web.Request) -> str:

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
-from ipaddress import ip_address
 
 from aiohttp import web
 
@@ -14,6 +13,7 @@ from chassis.metrics import GatewayMetrics
 from chassis.networks import network
 from chassis.redis import Ask, Redis
 from contracts.envelope import Actor, ActorKind
+from gateway.forwarded import ForwardedClients
 from gateway.idempotency import Signer
 from gateway.problems import Problem
 from gateway.sessions import Caller, bearer, caller_of, entry_of
@@ -69,7 +69,7 @@ class Entrance:
         self._tokens = tokens
         self._signer = signer
         self._metrics = metrics
-        self._proxies = settings.trusted_proxies
+        self._clients = ForwardedClients(settings.trusted_proxies, settings.forwarded_header, metrics)
         self._per_user = Policy("user", settings.rate_limit_per_user, 60)
         self._per_address = Policy("address", settings.rate_limit_per_address, 60)
 
@@ -137,18 +137,8 @@ class Entrance:
         self._tokens.drop_keys(key_ids)
 
     def address(self, http: web.Request) -> str:
-        """The client's: of X-Forwarded-For only what proxies of ours have written."""
-        peer = http.remote or "unknown"
-        if not self._proxies:
-            return peer
-        # Some proxies add a header line of their own, behind the client's: all of them are one list.
-        forwarded = ",".join(http.headers.getall("X-Forwarded-For", ())).split(",")
-        hops = [*(part.strip() for part in forwarded if part.strip()), peer]
-        candidate = hops[max(0, len(hops) - 1 - self._proxies)]
-        try:
-            return str(ip_address(candidate))
-        except ValueError:
-            return peer
+        """The client's."""
+        return self._clients.address(http)
 
     def network(self, http: web.Request) -> str:
         """What is limited together: the client's address, or its network."""

@@ -243,8 +243,12 @@ def _problem_schemas() -> dict[str, Any]:
         },
         "Health": {
             "type": "object",
-            "required": ["status", "version", "checks"],
-            "properties": {"status": text, "version": text, "checks": {"type": "object"}},
+            "required": ["status"],
+            "properties": {
+                "status": text,
+                "version": {"type": "string", "description": "Only where the installation shows details here"},
+                "checks": {"type": "object", "description": "As version"},
+            },
         },
     }
 
@@ -278,7 +282,10 @@ def _system_paths() -> dict[str, Any]:
         "410": _problem(["command_forgotten"]),
         "429": _problem(["rate_limited"]),
     }
-    text = {"200": {"description": "Prometheus text format", "content": {"text/plain": {"schema": {"type": "string"}}}}}
+    text = {
+        "200": {"description": "Prometheus text format", "content": {"text/plain": {"schema": {"type": "string"}}}},
+        "404": _problem(["not_found"]),
+    }
     keys = {"200": {"description": "JWK set", "content": {JSON: {"schema": {"type": "object"}}}}}
     return {
         "/api/commands/{address}": get(
@@ -293,5 +300,5 @@ def _system_paths() -> dict[str, Any]:
         "/health": get("get_health", "Whether it is ready, and why", "system", health),
         "/health/live": get("get_liveness", "Whether it should be restarted", "system", health),
         "/health/ready": get("get_readiness", "Whether it should be sent requests", "system", health),
-        "/metrics": get("get_metrics", "Metrics", "system", text),
+        "/metrics": get("get_metrics", "Metrics, where the installation shows details here", "system", text),
     }

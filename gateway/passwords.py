@@ -6,6 +6,7 @@ account from one network, for the network and those around it, and for the accou
 hold only for networks from which the account has not signed in before: a known device is never locked out by others.
 """
 
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -25,9 +26,10 @@ from gateway.problems import Problem
 from gateway.settings import GatewaySettings
 
 MINUTE = 60
-# Of the places for password work, one network has a quarter, and registrations have half.
-SHARE_OF_NETWORK, SHARE_OF_REGISTRATIONS = 4, 2
-MIN_PLACES = 2
+# A request that took longer has waited for others: the workers are slower than so many in flight suppose.
+SLOW_SECONDS = 3.0
+MIN_PLACES = 4
+BACK_OFF = 0.7  # of the places are left, at most once in SLOW_SECONDS
 
 # Whether an account has signed in from a network before (email, network).
 IsKnown = Callable[[str, str], Awaitable[bool]]
@@ -46,11 +48,22 @@ class Attempt:
 
 
 class PasswordLimits:
-    def __init__(self, settings: GatewaySettings, *, entrance: Entrance, limits: RateLimits, signer: Signer) -> None:
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        *,
+        entrance: Entrance,
+        limits: RateLimits,
+        signer: Signer,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._entrance = entrance
         self._limits = limits
         self._signer = signer
-        self._places = settings.max_password_requests
+        self._clock = clock
+        self._max_places = settings.max_password_requests
+        self._places = float(self._max_places)
+        self._backed_off_at = float("-inf")
         self._taken: Counter[str] = Counter()  # by network
         self._registering = 0
         self._per_address = Policy("passwords", settings.password_requests_per_address, MINUTE)
@@ -81,30 +94,49 @@ class PasswordLimits:
 
     @contextmanager
     def place(self, http: web.Request, request: Request[Any]) -> Iterator[None]:
-        """One of the places for password work in flight. Raises ``Problem`` (429, 503) instead of waiting for one."""
+        """One of the places for password work in flight. Raises ``Problem`` (429, 503) instead of waiting for one.
+
+        One network may have half of them, and so may registrations. There are fewer while answers are slow (additive
+        increase, multiplicative decrease), so that who is let in is answered in time however slow the machine is.
+        """
         address = self._entrance.address(http)
         client = next(iter(wider_networks(address)), network(address))
         registers = isinstance(request, RegisterUser)
-        if self._taken[client] >= max(MIN_PLACES, self._places // SHARE_OF_NETWORK):
+        places = int(self._places)
+        if self._taken[client] >= places // 2:
             raise Problem(
                 "rate_limited",
                 "Too many sign-ins and registrations at once from this address",
                 headers={"Retry-After": "1"},
                 extra={"policy": "passwords-at-once"},
             )
-        if self._taken.total() >= self._places or (
-            registers and self._registering >= max(MIN_PLACES, self._places // SHARE_OF_REGISTRATIONS)
-        ):
+        if self._taken.total() >= places or (registers and self._registering >= places // 2):
             raise Problem("unavailable", "Too many sign-ins and registrations at once", headers={"Retry-After": "2"})
         self._taken[client] += 1
         self._registering += registers
+        began_at = self._clock()
+        answered = False
         try:
             yield
+            answered = True
+        except Problem as problem:
+            answered = problem.status < 500  # noqa: PLR2004 - a refusal is an answer
+            raise
         finally:
+            if not registers:  # which may not have waited for theirs
+                self._adapt(self._clock() - began_at, answered=answered)
             self._registering -= registers
             self._taken[client] -= 1
             if not self._taken[client]:
                 del self._taken[client]
+
+    def _adapt(self, seconds: float, *, answered: bool) -> None:
+        if seconds < SLOW_SECONDS:
+            if answered:
+                self._places = min(self._max_places, self._places + 1 / self._places)
+        elif self._clock() - self._backed_off_at >= SLOW_SECONDS:  # those that were let in together are slow together
+            self._places = max(MIN_PLACES, self._places * BACK_OFF)
+            self._backed_off_at = self._clock()
 
     # Guesses
 

@@ -14,6 +14,7 @@ from contracts.wording import in_words
 CONTENT_TYPE = "application/problem+json"
 # The code of what was answered, for the log.
 CODE = web.RequestKey("code", str)
+PREFIX = web.RequestKey("prefix", str)  # of all paths, as clients see them: what a proxy takes off
 TYPES = "/api/docs#"  # a problem's stable URI is the docs' paragraph on its code
 
 STATUS_OF: Mapping[RefusalKind, int] = {
@@ -89,10 +90,11 @@ class Problem(Exception):  # noqa: N818 - the name of the thing on the wire
         self.headers = dict(headers or {})
         self.extra = dict(extra or {})
 
-    def document(self) -> dict[str, Any]:
+    def document(self, prefix: str = "") -> dict[str, Any]:
+        """*prefix*: of all paths, as clients see them."""
         document = {
             **self.extra,
-            "type": f"{TYPES}{self.code}",
+            "type": f"{prefix}{TYPES}{self.code}",
             "title": self.title,
             "status": self.status,
             "detail": self.detail or self.title,
@@ -104,7 +106,8 @@ class Problem(Exception):  # noqa: N818 - the name of the thing on the wire
 
     def response(self, request: web.BaseRequest, correlation_id: str) -> web.Response:
         request[CODE] = self.code
-        document = {**self.document(), "instance": request.path, "correlation_id": correlation_id}
+        prefix = request.get(PREFIX, "")
+        document = {**self.document(prefix), "instance": f"{prefix}{request.path}", "correlation_id": correlation_id}
         response = web.Response(
             status=self.status, body=to_json(document), headers={**self.headers, "Content-Type": CONTENT_TYPE}
         )

@@ -8,7 +8,7 @@ from gateway.compression import Representation, negotiated
 from gateway.endpoint import Endpoint
 from gateway.preconditions import known_tag, whole_header
 from gateway.prefer import Preference
-from gateway.problems import Problem, etag, of_refusal
+from gateway.problems import PREFIX, Problem, etag, of_refusal
 
 JSON = "application/json; charset=utf-8"
 ASK_AGAIN = {"Retry-After": "1"}
@@ -39,7 +39,7 @@ async def representation(http: web.Request, endpoint: Endpoint, found: Represent
     return json(200, found.body, headers)
 
 
-def changed(endpoint: Endpoint, outcome: Outcome) -> web.Response:
+def changed(http: web.Request, endpoint: Endpoint, outcome: Outcome) -> web.Response:
     headers = {"Idempotent-Replayed": "true"} if outcome.replayed else {}
     try:
         reply = reply_of(outcome)
@@ -53,7 +53,7 @@ def changed(endpoint: Endpoint, outcome: Outcome) -> web.Response:
         if endpoint.etag is not None:
             headers["ETag"] = etag(told[endpoint.etag])
         if endpoint.location is not None:
-            headers["Location"] = endpoint.location.format(**told)
+            headers["Location"] = http[PREFIX] + endpoint.location.format(**told)
     return json(endpoint.success, reply, headers)
 
 
@@ -76,11 +76,11 @@ def accepted() -> web.Response:
     return json(200, to_json({"status": "accepted"}), ASK_AGAIN)
 
 
-def ended(outcome: Outcome) -> web.Response:
+def ended(http: web.Request, outcome: Outcome) -> web.Response:
     if outcome.status is Status.SUCCEEDED:
         return json(200, b'{"status":"succeeded","outcome":%b}' % reply_of(outcome))
     assert outcome.problem is not None
-    return json(200, to_json({"status": "failed", "problem": of_refusal(outcome.problem).document()}))
+    return json(200, to_json({"status": "failed", "problem": of_refusal(outcome.problem).document(http[PREFIX])}))
 
 
 def json(status: int, body: bytes, headers: dict[str, str] | None = None) -> web.Response:

@@ -8,7 +8,7 @@ from pydantic_core import to_json
 
 from chassis.byte_budget import ByteBudget
 from chassis.exposition import Registry
-from chassis.health import Health
+from chassis.health import Health, Report
 from chassis.side_port import operational_routes
 from gateway.answers import Answers
 from gateway.api import ENDPOINTS
@@ -20,6 +20,7 @@ from gateway.endpoint import Endpoint
 from gateway.openapi import document
 from gateway.preconditions import whole_header
 from gateway.responses import JSON
+from gateway.settings import GatewaySettings
 from gateway.tokens import Keys
 
 LARGE_BODIES_BYTES = 64 * 1024 * 1024  # held at once; each takes about four times as much on its way to the broker
@@ -28,10 +29,10 @@ Answer = Callable[[web.Request], Awaitable[web.Response]]
 
 
 def application(
-    edge: Edge, answers: Answers, keys: Keys, *, registry: Registry, health: Health, max_body_bytes: int
+    settings: GatewaySettings, edge: Edge, answers: Answers, keys: Keys, *, registry: Registry, health: Health
 ) -> web.Application:
-    app = web.Application(middlewares=[edge.middleware()], client_max_size=max_body_bytes)
-    limit_bodies(app, ByteBudget(max(LARGE_BODIES_BYTES, max_body_bytes)))
+    app = web.Application(middlewares=[edge.middleware()], client_max_size=settings.max_body_bytes)
+    limit_bodies(app, ByteBudget(max(LARGE_BODIES_BYTES, settings.max_body_bytes)))
     table = sorted(ENDPOINTS, key=_place)
     app.add_routes(
         web.route(method, path, _carries_out(answers, tuple(rows)))
@@ -42,9 +43,9 @@ def application(
         web.head(endpoint.path, _carries_out(answers, (endpoint,))) for endpoint in table if endpoint.method == "GET"
     )
     app.add_routes([web.get("/api/commands/{address}", answers.command)])
-    app.add_routes(_documents(keys))
+    app.add_routes(_documents(settings, keys))
     edge.count_failures_of(app.router.routes())  # and not of the system's own, which no user asks for
-    app.add_routes(operational_routes(registry, health))
+    app.add_routes(operational_routes(registry, health) if settings.public_details else _health_in_a_word(health))
     return app
 
 
@@ -59,8 +60,24 @@ def _carries_out(answers: Answers, rows: tuple[Endpoint, ...]) -> Answer:
     return answer
 
 
-def _documents(keys: Keys) -> list[web.RouteDef]:
+def _health_in_a_word(health: Health) -> list[web.RouteDef]:
+    """For load balancers: the status. Findings, versions and figures are for those who reach the side port."""
+
+    def answering(ask: Callable[[], Awaitable[Report]]) -> Answer:
+        async def answer(_: web.Request) -> web.Response:
+            report = await ask()
+            return web.json_response({"status": report.status}, status=200 if report.good else 503)
+
+        return answer
+
+    paths = {"/health": health.ready, "/health/live": health.live, "/health/ready": health.ready}
+    return [web.get(path, answering(ask)) for path, ask in paths.items()]
+
+
+def _documents(settings: GatewaySettings, keys: Keys) -> list[web.RouteDef]:
     described = document()
+    if settings.public_url is not None:
+        described["servers"] = [{"url": settings.public_url.get_secret_value().rstrip("/")}]
     page_headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY, "Content-Type": "text/html; charset=utf-8"}
 
     async def jwks(_: web.Request) -> web.Response:

@@ -1,6 +1,10 @@
 """The edge on a port, also for those who do not quite speak HTTP."""
 
 import asyncio
+import ctypes
+import socket
+import struct
+import time
 
 from aiohttp import web
 from uuid_utils.compat import uuid7
@@ -8,6 +12,12 @@ from uuid_utils.compat import uuid7
 from chassis.logging import logger
 from gateway.edge import SECURITY_HEADERS
 from gateway.problems import Problem
+
+FIRST_REQUEST_SECONDS = 2.0  # for a connection that is new as we leave: whoever made it is about to ask
+LOOK_SECONDS = 0.02
+# A socket filter of one instruction, "keep 0 bytes" (Linux, Documentation/networking/filter.rst).
+SO_ATTACH_FILTER = 26
+DROP_ALL = struct.pack("HBBI", 0x06, 0, 0, 0)
 
 BACKLOG = 1024  # connections that wait to be accepted; the kernel's own limit is net.core.somaxconn
 
@@ -20,7 +30,16 @@ class Connection(web.RequestHandler):
     aiohttp would write an error with a trace, and with the beginning of what was sent: perhaps a token.
     """
 
-    __slots__ = ()
+    __slots__ = ("made_at",)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.made_at = time.monotonic()
+        super().connection_made(transport)
+
+    @property
+    def is_new(self) -> bool:
+        """Whether its first request may still be on its way."""
+        return self._request_count == 0 and time.monotonic() - self.made_at < FIRST_REQUEST_SECONDS
 
     def handle_error(
         self,
@@ -55,32 +74,80 @@ class Listening:
 
     def __init__(self, app: web.Application, *, drain_seconds: float, idle_seconds: float = 75.0) -> None:
         self._idle_seconds = idle_seconds
+        self._drain_seconds = drain_seconds
         # No handler is cancelled: a client that leaves must not stop a command half-way to the broker.
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=drain_seconds, handler_cancellation=False)
         self._server: asyncio.Server | None = None
+        self._sockets: list[socket.socket] = []
         self.urls: tuple[str, ...] = ()
 
-    async def start(self, host: str, port: int) -> None:
+    async def start(self, host: str, port: int, *, reuse_port: bool = False) -> None:
+        """*reuse_port*: other processes may listen there too, and the kernel gives each its part (SO_REUSEPORT)."""
         await self._runner.setup()
+        self._server = await asyncio.get_running_loop().create_server(
+            self._connection, host, port, backlog=BACKLOG, reuse_port=reuse_port or None
+        )
+        self._sockets = [listening.dup() for listening in self._server.sockets]
+        self.urls = tuple("http://{}:{}".format(*listening.getsockname()[:2]) for listening in self._sockets)
+
+    def _connection(self) -> Connection:
         handlers = self._runner.server
         assert handlers is not None
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: Connection(
-                handlers,
-                loop=loop,
-                access_log=None,  # type: ignore[arg-type]
-                keepalive_timeout=self._idle_seconds,
-                auto_decompress=False,  # each endpoint says which codings it reads, and how far they may unpack
-            ),
-            host,
-            port,
-            backlog=BACKLOG,
+        return Connection(
+            handlers,
+            loop=asyncio.get_running_loop(),
+            access_log=None,  # type: ignore[arg-type]
+            keepalive_timeout=self._idle_seconds,
+            auto_decompress=False,  # each endpoint says which codings it reads, and how far they may unpack
         )
-        self.urls = tuple("http://{}:{}".format(*socket.getsockname()[:2]) for socket in self._server.sockets)
 
     async def close(self) -> None:
-        """Accepts no more, and returns once what is in hand was answered or the time is over. Safe to repeat."""
-        if self._server is not None:
-            self._server.close()
+        """Accepts no more, and returns once what is in hand was answered or the time is over. Safe to repeat.
+
+        What has connected by then is answered too, if its request comes soon.
+        """
+        await self._stop_listening()
+        deadline = time.monotonic() + self._drain_seconds
+        await asyncio.sleep(LOOK_SECONDS)  # what was accepted last becomes a connection only then
+        while self._has_new_connections() and time.monotonic() < deadline:  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(LOOK_SECONDS)
         await self._runner.cleanup()
+
+    async def _stop_listening(self) -> None:
+        if self._server is None:
+            return
+        server, self._server = self._server, None
+        # Nothing more is queued here: whoever connects now tries again in a second, at whoever listens by then. The
+        # kernel resets all that is queued when a socket is closed, so what is there is accepted first.
+        for listening in self._sockets:
+            _drop_what_comes(listening)
+        await asyncio.sleep(LOOK_SECONDS)
+        server.close()
+        for listening in self._sockets:
+            await self._accept_queued(listening)
+            listening.close()
+
+    async def _accept_queued(self, listening: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        listening.setblocking(False)
+        while True:
+            try:
+                accepted, _ = listening.accept()
+            except OSError:  # there is none, or it has left already
+                return
+            accepted.setblocking(False)
+            await loop.connect_accepted_socket(self._connection, accepted)
+
+    def _has_new_connections(self) -> bool:
+        handlers = self._runner.server
+        return handlers is not None and any(
+            isinstance(connection, Connection) and connection.is_new for connection in handlers.connections
+        )
+
+
+def _drop_what_comes(listening: socket.socket) -> None:
+    program = ctypes.create_string_buffer(DROP_ALL, len(DROP_ALL))
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HP", 1, ctypes.addressof(program)))
+    except OSError:  # no Linux: a connection that is made just now may be reset
+        _log.debug("socket filter not attached")

@@ -1,10 +1,22 @@
 """What the gateway is told from outside."""
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from chassis.settings import CommaSeparated, Key, Port, ServiceSettings
+from chassis.settings import CommaSeparated, HttpUrl, Key, Port, SecretUrl, ServiceSettings
+from gateway.forwarded import Header
+
+
+def _public(url: SecretUrl) -> SecretUrl:
+    parts = urlsplit(url.get_secret_value())
+    if parts.query or parts.fragment or "@" in parts.netloc:
+        raise ValueError(f"has a host and perhaps a path, and nothing else (it is {url})")
+    return url
+
+
+PublicUrl = Annotated[HttpUrl, AfterValidator(_public)]
 
 
 class GatewaySettings(ServiceSettings):
@@ -13,6 +25,12 @@ class GatewaySettings(ServiceSettings):
     """The address that the API is served on."""
     http_port: Port = 8080
     """The port that the API is served on."""
+    http_reuse_port: bool = False
+    """Whether several gateways may share the port on one machine (SO_REUSEPORT): the kernel gives each its part."""
+    public_url: PublicUrl | None = None
+    """Where clients reach the gateway; behind a proxy maybe under a path, which links then have."""
+    public_details: bool = False
+    """Whether /metrics, and what /health found, are shown on the public port too."""
 
     gateway_secret: Key
     """Signs command addresses and fingerprints; the same for all gateways of an installation."""
@@ -45,7 +63,9 @@ class GatewaySettings(ServiceSettings):
     """The window in which failed sign-ins for an account count."""
 
     trusted_proxies: Annotated[int, Field(ge=0, le=10)] = 0
-    """How many last entries of X-Forwarded-For are those of proxies in front."""
+    """How many last entries of the forwarded header are those of proxies in front."""
+    forwarded_header: Header = "x-forwarded-for"
+    """Which of the two headers all of these proxies write; nothing is believed of the other."""
     cors_origins: CommaSeparated = ()
     """Origins whose pages may call the API, separated by commas; * is any."""
     max_body_bytes: Annotated[int, Field(ge=1024, le=32 << 20)] = 10 << 20
@@ -59,3 +79,12 @@ class GatewaySettings(ServiceSettings):
     drain_grace_seconds: Annotated[float, Field(ge=0, le=60)] = 0
     """How long a gateway that is to stop still accepts requests, while a load balancer notices that it is not
     ready."""
+
+    @property
+    def path_prefix(self) -> str:
+        """What a proxy takes off each path, and each link has before it: ``/autograph``, or empty."""
+        return "" if self.public_url is None else urlsplit(self.public_url.get_secret_value()).path.rstrip("/")
+
+    @property
+    def is_public_over_tls(self) -> bool:
+        return self.public_url is not None and self.public_url.scheme == "https"

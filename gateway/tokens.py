@@ -59,12 +59,17 @@ class Keys:
         self._asked_at = float("-inf")
         self._heard = False  # whether the last time we asked we were told
         self._asking = asyncio.Lock()
+        self._here = asyncio.Event()
 
     async def keep(self) -> None:
         """Runs for as long as the process."""
         while True:
             await self._ask()
             await asyncio.sleep(REFRESH_SECONDS if self._keys else 0.5)
+
+    async def wait(self) -> None:
+        """Until the first keys are here."""
+        await self._here.wait()
 
     async def check(self) -> None:
         """For health: raises ``LookupError`` before the first keys are here."""
@@ -132,6 +137,8 @@ class Keys:
                 self._asked_at = self.pace()
             self._heard = True
             self._keys = {key.id: key for key in found.keys}
+            if self._keys:
+                self._here.set()
             self._signing = {
                 key.id: Ed25519PublicKey.from_public_bytes(_raw(key.key))
                 for key in found.keys

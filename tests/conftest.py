@@ -1,8 +1,9 @@
 """Fixtures for all tests; what needs no server starts none."""
 
+import logging
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -20,6 +21,32 @@ def pytest_configure() -> None:
     os.environ["XDG_STATE_HOME"] = "/dev/null/none"
     # A run that is told to end (a CI's limit, say) stops its servers as an interrupted one does.
     signal.signal(signal.SIGTERM, lambda _number, _frame: signal.raise_signal(signal.SIGINT))
+
+
+class _Unheard(logging.Handler):
+    """Of what asyncio reports: callbacks that raised, whose exceptions reach nobody else."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.found: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if "Exception in callback" in record.getMessage():
+            self.found.append(
+                f"{record.getMessage()}: {record.exc_info[1]!r}" if record.exc_info else record.getMessage()
+            )
+
+
+@pytest.fixture(autouse=True)
+def _no_callback_raises() -> Iterator[None]:
+    unheard = _Unheard()
+    logger = logging.getLogger("asyncio")
+    logger.addHandler(unheard)
+    try:
+        yield
+    finally:
+        logger.removeHandler(unheard)
+    assert not unheard.found
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from autograph.installation import Installation
 from autograph.topology import NEEDED, check_topology
 
 WAITING: Final = 1_000  # messages in one queue: at 300 a second it is behind by more than three seconds
+FILLS, FULL = 0.8, 0.98  # of a queue's messages or bytes
 DATE_COARSE_SECONDS: Final = 2.0  # cut off to the second, by a server that renews the text once a second (cowboy_clock)
 BEHIND_SECONDS: Final = 10.0  # what a command's client waits for its outcome
 
@@ -33,9 +34,10 @@ async def look(found: Installation) -> list[Finding]:
                 if node.get(alarm):
                     what = f"{node['name']} has raised {alarm}: nothing is published"
                     findings.append(Finding("broker_alarm", True, what, "give it memory or disk"))
+        told_of = await _told_of(broker)
+        findings += [finding for row in told_of.values() for finding in full_queue(row)]
         if differences:  # a queue that is missing cannot be looked at
             return findings
-        told_of = await _told_of(broker)
     dead = [finding for row in told_of.values() for finding in dead_queue(row)]
     if dead:  # a queue without a leader does not answer AMQP either
         return findings + dead
@@ -60,6 +62,33 @@ def dead_queue(row: Mapping[str, Any]) -> list[Finding]:
         what = f"only {len(online)} of {len(members)} members of {name} are there"
         return [Finding("queue_without_leader", True, what, do)]
     return []
+
+
+def full_queue(row: Mapping[str, Any]) -> list[Finding]:
+    """*row*: as for ``dead_queue``. By the bounds that the broker itself holds it to, whoever set them."""
+    name: str = row["name"]
+    worker, _, kind = name.partition(".")
+    filled = max(_filled(row, "max-length", "messages_ready"), _filled(row, "max-length-bytes", "message_bytes_ready"))
+    if filled < FILLS or name.startswith("reply.") or kind == "refused":  # in those the oldest gives way
+        return []
+    if kind == "parked":
+        why, do = "what should be parked comes round again each minute", "autograph parked list, redrive, discard"
+    elif kind.startswith(("commands", "transient", "queries")):
+        why, do = "what is sent to it is refused", f"start more {worker} workers"
+    elif name.startswith("retry."):
+        why, do = "what fails stays with its worker", "look at the workers' logs: why so much is tried again"
+    else:
+        who = worker if kind == "events" else "its subscriber"
+        why = f"{who} does not keep up, and events that it subscribes to stay in their outboxes"
+        do = f"start {who}, or delete the queue if that is gone for good"
+    is_full = filled >= FULL
+    return [Finding("queue_full", is_full, f"{name} is {'full' if is_full else f'{filled:.0%} full'}: {why}", do)]
+
+
+def _filled(row: Mapping[str, Any], bound: str, count: str) -> float:
+    policy, arguments = row.get("effective_policy_definition") or {}, row.get("arguments") or {}
+    bounds = [of[key] for of, key in ((policy, bound), (arguments, f"x-{bound}")) if of.get(key)]
+    return (row.get(count) or 0) / min(bounds) if bounds else 0.0
 
 
 async def _queues(amqp_url: str, told_of: Mapping[str, Mapping[str, Any]]) -> list[Finding]:

@@ -64,6 +64,11 @@ class AmqpPublisher:
         channel = await self._open(self._unconfirmed, SEND_SECONDS)
         channel.write(letter)
 
+    async def send_mandatory(self, letter: Letter) -> "asyncio.Future[None]":
+        _hold_small(letter)
+        channel = await self._open(self._unconfirmed, SEND_SECONDS)
+        return channel.send(letter)
+
     async def check(self) -> None:
         """For health: raises ``NotPublished`` while there is no connection."""
         if not self.link.is_up or self._confirmed is None or not self._confirmed.is_open:

@@ -21,12 +21,16 @@ from pamqp.frame import marshal
 from pamqp.header import ContentHeader
 
 from chassis.bus.connection import GatheringWriter
-from chassis.bus.ports import Letter
+from chassis.bus.ports import Letter, Unroutable
 
 FEW: Final = 1_024  # places that a process publishes to: its exchanges, and the reply queues of those who ask it
 
 
 class Confirm(asyncio.Future[spec.Basic.Ack]):
+    def set_result(self, result: spec.Basic.Ack, /) -> None:
+        if not self.done():
+            super().set_result(result)
+
     def set_exception(self, exception: type | BaseException, /) -> None:
         """Aiormq fails what comes back, also when nobody waits for it any more, and would end its channel then."""
         if not self.done():
@@ -49,6 +53,7 @@ class PublishingChannel(_Channel):
     def __init__(self, channel: aiormq.Channel, writer: GatheringWriter, *, user: str) -> None:
         super().__init__(channel, writer)
         self._user = user
+        self._sent = 0
 
     async def wait_for_room(self, timeout_seconds: float) -> None:
         """While the socket takes no more, as that of a broker with an alarm. Raises ``TimeoutError``, ``OSError``."""
@@ -78,6 +83,33 @@ class PublishingChannel(_Channel):
             confirm.add_done_callback(lambda _: returnable.pop(message_id, None))
         self._writer.write(frames)
         return confirm
+
+    def send(self, letter: Letter) -> "asyncio.Future[None]":
+        """Of a channel without confirms. It raises ``Unroutable`` if no queue takes it, and else never ends.
+
+        Whoever need not know any more cancels it.
+        """
+        channel, message_id = self.channel, uuid4().hex
+        frames = self._frames(letter, message_id)
+        self._sent -= 1  # other numbers than those of confirms
+        tag, back = self._sent, Confirm(loop=asyncio.get_running_loop())
+        unroutable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        channel.confirmations[tag] = back
+        channel.message_id_delivery_tag[message_id] = tag
+
+        def came_back(returned: "asyncio.Future[spec.Basic.Ack]") -> None:
+            if not returned.cancelled() and not unroutable.done():
+                returned.exception()
+                unroutable.set_exception(Unroutable(f"no queue takes {letter.routing_key}"))
+
+        def forget(_: "asyncio.Future[None]") -> None:
+            channel.confirmations.pop(tag, None)
+            channel.message_id_delivery_tag.pop(message_id, None)
+
+        back.add_done_callback(came_back)
+        unroutable.add_done_callback(forget)
+        self._writer.write(frames)
+        return unroutable
 
     def abandon(self) -> None:
         """The connection is lost: no confirm will come."""

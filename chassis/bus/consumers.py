@@ -42,6 +42,7 @@ class Consumers:
         self._deliver = deliver
         self._metrics = metrics
         self._consumers: dict[str, _Consumer] = {}
+        self._missing: set[str] = set()  # queues that are not there: the others are taken from all the same
         self._in_hand: set[asyncio.Task[None]] = set()
         self._taking = True
 
@@ -50,14 +51,23 @@ class Consumers:
         return len(self._in_hand)
 
     async def _set_up(self, link: Link) -> None:
-        self._consumers = {}
+        self._consumers, missed_before, self._missing = {}, self._missing, set()
         if not self._taking:
             return
-        for queue, prefetch in self._prefetch.items():
-            channel = await link.consuming_channel(prefetch=prefetch)
-            consuming = await channel.channel.basic_consume(queue, self._taker(queue, channel))
-            self._consumers[queue] = _Consumer(channel, str(consuming.consumer_tag))
-            self._metrics.consumers.labels(queue).set(1)
+        for queue in self._prefetch:
+            if await link.has_queue(queue):
+                await self._consume(link, queue)
+            else:
+                self._missing.add(queue)
+                self._metrics.consumers.labels(queue).set(0)
+        if self._missing - missed_before:
+            _log.error("queues_missing", queues=sorted(self._missing), do="autograph migrate")
+
+    async def _consume(self, link: Link, queue: str) -> None:
+        channel = await link.consuming_channel(prefetch=self._prefetch[queue])
+        consuming = await channel.channel.basic_consume(queue, self._taker(queue, channel))
+        self._consumers[queue] = _Consumer(channel, str(consuming.consumer_tag))
+        self._metrics.consumers.labels(queue).set(1)
 
     def _taker(self, queue: str, channel: ConsumingChannel) -> Callable[[DeliveredMessage], Coroutine[Any, Any, None]]:
         async def take(message: DeliveredMessage) -> None:
@@ -75,6 +85,8 @@ class Consumers:
 
     async def check(self) -> None:
         """For health: raises ``RuntimeError`` unless every queue has its consumer."""
+        if self.link.is_up and self._missing:
+            raise RuntimeError(f"there is no queue {', '.join(sorted(self._missing))}: autograph migrate makes it")
         missing = [queue for queue in self._prefetch if not self._is_registered(queue)]
         if missing:
             raise RuntimeError(f"no consumer on {', '.join(missing)}")
@@ -95,9 +107,29 @@ class Consumers:
             registered = {queue: self._is_registered(queue) for queue in self._prefetch}
             for queue, there in registered.items():
                 self._metrics.consumers.labels(queue).set(int(there))
-            if self._taking and self.link.is_up and not all(registered.values()):
-                _log.warning("consumers lost", queues=[queue for queue, there in registered.items() if not there])
+            if not self._taking or not self.link.is_up:
+                continue
+            lost = [queue for queue, there in registered.items() if not there and queue not in self._missing]
+            if lost:
+                _log.warning("consumers lost", queues=lost)
                 self.link.drop()
+            elif self._missing:
+                await self._find_missing()
+
+    async def _find_missing(self) -> None:
+        try:
+            for queue in sorted(self._missing):
+                if await self.link.has_queue(queue):
+                    await self._consume(self.link, queue)
+                    self._missing.discard(queue)
+                    _log.info("queue_back", queue=queue)
+        except (OSError, aiormq.AMQPError, RuntimeError, TimeoutError) as error:
+            _log.warning("missing queues not looked for", error=type(error).__qualname__)
+            self.link.drop()
+        except asyncio.CancelledError:
+            if is_cancelled():
+                raise
+            self.link.drop()
 
     async def drain(self) -> None:
         """Takes nothing more, and returns once all that is in hand is settled."""

@@ -112,7 +112,7 @@ class Handling(Generic[ToolsT]):
     async def _counted(self, received: Received) -> Settled:
         name = received.contract.action()
         with (
-            bind(correlation_id=received.envelope.correlationid, message=received.contract.wire_name),
+            bind(correlation_id=received.envelope.correlationid, **_about(received)),
             self.metrics.delivery(name),
         ):
             self.metrics.waited(name, (self.clock() - received.envelope.time).total_seconds())
@@ -350,6 +350,20 @@ class Handling(Generic[ToolsT]):
             await self.publisher.send(letter)
         except NotPublished:
             _log.warning("reply not sent")  # no loss: the outcome stands in the inbox, and a repeat is told it
+
+
+def _about(received: Received) -> dict[str, str]:
+    """Who acts, and on what, for every line that is logged meanwhile; ids only."""
+    facts = {"message": received.contract.wire_name, "actor": received.envelope.actor.key}
+    subject = received.envelope.subject
+    if subject is None:
+        for name, value in received.message.__dict__.items():
+            if type(value) is UUID:
+                subject = f"{received.contract.worker() if name == 'id' else name.removesuffix('_id')}/{value}"
+                break
+    if subject is not None:
+        facts["subject"] = subject
+    return facts
 
 
 def _is_worthless_late(received: Received) -> bool:

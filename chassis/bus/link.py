@@ -67,6 +67,19 @@ class Link:
         underlay.on_consumer_cancel_callbacks.add(lambda _: lost.set())
         return underlay
 
+    async def has_queue(self, name: str) -> bool:
+        """Asked on a channel of its own, which the broker closes if not. Raises for a connection that is lost."""
+        assert self._connection is not None
+        channel = self._connection.channel(publisher_confirms=False)
+        await channel.initialize(timeout=SET_UP_SECONDS)
+        underlay = await channel.get_underlay_channel()
+        try:
+            await underlay.queue_declare(name, passive=True)
+        except aiormq.exceptions.ChannelNotFoundEntity:
+            return False
+        await channel.close()
+        return True
+
     async def publishing_channel(self, *, user: str, confirms: bool) -> PublishingChannel:
         channel = await self.channel(confirms=confirms)
         assert self._connection is not None

@@ -4,6 +4,7 @@ Above it nothing knows of aio-pika; below it nothing knows of inbox, retry or re
 same seam.
 """
 
+import asyncio
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
@@ -66,6 +67,14 @@ class Publisher(Protocol):
 
     async def send(self, letter: Letter) -> None:
         """Fire and forget: no confirm is awaited. Raises ``NotPublished`` if there is no connection."""
+
+
+class AskingPublisher(Publisher, Protocol):
+    async def send_mandatory(self, letter: Letter) -> "asyncio.Future[None]":
+        """As ``send``. What it returns raises ``Unroutable`` if no queue takes the letter, and else does not end.
+
+        Whoever need not know any more cancels it.
+        """
 
 
 class Receipt(Protocol):

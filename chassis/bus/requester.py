@@ -10,7 +10,7 @@ from aiormq.abc import DeliveredMessage
 
 from chassis.bus.headers import service_user
 from chassis.bus.link import Link, text
-from chassis.bus.ports import ConfirmMissing, Letter, NotPublished, Publisher
+from chassis.bus.ports import AskingPublisher, ConfirmMissing, Letter, NotPublished
 from chassis.bus.replies import EXCHANGE, read_reply
 from chassis.logging import logger
 from contracts.envelope import Envelope, encode
@@ -42,7 +42,7 @@ class Requester:
     outcome of a command stands in its worker's inbox.
     """
 
-    def __init__(self, url: str, *, user: str, name: str, publisher: Publisher, seal: Seal) -> None:
+    def __init__(self, url: str, *, user: str, name: str, publisher: AskingPublisher, seal: Seal) -> None:
         self.link = Link(url, f"{name} replies", self._set_up)
         self._user = user
         self._publisher = publisher
@@ -74,7 +74,9 @@ class Requester:
         try:
             async with asyncio.timeout_at(deadline) as waiting:
                 if request.kind is Kind.QUERY:
-                    await self._publisher.send(letter)
+                    returned = await self._publisher.send_mandatory(letter)
+                    returned.add_done_callback(lambda ended: _fail(reply, ended))
+                    reply.add_done_callback(lambda _: returned.cancel())
                 else:
                     confirmed = await self._confirmed(letter, left, reply, waiting)
                 return await reply
@@ -153,27 +155,36 @@ def _letter(
         reply_to=reply_to,
         expiration_seconds=None if is_command else seconds,
         persistent=is_command,
-        mandatory=request.kind is not Kind.QUERY,  # only a confirmed one is told that it came back
     )
 
 
 @contextmanager
 def _overtaken_by(reply: "asyncio.Future[Outcome]", waiting: asyncio.Timeout) -> Iterator[None]:
     """Ends *waiting* once the outcome is there: nobody needs the broker's confirm any more."""
+    is_waiting = True
 
     def stop(_: "asyncio.Future[Outcome]") -> None:
-        if _has_outcome(reply):
+        # The loop may have been told to call this before it was removed, and by then nobody waits any more.
+        if is_waiting and not waiting.expired() and _has_outcome(reply):
             waiting.reschedule(asyncio.get_running_loop().time())
 
     reply.add_done_callback(stop)
     try:
         yield
     finally:
+        is_waiting = False
         reply.remove_done_callback(stop)
 
 
 def _has_outcome(reply: "asyncio.Future[Outcome]") -> bool:
     return reply.done() and not reply.cancelled() and reply.exception() is None
+
+
+def _fail(reply: "asyncio.Future[Outcome]", ended: "asyncio.Future[None]") -> None:
+    """With that no queue takes the request: its worker's queue is gone, and there is nothing to wait for."""
+    error = None if ended.cancelled() else ended.exception()
+    if error is not None and not reply.done():
+        reply.set_exception(error)
 
 
 def _consume(future: "asyncio.Future[Any]") -> None:

@@ -16,6 +16,7 @@ from uuid import UUID, uuid4
 
 import aiohttp
 
+from contracts.auth import SessionEndedAlready
 from contracts.envelope import Actor, ActorKind
 from gateway.idempotency import message_id
 from tests.faults.history import ABSENT, BEGUN
@@ -190,10 +191,10 @@ class Person:
                     await self._read()
                 case "haunt":
                     await self._haunt()
-                    if time.monotonic() > self._signs_out_at:
-                        await self._end_sessions(self._random.choice(OF_SESSIONS))
                 case _:
                     await self._act(kind)
+            if time.monotonic() > self._signs_out_at:
+                await self._end_sessions(self._random.choice(OF_SESSIONS))
             await asyncio.sleep(self._random.uniform(*PAUSE_SECONDS))
 
     async def ask_for(self, path: str) -> Request:
@@ -443,7 +444,8 @@ class Person:
         if request.status == 401:
             if not may_be_gone:
                 self._told.signed_out.append(request)
-            self._told.reads.append(Read(self.name, session, request.begun_at, ABSENT, may_be_gone))
+            if request.code == SessionEndedAlready.code:  # and not because of the token
+                self._told.reads.append(Read(self.name, session, request.begun_at, ABSENT, may_be_gone))
         elif may_be_gone and 200 <= request.status < 500 and request.status != 429:
             self._told.reads.append(Read(self.name, session, request.begun_at, BEGUN, may_be_gone))
 

@@ -28,7 +28,8 @@ ALLOWED_SECONDS = 10.0  # the contracts' timeout
 REGRESSIONS = (Promise.VERSIONS, Promise.STALE, Promise.OVERWRITTEN, Promise.CONTENT)
 # What asyncio says of an exception that nobody took, and the chassis of a task that should not have ended.
 UNHANDLED = re.compile(
-    r"exception was never retrieved|Exception in callback|background task died|service failed|Unhandled exception"
+    r"exception was never retrieved|background task died|service failed|Unhandled exception|unhandled_exception"
+    r"|Exception in callback"
 )
 
 

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.matrix
 
 TOLD = 10_000 if LONG else 300
 PARKED_SECONDS = 1 + 10 + 1 + 2  # a bug's two rungs, what the issue allows beyond, and the two tries
+POISON_SECONDS = 60  # two deaths and restarts, and what a mark waits for its owner
 MADE_UP = "autograph.diagram.paint_diagram.v1"
 
 
@@ -65,6 +66,31 @@ async def test_what_nobody_can_read_is_set_aside_and_holds_up_nobody(stack: Faul
             run.crowd.stop.set()  # while people work something is always on its way
             await quiet(stack)  # a copy whose confirm was late is parked again
             await (await channel.get_queue("diagram.parked", ensure=False)).purge()
+
+
+async def test_a_command_that_kills_its_worker_is_parked_after_the_second_time_and_the_rest_goes_on(
+    stack: FaultStack, rows: list[Row]
+) -> None:
+    point = "before_transaction@autograph.auth.change_profile.v1"
+    async with under_load(stack, rows, "a message that kills its worker") as run:
+        before = await parked(stack)
+        stack.failpoints.arm(f"{point}=kill")
+        await run.crowd.people[0].rename(uuid4().hex)
+
+        async def is_parked() -> bool:
+            return await parked(stack) == before + 1
+
+        await eventually(is_parked, within_seconds=POISON_SECONDS)
+        run.count("kills", stack.failpoints.fired()["before_transaction"])
+        stack.failpoints.disarm()
+        assert run.fired["kills"] == 2
+        await run.recovered()
+        await run.until_told(20)
+        run.crowd.stop.set()
+        await quiet(stack)
+        assert await parked(stack) == before + 1  # and nothing of what was in hand beside it
+        async with await aio_pika.connect(stack.servers_url["rabbitmq"]) as connection, connection.channel() as channel:
+            await (await channel.get_queue("auth.parked", ensure=False)).purge()
 
 
 async def test_a_command_that_always_fails_is_set_aside_told_and_runs_again_when_repeated(

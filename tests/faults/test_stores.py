@@ -13,11 +13,11 @@ from tests.faults.size import CRASHES, LONG
 from tests.faults.stack import FaultStack
 
 FROZEN_SECONDS = 15.0 if LONG else 5.0
-CUTS = 20 if LONG else 4
-# Up to when a member's lease is over and it tells, and up to beyond its removal by the others.
-CUT_SECONDS = (1.0, 2.0, 4.0, 9.0)
+CUTS = 24 if LONG else 6
+# Within a member's lease, up to when it is over and the member tells, and up to beyond its removal by the others.
+CUT_SECONDS = (1.5, 2.0, 4.0, 1.5, 2.0, 9.0)
 TOGETHER_SECONDS = 2.0  # so that all have leases again, and the cache is read
-HURRIED_SECONDS = (0.1, 0.6)
+HURRIED_SECONDS = (0.0, 0.4)
 
 
 async def test_nobody_notices_that_redis_was_killed(stack: FaultStack, rows: list[Row]) -> None:
@@ -69,6 +69,7 @@ async def test_what_a_worker_cut_off_from_redis_has_changed_or_ended_is_never_se
             stack,
             rows,
             f"one {service} worker of three cut off from Redis: {how}",
+            clients=8 if service == "auth" else 4,
             signed_in_seconds=HURRIED_SECONDS if service == "auth" else SIGNED_IN_SECONDS,
         ) as run,
     ):

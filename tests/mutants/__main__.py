@@ -5,7 +5,7 @@ import sys
 import time
 
 from tests.mutants.mutant import Mutant
-from tests.mutants.run import Copy, copied
+from tests.mutants.run import Copy, copied, end_of
 from tests.mutants.table import MUTANTS
 
 
@@ -37,7 +37,7 @@ def _failing(mutants: list[Mutant], copy: Copy) -> list[str]:
         passes, output, seconds = copy.run(suite)
         print(f"{'passes' if passes else 'FAILS':8} {seconds:5.0f} s  {suite.name}, without a mutant", flush=True)
         if not passes:
-            print(output)
+            print(end_of(output))
             wrong.append(suite.name)
     return wrong
 

@@ -40,7 +40,7 @@ class Copy:
         except BaseException:
             os.killpg(process.pid, signal.SIGTERM)
             raise
-        return process.returncode == 0, "\n".join(output.splitlines()[-LAST_LINES:]), time.monotonic() - begun
+        return process.returncode == 0, output, time.monotonic() - begun
 
     def survives(self, mutant: Mutant) -> str:
         """What the suite said that should have noticed it; empty if it did, and for the reason that it should."""
@@ -55,8 +55,12 @@ class Copy:
         shows = (mutant.shows,) if isinstance(mutant.shows, str) else mutant.shows
         if passes or not any(word in output for word in shows):
             said = "passed" if passes else "said"
-            return f"{mutant.suite.name} should have said {mutant.shows!r}, and {said}:\n{output}"
+            return f"{mutant.suite.name} should have said {mutant.shows!r}, and {said}:\n{end_of(output)}"
         return ""
+
+
+def end_of(output: str) -> str:
+    return "\n".join(output.splitlines()[-LAST_LINES:])
 
 
 @contextmanager

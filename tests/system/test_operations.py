@@ -66,8 +66,11 @@ async def test_the_api_is_described_in_documents_of_our_own(gateway: str) -> Non
 
 async def test_every_process_tells_its_health(stack: Stack, gateway: str) -> None:
     rows = await stack.status()
-    for address in (gateway, rows["auth"]["url"], rows["diagram"]["url"]):
-        async with client(address) as anyone:
+    async with client(gateway) as anyone:  # where everybody can ask, in a word
+        assert (await anyone.ask("GET", "/health/ready")).body == {"status": "ok"}
+        assert (await anyone.ask("GET", "/metrics")).status == 404
+    for service in ("gateway", "auth", "diagram"):
+        async with client(rows[service]["metrics_url"].removesuffix("/metrics")) as anyone:
             assert (await anyone.ask("GET", "/health/live")).status == 200
             ready = await anyone.ask("GET", "/health/ready")
             assert ready.status == 200

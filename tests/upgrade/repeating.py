@@ -15,7 +15,9 @@ _BUILD: Final = re.compile(
     r"CREATE (?:UNIQUE )?INDEX CONCURRENTLY (?P<if_not_exists>IF NOT EXISTS )?(?P<name>\S+)", re.IGNORECASE
 )
 _DROP: Final = re.compile(r"DROP INDEX CONCURRENTLY IF EXISTS (?:\S+\.)?(?P<name>\S+)$", re.IGNORECASE)
-_REPEATABLE: Final = re.compile(r"(BEGIN|COMMIT)\b|.*\b(IF EXISTS|IF NOT EXISTS|OR REPLACE)\b", re.IGNORECASE)
+_REPEATABLE: Final = re.compile(
+    r"(BEGIN|COMMIT|SELECT set_config|RESET)\b|.*\b(IF EXISTS|IF NOT EXISTS|OR REPLACE)\b", re.IGNORECASE
+)
 
 
 def unrepeatable(sql: str) -> list[str]:

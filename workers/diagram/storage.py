@@ -297,7 +297,7 @@ def _conditions(owner_id: UUID, query: ListDiagrams) -> tuple[list[str], list[An
     for condition, value in (
         ("type = ${}", query.type),
         ("tags @> ARRAY[${}::text]", query.tag),
-        ("title ILIKE ${}", like_pattern(query.q) if query.q else None),
+        ("folded(title) LIKE folded(${})", like_pattern(query.q) if query.q else None),
         ("created_at >= ${}", query.created_from),
         ("created_at <= ${}", query.created_to),
     ):
@@ -321,7 +321,7 @@ class _Sort:
 
 # Never viewed comes before everything that was ever viewed: last when the newest are first.
 _SORTS = {
-    "title": _Sort("lower(title)", "lower(title)", "{}::text"),
+    "title": _Sort('sort_key(title) COLLATE "C"', "sort_key(title)", "{}::text"),
     "created_at": _Sort("created_at", "created_at", "{}::timestamptz"),
     "updated_at": _Sort("updated_at", "updated_at", "{}::timestamptz"),
     "last_viewed_at": _Sort(

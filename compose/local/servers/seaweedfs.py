@@ -12,6 +12,7 @@ from aiobotocore.session import get_session
 
 from compose.local.home import Home
 from compose.local.server import Spec
+from compose.local.servers.seaweedfs_security import secure
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
@@ -61,6 +62,7 @@ def spec(home: Home, wheel: Path) -> Spec:
     configuration = folder / "identities.json"
     configuration.touch(mode=0o600)
     configuration.write_text(json.dumps(identities(administrator(home), worker(home))), encoding="utf-8")
+    secure(folder)
     ports = {f"{name}.port": home.port(f"s3-{name}") for name in PORTS}
     ports |= {f"{name}.port.grpc": home.port(f"s3-{name}-grpc") for name in PORTS}
     # Files are named as seen from its folder: a socket's whole path may have 107 bytes only, and a comma parts folders.
@@ -69,7 +71,7 @@ def spec(home: Home, wheel: Path) -> Spec:
         "dir": ".", "ip": "127.0.0.1", "ip.bind": "127.0.0.1", "master.telemetry": "false", "admin.ui": "false",
         "webdav": "false", "filer.localSocket": "f.sock", "s3.localSocket": "s.sock",
         "s3.port.iceberg": 0, "s3.port.lance": 0, "s3.config": configuration.name, "s3.autoCreateBucket": "false",
-        "s3.allowDeleteBucketNotEmpty": "false", **ports,
+        "s3.allowDeleteBucketNotEmpty": "false", "disableHttp": "true", **ports,
     }  # fmt: skip
     account = administrator(home)
 

@@ -178,7 +178,7 @@ async def test_a_migration_gives_way_to_those_who_hold_its_tables(
         assert not rollback.done()
         assert await service.fetchval("SELECT count(*) FROM auth.inbox") == 0  # nothing is half undone
 
-    assert await rollback == ["0003"]
+    assert (await rollback)[-1] == "0003"
 
 
 async def test_an_index_is_built_while_others_write_and_wait_to_migrate(

@@ -14,10 +14,12 @@ from autograph.credentials import service_environment
 from autograph.doctor import redis as doctor
 from autograph.installation import Installation
 from autograph.redis_users import apply_redis
+from chassis.bus.quarantine import Mark
 from chassis.cache import CacheMember, CacheReader, Entry, Hit
+from chassis.delivery_marks import RedisMarks
 from chassis.inflight import InFlight
 from chassis.limits import Charge, Policy, RateLimits
-from chassis.redis import Redis
+from chassis.redis import Redis, RedisAway
 from compose.local.service_users import REDIS_SERVICES, redis_user
 from compose.local.stack import Servers
 from gateway.assembly import CACHE_OWNERS
@@ -68,6 +70,20 @@ async def member_of(
             else:  # as if it was killed
                 for task in member._tasks:
                     task.cancel()
+
+
+async def test_each_worker_marks_what_it_handles_alone_and_touches_no_others_mark(found: Installation) -> None:
+    async with redis_of(found, "auth") as auth, redis_of(found, "diagram") as diagram:
+        for service, redis in (("auth", auth), ("diagram", diagram)):
+            marks = RedisMarks(redis, service)
+            assert await marks.set("one") is Mark.SET
+            assert await marks.set("one") is Mark.OWNED
+            await marks.remove("one")
+            assert await marks.set("one") is Mark.SET
+            assert await RedisMarks(redis, service, owned_seconds=0.0).set("one") is Mark.LEFT
+        for redis, other in ((auth, "diagram"), (diagram, "auth")):
+            with pytest.raises(RedisAway, match="No permissions"):
+                await RedisMarks(redis, other).remove("one")
 
 
 async def kept(reader: CacheReader, entry: Entry, value: bytes) -> None:

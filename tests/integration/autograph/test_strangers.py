@@ -6,11 +6,14 @@ from contextlib import asynccontextmanager
 import pytest
 
 from autograph.broker import Broker, open_broker
+from autograph.doctor.rabbitmq import full_queue
 from autograph.doctor.strangers import look_for_strangers
+from chassis.bus.ports import QueueFull
 from compose.local.stack import Servers
-from tests.brokers import prepared_vhost
+from tests.brokers import limit_queue, open_channel, prepared_vhost
 from tests.eventually import eventually
 from tests.integration.autograph.producers import CREATE, add_producer, permit, producers
+from tests.integration.chassis.bus.broker_scene import a_letter, open_publisher
 
 DURABLE = {"durable": True, "type": "topic"}
 
@@ -87,6 +90,31 @@ STRANGERS: dict[str, tuple[Callable[[Broker], Awaitable[None]], str]] = {
     "a copy of our events": (a_tap, "foreign_copy: autograph.events is bound to evil"),
     "a user": (a_user, "foreign_user: user evil-"),
 }
+
+
+async def test_a_full_subscribers_queue_is_named_and_keeps_no_event_from_the_others(servers: Servers) -> None:
+    async with prepared_vhost(servers) as vhost, open_broker(vhost.url, vhost.management_url) as broker:
+        await a_queue(broker, "others.events")
+        event = "auth.user_registered"
+        await broker.bind("autograph.events", "others.events", event)
+        await limit_queue(vhost, "auth.events", 3)
+        refused = 0
+        async with open_publisher(vhost, "auth") as publisher:
+            for _ in range(10):
+                try:
+                    await publisher.publish(a_letter(event, exchange="autograph.events"))
+                except QueueFull:
+                    refused += 1  # and the outbox keeps it
+        assert refused >= 5
+        async with open_channel(vhost.url) as channel:
+            others = await channel.declare_queue("others.events", passive=True)
+            assert others.declaration_result.message_count == 10
+
+        async def is_named() -> bool:
+            rows = {row["name"]: full_queue(row) for row in await broker.get("queues", vhost.name)}
+            return [name for name, full in rows.items() if full] == ["auth.events"]
+
+        assert await eventually(is_named, within_seconds=20)
 
 
 async def test_a_broker_with_nobody_elses_has_no_strangers(servers: Servers) -> None:

@@ -145,11 +145,23 @@ async def loop_blocks(service: Service[ServiceSettings], go_on: asyncio.Event) -
     service.background(block(), name="block")
 
 
+async def callback_raises(service: Service[ServiceSettings], go_on: asyncio.Event) -> None:
+    def raises(_secret: str) -> None:
+        raise RuntimeError("nobody waits for this")
+
+    async def call() -> None:
+        await go_on.wait()
+        asyncio.get_running_loop().call_soon(raises, "hunter2")
+        await asyncio.Event().wait()
+
+    service.background(call(), name="call")
+
+
 COMPOSITIONS: Final[dict[str, Composition]] = {
     composition.__name__: composition
     for composition in (
         work_in_hand, order, task_dies, task_is_cancelled, task_ends, drain_hangs, closing_blocks, never_composed,
-        dies_while_composed, cannot_be_composed, loop_blocks,
+        dies_while_composed, cannot_be_composed, loop_blocks, callback_raises,
     )
 }  # fmt: skip
 

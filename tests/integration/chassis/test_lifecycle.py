@@ -268,6 +268,23 @@ async def test_a_service_runs_on_uvloop(start: Start) -> None:
     assert await program.left() == 0
 
 
+async def test_a_callback_that_raises_is_seen_in_the_metrics_and_the_log(start: Start) -> None:
+    program = await start("callback_raises")
+    url = (await program.until("side port"))["url"]
+    await program.until("serving")
+
+    program.go_on()
+
+    line = await program.until("unhandled_exception")
+    assert "Exception in callback" in line["what"]
+    assert "RuntimeError" in str(line)
+    assert "hunter2" not in line["what"]
+    _, scrape = await get(f"{url}metrics")
+    assert "autograph_unhandled_exceptions_total 1.0" in scrape
+    program.signal()
+    assert await program.left() == 0
+
+
 async def test_a_blocked_event_loop_is_seen_in_the_metrics_and_the_log(start: Start) -> None:
     program = await start("loop_blocks")
     url = (await program.until("side port"))["url"]

@@ -10,6 +10,16 @@ import pytest
 from tests.integration.gateway.house import Gateway, House, Person, signed_up
 from tests.nginx import nginx_before
 
+# As docs/runbooks/reverse-proxies.md has it; the client's address is the test's to write.
+UNDER_A_PATH = """
+location /autograph/ {{
+    proxy_pass {upstream}/;
+    proxy_http_version 1.1;
+    proxy_set_header Host $host;
+    proxy_set_header X-Forwarded-For $http_x_client;
+}}
+"""
+
 
 @pytest.fixture(scope="module")
 async def gateway(house: House) -> AsyncIterator[Gateway]:
@@ -63,3 +73,39 @@ async def test_a_tag_that_came_through_a_compressing_proxy_is_good_for_a_change_
     several = person.headers(**{"If-Match": f"{tag}, {newer}"})
     async with proxied.patch(path, json={"title": "Either"}, headers=several) as answer:
         assert answer.status == 200, await answer.read()
+
+
+async def test_under_a_path_each_link_leads_through_the_proxy(house: House) -> None:
+    async with (
+        house.gateway(public_url="https://example.org/autograph") as gateway,
+        nginx_before(str(gateway.http._base_url).rstrip("/"), locations=UNDER_A_PATH) as url,
+        aiohttp.ClientSession(url) as http,
+    ):
+        person = await signed_up(gateway.http)
+        document = {"title": "Plan", "type": "note"}
+        async with http.post("/autograph/api/diagrams", json=document, headers=person.headers()) as answer:
+            assert answer.status == 201
+            path = answer.headers["Location"]
+        async with http.get(path, headers=person.headers()) as answer:
+            assert answer.status == 200
+        headers = person.headers(Prefer="respond-async")
+        async with http.post("/autograph/api/diagrams", json=document, headers=headers) as answer:
+            assert answer.status == 202
+            command = (await answer.json())["command"]
+        async with http.get(command, headers=person.headers()) as answer:
+            assert (await answer.json())["status"] in ("accepted", "succeeded")
+
+
+async def test_clients_behind_a_proxy_that_writes_ports_are_told_apart(house: House) -> None:
+    async with (
+        house.gateway(
+            public_url="https://example.org/autograph", trusted_proxies=1, rate_limit_per_address=1
+        ) as gateway,
+        nginx_before(str(gateway.http._base_url).rstrip("/"), locations=UNDER_A_PATH) as url,
+        aiohttp.ClientSession(url) as http,
+    ):
+        found = []
+        for client in ("192.0.2.1:50123", "192.0.2.2:50123", "[2001:db8::1]:7", "192.0.2.1:80"):
+            async with http.get("/autograph/api/auth/me", headers={"X-Client": client}) as answer:
+                found.append(answer.status)
+        assert found == [401, 401, 401, 429]

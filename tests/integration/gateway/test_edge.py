@@ -11,16 +11,28 @@ from typing import Any
 import pytest
 import structlog
 from openapi_spec_validator import validate
+from pydantic import ValidationError
 
 from chassis import logging
-from contracts.auth import InvalidCredentials, SignIn
-from contracts.diagram import DiagramNotFound, GetDiagram
+from contracts.auth import CommandOutcome, InvalidCredentials, SignIn
+from contracts.diagram import CreateDiagram, DiagramNotFound, GetDiagram, GetDiagramCommand
 from contracts.envelope import Envelope
+from contracts.outcome import Outcome
 from gateway.api import ENDPOINTS
 from gateway.edge import SECURITY_HEADERS
 from gateway.openapi import codes
 from tests.eventually import eventually
-from tests.integration.gateway.scene import DIAGRAM, USER, WHOLE, Scene, open_scene, signed_in
+from tests.integration.gateway.scene import (
+    DIAGRAM,
+    SUMMARY,
+    USER,
+    WHOLE,
+    Scene,
+    as_json,
+    open_scene,
+    settings,
+    signed_in,
+)
 
 ONE = f"/api/diagrams/{DIAGRAM}"
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -52,7 +64,7 @@ async def test_what_is_not_well_formed_is_made_anew(scene: Scene, bad: str) -> N
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [("GET", ONE, 200), ("GET", "/api/nothing", 404), ("PUT", ONE, 405), ("GET", "/api/openapi.json", 200),
-     ("GET", "/api/auth/me", 504), ("GET", "/metrics", 200), ("OPTIONS", ONE, 405)],
+     ("GET", "/api/auth/me", 504), ("GET", "/health/live", 200), ("OPTIONS", ONE, 405)],
 )  # fmt: skip
 async def test_every_answer_has_the_security_headers(scene: Scene, method: str, path: str, status: int) -> None:
     scene.on(GetDiagram, WHOLE)
@@ -198,8 +210,7 @@ async def test_requests_are_counted_by_template_and_never_by_id(scene: Scene) ->
     await scene.http.get(ONE, headers=signed_in())
     await scene.http.get("/api/nothing/at/all")
     await scene.http.request("PROPFIND", "/api/diagrams")
-    async with scene.http.get("/metrics") as answer:
-        text = await answer.text()
+    text = scene.registry.scrape().decode()
     lines = [line for line in text.splitlines() if line.startswith("api_gateway_requests_total{")]
     assert 'api_gateway_requests_total{method="GET",path="/api/diagrams/{id}",status="200"} 1.0' in lines
     assert 'api_gateway_requests_total{method="GET",path="unmatched",status="404"} 1.0' in lines
@@ -267,6 +278,8 @@ async def test_what_is_refused_is_a_line_that_says_to_whom_and_why(
     assert failed["code"] == "invalid_credentials"
     assert failed["caller"].startswith("anonymous/")
     assert (hidden["code"], hidden["caller"]) == ("diagram_not_found", f"user/{USER}")
+    assert hidden["subject"] == f"diagram/{DIAGRAM}"
+    assert "subject" not in failed
     assert (forged["code"], forged["caller"]) == ("invalid_token", failed["caller"]), "the same address"
     for secret in ("horse", "anna@", "forged-by-somebody"):
         assert secret not in printed
@@ -314,12 +327,63 @@ async def test_the_api_is_described_for_people_by_a_page_without_scripts(scene: 
             assert path in page
 
 
-async def test_health_is_shown_on_the_main_port_too(scene: Scene) -> None:
+async def test_where_clients_ask_health_is_one_word_and_figures_are_not_there(scene: Scene) -> None:
     async with scene.http.get("/health/ready") as answer:
-        assert answer.status == 503
-        assert (await answer.json())["status"] == "starting"
+        assert (answer.status, await answer.json()) == (503, {"status": "starting"})
     scene.health.serving()
-    async with scene.http.get("/health/ready") as answer:
-        assert answer.status == 200
-    async with scene.http.get("/health") as answer:
-        assert set(await answer.json()) == {"status", "version", "checks"}
+    for path in ("/health", "/health/live", "/health/ready"):
+        async with scene.http.get(path) as answer:
+            assert (answer.status, await answer.json()) == (200, {"status": "ok"})
+    status, problem = await scene.problem("GET", "/metrics")
+    assert (status, problem["code"]) == (404, "not_found")
+
+
+async def test_details_are_shown_where_clients_ask_if_a_setting_says_so() -> None:
+    async with open_scene(public_details=True) as scene:
+        async with scene.http.get("/health") as answer:
+            assert set(await answer.json()) == {"status", "version", "checks"}
+        async with scene.http.get("/metrics") as answer:
+            assert answer.status == 200
+
+
+@pytest.mark.parametrize(
+    ("public_url", "prefix", "hsts"),
+    [
+        (None, "", None),
+        ("http://example.org", "", None),
+        ("https://example.org/", "", "max-age=31536000"),
+        ("https://example.org:8443/tools/autograph/", "/tools/autograph", "max-age=31536000"),
+    ],
+)
+async def test_links_follow_the_public_url(public_url: str | None, prefix: str, hsts: str | None) -> None:
+    async with open_scene(public_url=public_url) as scene:
+        scene.on(CreateDiagram, SUMMARY)
+        plan = {"title": "Plan", "type": "canvas"}
+        async with scene.http.post("/api/diagrams", json=plan, headers=as_json()) as answer:
+            assert answer.headers["Location"] == prefix + ONE
+            assert answer.headers.get("Strict-Transport-Security") == hsts
+        headers = as_json(Prefer="respond-async")
+        async with scene.http.post("/api/diagrams", json=plan, headers=headers) as answer:
+            place = answer.headers["Location"]
+            assert place.startswith(f"{prefix}/api/commands/")
+            assert (await answer.json())["command"] == place
+        refused = Outcome.refused(DiagramNotFound())
+        scene.on(GetDiagramCommand, CommandOutcome(outcome=refused))
+        async with scene.http.get(place.removeprefix(prefix), headers=signed_in()) as answer:
+            assert (await answer.json())["problem"]["type"] == f"{prefix}/api/docs#diagram_not_found"
+        _, problem = await scene.problem("GET", "/api/nothing")
+        assert problem["type"] == f"{prefix}/api/docs#not_found"
+        assert problem["instance"] == f"{prefix}/api/nothing"
+        async with scene.http.get("/api/openapi.json") as answer:
+            described = await answer.json()
+        assert described["servers"] == [{"url": public_url.rstrip("/") if public_url else "/"}]
+        async with scene.http.get("/api/docs") as answer:
+            assert 'href="openapi.json"' in await answer.text()
+
+
+@pytest.mark.parametrize(
+    "public_url", ["example.org", "ftp://example.org", "https://example.org/?a=1", "https://me:pw@example.org"]
+)
+def test_a_public_url_is_a_host_and_perhaps_a_path(public_url: str) -> None:
+    with pytest.raises(ValidationError, match="public_url"):
+        settings(public_url=public_url)

@@ -10,7 +10,7 @@ import pytest
 
 from autograph.doctor import command, finding
 from autograph.doctor.finding import Finding, skew
-from autograph.doctor.rabbitmq import behind, dead_queue
+from autograph.doctor.rabbitmq import behind, dead_queue, full_queue
 from autograph.doctor.s3 import REMEMBERED, compare
 from autograph.installation import Installation
 from compose.local.servers.seaweedfs import Account
@@ -112,6 +112,38 @@ def test_a_queue_with_most_of_its_members_is_well() -> None:
     assert dead_queue(queue()) == []
     assert dead_queue(queue(members=["a", "b", "c"], online=["a", "b"])) == []
     assert dead_queue({"name": "retry.5", "type": "classic"}) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "error", "why"),
+    [
+        ("auth.events", {"messages_ready": 99, "messages": 99}, True, "auth does not keep up"),
+        ("auth.events", {"messages_ready": 85}, False, "85% full: auth does not keep up"),
+        ("somebodys", {"message_bytes_ready": 1000}, True, "its subscriber does not keep up"),
+        ("auth.parked", {"messages_ready": 100}, True, "comes round again each minute"),
+        ("diagram.commands.producers", {"messages_ready": 100}, True, "what is sent to it is refused"),
+        ("retry.10s", {"messages_ready": 100}, True, "what fails stays with its worker"),
+    ],
+)
+def test_a_queue_that_is_full_is_named_with_whose_it_is(
+    name: str,
+    row: dict[str, Any],
+    error: bool,  # noqa: FBT001 - a parameter of a table
+    why: str,
+) -> None:
+    bounds = {"effective_policy_definition": {"max-length": 100}, "arguments": {"x-max-length-bytes": 1000}}
+    [one] = full_queue({"name": name, "type": "quorum", **bounds, **row})
+    assert (one.code, one.error) == ("queue_full", error)
+    assert one.what.startswith(f"{name} is ")
+    assert why in one.what
+
+
+def test_a_queue_in_which_the_oldest_gives_way_or_without_bounds_is_not_full() -> None:
+    for name in ("auth.refused", "reply.producer-x.1"):
+        assert full_queue({"name": name, "messages_ready": 9, "effective_policy_definition": {"max-length": 9}}) == []
+    assert full_queue({"name": "tap", "messages_ready": 10**9}) == []
+    bounds = {"effective_policy_definition": {"max-length": 9}}
+    assert full_queue({"name": "auth.events", "messages_ready": 7, **bounds}) == []
 
 
 def waits(now: int, before: int, rate: float) -> list[Finding]:

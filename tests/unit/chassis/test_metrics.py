@@ -49,6 +49,7 @@ def test_the_gateway_shows_the_names_that_dashboards_rely_on(registry: Registry)
         "api_gateway_circuit_breaker_failures_total": ("counter", ("service",)),
         "api_gateway_redis_connections": ("gauge", ()),
         "api_gateway_rate_limit_exceeded_total": ("counter", ("key_type",)),
+        "api_gateway_forwarded_not_understood_total": ("counter", ()),
     }
 
 

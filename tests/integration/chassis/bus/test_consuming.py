@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from chassis.bus.consumers import WATCH_SECONDS
 from chassis.bus.ports import Delivery
 from tests.brokers import close_connections, open_channel
 from tests.eventually import eventually
@@ -155,6 +156,56 @@ async def test_a_consumer_that_the_broker_cancels_is_made_again(broker: Vhost) -
         await eventually(is_back)
         await put(broker, b"1")
         assert await eventually(handler.has_begun)
+
+
+async def test_a_queue_that_is_gone_is_named_keeps_no_other_from_being_taken_and_is_found_when_it_is_back(
+    broker: Vhost,
+) -> None:
+    handler = Handler()
+    queries = "diagram.queries"
+    async with open_consumers(broker, "diagram", {QUEUE: 4, queries: 4}, handler) as consumers:
+        async with open_channel(broker.url) as channel:
+            await channel.queue_delete(queries)
+
+        async def is_named() -> bool:
+            try:
+                await consumers.check()
+            except RuntimeError as missing:
+                return str(missing).startswith(f"there is no queue {queries}:")
+            return False
+
+        await eventually(is_named)
+        await put(broker, b"1")
+        await eventually(handler.has_begun)
+        await asyncio.sleep(2 * WATCH_SECONDS)  # in which the others' connection must not be thrown away
+        assert len(handler.begun) == 1
+        async with open_channel(broker.url) as channel:
+            queue = await channel.declare_queue(queries, durable=True)
+            await queue.bind("autograph.queries", "diagram.get_diagram")
+
+        async def is_well() -> bool:
+            return not await is_named()
+
+        await eventually(is_well)
+        await consumers.check()
+        async with open_publisher(broker, "gateway") as publisher:
+            await publisher.publish(a_letter("diagram.get_diagram", b"2", exchange="autograph.queries"))
+
+        async def are_taken() -> bool:
+            return [delivery.body for delivery in handler.begun] == [b"1", b"2"]
+
+        assert await eventually(are_taken)
+        handler.go.set()
+
+
+async def test_a_worker_starts_on_the_queues_that_there_are(broker: Vhost) -> None:
+    handler = Handler()
+    handler.go.set()
+    async with open_consumers(broker, "diagram", {"diagram.nowhere": 1, QUEUE: 4}, handler) as consumers:
+        await put(broker, b"1")
+        await eventually(handler.has_begun)
+        with pytest.raises(RuntimeError, match=r"there is no queue diagram\.nowhere"):
+            await consumers.check()
 
 
 async def test_what_could_not_be_settled_goes_back_and_comes_again(broker: Vhost) -> None:

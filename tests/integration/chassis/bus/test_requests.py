@@ -144,6 +144,22 @@ async def test_what_no_queue_takes_is_certainly_not_taken(broker: Vhost) -> None
                 await asked(requester)
 
 
+async def test_a_query_whose_queue_is_gone_is_refused_at_once_and_answered_once_it_is_back(broker: Vhost) -> None:
+    query = ListDiagrams()
+    async with open_channel(broker.url) as channel, open_requester(broker) as requester:
+        await channel.queue_delete("diagram.queries")
+        for _ in range(3):  # also on the channel that one came back on
+            began = time.monotonic()
+            asking = [requester.ask(query, envelope_of(query), timeout_seconds=8.0) for _ in range(5)]
+            outcomes = await asyncio.gather(*asking, return_exceptions=True)
+            assert [type(outcome) for outcome in outcomes] == [Unroutable] * 5
+            assert time.monotonic() - began < 4.0
+        queue = await channel.declare_queue("diagram.queries", durable=True)
+        await queue.bind("autograph.queries", query.routing_key())
+        async with open_worker(broker, "diagram.queries"):
+            assert await requester.ask(query, envelope_of(query), timeout_seconds=8.0) == DONE
+
+
 async def test_a_full_queue_is_heard_of_at_once(broker: Vhost) -> None:
     await limit_queue(broker, "diagram.commands", 1)
     async with open_requester(broker) as requester:

@@ -17,6 +17,7 @@ from contracts.diagram import (
 )
 from contracts.refusal import Invalid
 from tests.integration.workers.diagram.scene import Scene
+from workers.diagram import storage
 
 SORTS = ["title", "created_at", "updated_at", "last_viewed_at", "size_bytes"]
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -143,3 +144,64 @@ async def test_versions_are_listed_newest_first_page_by_page(scene: Scene) -> No
     first = await scene.ask(ListVersions(id=created.id, limit=1))
     with pytest.raises(InvalidCursor):
         await scene.ask(ListVersions(id=other.id, cursor=first.next_cursor))
+
+
+@pytest.mark.parametrize(
+    ("q", "title"),
+    [
+        ("ärger", "ÄRGER im Büro"), ("BÜRO", "Ärger im Büro"), ("план", "ПЛАН дома"), ("ПЛАН", "план дома"),
+        ("ΟΔΟΣ", "οδός και οδοσ"), ("οδοσ", "ΟΔΟΣΑ"), ("οδος", "ΟΔΟΣ"), ("strasse", "Hauptstraße"), ("É", "cafe\u0301"),
+        ("cafe\u0301", "CAFÉ"), ("ISTA", "istanbul"), ("ISPARTA", "isparta"),
+    ],
+)  # fmt: skip
+async def test_a_search_makes_nothing_of_upper_and_lower_case_in_any_script(scene: Scene, q: str, title: str) -> None:
+    await scene.create(title=title)
+    await scene.create(title="something else")
+
+    page = await scene.ask(ListDiagrams(q=q))
+
+    assert [item.title for item in page.items] == [title]
+    assert page.total == 1
+
+
+@pytest.mark.parametrize(
+    ("q", "title"), [("ISPARTA", "\u0131sparta"), ("\u0131", "I"), ("cafe", "café"), ("\u0435", "ё")]
+)
+async def test_a_search_tells_letters_apart_that_differ_by_more_than_case(scene: Scene, q: str, title: str) -> None:
+    """Turkish has two letters i, and which of them I belongs to, only the language says: here it is i."""
+    await scene.create(title=title)
+
+    assert (await scene.ask(ListDiagrams(q=q))).items == ()
+
+
+async def test_titles_are_sorted_by_their_letters_whatever_their_case_and_accents(scene: Scene) -> None:
+    ordered = ["Äpfel", "Birne", "çay", "École", "étage", "Zebra", "ΑΒΓ", "άγιος", "БЕГ", "ёж", "Жук"]
+    for title in sorted(ordered):
+        await scene.create(title=title)
+
+    found, cursor = [], None
+    while True:
+        page = await scene.ask(ListDiagrams(sort="title", order="asc", limit=3, cursor=cursor))
+        found += [item.title for item in page.items]
+        if (cursor := page.next_cursor) is None:
+            break
+
+    assert found == ordered
+    descending = await scene.ask(ListDiagrams(sort="title", order="desc"))
+    assert [item.title for item in descending.items] == ordered[::-1]
+
+
+async def test_lists_by_title_and_searches_have_their_indexes(scene: Scene, administrator: OwnConnection) -> None:
+    owner = (await scene.create()).owner_id
+
+    async def plan(statement: str, *values: object) -> str:
+        async with administrator.transaction():
+            await administrator.execute("SET LOCAL enable_seqscan = off; SET LOCAL search_path = diagram")
+            await administrator.execute("SET LOCAL enable_sort = off; SET LOCAL enable_indexscan = on")
+            return "\n".join(row[0] for row in await administrator.fetch(f"EXPLAIN {statement}", *values))
+
+    listed = "SELECT id FROM files WHERE owner_id = $1 AND deleted_at IS NULL ORDER BY {} LIMIT 20"
+    key = storage._SORTS["title"].key
+    assert "files_owner_sort_key" in await plan(listed.format(f"{key}, id"), owner)
+    searched = "SELECT id FROM files WHERE folded(title) LIKE folded('%straße%')"
+    assert "files_folded_trigrams" in await plan(searched)

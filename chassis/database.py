@@ -397,13 +397,16 @@ def _from_jsonb(value: bytes) -> Any:
     return from_json(value[1:])
 
 
+RESPELT_CHARACTERS: Final = 128 * 1024
+
+
 def compact(text: str) -> bytes:
     """The text of a jsonb as ``to_json`` would write it again, in a sixth of the time.
 
     PostgreSQL writes it alike, but for a space after each colon and comma, and for 1e-6 and less, where it writes all
-    zeros.
+    zeros. Large texts keep these: to parse them would take many times their bytes.
     """
-    if "0.00000" in text:
+    if len(text) <= RESPELT_CHARACTERS and "0.00000" in text:
         return to_json(from_json(text))
     return msgspec.json.format(text.encode(), indent=-1)
 

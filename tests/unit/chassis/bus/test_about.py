@@ -20,9 +20,10 @@ USER = Actor(kind=ActorKind.USER, id=UUID(int=7))
 
 def received(message: Message, subject: str | None) -> Received:
     contract = type(message)
-    envelope = Envelope.model_construct(
-        id=UUID(int=2), type=contract.wire_name, actor=USER, subject=subject, time=datetime.now(UTC)
-    )
+    envelope = Envelope(
+        id=UUID(int=2), source="/gateway", type=contract.wire_name, actor=USER, subject=subject, time=datetime.now(UTC),
+        correlationid="c-1",
+    )  # fmt: skip
     delivery: Any = Delivery
     handler: Any = None
     return Received(delivery, envelope, contract, message, handler, "autograph-gateway", contract.routing_key(), 1)

@@ -20,6 +20,7 @@ from autograph.outbox import outbox
 from autograph.parked import app as parked
 from autograph.producer import app as producer
 from autograph.queues import queues
+from autograph.scale import scale
 from autograph.sessions import sessions
 from autograph.stacks import running_stacks
 from autograph.status import status
@@ -64,6 +65,7 @@ def autograph(
 app.command()(up)
 app.command()(down)
 app.command()(status)
+app.command()(scale)
 app.command()(doctor)
 app.command()(queues)
 app.command()(outbox)

@@ -47,6 +47,7 @@ LOCK_TIMEOUT: Final = "3s"
 ATTEMPTS: Final = 6
 PAUSE_SECONDS: Final = 0.3
 
+MAINTENANCE_DATABASES: Final = ("postgres", "template1")  # of every server; nothing of ours is in them
 ROW_RIGHTS: Final = "SELECT, INSERT, UPDATE, DELETE"
 LOST_A_RACE: Final = (
     asyncpg.InternalServerError,  # "tuple concurrently updated": two changes of one role or database at once
@@ -82,6 +83,7 @@ async def migrate_database(admin_url: str, installation_secret: str, revision: s
                 await _patiently(partial(_run, administrator, sql))
                 applied.append(current := step)
         await _patiently(partial(_grant, administrator))
+        await _patiently(partial(_close_maintenance_databases, administrator))
     return applied
 
 
@@ -187,6 +189,30 @@ async def _grant(administrator: OwnConnection) -> None:
                 await administrator.execute(f"ALTER ROLE {role} IN DATABASE {database} SET {setting}")
         if "auth" in schemas:
             await administrator.execute("REVOKE UPDATE, DELETE ON auth.audit_log FROM autograph_auth")
+
+
+async def _close_maintenance_databases(administrator: OwnConnection) -> None:
+    """The services' roles may not connect to them. Everybody may unless that is revoked from all.
+
+    Other roles that can sign in keep what they had. What the administrator may not change is left to the doctor.
+    """
+    async with administrator.transaction():
+        roles = await administrator.fetch(
+            "SELECT rolname FROM pg_roles WHERE rolcanlogin AND NOT rolsuper AND rolname <> ALL($1::text[])",
+            [f"autograph_{service}" for service in SERVICES],
+        )
+        for database in MAINTENANCE_DATABASES:
+            is_ours_to_close = await administrator.fetchval(
+                """
+                SELECT pg_has_role(datdba, 'USAGE') AND has_database_privilege('public', datname, 'CONNECT')
+                FROM pg_database WHERE datname = $1
+                """,
+                database,
+            )
+            if is_ours_to_close:
+                for role in roles:
+                    await administrator.execute(f"GRANT CONNECT ON DATABASE {database} TO {_quoted(role['rolname'])}")
+                await administrator.execute(f"REVOKE CONNECT ON DATABASE {database} FROM PUBLIC")
 
 
 # Revisions

@@ -29,7 +29,7 @@ WAIT_SECONDS: Final = 3.0
 LOOK_SECONDS: Final = 0.5
 LOTS: Final = ("parked", "refused")
 # Would only be parked again: nothing but another message mends them.
-HOPELESS: Final = ("undecodable", "untrusted", "invalid", "unsealable")
+HOPELESS: Final = ("undecodable", "untrusted", "invalid", "unsealable", "too_large")
 
 app: Final = typer.Typer(no_args_is_help=True, help="Messages that were given up, for a person to decide.")
 Ids = Annotated[list[str] | None, typer.Argument(help="As `parked list` shows them; the beginning is enough.")]

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from autograph.installation import installation_in
 from autograph.migrate import apply_broker, apply_storage
-from autograph.services import service_specs
+from autograph.scale import Scale, counts_of
 from autograph.settings import OperatorSettings, operator_settings
 from autograph.stacks import recorded
 from autograph.status import found, print_stack
@@ -22,20 +22,21 @@ from compose.local.home import CannotProvide, Home
 from compose.local.process import stop_all
 from compose.local.run import start_servers
 from compose.local.stack import is_given
-from compose.local.supervisor import stop_left
+from compose.local.supervisor import Report, stop_left
 
 DOWN_SECONDS = 60.0
 
 
 def up(
     workers: Annotated[
-        list[str] | None, typer.Option(help="More processes of a service, as diagram=2. May be repeated.")
+        list[str] | None,
+        typer.Option(help="More processes of a service, as diagram=2. May be repeated; kept for the next time."),
     ] = None,
 ) -> None:
     """Start servers, gateway and workers, and stay in the foreground; Ctrl-C stops all that was started."""
     settings = operator_settings(starts=True)
     try:
-        asyncio.run(_up(settings, _counts(workers or [])))
+        asyncio.run(_up(settings, counts_of(workers or [])))
     except CannotProvide as sentence:
         Console(stderr=True).print(str(sentence), style="bold red", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from None
@@ -60,13 +61,7 @@ async def _up(settings: OperatorSettings, counts: dict[str, int]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, asked_to_stop)
 
-    def report(name: str, state: str) -> None:
-        while home.notices:
-            console.print(home.notices.pop(), style="yellow", highlight=False, soft_wrap=True)
-        # The terminal may be gone (SIGHUP): that must not keep anything from being stopped.
-        with contextlib.suppress(OSError):
-            console.print(f"{time.monotonic() - started:6.1f} s  {name:<10} {state}", highlight=False)
-
+    report = _reporter(console, home, started)
     try:
         async with start_servers(home, given, report) as servers, on_record(home):
             installation = installation_in(home, settings)
@@ -80,19 +75,32 @@ async def _up(settings: OperatorSettings, counts: dict[str, int]) -> None:
                 await apply_broker(installation, Console(quiet=True))
                 report("topology", "up to date")
 
+            scale = Scale(home, installation, settings.http_port, servers.supervisor, report)
+            home.keep_counts(home.counts() | counts)
             # Services wait for nothing but the database: they may start while the broker, which takes longest, boots.
-            specs = service_specs(home, installation, settings.http_port, counts)
-            await asyncio.gather(broker(), servers.supervisor.start(specs))
+            await asyncio.gather(broker(), servers.supervisor.start(scale.specs()))
             ready = True
-            if not stop.is_set():
-                _tell(console, home, given, settings.http_port, time.monotonic() - started)
-            await stop.wait()
+            async with scale.followed(loop):
+                if not stop.is_set():
+                    _tell(console, home, given, settings.http_port, time.monotonic() - started)
+                await stop.wait()
             report("autograph", "stopping")
     except asyncio.CancelledError:
         if not stop.is_set():
             raise
         composer.uncancel()
     report("autograph", "stopped")
+
+
+def _reporter(console: Console, home: Home, started: float) -> Report:
+    def report(name: str, state: str) -> None:
+        # The terminal may be gone (SIGHUP): that must not keep anything from being stopped.
+        with contextlib.suppress(OSError):
+            while home.notices:
+                console.print(home.notices.pop(), style="yellow", highlight=False, soft_wrap=True)
+            console.print(f"{time.monotonic() - started:6.1f} s  {name:<10} {state}", highlight=False)
+
+    return report
 
 
 @contextlib.asynccontextmanager
@@ -136,13 +144,3 @@ def down() -> None:
         with home.locked():  # a stack that somebody starts meanwhile is not what was left
             stop_left(home)
     Console().print(f"stopped: {', '.join(names) or 'nothing was running'}", highlight=False)
-
-
-def _counts(workers: list[str]) -> dict[str, int]:
-    counts = {}
-    for worker in workers:
-        name, _, number = worker.partition("=")
-        if name not in ("gateway", "auth", "diagram") or not number.isdecimal() or int(number) < 1:
-            raise typer.BadParameter(f"{worker} is not like diagram=2")
-        counts[name] = int(number)
-    return counts

@@ -30,6 +30,7 @@ CONNECT_SECONDS: Final = 5.0
 ACQUIRE_SECONDS: Final = 5.0
 PROBE_SECONDS: Final = 2.0
 CANCEL_SECONDS: Final = 1.0
+STATEMENT_SHOWN: Final = 300  # characters of a statement, in a log line
 KEPT_STATEMENTS: Final = 100  # prepared, of each connection: the driver's own figure
 CLOSE_SECONDS: Final = 5.0
 
@@ -95,6 +96,8 @@ _TROUBLES: Final[dict[str, Trouble]] = {
 # What the driver raises when a server, or the way to it, fails; a timeout is an OSError.
 DRIVER_ERRORS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 
+_TIMED_OUT: Final = (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError)
+
 # By type, the first that fits.
 _TROUBLE_OF_TYPE: Final[tuple[tuple[type[Exception], Trouble], ...]] = (
     (ConnectionLost, Trouble.LOST),
@@ -159,6 +162,8 @@ class Database:
             yield connection
             went_well = True
         except Exception as error:
+            if isinstance(error, _TIMED_OUT) or _unanswered(error):
+                log.warning("statement_timed_out", statement=_statement(error), error=type(error).__qualname__)
             if _unanswered(error):
                 if await _cancelled(connection) or await self._answers():
                     raise StatementTimedOut("the server answers, but did not answer this statement in time") from error
@@ -392,13 +397,16 @@ def _from_jsonb(value: bytes) -> Any:
     return from_json(value[1:])
 
 
+RESPELT_CHARACTERS: Final = 128 * 1024
+
+
 def compact(text: str) -> bytes:
     """The text of a jsonb as ``to_json`` would write it again, in a sixth of the time.
 
     PostgreSQL writes it alike, but for a space after each colon and comma, and for 1e-6 and less, where it writes all
-    zeros.
+    zeros. Large texts keep these: to parse them would take many times their bytes.
     """
-    if "0.00000" in text:
+    if len(text) <= RESPELT_CHARACTERS and "0.00000" in text:
         return to_json(from_json(text))
     return msgspec.json.format(text.encode(), indent=-1)
 
@@ -452,6 +460,15 @@ def _unanswered(error: BaseException | None) -> bool:
     if isinstance(error, asyncpg.InterfaceError):  # a transaction that could not be left, for that reason
         error = error.__context__
     return isinstance(error, TimeoutError) and _from_driver(error)
+
+
+def _statement(error: BaseException) -> str:
+    """Its text, which has placeholders where its values go; empty where the driver does not say."""
+    query = getattr(error, "query", None)
+    for frame, _ in walk_tb(error.__traceback__):
+        if query is None and frame.f_globals.get("__name__", "").startswith("asyncpg."):
+            query = frame.f_locals.get("query")
+    return " ".join(query.split())[:STATEMENT_SHOWN] if isinstance(query, str) else ""
 
 
 def _from_driver(error: BaseException) -> bool:

@@ -3,12 +3,21 @@
 They tell a repeat early that the first is still running; that nothing is done twice is the inbox's promise, not theirs.
 """
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 
 from chassis.redis import Ask, Call, Redis, RedisAway, Script
 
 # Deletes a mark only if it is still the owner's: it may have run out and be another's by now.
+RENEWALS = 3  # within a mark's time: one that is late, or lost, does no harm
+# Also sets a mark that Redis has lost; another owner's stays.
+RENEW = Script(
+    "local owner = redis.call('GET', KEYS[1]) "
+    "if owner and owner ~= ARGV[1] then return 0 end "
+    "redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) return 1"
+)
 RELEASE = Script("if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0")
 
 
@@ -46,6 +55,41 @@ class InFlight:
         """Whether the mark is now the owner's. Never raises."""
         (claimed,) = await self._redis.ask(self.claiming(key, owner, stay_seconds=stay_seconds))
         return claimed
+
+    @asynccontextmanager
+    async def renewing(self, key: str, owner: str, *, stay_seconds: float) -> AsyncIterator[None]:
+        """Keeps the owner's mark for as long as the block takes, and releases it.
+
+        So that a mark of a process that dies is gone after *stay_seconds*. What is over before a renewal costs none.
+        """
+        loop = asyncio.get_running_loop()
+        renewal: asyncio.Task[None] | None = None
+        over = asyncio.Event()
+
+        def begin() -> None:
+            nonlocal renewal
+            renewal = loop.create_task(self._keep(key, owner, stay_seconds, over), name="mark renewal")
+
+        first = loop.call_later(stay_seconds / RENEWALS, begin)
+        try:
+            yield
+        finally:
+            first.cancel()
+            over.set()
+            if renewal is not None:
+                await asyncio.wait([renewal])  # or it might set the mark again
+            await self.release(key, owner)
+
+    async def _keep(self, key: str, owner: str, stay_seconds: float, over: asyncio.Event) -> None:
+        while not over.is_set():
+            if key not in self._held or self._held[key][0] == owner:
+                self._held.pop(key, None)  # the order in which they run out
+                self._held[key] = (owner, self._clock() + stay_seconds)
+            with suppress(RedisAway):
+                await self._redis.run(RENEW(owner, max(1, int(stay_seconds * 1000)), keys=[f"f:{key}"]))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(stay_seconds / RENEWALS):
+                    await over.wait()
 
     async def release(self, key: str, owner: str) -> None:
         """Takes the mark away if it is still the owner's. Never raises."""

@@ -20,6 +20,7 @@ from chassis.cache import CacheMember
 from chassis.database import Database, Trouble, classify, open_database
 from chassis.delivery_marks import RedisMarks
 from chassis.lifecycle import Service
+from chassis.lock_watch import watch_locks
 from chassis.metrics import BusMetrics, PoolMetrics, RequestMetrics
 from chassis.outbox import OutboxRelay, forget_inbox
 from chassis.redis import Redis
@@ -89,6 +90,7 @@ async def lay_ground(service: Service[SettingsT], requests: RequestMetrics) -> G
     service.background(relay.relay(), name="outbox relay")
     service.background(relay.sweep(caches), name="outbox sweep")
     service.background(forget_inbox(database), name="inbox retention")
+    service.background(watch_locks(database), name="lock watch")
     service.on_drain(relay.drained, name="outbox")
     service.health.check("postgres", database.probe)
     service.health.check("rabbitmq", publisher.check)

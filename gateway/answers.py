@@ -15,7 +15,7 @@ from contracts.outcome import Outcome, Status
 from gateway import responses
 from gateway.api import OUTCOMES
 from gateway.asking import Asking, Pending, envelope_of
-from gateway.body import READ_SECONDS, read_body
+from gateway.body import read_body
 from gateway.compression import Representation, negotiated
 from gateway.edge import CORRELATION, TRACEPARENT
 from gateway.endpoint import Endpoint, meant
@@ -27,6 +27,8 @@ from gateway.prefer import read_prefer
 from gateway.problems import PREFIX, Problem, etag
 from gateway.sessions import Caller, as_kept, keep, signed_in
 
+# An idempotency key's mark, renewed while its request runs: of a gateway that was killed it is gone after so long.
+MARK_SECONDS = 5.0
 # A gateway of a release before 0.3 keeps its entries, which are never compressed, under the caller's id alone.
 CACHED_FORM = ".gzip"
 
@@ -101,23 +103,20 @@ class Answers:
         if key is None:
             caller = await self._live(http, await self._entrance.admit(http, caller))
             return await self._change(meant(rows, http), http, caller, None)
-        # Its body comes under the mark as well.
-        stay_seconds = READ_SECONDS + first.request.timeout.total_seconds()
         try:
             identity = message_id(caller.actor, http.method, http.path, read_key(key))
         except Problem:
             await self._entrance.admit(http, caller)  # counted as any other
             raise
-        claim = Claim(str(identity), uuid4().hex, stay_seconds)
+        claim = Claim(str(identity), uuid4().hex, MARK_SECONDS)
         admission = await self._entrance.admit(http, caller, claim=claim)
         if not admission.claimed:
             seconds = first.request.timeout.total_seconds()
             raise Problem("still_running", headers={"Retry-After": str(round(seconds))})
-        try:
+        # Its body comes under the mark as well.
+        async with self._in_flight.renewing(claim.key, claim.owner, stay_seconds=MARK_SECONDS):
             caller = await self._live(http, admission)
             return await self._change(meant(rows, http), http, caller, identity)
-        finally:
-            await self._in_flight.release(claim.key, claim.owner)
 
     async def _change(
         self, endpoint: Endpoint, http: web.Request, caller: Caller, identity: UUID | None

@@ -8,7 +8,7 @@ import secrets
 import socket
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -26,6 +26,7 @@ REFUSED_BY_INITDB = '"$`\\'  # it asks a shell to run the programs beside it, an
 LOWEST_PORT = 12_000  # above most servers' usual ports
 CLIENTS_BEGIN_AT = 32_768  # Linux' default for net.ipv4.ip_local_port_range
 HIGHEST_PORT = 65_536
+MOST_PROCESSES = 64  # of one service
 
 
 class CannotProvide(Exception):  # noqa: N818 - states the outcome
@@ -56,10 +57,12 @@ class State:
     supervisor: Running | None = None
     processes: list[Running] = field(default_factory=list)
     boot: str = ""
+    scalable: bool = False  # its supervisor follows ``scale.json`` when it gets SIGUSR1
 
 
 _STATE: Final = TypeAdapter(State)
 _PORTS: Final = TypeAdapter(dict[str, Annotated[int, Field(ge=1, lt=HIGHEST_PORT)]])
+_COUNTS: Final = TypeAdapter(dict[str, Annotated[int, Field(ge=1, le=MOST_PROCESSES)]])
 _SECRETS: Final = TypeAdapter(dict[str, Annotated[str, Field(min_length=1)]])
 # What was made with a secret, and cannot be opened with another.
 _MADE_WITH: Final = {"postgres": "postgres/PG_VERSION", "rabbitmq": "rabbitmq/mnesia"}
@@ -268,9 +271,20 @@ class Home:
                     return Running("supervisor", pid, identity.started, state="running", kind="supervisor")
         return None
 
-    def keep_state(self, supervisor: Running | None, processes: Sequence[Running]) -> None:
+    def keep_state(self, supervisor: Running | None, processes: Sequence[Running], *, scalable: bool = False) -> None:
         """Raises ``OSError``."""
-        files.write(self.folder / "state.json", asdict(State(supervisor, list(processes), _boot())))
+        files.write(self.folder / "state.json", asdict(State(supervisor, list(processes), _boot(), scalable)))
+
+    def counts(self) -> dict[str, int]:
+        """How many processes of a service are wanted, of those for which that was said."""
+        try:
+            return self._read("scale.json", _COUNTS) or {}
+        except files.Damaged as damage:
+            self.notices.append(f"scale.json was damaged ({damage}): each service gets one process")
+            return {}
+
+    def keep_counts(self, counts: Mapping[str, int]) -> None:
+        self._write("scale.json", dict(counts))
 
     def _read(self, name: str, form: "TypeAdapter[files.T]") -> "files.T | None":
         with self._usable():

@@ -32,6 +32,12 @@ class Identity:
     def alive(self) -> bool:
         return Identity.of(self.pid) == self
 
+    def send_to_process(self, number: signal.Signals) -> None:
+        """To it alone; nothing happens if it is gone."""
+        if self.alive():
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
     def send(self, number: signal.Signals) -> None:
         """To its whole group if it leads one, as what the supervisor starts does; nothing happens if it is gone."""
         if not self.alive():

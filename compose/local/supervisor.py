@@ -5,7 +5,7 @@ import os
 import signal
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +35,8 @@ class _Child:
 
 class Supervisor:
     def __init__(self, home: Home, report: Report, *, backoff_seconds: Sequence[float] = BACKOFF_SECONDS) -> None:
+        self._scalable = False
+        self._removed: set[str] = set()  # names of processes that are not to run any more
         self._home = home
         self._backoff_seconds = backoff_seconds
         self._report = report
@@ -58,16 +60,20 @@ class Supervisor:
         await self._ready[name].wait()
 
     async def _start(self, spec: Spec) -> None:
+        self._removed.discard(spec.name)
         child = await self._spawn(spec)
         await self._until_ready(child)
         watcher = asyncio.create_task(self._watch(child), name=f"watch {spec.name}")
         self._watchers.add(watcher)
         watcher.add_done_callback(self._watchers.discard)
 
+    def _ends(self, child: _Child) -> bool:
+        return self._stopping.is_set() or child.spec.name in self._removed
+
     async def _spawn(self, spec: Spec) -> _Child:
-        """Raises ``CannotProvide`` once the stack stops."""
+        """Raises ``CannotProvide`` once the stack stops, or this one is removed."""
         async with self._spawning:
-            if self._stopping.is_set():
+            if self._stopping.is_set() or spec.name in self._removed:
                 raise CannotProvide(f"{spec.name} was not started: the stack stops")
             return await self._spawn_now(spec)
 
@@ -129,7 +135,7 @@ class Supervisor:
         ready = True
         while True:
             status = await child.process.wait()
-            if self._stopping.is_set():
+            if self._ends(child):
                 return
             if (ready and status == 0) or time.monotonic() - child.started_at > STEADY_SECONDS:
                 failures = 0
@@ -137,6 +143,8 @@ class Supervisor:
             with suppress(TimeoutError):
                 pause_seconds = self._backoff_seconds[min(failures, len(self._backoff_seconds) - 1)]
                 await asyncio.wait_for(self._stopping.wait(), pause_seconds)
+                return
+            if self._ends(child):
                 return
             failures += 1
             ready = False
@@ -146,6 +154,24 @@ class Supervisor:
                 ready = True
             except (CannotProvide, OSError):
                 continue  # it ended again, or could not be started: the next turn sees to it
+
+    def publish_scalable(self, *, scalable: bool) -> None:
+        """Says in ``state.json`` whether SIGUSR1 is taken as a request; else it would end this process."""
+        self._scalable = scalable
+        self._keep()
+
+    def names(self, kind: str) -> set[str]:
+        return {name for name, child in self._children.items() if child.spec.kind == kind}
+
+    async def remove(self, names: Collection[str]) -> None:
+        """Stops these, each in its own time, and does not start them again."""
+        self._removed |= set(names)
+        async with self._spawning:
+            children = [child for name, child in self._children.items() if name in names]
+        await self._stop(children)
+        for child in children:
+            self._children.pop(child.spec.name, None)
+        self._keep()
 
     async def stop(self) -> None:
         """Stops all that was started, and returns when it is gone."""
@@ -183,7 +209,7 @@ class Supervisor:
     def _keep_state(self, supervisor: Running | None, processes: Sequence[Running]) -> None:
         """A full disk must stop neither what runs nor what stops: without the file, marks find the processes."""
         try:
-            self._home.keep_state(supervisor, processes)
+            self._home.keep_state(supervisor, processes, scalable=self._scalable)
         except OSError as error:
             if self._keeps:
                 self._report("state.json", f"cannot be written ({error.strerror})")

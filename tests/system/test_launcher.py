@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 import signal
 from pathlib import Path
@@ -182,6 +183,23 @@ async def test_a_server_that_was_killed_is_started_again(stack: Stack, gateway: 
         return True
 
     await eventually(ready_again, within_seconds=60)
+
+
+@pytest.mark.parametrize("name", ["diagram", "gateway", "redis", "postgres", "s3", "rabbitmq"])
+async def test_what_is_frozen_is_said_not_to_answer(stack: Stack, name: str) -> None:
+    frozen = stack.row(name)["pid"]
+    os.kill(frozen, signal.SIGSTOP)
+    try:
+        states = {row["name"]: row["state"] for row in (await stack.status()).values()}
+    finally:
+        os.kill(frozen, signal.SIGCONT)
+    assert states[name] == "not answering"
+    assert states["epmd"] == "running"
+
+    async def answers() -> bool:
+        return bool((await stack.status())[name]["state"] == "running")
+
+    await eventually(answers, within_seconds=30)
 
 
 async def test_without_apt_up_says_in_one_sentence_what_to_do(another: Stack, tmp_path: Path) -> None:

@@ -8,7 +8,9 @@ import asyncpg
 import pytest
 
 from autograph.credentials import as_user
+from autograph.database import MAINTENANCE_DATABASES, migrate_database
 from chassis.database import OwnConnection
+from tests.integration.autograph.installation import INSTALLATION_SECRET
 
 ADD_USER = "INSERT INTO auth.users (id, email, email_key) VALUES ($1, $2, $2)"
 ADD_FILE = "INSERT INTO files (id, owner_id, title, type, updated_by) VALUES ($1, $2, 'Plan', 'canvas', $2)"
@@ -127,3 +129,26 @@ async def test_only_the_derived_password_opens_a_role(admin_url: str, auth_url: 
         assert await auth.fetchval("SELECT current_user") == "autograph_auth"
     with pytest.raises(asyncpg.InvalidPasswordError):
         await asyncpg.connect(as_user(admin_url, "autograph_auth", "wrong"))
+
+
+@pytest.mark.parametrize("own", ["auth", "diagram"])
+@pytest.mark.parametrize("database", MAINTENANCE_DATABASES)
+async def test_no_service_connects_to_another_database(own: str, database: str, request: pytest.FixtureRequest) -> None:
+    url: str = request.getfixturevalue(f"{own}_url")
+
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await asyncpg.connect(url, database=database)
+
+
+async def test_others_keep_their_way_into_the_maintenance_databases(admin_url: str) -> None:
+    server = await asyncpg.connect(admin_url)
+    role = f"monitor_{uuid4().hex}"
+    await server.execute(f"CREATE ROLE {role} LOGIN; GRANT CONNECT ON DATABASE postgres TO PUBLIC")
+    try:
+        await migrate_database(admin_url, INSTALLATION_SECRET)
+        allowed = "SELECT has_database_privilege($1, 'postgres', 'CONNECT')"
+        assert await server.fetchval(allowed, role)
+        assert not await server.fetchval(allowed, "autograph_auth")
+    finally:
+        await server.execute(f"REVOKE ALL ON DATABASE postgres, template1 FROM {role}; DROP ROLE {role}")
+        await server.close()

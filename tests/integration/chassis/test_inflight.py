@@ -1,12 +1,13 @@
 """Marks for what is being worked on."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import pytest
 
 from chassis.inflight import InFlight
-from chassis.redis import Redis
+from chassis.redis import Call, Redis
 from tests.eventually import eventually
 from tests.integration.chassis.proxy import Proxy
 
@@ -50,6 +51,33 @@ async def test_a_mark_runs_out_by_itself(redis: Redis) -> None:
         return await there.claim("key", "second", stay_seconds=60)
 
     await eventually(free)
+
+
+async def test_a_mark_is_kept_for_as_long_as_its_request_runs_and_no_longer(redis: Redis) -> None:
+    here, there = InFlight(redis), InFlight(redis)
+    assert await here.claim("key", "first", stay_seconds=0.3)
+    taken = 0
+    async with here.renewing("key", "first", stay_seconds=0.3):
+        until = time.monotonic() + 1.0
+        while time.monotonic() < until:
+            taken += await there.claim("key", "second", stay_seconds=60)
+    assert taken == 0
+    assert await there.claim("key", "second", stay_seconds=60)
+
+
+async def test_a_mark_that_redis_lost_is_set_again_but_for_another_s(redis: Redis) -> None:
+    here, there = InFlight(redis), InFlight(redis)
+
+    async def lost_and_found() -> bool:
+        return not await there.claim("key", "third", stay_seconds=0.05)
+
+    async with here.renewing("key", "first", stay_seconds=0.3):
+        await redis.run(Call(("DEL", "f:key")))
+        await eventually(lost_and_found)
+        await redis.run(Call(("SET", "f:key", "second")))
+        await here.claim("another", "first", stay_seconds=0.5)
+    assert not await there.claim("key", "fourth", stay_seconds=60)
+    await redis.run(Call(("DEL", "f:key", "f:another")))
 
 
 async def test_without_redis_a_process_still_knows_its_own_marks(redis: Redis, proxy: Proxy) -> None:

@@ -147,6 +147,33 @@ async def test_services_are_stopped_before_the_servers_that_they_need(stage: Sta
     assert stops == [("service", "stopping"), ("service", "stopped"), ("server", "stopping"), ("server", "stopped")]
 
 
+async def test_what_is_removed_is_stopped_and_not_started_again_until_it_is_wanted(stage: Stage) -> None:
+    await stage.supervisor.start([program("one", SLEEPS, kind="service"), program("two", SLEEPS, kind="service")])
+    one, two = stage.running("one"), stage.running("two")
+
+    await stage.supervisor.remove(["two"])
+
+    assert not two.identity.alive()
+    assert one.identity.alive()
+    assert stage.supervisor.names("service") == {"one"}
+    assert [process.name for process in stage.home.state().processes] == ["one"]
+    await stage.supervisor.start([program("two", SLEEPS, kind="service")])
+    os.kill(stage.running("two").pid, signal.SIGKILL)
+    assert (await stage.running_again(stage.running("two"))).identity.alive()
+
+
+async def test_what_crashes_again_and_again_can_be_removed(stage: Stage) -> None:
+    await stage.supervisor.start([program("one", LEAVES_IN_ORDER, ready=lambda: stage.written("one"))])
+    os.kill(stage.running("one").pid, signal.SIGKILL)
+
+    await stage.supervisor.remove(["one"])
+    begun = stage.told.count(("one", "starting"))
+
+    assert stage.home.state().processes == []
+    await stage.supervisor.stop()
+    assert stage.told.count(("one", "starting")) == begun
+
+
 async def test_nothing_is_started_once_the_stack_stops(stage: Stage) -> None:
     await stage.supervisor.stop()
 

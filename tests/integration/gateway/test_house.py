@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import aiohttp
 import pytest
@@ -11,10 +11,14 @@ from redis.asyncio import Redis as RedisClient
 
 from chassis.exposition import Registry
 from chassis.health import Health
+from chassis.inflight import InFlight
 from chassis.metrics import GatewayMetrics
 from chassis.redis import Call, Redis
 from contracts.diagram import GetDiagram
+from contracts.envelope import Actor, ActorKind
+from gateway.answers import MARK_SECONDS
 from gateway.assembly import assemble
+from gateway.idempotency import message_id
 from gateway.server import Listening
 from tests.eventually import eventually
 from tests.integration.chassis.proxy import Proxy
@@ -322,6 +326,30 @@ async def test_an_address_that_names_no_request_is_nobodys(http: aiohttp.ClientS
         location = answer.headers["Location"]
     async with http.get(f"{location}?request=nonsense", headers=anna.headers()) as told:
         assert told.status == 404
+
+
+async def test_the_key_of_a_gateway_that_was_killed_is_soon_free_and_tells_what_was_done(
+    house: House, http: aiohttp.ClientSession, anna: Person
+) -> None:
+    """Nobody releases its mark, nor renews it."""
+    status, first, _ = await create(http, anna, **{"Idempotency-Key": "killed"})
+    assert status == 201
+    actor = Actor(kind=ActorKind.USER, id=UUID(first["owner_id"]))
+    redis = Redis(house.redis_url)
+    key = str(message_id(actor, "POST", "/api/diagrams", "killed"))
+    assert await InFlight(redis).claim(key, "dead", stay_seconds=MARK_SECONDS)
+
+    async def answered() -> tuple[int, Any, Any] | None:
+        found = await create(http, anna, **{"Idempotency-Key": "killed"})
+        return None if found[0] == 409 else found
+
+    assert await answered() is None
+    found = await eventually(answered, within_seconds=2 * MARK_SECONDS)
+    assert found is not None
+    status, again, headers = found
+    assert (status, again["id"], headers["Idempotent-Replayed"]) == (201, first["id"], "true")
+    assert MARK_SECONDS <= 5
+    await redis.close()
 
 
 # As docs/content.md has it.

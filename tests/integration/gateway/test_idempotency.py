@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +13,7 @@ from contracts.diagram import ChangeDiagram, CreateDiagram, DeleteDiagram, Trash
 from contracts.envelope import Envelope
 from contracts.outcome import Outcome
 from contracts.refusal import IdempotencyKeyReused
+from gateway import answers
 from tests.integration.gateway.scene import DIAGRAM, SESSION, SUMMARY, Scene, access_token, as_json, open_scene
 
 DIAGRAMS = "/api/diagrams"
@@ -150,7 +150,7 @@ async def test_without_a_key_each_request_is_a_message_of_its_own(scene: Scene) 
 
 
 async def test_a_repeat_of_what_is_still_uploaded_is_told_so(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(CreateDiagram, "timeout", timedelta(milliseconds=200))  # 10 s; a body may take 30
+    monkeypatch.setattr(answers, "MARK_SECONDS", 0.2)
     scene.on(CreateDiagram, SUMMARY)
     begun, over = asyncio.Event(), asyncio.Event()
 
@@ -162,7 +162,7 @@ async def test_a_repeat_of_what_is_still_uploaded_is_told_so(scene: Scene, monke
 
     first = asyncio.create_task(scene.http.post(DIAGRAMS, data=slowly(), headers=with_key("k")))
     await begun.wait()
-    deadline = asyncio.get_running_loop().time() + 0.6  # the command's own time, and the mark's if it had no more
+    deadline = asyncio.get_running_loop().time() + 0.6  # three times the mark's
     seen = set()
     while asyncio.get_running_loop().time() < deadline:
         seen.add((await create(scene, "k")).status)

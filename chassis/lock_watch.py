@@ -1,0 +1,45 @@
+"""Says whom a statement waits for while it waits: once it has timed out nobody can tell any more."""
+
+import asyncio
+from typing import Final
+
+from chassis.database import Database
+from chassis.logging import logger
+
+WATCH_EVERY_SECONDS: Final = 2.0
+WAITED_SECONDS: Final = 2.0
+
+_log = logger(__name__)
+
+
+async def watch_locks(database: Database, *, every_seconds: float = WATCH_EVERY_SECONDS) -> None:
+    """Runs for as long as the process. Each process of a service tells of all statements of the service's role."""
+    while True:
+        await asyncio.sleep(every_seconds)
+        try:
+            async with database.connection() as connection:
+                rows = await connection.fetch(_WAITING, WAITED_SECONDS)
+        except Exception as error:  # noqa: BLE001 - others tell of a database that is unavailable
+            _log.debug("locks not watched", error=type(error).__qualname__)
+            continue
+        for row in rows:
+            _log.warning(
+                "statement_waits_for_lock",
+                statement=row["statement"],
+                seconds=round(row["seconds"], 1),
+                pid=row["pid"],
+                blocked_by=row["blocked_by"],
+            )
+
+
+# What others' sessions do is not for this role to see; their process ids and names are.
+_WAITING = """
+    SELECT pid, left(regexp_replace(query, '\\s+', ' ', 'g'), 300) AS statement,
+           extract(epoch FROM now() - query_start)::float8 AS seconds,
+           ARRAY(
+               SELECT blocker.pid || ' ' || coalesce(blocker.application_name, '')
+               FROM pg_stat_activity AS blocker WHERE blocker.pid = ANY(pg_blocking_pids(waiter.pid))
+           ) AS blocked_by
+    FROM pg_stat_activity AS waiter
+    WHERE usename = current_user AND wait_event_type = 'Lock' AND now() - query_start > make_interval(secs => $1)
+"""

@@ -13,6 +13,6 @@ async def gateway(servers: Servers, vhost: Vhost, database_url: str, redis_url: 
     async with (
         unused_database(database_url) as own_url,
         open_house(servers, vhost, own_url, redis_url) as house,
-        house.gateway(sign_in_attempts=0) as gateway,
+        house.gateway(sign_in_attempts=0, public_details=True) as gateway,
     ):
         yield gateway

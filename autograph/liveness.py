@@ -7,14 +7,14 @@ from typing import Any, Final
 import aiohttp
 
 NOT_ANSWERING: Final = "not answering"
-TIMEOUT_SECONDS: Final = 2.0
+TIMEOUT_SECONDS: Final = 5.0  # a machine that is busy is not a process that is stopped
 # To servers without HTTP, what each answers to a stranger: PostgreSQL says whether it speaks TLS, Redis that a password
 # is needed.
 _GREETINGS: Final = {"postgres": bytes.fromhex("0000000804d2162f"), "redis": b"PING\r\n"}
 
 
 async def mark_silent(rows: Iterable[dict[str, Any]]) -> None:
-    """Changes the state of those that run and do not answer within 2 s, all of them asked at once."""
+    """Changes the state of those that run and do not answer within 5 s, all of them asked at once."""
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)) as http:
         running = [(row, probe) for row in rows if row["state"] == "running" and (probe := _probe(http, row))]
         answers = await asyncio.gather(*(_answers(probe) for _, probe in running))

@@ -37,8 +37,10 @@ class Representation:
 
 async def negotiated(found: Representation, accept_encoding: str | None) -> Representation:
     """*found* in the coding that the client wants: compressed if it takes that and the answer is large."""
+    if not found.coding and len(found.body) < MIN_BYTES:
+        return found
     if accepts_gzip(accept_encoding):
-        if found.coding or len(found.body) < MIN_BYTES:
+        if found.coding:
             return found
         aside = len(found.body) > ASIDE_BYTES
         body = await asyncio.to_thread(compress, found.body) if aside else compress(found.body)

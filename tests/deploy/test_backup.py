@@ -6,7 +6,7 @@ import secrets
 
 import pytest
 
-from tests.deploy.client import diagram, signed_in, titles
+from tests.deploy.client import carried_out, diagram, signed_in, titles
 from tests.deploy.stack import Containers
 from tests.manifests.compose_files import SERVERS
 from tests.tools import ROOT
@@ -19,7 +19,7 @@ async def test_a_backup_and_the_secrets_bring_everything_back_on_a_machine_that_
 ) -> None:
     email, name = "backup@example.org", secrets.token_hex(4)
     async with signed_in(containers.address(), email, register=True) as client:
-        await client.post("/api/diagrams", json=diagram("before"))
+        await carried_out(client, "/api/diagrams", diagram("before"))
         containers.operator("backup", f"/backups/{name}")
         await client.post("/api/diagrams", json=diagram("later"))
     assert "as of" in containers.operator("backup", "--verify", f"/backups/{name}")

@@ -7,7 +7,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.deploy.client import diagram, signed_in, titles
+from tests.deploy.client import carried_out, diagram, signed_in, titles
 from tests.deploy.stack import Containers
 from tests.eventually import eventually
 
@@ -43,8 +43,7 @@ async def test_a_killed_process_is_started_again_and_what_was_acknowledged_is_th
 ) -> None:
     email = f"{service}@healing.example.org"
     async with signed_in(containers.address(), email, register=True) as client:
-        async with client.post("/api/diagrams", json=diagram("acknowledged")) as created:
-            assert created.status == 201
+        await carried_out(client, "/api/diagrams", diagram("acknowledged"))
         in_time = {"Prefer": "respond-async"}
         async with client.post("/api/diagrams", json=diagram("accepted"), headers=in_time) as accepted:
             assert accepted.status == 202

@@ -56,6 +56,7 @@ async def test_a_plain_user_without_a_home_gets_the_whole_system_on_ports_that_a
     assert {row["state"] for row in rows.values()} == {"running"}
     ports = {urlsplit(row[name]).port for row in rows.values() for name in ("url", "metrics_url") if row[name]}
     assert ports.isdisjoint(OUR_USUAL_PORTS)
+    assert "Port 8080 is in use by another program, so the gateway listens at" in plain.output
     async with somebody(rows["gateway"]["url"]) as person:
         place = (await person.create("Mine")).headers["Location"]
         assert (await person.ask("GET", place)).body["title"] == "Mine"

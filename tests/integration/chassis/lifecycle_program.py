@@ -10,6 +10,7 @@ from typing import Final
 from chassis import lifecycle
 from chassis.lifecycle import Service, run
 from chassis.logging import logger
+from chassis.pooler import PoolerUnsuitable
 from chassis.settings import ServiceSettings
 
 log: Final = logger("program")
@@ -137,6 +138,10 @@ async def cannot_be_composed(service: Service[ServiceSettings], _: asyncio.Event
     raise ConnectionError("no route to amqp://user:hunter2@host/")
 
 
+async def behind_a_pooler(_: Service[ServiceSettings], __: asyncio.Event) -> None:
+    raise PoolerUnsuitable("the pooler keeps nothing")
+
+
 async def loop_blocks(service: Service[ServiceSettings], go_on: asyncio.Event) -> None:
     async def block() -> None:
         await go_on.wait()
@@ -161,7 +166,7 @@ COMPOSITIONS: Final[dict[str, Composition]] = {
     composition.__name__: composition
     for composition in (
         work_in_hand, order, task_dies, task_is_cancelled, task_ends, drain_hangs, closing_blocks, never_composed,
-        dies_while_composed, cannot_be_composed, loop_blocks, callback_raises,
+        dies_while_composed, cannot_be_composed, loop_blocks, callback_raises, behind_a_pooler,
     )
 }  # fmt: skip
 

@@ -14,6 +14,8 @@ from typing import Any
 import aiohttp
 import pytest
 
+from chassis.settings import EX_CONFIG
+
 PROGRAM = Path(__file__).with_name("lifecycle_program.py")
 ROOT = Path(__file__).parents[3]
 PATIENCE_SECONDS = 30  # for a busy machine; nothing waits this long when it works
@@ -236,6 +238,14 @@ async def test_a_background_task_that_dies_while_the_service_is_composed_fails_i
 
     assert await program.left() == 1
     assert program.said("serving", "closed", "service failed") == ["closed pool", "service failed"]
+
+
+async def test_a_database_that_cannot_serve_is_said_in_one_sentence(start: Start) -> None:
+    program = await start("behind_a_pooler")
+
+    assert await program.left() == EX_CONFIG
+    assert program.lines[-1]["reason"] == "the pooler keeps nothing"
+    assert "exception" not in program.lines[-1]
 
 
 async def test_a_service_that_cannot_be_composed_says_why_without_its_secrets(start: Start) -> None:

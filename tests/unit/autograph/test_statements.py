@@ -42,4 +42,5 @@ def test_every_statement_of_the_revisions_begins_with_a_word_that_a_statement_be
         "DROP",
         "GRANT",
         "SELECT",
+        "RESET",
     }

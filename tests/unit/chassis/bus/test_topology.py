@@ -5,8 +5,18 @@ import re
 import pytest
 
 from chassis.bus.failures import RUNGS
-from chassis.bus.topology import COMMANDS, EXCHANGES, PARKED, QUERIES, RETRY, RUNG_SECONDS, Policy, topology
-from contracts.catalogue import REQUESTS, SUBSCRIPTIONS, WORKERS
+from chassis.bus.topology import (
+    COMMANDS,
+    EXCHANGES,
+    MAX_MESSAGE_BYTES,
+    PARKED,
+    QUERIES,
+    RETRY,
+    RUNG_SECONDS,
+    Policy,
+    topology,
+)
+from contracts.catalogue import LARGEST_MESSAGE_BYTES, LARGEST_REQUEST_BYTES, REQUESTS, SUBSCRIPTIONS, WORKERS
 from contracts.message import Kind
 
 NEEDED = topology(REQUESTS, SUBSCRIPTIONS, WORKERS)
@@ -116,3 +126,7 @@ def test_what_is_parked_stays_however_often_one_looks() -> None:
 def test_routing_is_by_topic_except_up_the_ladder() -> None:
     assert {name for name, kind in EXCHANGES.items() if kind != "topic"} == {RETRY}
     assert {request.exchange() for request in REQUESTS} == {COMMANDS, QUERIES}
+
+
+def test_the_broker_takes_the_largest_message_that_a_contract_allows() -> None:
+    assert LARGEST_REQUEST_BYTES < LARGEST_MESSAGE_BYTES <= MAX_MESSAGE_BYTES

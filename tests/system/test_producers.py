@@ -14,7 +14,9 @@ import aio_pika
 import pytest
 
 from autograph.broker import open_broker
+from autograph.credentials import as_user, service_password
 from chassis.bus import headers
+from compose.local.home import Home
 from tests.eventually import eventually
 from tests.servers import REPOSITORY
 from tests.system.client import Client
@@ -119,7 +121,8 @@ async def flood(address: str, key: str, size: int, deadline: float) -> tuple[int
 async def test_what_was_parked_is_carried_out_once_it_is_put_back(stack: Stack, producer: dict[str, str]) -> None:
     document = a_command(producer["actor"])
     await publish(
-        stack.servers().rabbitmq_url, document, exchange="autograph.parked",
+        as_worker(stack, "diagram"),  # who alone is believed about who sent it first
+        document, exchange="autograph.parked",
         kept={
             headers.PARKED_REASON: "bug", headers.PARKED_FROM: "diagram.commands", headers.FAILURE_TOLD: 1,
             headers.PARKED_AT: document["time"], headers.ORIGINAL_USER: "producer-reports",
@@ -137,6 +140,11 @@ async def test_what_was_parked_is_carried_out_once_it_is_put_back(stack: Stack, 
     assert reply["status"] == "succeeded"
     assert await put_back_is_done(stack, document["correlationid"])
     assert await parked(stack, document["id"]) == {}
+
+
+def as_worker(stack: Stack, worker: str) -> str:
+    password = service_password(Home(stack.home).attach().secret("installation"), "rabbitmq", worker)
+    return as_user(stack.servers().rabbitmq_url, f"autograph-{worker}", password)
 
 
 def a_command(actor: str) -> dict[str, Any]:

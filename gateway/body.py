@@ -11,7 +11,7 @@ from aiohttp import web
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError
 
-from chassis.byte_budget import ByteBudget
+from chassis.byte_budget import Held, SharedBudget
 from contracts.message import Message
 from contracts.refusal import FieldError
 from contracts.scanning import Split, TooDeep, count_items, is_cheap_to_parse, split
@@ -30,23 +30,22 @@ CODINGS = ("gzip", "deflate")
 GZIP_OR_ZLIB = 47  # of zlib's window sizes: either, as the body begins
 
 _BODY = web.RequestKey("body", bytes)
-_HELD = web.RequestKey("held", int)  # of the budget, until the request is answered
-_BUDGET = web.AppKey("budget", ByteBudget)
+_HELD = web.RequestKey("held", Held)  # of the budget, until the request is answered
+_BUDGET = web.AppKey("budget", SharedBudget)
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
-def limit_bodies(app: web.Application, budget: ByteBudget) -> None:
-    """All large bodies that *app* holds at once share *budget*."""
+def limit_bodies(app: web.Application, budget: SharedBudget) -> None:
+    """All large bodies that *app* holds at once share *budget*, of which each client has a share."""
     app[_BUDGET] = budget
 
 
 def forget_body(http: web.Request) -> None:
     """Gives back what *http* held of the budget. Safe to repeat."""
-    held = http.get(_HELD)
-    if held:
-        http[_HELD] = 0
-        http.app[_BUDGET].release(held)
+    if _HELD in http:
+        http.app[_BUDGET].release(http[_HELD])
+        del http[_HELD]
 
 
 async def read_body(http: web.Request, contract: type[Message]) -> bytes:
@@ -123,7 +122,7 @@ def _coding(http: web.Request, *, allowed: bool) -> bool:
 async def _hold(http: web.Request, count: int) -> None:
     try:
         async with asyncio.timeout(BUDGET_SECONDS):
-            http[_HELD] = await http.app[_BUDGET].acquire(count)
+            http[_HELD] = await http.app[_BUDGET].acquire(http[PLACE].network, count)
     except TimeoutError:
         raise Problem("unavailable", "Too many large bodies at once", headers={"Retry-After": "1"}) from None
 

@@ -44,16 +44,16 @@ class Places:
 class Place:
     """One request's."""
 
-    __slots__ = ("_began", "_network", "_places")
+    __slots__ = ("_began", "_places", "network")
 
     def __init__(self, places: Places, network: str) -> None:
         self._places = places
-        self._network = network
+        self.network = network  # the client's
         self._began = False
 
     def hold_share(self) -> None:
         """Raises ``Problem`` (503) if its client has more in hand than its share."""
-        self._places.hold_share(self._network)
+        self._places.hold_share(self.network)
 
     def begin(self) -> None:
         """All of the request is there. Safe to repeat. Raises ``Problem`` (503) if too many are carried out."""
@@ -63,7 +63,7 @@ class Place:
             self._places.carried_out += 1
 
     def leave(self) -> None:
-        self._places.left(self._network, began=self._began)
+        self._places.left(self.network, began=self._began)
 
 
 PLACE = web.RequestKey("place", Place)

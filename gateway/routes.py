@@ -6,7 +6,7 @@ from itertools import groupby
 from aiohttp import web
 from pydantic_core import to_json
 
-from chassis.byte_budget import ByteBudget
+from chassis.byte_budget import SharedBudget
 from chassis.exposition import Registry
 from chassis.health import Health, Report
 from chassis.side_port import operational_routes
@@ -23,6 +23,7 @@ from gateway.responses import JSON
 from gateway.settings import GatewaySettings
 from gateway.tokens import Keys
 
+LARGE_BODIES_OF_ONE_BYTES = 16 * 1024 * 1024  # by one client: each takes seconds of a core on its way to the database
 LARGE_BODIES_BYTES = 64 * 1024 * 1024  # held at once; each takes about four times as much on its way to the broker
 
 Answer = Callable[[web.Request], Awaitable[web.Response]]
@@ -32,7 +33,8 @@ def application(
     settings: GatewaySettings, edge: Edge, answers: Answers, keys: Keys, *, registry: Registry, health: Health
 ) -> web.Application:
     app = web.Application(middlewares=[edge.middleware()], client_max_size=settings.max_body_bytes)
-    limit_bodies(app, ByteBudget(max(LARGE_BODIES_BYTES, settings.max_body_bytes)))
+    most = settings.max_body_bytes
+    limit_bodies(app, SharedBudget(max(LARGE_BODIES_BYTES, most), max(LARGE_BODIES_OF_ONE_BYTES, most)))
     table = sorted(ENDPOINTS, key=_place)
     app.add_routes(
         web.route(method, path, _carries_out(answers, tuple(rows)))

@@ -68,14 +68,20 @@ class Abuse:
                 )  # fmt: skip
 
     async def large_canvases(self, token: str) -> None:
-        """Four at once of the most that one request may carry, with the most items that fit into it."""
-        canvas = b'{"elements":[' + b"[]," * (BODY_BYTES // 3) + b"[]]}"
-        body = b'{"title":"Large","type":"canvas","canvas_data":' + canvas + b"}"
+        """Four at once of the most that one request may carry: the most values that are let in, and all that fit."""
+        bodies = [
+            b'{"title":"Large","type":"canvas","canvas_data":{"elements":['
+            + value * (BODY_BYTES // len(value))
+            + b"0]}}"
+            for value in (b"[12345678],", b"[],")
+        ]
         sent = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
         async with client_from("127.0.0.3") as http:
             while True:
-                creates = (self.send("large canvas", http, "/api/diagrams", data=body, headers=sent) for _ in range(4))
-                await asyncio.gather(*creates)
+                large = (
+                    self.send("large canvas", http, "/api/diagrams", data=body, headers=sent) for body in bodies * 2
+                )
+                await asyncio.gather(*large)
 
     async def slow_bodies(self) -> None:
         """More connections than there are places, each of which sends one byte of its body and no more."""

@@ -2,7 +2,9 @@
 
 import asyncio
 
-from chassis.byte_budget import ByteBudget
+import pytest
+
+from chassis.byte_budget import ByteBudget, SharedBudget
 
 
 async def _settled() -> None:
@@ -63,3 +65,30 @@ async def test_who_is_cancelled_as_its_turn_comes_gives_it_back() -> None:
     waiting.cancel()
     await _settled()
     assert budget.held_bytes == 0
+
+
+async def test_who_has_its_share_waits_and_holds_up_nobody_else() -> None:
+    budget = SharedBudget(30, 10)
+    mine = await budget.acquire("me", 8)
+    again = asyncio.create_task(budget.acquire("me", 8))
+    others = await asyncio.wait_for(budget.acquire("you", 8), 1)
+    await _settled()
+    assert not again.done()
+    budget.release(mine)
+    budget.release(await again)
+    budget.release(others)
+    assert budget.held_bytes == 0
+
+
+async def test_an_owner_that_holds_nothing_is_forgotten_also_if_it_gave_up_waiting() -> None:
+    budget = SharedBudget(10, 10)
+    mine = await budget.acquire("me", 10)
+    waiting = [asyncio.create_task(budget.acquire(owner, 5)) for owner in ("me", "you")]
+    await _settled()
+    for task in waiting:
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    budget.release(mine)
+    assert budget.held_bytes == 0
+    assert not budget._owners

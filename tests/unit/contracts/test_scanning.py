@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
 from contracts.diagram import Canvas
-from contracts.scanning import MAX_DEPTH, MAX_EVENTS, Checked, TooDeep, count_items, is_cheap_to_parse, split
+from contracts.scanning import MAX_DEPTH, MAX_EVENTS, MAX_ITEMS, Checked, TooDeep, count_items, is_cheap_to_parse, split
 
 PATH = (b"canvas_data",)
 TEXTS = st.text('a\\"{}[]:,\u00e4\U0001f600\n', max_size=5)
@@ -108,6 +108,16 @@ def test_far_too_deep_is_refused_and_ends_no_process() -> None:
 
 def test_more_members_than_anybody_draws_are_refused() -> None:
     assert refused(b'{"a":[' + b",".join([b"{}"] * (MAX_EVENTS // 2 + 1)) + b"]}") == "too_many_items"
+
+
+def test_no_document_has_more_values_than_the_database_can_hold_whatever_they_are() -> None:
+    """10 MB of `[],` took a gigabyte in PostgreSQL for each that was saved."""
+    for value in (b"[]", b"1", b'""', b"{}"):
+        assert refused(b'{"a":[' + b",".join([value] * (MAX_ITEMS + 1)) + b"]}") == "too_many_items"
+    freehand = b'{"a":[' + b",".join([b"[12.5,7.25]"] * 600_000) + b"]}"
+    assert split(freehand, (), hold_zeros=True).rest == freehand
+    prose = b'{"a":"' + b"one, two [three], " * 400_000 + b'"}'
+    assert split(prose, (), hold_zeros=True).rest == prose
 
 
 @pytest.mark.parametrize("item", [b"[]", b"{}", b'{"":{}}', b'"a"', b"1.5", b'{"x":1.5}', rb'"\n\""', b"[[[]]]"])

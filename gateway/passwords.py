@@ -28,8 +28,9 @@ from gateway.settings import GatewaySettings
 
 MINUTE = 60
 # A request that took longer has waited for others: the workers are slower than so many in flight suppose.
-SLOW_SECONDS = 3.0
+SLOW_SECONDS = 2.0
 MIN_PLACES = 4
+SHARE = 4  # one network has one in so many of the places: with half, people waited 4 s behind one address (2026-11)
 BACK_OFF = 0.7  # of the places are left, at most once in SLOW_SECONDS
 
 # Whether an account has signed in from a network before (email, network).
@@ -99,14 +100,14 @@ class PasswordLimits:
     def place(self, http: web.Request, request: Request[Any]) -> Iterator[None]:
         """One of the places for password work in flight. Raises ``Problem`` (429, 503) instead of waiting for one.
 
-        One network may have half of them, and so may registrations. There are fewer while answers are slow (additive
+        One network may have a quarter of them, registrations half. There are fewer while answers are slow (additive
         increase, multiplicative decrease), so that who is let in is answered in time however slow the machine is.
         """
         address = self._entrance.address(http)
         client = next(iter(wider_networks(address)), network(address))
         registers = isinstance(request, RegisterUser)
         places = int(self._places)
-        if self._taken[client] >= places // 2:
+        if self._taken[client] >= places // SHARE:
             self._refused.labels("passwords-at-once").inc()
             raise Problem(
                 "rate_limited",

@@ -59,12 +59,12 @@ def test_there_are_fewer_places_while_answers_are_slow_and_all_again_when_they_a
     assert quick[-1] == 24
 
 
-def test_one_address_has_half_of_them() -> None:
+def test_one_address_has_a_quarter_of_them() -> None:
     places = Places()
     places.entrance.address.return_value = "192.0.2.1"
     request: Any = SignIn(email="anna@example.org", password=SecretStr("correct horse"))
     with ExitStack() as stack:
-        for _ in range(12):
+        for _ in range(6):
             stack.enter_context(places.limits.place(MagicMock(), request))
         with pytest.raises(Problem) as refused:
             stack.enter_context(places.limits.place(MagicMock(), request))

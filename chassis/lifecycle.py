@@ -35,6 +35,9 @@ LAG_INTERVAL_SECONDS: Final = 0.25
 LAG_WORTH_A_LINE_SECONDS: Final = 1.0
 M_MMAP_THRESHOLD: Final = -3  # malloc.h
 LARGE_BYTES: Final = 1 << 20
+# A thread that checks a large document has the interpreter this long before the event loop may have it: 5 ms by default,
+# each time the loop wakes up.
+SWITCH_SECONDS: Final = 0.001
 
 
 class BackgroundTaskDied(Exception):  # noqa: N818  # reads as the sentence that it is
@@ -281,6 +284,7 @@ def run(
         async with service:
             await compose(service)
             _collect_less_often()
+            sys.setswitchinterval(SWITCH_SECONDS)
             _give_large_memory_back()
             await service.serve()
 

@@ -33,7 +33,7 @@ _EVENT = re.compile(
 )
 _WINDOW = re.compile(rb'(?:[^"]{1,4096}+|"[^"]*+"){0,1000}+')
 _SPACE = re.compile(rb"[ \t\n\r]*")
-_EXPONENT = re.compile(rb"(-?[0-9][0-9.]*)[eE]([+-]?[0-9]+)")
+_EXPONENT = re.compile(rb"(?<![0-9.])(-?[0-9][0-9.]*+)[eE]([+-]?[0-9]+)")
 _DIGITS = bytes.maketrans(b"123456789E.", b"000000000e0")
 _TOO_MANY_DIGITS = b"0" * (MAX_DIGITS + 2)  # and the point
 

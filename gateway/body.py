@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError
 
 from chassis.byte_budget import Held, SharedBudget
+from chassis.parser_thread import run_in_parser_thread
 from contracts.message import Message
 from contracts.refusal import FieldError
 from contracts.scanning import Split, TooDeep, count_items, is_cheap_to_parse, split
@@ -94,7 +95,9 @@ async def _arriving(http: web.Request) -> AsyncIterator[bytes]:
         if http.content.is_eof():  # all of it is here, as small bodies mostly are: nothing is waited for
             piece = await http.content.readany()
         else:
-            seconds = min(READ_SECONDS, GRACE_SECONDS + received / LEAST_BYTES_A_SECOND)
+            # What says that it is large holds its place in the budget from the beginning, so it must come quickly too.
+            least = max(LEAST_BYTES_A_SECOND, (http.content_length or 0) / READ_SECONDS)
+            seconds = min(READ_SECONDS, GRACE_SECONDS + received / least)
             async with asyncio.timeout_at(started + seconds):
                 piece = await http.content.readany()
         received += len(piece)
@@ -130,7 +133,7 @@ async def _hold(http: web.Request, count: int) -> None:
 async def parse(model: type[ModelT], raw: bytes, contract: type[Message]) -> ModelT:
     """Raises ``Problem``: 400 for what is no JSON in UTF-8, 422 for what does not fit."""
     if len(raw) > ASIDE_BYTES:
-        return await asyncio.to_thread(_parse, model, raw, contract)
+        return await run_in_parser_thread(_parse, model, raw, contract)
     return _parse(model, raw, contract)
 
 

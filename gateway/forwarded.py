@@ -46,9 +46,6 @@ class ForwardedClients:
             return peer
         line = ",".join(lines)
         hops = _forwarded(line) if self._header == "forwarded" else _x_forwarded_for(line)
-        if hops is None:
-            self._not_understood("not of RFC 7239's form", line)
-            return peer
         candidate = hops[max(0, len(hops) - self._proxies)] if hops else peer
         found = node_address(candidate)
         if found is None:
@@ -91,15 +88,20 @@ def _x_forwarded_for(line: str) -> Sequence[str]:
     return tuple(part.strip().strip('"') for part in line.split(",") if part.strip())
 
 
-def _forwarded(line: str) -> Sequence[str] | None:
-    """Who each proxy was asked by (``for``); "unknown" where it does not say. None for what is not of the form."""
+def _forwarded(line: str) -> Sequence[str]:
+    """Who each proxy was asked by (``for``); "unknown" where it does not say, or for what is not of the form."""
     hops: list[str] = []
     element: dict[str, str] = {}
     position = 0
     while position < len(line):
         pair = _PAIR.match(line, position)
-        if pair is None:
-            return None
+        if pair is None:  # a client's own part, perhaps: what our proxies have put behind it still counts
+            _, comma, rest = line[position:].partition(",")
+            if element or line[position:].split(",", 1)[0].strip():
+                hops.append("unknown")
+                element = {}
+            position = len(line) - len(rest) if comma else len(line)
+            continue
         name, quoted, token, separator = pair.groups()
         element[name.lower()] = token if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
         if separator != ";":

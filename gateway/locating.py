@@ -1,12 +1,12 @@
 """Where in a refused body it is wrong, for people who must find it: only looked for once the body was refused."""
 
-import asyncio
 import json
 import re
 from itertools import islice
 
 import msgspec
 
+from chassis.parser_thread import run_in_parser_thread
 from contracts.refusal import FieldError
 from gateway.problems import Problem, pointer_of
 
@@ -19,14 +19,14 @@ DETAILS = {
     SURROGATE: "must be valid Unicode: half of a surrogate pair stands alone",
     NUMBER: "must be a number that fits a 64-bit float",
 }
-_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[{}\[\],]|-?[0-9][^\s,\]}]*+|NaN|-?Infinity', re.DOTALL)
+_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[{}\[\],]|-?[0-9][^\s,\]}]*+|NaN|-?Infinity', re.DOTALL)
 
 
 async def located(problem: Problem, raw: bytes) -> Problem:
     """*problem*, which *raw* was refused with, and where in *raw* it is."""
     if problem.code not in ("malformed_json", "invalid"):
         return problem
-    return await asyncio.to_thread(_located, problem, raw) if len(raw) > ASIDE_BYTES else _located(problem, raw)
+    return await run_in_parser_thread(_located, problem, raw) if len(raw) > ASIDE_BYTES else _located(problem, raw)
 
 
 def _located(problem: Problem, raw: bytes) -> Problem:

@@ -16,7 +16,7 @@ MAX_TAGS = 100  # of one If-Match; the contract's limit
 # A revision fits 63 bits; a tag is compared octet by octet, so "03" is not "3" (RFC 9110 8.8.3.2).
 _REVISION = re.compile(r'(?:W/)?"(0|[1-9][0-9]{0,17})(?:--?(?:gzip|br|zstd|deflate))?"')
 # A list may have empty elements (RFC 9110 5.6.1.2).
-_ELEMENT = re.compile(r'[ \t]*((?:W/)?"[\x21\x23-\x7e\x80-\U0010ffff]*")?[ \t]*(?:,|\Z)')
+_ELEMENT = re.compile(r'[ \t]*+((?:W/)?"[\x21\x23-\x7e\x80-\U0010ffff]*")?[ \t]*+(?:,|\Z)')
 
 
 def whole_header(http: web.Request, name: str) -> str | None:

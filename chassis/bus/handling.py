@@ -4,7 +4,6 @@
 parking), and then the delivery must go back to its queue.
 """
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from chassis.bus.replies import reply_letter
 from chassis.byte_budget import ByteBudget
 from chassis.logging import bind, logger
 from chassis.metrics import BusMetrics
+from chassis.parser_thread import run_in_parser_thread
 from chassis.unit_of_work import AlreadyHandled, InboxRow
 from contracts.envelope import Envelope
 from contracts.message import Event, Kind, Message, Request
@@ -90,7 +90,7 @@ class Handling(Generic[ToolsT]):
             if len(delivery.body) <= SMALL_BYTES:
                 received = read(delivery, self.service, self.handlers.by_wire_name)
             else:  # in a thread, so that others are served between
-                received = await asyncio.to_thread(read, delivery, self.service, self.handlers.by_wire_name)
+                received = await run_in_parser_thread(read, delivery, self.service, self.handlers.by_wire_name)
         except Unreadable as unreadable:
             await self._refuse_unreadable(delivery, unreadable)
             return

@@ -19,8 +19,9 @@ from chassis.logging import logger
 ALONE_SECONDS: Final = 10.0  # a process that still answers after that is not blocked: others go on beside it
 OWNED_SECONDS: Final = 15.0  # a mark older than that has no owner that answers
 KEPT_SECONDS: Final = 86_400.0
-OTHERS_SECONDS: Final = 5.0  # for which new deliveries wait until those in hand are done
+OTHERS_SECONDS: Final = 1.0  # for which new deliveries wait until those in hand are done
 AGAIN_SECONDS: Final = 1.0
+OPEN_SECONDS: Final = 4.0  # after a try that failed: no suspect closes the door, so that new deliveries go on
 
 _log = logger(__name__)
 
@@ -86,6 +87,7 @@ class Quarantine:
             async with self._turn:
                 if not await self._is_alone():
                     mark = None
+                    await asyncio.sleep(OPEN_SECONDS)
                 else:
                     try:
                         mark = await self._mark(key)

@@ -69,6 +69,11 @@ def test_of_x_forwarded_for_counts_what_our_proxies_wrote(proxies: int, values: 
         (1, ("for=198.51.100.7", "proto=http ; for=192.0.2.1"), "192.0.2.1"),
         (2, ('for=192.0.2.1;host="a,b;c\\"d", for=10.0.0.1',), "192.0.2.1"),
         (1, (), PROXY),
+        # What a client wrote before our proxy's part takes nothing from it.
+        (1, ("!!", "for=192.0.2.1"), "192.0.2.1"),
+        (1, ('x="a', 'for="192.0.2.1:80";proto=https'), "192.0.2.1"),
+        (1, ('for=", ', "for=192.0.2.1"), "192.0.2.1"),
+        (1, (", ,", "for=192.0.2.1, "), "192.0.2.1"),
     ],
 )
 def test_forwarded_is_read_as_the_rfc_has_it(proxies: int, values: tuple[str, ...], address: str) -> None:

@@ -35,8 +35,8 @@ LAG_INTERVAL_SECONDS: Final = 0.25
 LAG_WORTH_A_LINE_SECONDS: Final = 1.0
 M_MMAP_THRESHOLD: Final = -3  # malloc.h
 LARGE_BYTES: Final = 1 << 20
-# A thread that checks a large document has the interpreter this long before the event loop may have it: by default 5 ms,
-# each time the loop wakes up.
+# How long a thread that checks a large document keeps the event loop from the interpreter each time that it wakes up;
+# 5 ms by default.
 SWITCH_SECONDS: Final = 0.001
 
 

@@ -48,7 +48,8 @@ class Site:
             supervisor = Supervisor(home, lambda _name, _state: None, backoff_seconds=NEVER_AGAIN)
             self._running[release.name, service] = home, supervisor
             specs = {spec.name: spec for spec in service_specs(home, self._installation, 0, {})}
-            environment = {**specs[service].environment, **FASTER, **FEW_CONNECTIONS}
+            code = {"PYTHONPATH": str(release.folder)}  # else all of them would be this release's
+            environment = {**specs[service].environment, **FASTER, **FEW_CONNECTIONS, **code}
             await supervisor.start([replace(specs[service], folder=release.folder, environment=environment)])
 
     async def stop(self, release: Release, *services: str) -> None:

@@ -1,9 +1,13 @@
 """What the commands that go over the bus say of a broker, and where."""
 
+import os
 import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +19,7 @@ from compose.local.stack import Servers
 from contracts.auth_operator import KeyWithdrawn, WithdrawKey
 from tests.brokers import prepared_vhost
 from tests.integration.autograph.installation import INSTALLATION_SECRET
-from tests.servers import fresh_vhost
+from tests.servers import REPOSITORY, fresh_vhost
 
 NOWHERE = Account("http://127.0.0.1:1", "", "")
 
@@ -69,3 +73,41 @@ async def test_a_virtual_host_on_which_the_operators_user_has_no_rights_is_a_ref
     async with fresh_vhost(servers) as other:
         found = installation(replace(prepared, rabbitmq_url=other.url))
         assert "does not let the operator's user in" in await said(found)
+
+
+LOGS = """
+import sys
+from autograph import __main__
+from chassis.logging import logger
+log = logger("chassis.bus.link")
+def app(**_):
+    log.info("broker link up")
+    log.warning("broker link lost")
+    print("password  xyz")
+__main__.app = app
+__main__.main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("variables", "logged"),
+    [
+        ({}, ["broker link lost"]),
+        ({"AUTOGRAPH_LOG_LEVEL": "info", "AUTOGRAPH_LOG_FORMAT": "json"}, ['"broker link up"', '"broker link lost"']),
+        ({"AUTOGRAPH_LOG_LEVEL": "nonsense"}, ["broker link lost"]),
+    ],
+)
+def test_what_a_command_logs_is_not_in_its_output(variables: dict[str, str], logged: list[str], tmp_path: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", LOGS],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(REPOSITORY)} | variables,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert ran.stdout == "password  xyz\n"
+    lines = ran.stderr.splitlines()
+    assert len(lines) == len(logged)
+    assert all(text in line for text, line in zip(logged, lines, strict=True))

@@ -77,6 +77,12 @@ def test_a_service_needs_no_settings_but_those_that_up_tells_it() -> None:
     check_settings()
 
 
+@pytest.mark.usefixtures("elsewhere")
+@pytest.mark.parametrize("words", [("backup", "--verify", "nope"), ("restore", "nope")])
+def test_a_backup_that_is_not_there_is_said_not_to_be(say: Say, words: tuple[str, ...]) -> None:
+    assert say(*words) == (1, "", "there is no folder nope")
+
+
 def test_a_word_that_is_missing_is_said_without_a_trace(say: Say) -> None:
     status, _, said = say("restore")
     assert status == 2

@@ -33,25 +33,27 @@ class OperatorSettings(Settings):
     postgres_url: PostgresUrl | None = None
     """A PostgreSQL of your own, as its administrator."""
     postgres_pooler_url: PostgresUrl | None = None
-    """A pooler in front of that PostgreSQL, such as PgBouncer, for the services."""
+    """A pooler, such as PgBouncer, in front of the PostgreSQL of `AUTOGRAPH_POSTGRES_URL`, for the services."""
     redis_url: RedisUrl | None = None
     """A Redis or Valkey of your own."""
     redis_service_users: Literal["on", "off"] = "off"
-    """Whether `autograph migrate` gives each service a user of its own in that Redis, as in the local stack."""
+    """Whether `autograph migrate` gives each service a user of its own in the Redis of `AUTOGRAPH_REDIS_URL`, as in the
+    local stack."""
     rabbitmq_url: RabbitmqUrl | None = None
     """A RabbitMQ of your own, as its administrator."""
     rabbitmq_management_url: HttpUrl | None = None
-    """The management API of that RabbitMQ."""
+    """The management API of the RabbitMQ of `AUTOGRAPH_RABBITMQ_URL`."""
     s3_url: HttpUrl | None = None
     """An object store of your own."""
     s3_access_key: SecretStr | None = None
-    """The access key of that store's administrator."""
+    """The access key of the administrator of the object store of `AUTOGRAPH_S3_URL`."""
     s3_secret_key: SecretStr | None = None
-    """The secret key of that store's administrator."""
+    """The secret key of the administrator of the object store of `AUTOGRAPH_S3_URL`."""
     s3_worker_access_key: SecretStr | None = None
-    """The access key of an identity of that store that may use the buckets and no more, for the diagram worker."""
+    """The access key of an identity of the object store that may use the buckets and no more, for the diagram
+    worker."""
     s3_worker_secret_key: SecretStr | None = None
-    """The secret key of that identity."""
+    """The secret key that belongs to `AUTOGRAPH_S3_WORKER_ACCESS_KEY`."""
     s3_region: str = "us-east-1"
     """The region that requests to the object store are signed for."""
     installation_secret: Key | None = None
@@ -59,7 +61,7 @@ class OperatorSettings(Settings):
     auth_secret: Key | None = None
     """As the auth service has it."""
     password_pepper: Key | None = None
-    """As the auth service has it; without it, derived from the auth secret."""
+    """As the auth service has it; without it, the pepper is derived from `AUTOGRAPH_AUTH_SECRET`."""
     gateway_secret: Key | None = None
     """As the gateway has it."""
 

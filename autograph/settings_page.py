@@ -89,11 +89,10 @@ def _rows() -> Iterator[tuple[str, ...]]:
             readers[name][service] = field
     schemas = {service: settings.model_json_schema() for service, settings in SERVICES.items()}
     for name, fields in sorted(readers.items()):
-        schema = schemas[next(iter(fields))]
         yield (
             f"`{PREFIX}{name.upper()}`",
             "all" if len(fields) == len(SERVICES) else ", ".join(fields),
-            _type(schema["properties"][name], schema.get("$defs", {})),
+            _types(name, {service: schemas[service] for service in fields}),
             _defaults(name, fields),
             _text(name, fields),
         )
@@ -118,6 +117,13 @@ def _text(name: str, fields: Mapping[str, FieldInfo]) -> str:
     return " ".join(f"{', '.join(services)}: {text}" for text, services in said.items())
 
 
+def _types(name: str, schemas: Mapping[str, Mapping[str, Any]]) -> str:
+    said: defaultdict[str, list[str]] = defaultdict(list)
+    for service, schema in schemas.items():
+        said[_type(schema["properties"][name], schema.get("$defs", {}))].append(service)
+    return _joined(said)
+
+
 def _type(field: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
     if "$ref" in field:
         return _type(definitions[field["$ref"].rpartition("/")[2]], definitions)
@@ -125,7 +131,9 @@ def _type(field: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
         return ", or ".join(_type(one, definitions) for one in field["anyOf"] if one.get("type") != "null")
     if "enum" in field:
         return " or ".join(f"`{value}`" for value in field["enum"])
-    names = {"integer": "whole number", "number": "number", "array": "list", "object": "flags"}
+    names = {
+        "integer": "whole number", "number": "number", "boolean": "true or false", "array": "list", "object": "flags",
+    }  # fmt: skip
     form = {"password": "secret", "path": "path"}.get(field.get("format", ""), "text")
     limits = [said.format(f"{field[key]:,}") for key, said in _LIMITS if key in field]
     return ", ".join([names.get(field.get("type", ""), form), *limits])
@@ -140,6 +148,11 @@ def _defaults(name: str, fields: Mapping[str, FieldInfo]) -> str:
         else:
             text = "must be set" if field.is_required() else _value(field.default)
         said[text].append(service)
+    return _joined(said)
+
+
+def _joined(said: Mapping[str, list[str]]) -> str:
+    """What all say once, else each text with who says it."""
     return next(iter(said)) if len(said) == 1 else "; ".join(f"{', '.join(who)}: {text}" for text, who in said.items())
 
 
@@ -149,10 +162,8 @@ def _value(value: object) -> str:
             return "none"
         case Enum():
             return f"`{value.value}`"
-        case bool() | int() | float() | str():
-            return f"`{value}`"
-        case _ if value is PydanticUndefined:
-            return "none"
+        case bool():
+            return f"`{str(value).lower()}`"
         case BaseModel():
             return "none"
-    return f"`{value}`"
+    return "none" if value is PydanticUndefined else f"`{value}`"

@@ -48,10 +48,10 @@ class Flags(BaseModel):
     peppered_passwords: Annotated[
         bool,
         Flag(
-            what="All passwords are stored under a pepper, as long ones are; no release before 0.3 can check these",
+            what="All passwords are stored under a pepper, as long ones are; no release before 0.2 can check these",
             read_by="auth",
-            since="0.3",
-            goes="0.5",
+            since="0.2",
+            goes="0.4",
         ),
     ] = False
 

@@ -300,7 +300,7 @@ class RedisSettings(Settings):
     redis_url: RedisUrl
     """Sessions, cached reads and limits."""
     redis_pool_max: Annotated[int, Field(ge=1, le=10_000)] = 50
-    """Connections of one process."""
+    """Connections to Redis that one process opens at most."""
 
 
 class RabbitmqSettings(Settings):
@@ -314,9 +314,9 @@ class PostgresSettings(Settings):
     postgres_url: PostgresUrl
     """The database, as this service's own role."""
     postgres_pool_min: Annotated[int, Field(ge=0, le=1_000)] = 10
-    """Connections that one process keeps open."""
+    """Connections to PostgreSQL that one process keeps open."""
     postgres_pool_max: Annotated[int, Field(ge=1, le=1_000)] = 30
-    """Connections that one process opens at most."""
+    """Connections to PostgreSQL that one process opens at most."""
 
     # On the field and not on the model: a model's validator is silent while any field is wrong.
     @field_validator("postgres_pool_max")

@@ -29,7 +29,7 @@ from gateway.sessions import Caller, as_kept, keep, signed_in
 
 # An idempotency key's mark, renewed while its request runs: of a gateway that was killed it is gone after so long.
 MARK_SECONDS = 5.0
-# A gateway of a release before 0.3 keeps its entries, which are never compressed, under the caller's id alone.
+# A gateway of a release before 0.2 keeps its entries, which are never compressed, under the caller's id alone.
 CACHED_FORM = ".gzip"
 
 

@@ -24,7 +24,7 @@ class GatewaySettings(ServiceSettings):
     http_host: str = "127.0.0.1"
     """The address that the API is served on."""
     http_port: Port = 8080
-    """The port that the API is served on."""
+    """The port that the API is served on; 0 is any that is free."""
     http_reuse_port: bool = False
     """Whether several gateways may share the port on one machine (SO_REUSEPORT): the kernel gives each its part."""
     public_url: PublicUrl | None = None
@@ -47,25 +47,29 @@ class GatewaySettings(ServiceSettings):
     max_password_requests: Annotated[int, Field(ge=4)] = 24
     """Sign-ins and registrations in flight at one gateway."""
     sign_in_attempts: Annotated[int, Field(ge=0)] = 5
-    """Failed sign-ins for an account and an address together in the window; 0 is no limit."""
+    """Failed sign-ins for an account and an address together in the window of `AUTOGRAPH_SIGN_IN_WINDOW_SECONDS`; 0 is
+    no limit."""
     sign_in_failures_per_address: Annotated[int, Field(ge=0)] = 50
-    """Failed sign-ins from an address (IPv6: a /64) at any accounts in the window; 0 is no limit. Like the next ones
-    it does not hold where the account signed in before."""
+    """Failed sign-ins from an address (IPv6: a /64) at any accounts in the window of
+    `AUTOGRAPH_SIGN_IN_WINDOW_SECONDS`; 0 is no limit. An address from which the account signed in before is exempt."""
     sign_in_failures_per_56: Annotated[int, Field(ge=0)] = 100
-    """Failed sign-ins from an IPv6 /56 at any accounts in the window; 0 is no limit."""
+    """Failed sign-ins from an IPv6 /56 at any accounts in the window of `AUTOGRAPH_SIGN_IN_WINDOW_SECONDS`; 0 is no
+    limit. An address from which the account signed in before is exempt."""
     sign_in_failures_per_48: Annotated[int, Field(ge=0)] = 200
-    """Failed sign-ins from an IPv6 /48 at any accounts in the window; 0 is no limit."""
+    """Failed sign-ins from an IPv6 /48 at any accounts in the window of `AUTOGRAPH_SIGN_IN_WINDOW_SECONDS`; 0 is no
+    limit. An address from which the account signed in before is exempt."""
     sign_in_window_seconds: Annotated[int, Field(ge=1)] = 900
-    """The window in which failed sign-ins count."""
+    """The window in which failed sign-ins count, except those for an account from any addresses."""
     sign_in_failures_per_account: Annotated[int, Field(ge=0)] = 20
-    """Failed sign-ins for an account from any addresses in the account's window; 0 is no limit."""
+    """Failed sign-ins for an account from any addresses in the window of `AUTOGRAPH_SIGN_IN_ACCOUNT_WINDOW_SECONDS`; 0
+    is no limit. An address from which the account signed in before is exempt."""
     sign_in_account_window_seconds: Annotated[int, Field(ge=1)] = 3_600
-    """The window in which failed sign-ins for an account count."""
+    """The window in which failed sign-ins for an account from any addresses count."""
 
     trusted_proxies: Annotated[int, Field(ge=0, le=10)] = 0
-    """How many last entries of the forwarded header are those of proxies in front."""
+    """How many proxies stand in front: as many last entries of the forwarded header were written by them."""
     forwarded_header: Header = "x-forwarded-for"
-    """Which of the two headers all of these proxies write; nothing is believed of the other."""
+    """Which of the two headers all proxies in front of the gateway write; nothing is believed of the other."""
     cors_origins: CommaSeparated = ()
     """Origins whose pages may call the API, separated by commas; * is any."""
     max_body_bytes: Annotated[int, Field(ge=1024, le=32 << 20)] = 10 << 20
@@ -73,7 +77,8 @@ class GatewaySettings(ServiceSettings):
     max_concurrent_requests: Annotated[int, Field(ge=1)] = 1000
     """Requests that one gateway carries out at once; beyond, they are refused with 503."""
     max_concurrent_requests_per_address: Annotated[int, Field(ge=0)] = 500
-    """Of one address, also those whose bodies are still arriving; 0 is no limit."""
+    """Requests of one address that one gateway has at once, also those whose bodies are still arriving; 0 is no
+    limit."""
     idle_connection_seconds: Annotated[float, Field(gt=0, le=3600)] = 75
     """How long a connection without a request is kept: longer than a proxy in front keeps it."""
     drain_grace_seconds: Annotated[float, Field(ge=0, le=60)] = 0

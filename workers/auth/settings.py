@@ -17,11 +17,11 @@ class AuthSettings(WorkerSettings):
     """Computes refresh tokens and encrypts private keys at rest. If it is lost, everybody is signed out."""
 
     password_pepper: Key | None = None
-    """Goes into each password's hash. Without it, it is derived from the auth secret; both are tried for hashes that
-    are stored already."""
+    """Goes into the hash of each password that is stored under a pepper. Without it, the pepper is derived from
+    `AUTOGRAPH_AUTH_SECRET`; both are tried for hashes that are stored already."""
 
     bcrypt_cost: Annotated[int, Field(ge=4, le=16)] = 12
-    """12 takes 0.3 s a password; each step more doubles it."""
+    """The cost of a password's hash: 12 takes 0.3 s, each step more doubles it."""
     password_threads: Annotated[int, Field(ge=0, le=256)] = 0
     """Passwords hashed at once; 0 is one for each core."""
     password_queue: Annotated[int, Field(ge=0, le=10_000)] = 64

@@ -18,6 +18,13 @@ location /autograph/ {{
     proxy_set_header Host $host;
     proxy_set_header X-Forwarded-For $http_x_client;
 }}
+location /autograph/api/auth/ {{
+    gzip off;
+    proxy_pass {upstream}/api/auth/;
+    proxy_http_version 1.1;
+    proxy_set_header Host $host;
+    proxy_set_header X-Forwarded-For $http_x_client;
+}}
 """
 
 
@@ -94,6 +101,19 @@ async def test_under_a_path_each_link_leads_through_the_proxy(house: House) -> N
             command = (await answer.json())["command"]
         async with http.get(command, headers=person.headers()) as answer:
             assert (await answer.json())["status"] in ("accepted", "succeeded")
+
+
+async def test_under_a_path_what_may_hold_a_token_is_not_compressed_and_the_rest_is(house: House) -> None:
+    async with (
+        house.gateway(public_url="https://example.org/autograph") as gateway,
+        nginx_before(str(gateway.http._base_url).rstrip("/"), locations=UNDER_A_PATH) as url,
+        aiohttp.ClientSession(url, auto_decompress=False, headers={"Accept-Encoding": "gzip"}) as http,
+    ):
+        person = await signed_up(gateway.http)
+        async with http.get("/autograph/api/auth/me", headers=person.headers()) as answer:
+            assert (answer.status, answer.headers.get("Content-Encoding")) == (200, None)
+        async with http.get("/autograph/api/diagrams", headers=person.headers()) as answer:
+            assert (answer.status, answer.headers.get("Content-Encoding")) == (200, "gzip")
 
 
 async def test_clients_behind_a_proxy_that_writes_ports_are_told_apart(house: House) -> None:

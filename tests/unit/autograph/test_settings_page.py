@@ -22,6 +22,10 @@ def test_the_page_has_each_setting_once_with_who_reads_it_its_limits_and_its_def
     assert limit.split(" | ")[1:4] == ["auth", "whole number, \u2265 4, \u2264 16", "`12`"]
     [url] = [line for line in lines if line.startswith("| `AUTOGRAPH_POSTGRES_URL` ")]
     assert "auth, diagram: must be set; autograph: none" in url
+    [flag] = [line for line in lines if line.startswith("| `AUTOGRAPH_PUBLIC_DETAILS` ")]
+    assert flag.split(" | ")[2:4] == ["true or false", "`false`"]
+    [port] = [line for line in lines if line.startswith("| `AUTOGRAPH_HTTP_PORT` ")]
+    assert "gateway: whole number, \u2265 0, \u2264 65,535; autograph: whole number, \u2265 1, \u2264 65,535" in port
 
 
 def test_what_is_named_as_another_programs_is_no_setting_of_ours() -> None:

@@ -1,6 +1,8 @@
 """``autograph``: the operator's command."""
 
+import sys
 import tomllib
+from logging import getLogger
 from pathlib import Path
 from typing import Annotated
 
@@ -22,10 +24,13 @@ from autograph.producer import app as producer
 from autograph.queues import queues
 from autograph.scale import scale
 from autograph.sessions import sessions
+from autograph.settings import OperatorSettings
 from autograph.stacks import running_stacks
 from autograph.status import status
 from autograph.up import down, up
 from autograph.users import app as users
+from chassis import logging
+from chassis.settings import LogFormat, SettingsInvalid, read
 from compose.local.home import CannotProvide
 
 app = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)  # they may be secrets
@@ -83,7 +88,19 @@ app.add_typer(users, name="users")
 app.add_typer(credentials, name="credentials")
 
 
+def _configure_logging() -> None:
+    """Standard output is a command's answer, which is piped and kept: what is logged goes to standard error."""
+    try:
+        settings = read(OperatorSettings)
+        level, log_format = settings.log_level, settings.log_format
+    except SettingsInvalid:  # said by the command, if it reads them
+        level, log_format = "WARNING", LogFormat.CONSOLE
+    logging.configure("autograph", level, json=log_format is LogFormat.JSON, stream=sys.stderr)
+    getLogger("aiormq").setLevel("CRITICAL")  # what it logs it also raises, and a command says that in a sentence
+
+
 def main() -> None:
+    _configure_logging()
     try:
         app(prog_name="autograph")
     except CannotProvide as refusal:

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final, NamedTuple
 
 import asyncpg
@@ -16,13 +16,16 @@ from autograph.installation import installation
 from autograph.listing import print_table
 from autograph.operating import tell
 from chassis.database import OwnConnection
-from chassis.key_pairs import KeysUnreadable, PublicPart, Purpose, Safe, list_all
+from chassis.key_pairs import CLOCK_SKEW, KeysUnreadable, PublicPart, Purpose, Safe, list_all
 from chassis.key_pairs import rotate as make_next
 from chassis.settings import Key, PostgresUrl, Settings, load
 from compose.local.home import CannotProvide
 from contracts.auth_operator import KeyWithdrawn, WithdrawKey
 
 SCHEMA: Final = "auth"
+# A key that was not withdrawn is retired no sooner after its successor came into use (AUTOGRAPH_ACCESS_TOKEN_SECONDS is
+# at least 60).
+SHORTEST_OUTLIVE: Final = CLOCK_SKEW + timedelta(seconds=60)
 
 app: Final = typer.Typer(
     no_args_is_help=True, help="List, rotate and withdraw the keys that sign tokens and open sealed secrets."
@@ -39,7 +42,7 @@ class KeysSettings(Settings):
 class Row(NamedTuple):
     purpose: str
     id: str
-    state: str  # next, current, former (still good for what it made) or retired
+    state: str  # next, current, former (still good for what it made), retired or withdrawn
     in_use_from: str
     retired_at: str | None
 
@@ -86,12 +89,17 @@ def withdraw(
 
 
 def described(keys: Iterable[PublicPart], now: datetime) -> list[Row]:
-    """Newest first within each purpose."""
+    """Newest first within each purpose.
+
+    The record does not say which were withdrawn. Where one may also have come to its end, it is ``retired``.
+    """
     rows: list[Row] = []
-    for key in sorted(keys, key=lambda key: (key.purpose, key.active_from, key.id), reverse=True):
+    newest_first = sorted(keys, key=lambda key: (key.purpose, key.active_from, key.id), reverse=True)
+    for place, key in enumerate(newest_first):
         is_newest = not any(row.purpose == key.purpose and row.state == "current" for row in rows)
         if key.retired_at is not None:
-            state = "retired"
+            newer = [other for other in newest_first[:place] if other.purpose == key.purpose]
+            state = "retired" if _may_have_ended(key.retired_at, newer) else "withdrawn"
         elif key.active_from > now:
             state = "next"
         else:
@@ -106,6 +114,14 @@ def described(keys: Iterable[PublicPart], now: datetime) -> list[Row]:
             )
         )
     return rows
+
+
+def _may_have_ended(retired_at: datetime, newer: Iterable[PublicPart]) -> bool:
+    return any(
+        other.active_from + SHORTEST_OUTLIVE < retired_at
+        and (other.retired_at is None or other.retired_at >= retired_at)
+        for other in newer
+    )
 
 
 def _told(time: datetime) -> str:

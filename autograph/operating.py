@@ -1,12 +1,13 @@
 """Telling the auth service what only the operator may: over the bus, as the operator's own user."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 from uuid import UUID
 
+import aiormq
 import asyncpg
 from uuid_utils.compat import uuid7
 
@@ -14,6 +15,7 @@ from autograph.credentials import as_user, service_password
 from autograph.installation import Installation
 from chassis.bus.amqp import AmqpPublisher
 from chassis.bus.headers import OPERATOR_USER
+from chassis.bus.link import Link
 from chassis.bus.ports import NotPublished
 from chassis.bus.requester import Requester, Unanswered
 from chassis.key_pairs import Purpose, list_all
@@ -25,6 +27,7 @@ from contracts.outcome import Status
 from contracts.sealed import sealed_fields
 
 CONNECT_SECONDS = 10.0
+ACCESS_CODES = (403, 530)  # AMQP 0-9-1: access-refused; not-allowed, also for a virtual host
 OPERATOR = Actor(kind=ActorKind.SERVICE, id=UUID(int=1), name=OPERATOR_USER)
 
 ReplyT = TypeVar("ReplyT", bound=Reply)
@@ -75,20 +78,41 @@ async def _requester(found: Installation) -> AsyncIterator[Requester]:
         return await _sealed(found, message, envelope)
 
     requester = Requester(url, user=OPERATOR_USER, name="operator", publisher=publisher, seal=sealed)
-    links = [asyncio.create_task(link.run()) for link in (publisher.link, requester.link)]
+    links = (publisher.link, requester.link)
+    running = [asyncio.create_task(link.run()) for link in links]
+    try:
+        await _wait_up(links)
+        yield requester
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+
+async def _wait_up(links: Sequence[Link]) -> None:
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
-            await publisher.link.wait_up()
-            await requester.link.wait_up()
-        yield requester
+            for link in links:
+                await link.wait_up()
     except TimeoutError:
-        raise CannotProvide(
-            "The broker does not let the operator's user in: `autograph migrate` gives it its rights"
-        ) from None
-    finally:
-        for link in links:
-            link.cancel()
-        await asyncio.gather(*links, return_exceptions=True)
+        if any(_is_access_refused(link.failure) for link in links):
+            raise CannotProvide(
+                "The broker does not let the operator's user in: `autograph migrate` gives it its rights"
+            ) from None
+        raise CannotProvide("RabbitMQ does not answer; nothing was changed") from None
+
+
+def _is_access_refused(failure: Exception | None) -> bool:
+    if isinstance(failure, aiormq.exceptions.ConnectionClosed):
+        return failure.args[0] in ACCESS_CODES
+    return isinstance(
+        failure,
+        aiormq.exceptions.AuthenticationError
+        | aiormq.exceptions.InvalidFrameError  # what aiormq makes of a virtual host that is refused
+        | aiormq.exceptions.ProbableAuthenticationError
+        | aiormq.exceptions.ChannelAccessRefused
+        | aiormq.exceptions.ChannelNotFoundEntity,  # what `autograph migrate` makes
+    )
 
 
 async def _sealed(found: Installation, message: Message, envelope: Envelope) -> Message:

@@ -37,6 +37,8 @@ def scale(
     state = home.state()
     if state.supervisor is None or not state.supervisor.identity.alive():
         raise CannotProvide(f"No stack runs in {home.folder}: `autograph up --workers {services[0]}` starts one so")
+    if home.notices:
+        raise CannotProvide(f"{home.notices[-1]}. How they are is not known: `autograph down` and `up` write it anew")
     if not state.scalable:
         raise CannotProvide("The stack still starts, or was started by an earlier release: try again, or restart it")
     wanted = counts_in(process.name for process in state.processes) | asked

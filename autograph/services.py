@@ -9,6 +9,8 @@ import aiohttp
 from autograph.credentials import service_environment
 from autograph.installation import Installation
 from autograph.settings import CHECKOUT
+from autograph.settings_page import SERVICES
+from chassis.settings import SettingsInvalid, read
 from compose.local.home import Home
 from compose.local.server import Spec
 from compose.local.stack import GIVEN_BY
@@ -27,6 +29,35 @@ CREDENTIALS = {
     "AUTOGRAPH_PASSWORD_PEPPER",
     "AUTOGRAPH_GATEWAY_SECRET",
 }
+# In place of what `_spec` tells each service, whatever the environment has.
+_TOLD = {
+    "profile": "local",
+    "postgres_url": "postgresql://127.0.0.1/",
+    "redis_url": "redis://127.0.0.1/",
+    "rabbitmq_url": "amqp://127.0.0.1/",
+    "s3_url": "http://127.0.0.1/",
+    "s3_access_key": "told",
+    "s3_secret_key": "told",
+    "auth_secret": "told" * 8,
+    "gateway_secret": "told" * 8,
+    "side_host": "127.0.0.1",
+    "side_port": 0,
+    "http_host": "127.0.0.1",
+    "http_port": 0,
+}
+
+
+def check_settings() -> None:
+    """Raises ``SettingsInvalid`` with the mistakes of all programs that `autograph up` runs, itself among them."""
+    problems: dict[str, None] = {}  # each once, in order
+    for service, settings in SERVICES.items():
+        told = {name: value for name, value in _TOLD.items() if name in settings.model_fields and service in MODULES}
+        try:
+            read(settings, given=told)
+        except SettingsInvalid as invalid:
+            problems |= dict.fromkeys(invalid.problems)
+    if problems:
+        raise SettingsInvalid(list(problems))
 
 
 def service_specs(home: Home, found: Installation, http_port: int, counts: dict[str, int]) -> list[Spec]:

@@ -6,7 +6,7 @@ from typing import ClassVar, Final, Literal
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from autograph.stacks import running_stacks
-from chassis.settings import HttpUrl, Key, PostgresUrl, RabbitmqUrl, RedisUrl, SecretUrl, Settings, load
+from chassis.settings import HttpUrl, Key, LogFormat, PostgresUrl, RabbitmqUrl, RedisUrl, SecretUrl, Settings, load
 from compose.local.home import DEFAULT, CannotProvide
 
 CHECKOUT: Final = Path(__file__).parents[1]
@@ -21,6 +21,8 @@ class OperatorSettings(Settings):
 
     profile_applies: ClassVar[bool] = False
 
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "WARNING"
+    log_format: LogFormat = LogFormat.CONSOLE
     home: Path = DEFAULT
     """The local stack's folder: data, secrets, ports and logs."""
     programs: Path | None = None

@@ -15,9 +15,11 @@ from rich.console import Console
 from autograph.installation import installation_in
 from autograph.migrate import apply_broker, apply_storage
 from autograph.scale import Scale, counts_of
+from autograph.services import check_settings
 from autograph.settings import OperatorSettings, operator_settings
 from autograph.stacks import recorded
 from autograph.status import found, print_stack
+from chassis.settings import EX_CONFIG, SettingsInvalid
 from compose.local.home import CannotProvide, Home
 from compose.local.process import stop_all
 from compose.local.run import start_servers
@@ -34,6 +36,11 @@ def up(
     ] = None,
 ) -> None:
     """Start servers, gateway and workers, and stay in the foreground; Ctrl-C stops all that was started."""
+    try:
+        check_settings()
+    except SettingsInvalid as problems:
+        typer.echo(str(problems), err=True)
+        raise typer.Exit(EX_CONFIG) from None
     settings = operator_settings(starts=True)
     try:
         asyncio.run(_up(settings, counts_of(workers or [])))

@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
@@ -357,11 +357,16 @@ class ServiceSettings(FlagSettings, RedisSettings, RabbitmqSettings):
 SettingsT = TypeVar("SettingsT", bound=Settings)
 
 
-def read(settings_class: type[SettingsT], env_files: Sequence[Path] = ENV_FILES) -> SettingsT:
-    """Raises ``SettingsInvalid`` with all mistakes at once. Of *env_files* the later have precedence."""
+def read(
+    settings_class: type[SettingsT], env_files: Sequence[Path] = ENV_FILES, *, given: Mapping[str, Any] | None = None
+) -> SettingsT:
+    """Raises ``SettingsInvalid`` with all mistakes at once. Of *env_files* the later have precedence.
+
+    *given*: values by field, before whatever the environment has.
+    """
     try:
         slips = [f"{name} is no setting: {near} is" for name, near in _unknown(settings_class, env_files) if near]
-        settings = settings_class(_env_file=env_files)
+        settings = settings_class(_env_file=env_files, **(given or {}))
     except ValidationError as error:
         problems = [
             _describe(problem["loc"], problem["type"], problem["msg"])

@@ -118,8 +118,11 @@ def _coding(http: web.Request, *, allowed: bool) -> bool:
         return False
     if allowed and coding in CODINGS:
         return True
-    accepted = ", ".join(CODINGS) if allowed else "identity"
-    raise Problem("unsupported_media_type", f"Content-Encoding: {accepted}", headers={"Accept-Encoding": accepted})
+    if allowed:
+        accepted, detail = ", ".join(CODINGS), f"Content-Encoding may be {' or '.join(CODINGS)}"
+    else:
+        accepted, detail = "identity", "This request is not read compressed: send it without Content-Encoding"
+    raise Problem("unsupported_media_type", detail, headers={"Accept-Encoding": accepted})
 
 
 async def _hold(http: web.Request, count: int) -> None:

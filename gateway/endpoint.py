@@ -155,8 +155,13 @@ class Endpoint:
             return self.body()  # as {}, of no type
         if http.content_type not in self.media_types or (http.charset or "utf-8").lower() not in ("utf-8", "utf8"):
             accepts = {"Accept-Patch": ", ".join(PATCH_TYPES)} if self.method == "PATCH" else {}
-            raise Problem("unsupported_media_type", f"Send {' or '.join(self.media_types)} in UTF-8", headers=accepts)
+            detail = f"Send {' or '.join(self.media_types)} in UTF-8"
+            if not http.can_read_body:
+                detail = f"The body is missing. {detail}"
+            raise Problem("unsupported_media_type", detail, headers=accepts)
         raw = await read_body(http, self.request)
+        if not raw:
+            raise Problem("malformed_json", "The body is missing")
         try:
             return await parse(self.body, raw, self.request)
         except Problem as problem:

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from chassis.cache import CacheReader, Entry, Hit, Miss
 from chassis.inflight import InFlight
-from chassis.limits import Charge, Policy, RateLimits, Verdict
+from chassis.limits import Charge, Policy, RateLimits, Standing, Verdict
 from chassis.metrics import GatewayMetrics
 from chassis.networks import network
 from chassis.redis import Ask, Redis
@@ -159,7 +159,19 @@ class Entrance:
         self._metrics.rate_limited.labels(refused_by.policy.name).inc()
         raise Problem(
             "rate_limited",
-            f"{refused_by.policy.quota} in {refused_by.policy.window_seconds} s for each {refused_by.policy.name}",
+            _explain(refused_by),
             headers={"Retry-After": str(verdict.retry_after_seconds)},
             extra={"policy": refused_by.policy.name},
         )
+
+
+def _explain(refused_by: Standing) -> str:
+    policy = refused_by.policy
+    again = f"try again in {refused_by.reset_seconds} s"
+    if policy.name.startswith("sign-in"):
+        return f"Too many failed sign-ins: {again}"
+    if policy.name.startswith("passwords"):
+        return f"Too many sign-ins and registrations: {again}"
+    if policy.name == "registrations":
+        return f"Too many registrations: {again}"
+    return f"Too many requests: {policy.quota} in {policy.window_seconds} s for each {policy.name}"

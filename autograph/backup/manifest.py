@@ -94,6 +94,8 @@ def read_manifest(folder: Path) -> Manifest:
         text = (folder / MANIFEST).read_bytes()
         expected = (folder / MANIFEST_SUM).read_text(encoding="ascii").strip()
     except FileNotFoundError:
+        if not folder.exists():
+            raise BackupBroken(f"there is no folder {folder}") from None
         raise BackupBroken(f"{folder} is no finished backup: it has no {MANIFEST} with its checksum") from None
     if hashlib.sha256(text).hexdigest() != expected:
         raise BackupBroken(f"{folder / MANIFEST} is not what was written: its checksum differs")

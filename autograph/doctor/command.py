@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Annotated, Final
@@ -52,12 +53,19 @@ async def examine(found: Installation) -> list[Finding]:
 async def _visit(
     server: str, look: Callable[[Installation], Awaitable[list[Finding]]], found: Installation
 ) -> list[Finding]:
+    began = time.monotonic()
     try:
         async with asyncio.timeout(None if server in _WALKED else CHECK_SECONDS):
             return await look(found)
     except _REFUSES as error:
-        what = f"{type(error).__name__}: {error}"[:200]
-        return [Finding(f"{server}_unreachable", True, what, f"start {server}, or mend its AUTOGRAPH_*_URL")]
+        text = f"{type(error).__name__}: {error}"
+        if isinstance(error, TimeoutError) and not str(error):
+            text = f"does not answer within {time.monotonic() - began:.0f} s"
+        at_fault = server
+        if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError) and server != "postgres":
+            at_fault, text = "postgres", f"{server} cannot be checked without postgres: {text}"
+        do = f"start {at_fault}, or mend its AUTOGRAPH_*_URL"
+        return [Finding(f"{server}_unreachable", True, text[:200], do)]
 
 
 # All that is kept there is looked at, which takes as long as there is much of it. That is no sign of a server that is

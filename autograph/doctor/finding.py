@@ -12,6 +12,7 @@ import asyncpg
 from chassis.database import OwnConnection
 
 CHECK_SECONDS: Final = 30.0
+CONNECT_SECONDS: Final = 5
 SKEW_WARNED_SECONDS, SKEW_WRONG_SECONDS = 1.0, 5.0  # tokens bear 30 s, deadlines little more than a second
 SKEW_ASKED, SKEW_PAUSE_SECONDS = 3, 0.5
 
@@ -50,7 +51,12 @@ def _between(theirs: tuple[float, float], ours: tuple[float, float]) -> float:
 
 @asynccontextmanager
 async def connected(url: str) -> AsyncIterator[OwnConnection]:
-    connection = await asyncpg.connect(url, timeout=5, command_timeout=CHECK_SECONDS)
+    """Raises asyncpg's errors only, so that a look at another server, too, can tell whose they are."""
+    try:
+        connection = await asyncpg.connect(url, timeout=CONNECT_SECONDS, command_timeout=CHECK_SECONDS)
+    except OSError as error:  # also a timeout
+        silent = f"does not answer within {CONNECT_SECONDS} s"
+        raise asyncpg.PostgresConnectionError(str(error) or silent) from error
     try:
         yield connection
     finally:

@@ -116,11 +116,15 @@ def _taken_from(name: str, waiting: int, consumers: int) -> list[Finding]:
     findings = []
     if not consumers:
         what = f"nobody takes from {name}"
-        findings.append(Finding("queue_without_consumer", True, what, f"start the {worker} worker"))
+        findings.append(Finding("queue_without_consumer", True, what, _start(worker)))
     if waiting > WAITING:
         what = f"{waiting} messages wait in {name}"
         findings.append(Finding("queue_long", False, what, f"start more {worker} workers"))
     return findings
+
+
+def _start(worker: str) -> str:
+    return f"start the {worker} worker, or restart it if it does not answer"
 
 
 def behind(name: str, waiting: int, row: Mapping[str, Any]) -> list[Finding]:

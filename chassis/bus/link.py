@@ -46,6 +46,7 @@ class Link:
         self._lost = asyncio.Event()  # of the present connection; each has its own
         self._up = asyncio.Event()
         self._failed_before = False
+        self.failure: Exception | None = None  # of the last attempt to connect, if it failed
 
     @property
     def is_up(self) -> bool:
@@ -121,10 +122,12 @@ class Link:
                 await self._set_up(self)
             self._up.set()
             self._failed_before = False
+            self.failure = None
             _log.info("broker link up", link=self._name)
             await lost.wait()
             _log.warning("broker link lost", link=self._name)
         except Exception as error:  # noqa: BLE001 - whatever it was, the next connection may have better luck
+            self.failure = error
             self._report(f"{type(error).__qualname__}: {error}")
         except asyncio.CancelledError:
             if is_cancelled():

@@ -153,7 +153,8 @@ class Home:
         with lock:
             if not _locks(lock):
                 raise CannotProvide(
-                    f"AutoGraph already runs in {self.folder}: see `autograph status`, or stop it with `autograph down`"
+                    f"AutoGraph already runs in {self.folder}: see `autograph status`, stop it with `autograph down`, "
+                    "or set AUTOGRAPH_HOME to another folder"
                 )
             lock.truncate(0)
             print(os.getpid(), file=lock, flush=True)

@@ -161,6 +161,21 @@ async def test_a_bad_registration_leaves_no_message(scene: Scene, document: dict
     assert scene.bus.sent == []
 
 
+@pytest.mark.parametrize(
+    ("headers", "answer"),
+    [
+        (signed_in(), (415, "unsupported_media_type", "The body is missing. Send application/json in UTF-8")),
+        (as_json(), (400, "malformed_json", "The body is missing")),
+    ],
+)
+async def test_a_body_that_is_missing_is_said_to_be(
+    scene: Scene, headers: dict[str, str], answer: tuple[int, str, str]
+) -> None:
+    status, problem = await scene.problem("POST", DIAGRAMS, headers=headers)
+    assert (status, problem["code"], problem["detail"]) == answer
+    assert scene.sent() == []
+
+
 async def test_a_problem_never_repeats_what_was_sent(scene: Scene) -> None:
     document = {"email": "a@b", "password": ["correct horse"], "name": 12345}
     _, problem = await scene.problem("POST", "/api/auth/register", json=document)

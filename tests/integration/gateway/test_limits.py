@@ -38,6 +38,7 @@ async def test_a_user_has_so_many_requests_a_minute_and_every_answer_says_how_ma
             assert answer.headers["RateLimit"].startswith('"user";r=0;t=')
             document = await answer.json(content_type=None)
         assert (document["code"], document["policy"]) == ("rate_limited", "user")
+        assert document["detail"] == "Too many requests: 3 in 60 s for each user"
         assert len(scene.sent()) == 3
         assert scene.counted("api_gateway_rate_limit_exceeded_total", key_type="user") == 1
 
@@ -105,7 +106,10 @@ async def test_five_failed_sign_ins_of_an_account_from_an_address_and_then_no_mo
             async with scene.http.post(LOGIN, json=ANNA | {"email": email}) as answer:
                 assert answer.status == 429, email
                 assert 0 < int(answer.headers["Retry-After"]) <= 900
-                assert (await answer.json(content_type=None))["policy"] == "sign-in"
+                problem = await answer.json(content_type=None)
+                assert problem["policy"] == "sign-in"
+                again = f"try again in {answer.headers['Retry-After']} s"
+                assert problem["detail"] == f"Too many failed sign-ins: {again}"
         assert len(scene.sent()) == 5
         # Nobody can lock Anna out, and nobody else is.
         from_elsewhere = {"X-Forwarded-For": "192.0.2.9"}

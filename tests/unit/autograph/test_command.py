@@ -14,6 +14,7 @@ from autograph import stacks
 from autograph.__main__ import main
 from autograph.failures import sentence
 from autograph.listing import print_table
+from autograph.services import check_settings
 from autograph.settings import CHECKOUT, operator_settings
 from compose.local.home import CannotProvide, Home
 
@@ -52,6 +53,34 @@ def test_it_says_its_release_and_its_name(say: Say) -> None:
         _, said, _ = say(*words)
         assert "Usage: autograph" in said
         assert "__main__" not in said
+
+
+def test_up_says_all_mistakes_of_all_services_before_anything_starts(
+    elsewhere: Path, say: Say, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AUTOGRAPH_HOME", str(elsewhere / "home"))
+    wrong = {"BCRYPT_COST": "99", "PUBLIC_DETAILS": "ja", "FLAGS": "foo=on", "HTTP_PORT": "high", "BCRIPT_COST": "1"}
+    for name, value in wrong.items():
+        monkeypatch.setenv(f"AUTOGRAPH_{name}", value)
+
+    status, _, said = say("up")
+
+    assert status == 78
+    assert said.startswith("The settings have 5 mistakes:\n")
+    for name in wrong:
+        assert said.count(f"  AUTOGRAPH_{name}") == 1, said
+    assert not (elsewhere / "home").exists()
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_a_service_needs_no_settings_but_those_that_up_tells_it() -> None:
+    check_settings()
+
+
+@pytest.mark.usefixtures("elsewhere")
+@pytest.mark.parametrize("words", [("backup", "--verify", "nope"), ("restore", "nope")])
+def test_a_backup_that_is_not_there_is_said_not_to_be(say: Say, words: tuple[str, ...]) -> None:
+    assert say(*words) == (1, "", "there is no folder nope")
 
 
 def test_a_word_that_is_missing_is_said_without_a_trace(say: Say) -> None:

@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
+import asyncpg
 import pytest
 
 from autograph.doctor import command, finding
 from autograph.doctor.finding import Finding, skew
-from autograph.doctor.rabbitmq import behind, dead_queue, full_queue
+from autograph.doctor.rabbitmq import _taken_from, behind, dead_queue, full_queue
 from autograph.doctor.s3 import REMEMBERED, compare
 from autograph.installation import Installation
 from compose.local.servers.seaweedfs import Account
@@ -179,3 +180,53 @@ async def test_a_server_that_holds_much_is_not_called_away(
     found = Installation(Servers("", "", "", "", nowhere, nowhere), secret="", auth_secret="", gateway_secret="")
 
     assert [finding.code for finding in await command.examine(found)] == codes
+
+
+def an_installation(postgres_url: str = "") -> Installation:
+    nowhere = Account("http://nowhere", "", "")
+    return Installation(Servers(postgres_url, "", "", "", nowhere, nowhere), "", auth_secret="", gateway_secret="")
+
+
+@pytest.mark.parametrize(
+    ("refusal", "said"),
+    [
+        (ConnectionRefusedError("refused"), "PostgresConnectionError: refused"),
+        (TimeoutError(), "PostgresConnectionError: does not answer within 5 s"),
+        (asyncpg.InvalidPasswordError("wrong password"), "InvalidPasswordError: wrong password"),
+    ],
+)
+async def test_what_postgresql_refuses_is_not_blamed_on_the_store_that_is_compared_with_it(
+    monkeypatch: pytest.MonkeyPatch, refusal: Exception, said: str
+) -> None:
+    async def look(found: Installation) -> list[Finding]:
+        async with finding.connected(found.servers.postgres_url):
+            return []
+
+    async def connect(*_: Any, **__: Any) -> None:
+        raise refusal
+
+    monkeypatch.setattr(asyncpg, "connect", connect)
+    monkeypatch.setattr(command, "_LOOKS", {"s3": look})
+
+    [one] = await command.examine(an_installation())
+
+    assert one.code == "s3_unreachable"
+    assert one.what == f"s3 cannot be checked without postgres: {said}"
+    assert one.do == "start postgres, or mend its AUTOGRAPH_*_URL"
+
+
+async def test_a_server_that_is_silent_is_said_to_be_and_for_how_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def look(_: Installation) -> list[Finding]:
+        raise TimeoutError
+
+    monkeypatch.setattr(command, "_LOOKS", {"redis": look})
+
+    [one] = await command.examine(an_installation())
+
+    assert one.what == "does not answer within 0 s"
+    assert one.do == "start redis, or mend its AUTOGRAPH_*_URL"
+
+
+def test_a_worker_that_takes_nothing_may_also_be_one_that_hangs() -> None:
+    [one] = _taken_from("diagram.commands", 0, 0)
+    assert one.do == "start the diagram worker, or restart it if it does not answer"

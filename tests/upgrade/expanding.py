@@ -40,9 +40,10 @@ _apply_topology = apply_topology
 
 
 async def apply_topology(amqp_url, management_url, installation_secret):
-    await _apply_topology(amqp_url, management_url, installation_secret)
+    restored = await _apply_topology(amqp_url, management_url, installation_secret)
     async with open_broker(amqp_url, management_url) as broker:
         await broker.delete("queues", broker.vhost, "diagram.commands")
+    return restored
 """
 
 

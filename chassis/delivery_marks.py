@@ -23,15 +23,21 @@ class RedisMarks:
 
     async def set(self, key: str) -> Mark:
         name = self._prefix + key
-        is_set, left_ms = await self._redis.run(
+        is_set, left_ms, deaths = await self._redis.run(
             Call(("SET", name, "1", "NX", "PX", KEPT_MS)),
             Call(("PTTL", name)),
+            Call(("GET", name)),
         )
         if is_set is not None:
             return Mark.SET
         # How long ago it was set, on Redis' own clock. It may have been removed in between: then it is tried again.
         is_owned = left_ms == ABSENT or left_ms > KEPT_MS - self._owned_ms
-        return Mark.OWNED if is_owned else Mark.LEFT
+        if is_owned:
+            return Mark.OWNED
+        if deaths == b"1":  # somebody else may have killed that process: a second death alone is the proof
+            await self._redis.run(Call(("SET", name, "2", "PX", KEPT_MS)))
+            return Mark.SET
+        return Mark.LEFT
 
     async def remove(self, key: str) -> None:
         await self._redis.run(Call(("DEL", self._prefix + key)))

@@ -38,7 +38,7 @@ CLOCK_SKEW = timedelta(seconds=10)
 # After which what should be parked comes again, while its parking lot is full.
 PARKING_FULL_RUNG = "1m"
 POISON = "poison"
-POISON_DETAIL = "its worker died or was blocked twice, the second time with nothing else in hand"
+POISON_DETAIL = "its worker died or was blocked three times, the last two with nothing else in hand"
 HARMLESS_BYTES = 64 * 1024
 
 # In flight at once. A canvas of 10 MB takes a second of a core here and another, with 300 MB, in PostgreSQL.

@@ -1,8 +1,9 @@
-"""A message that kills or blocks its worker twice is given up, and those that were in hand beside it are not.
+"""What kills or blocks its worker twice while it is handled alone is given up, and what was in hand beside it is not.
 
 The broker brings again whatever a process had in hand when it died, or stopped answering: the culprit and bystanders
 alike, and its count (``x-delivery-count``) is the same for all. So what comes again is a suspect: it is handled alone,
-under a mark that outlives the process. A mark that is found without its owner is a proof.
+under a mark that outlives the process. A mark that is found without its owner a second time is a proof: one death may
+be anybody's doing, such as the kernel's when memory runs out.
 """
 
 import asyncio
@@ -29,7 +30,7 @@ _log = logger(__name__)
 class Mark(StrEnum):
     SET = "set"
     OWNED = "owned"  # by another delivery of the same message, in a process that may still be at work
-    LEFT = "left"  # by a process that died or was blocked
+    LEFT = "left"  # by a process that died or was blocked, a second time
 
 
 class Marks(Protocol):

@@ -26,7 +26,7 @@ async def test_prometheus_has_every_process_as_a_target_that_is_up(containers: C
         targets = (await asked(containers, "targets"))["activeTargets"]
         assert {target["health"] for target in targets} == {"up"}
         services = Counter(target["labels"].get("service", target["labels"]["job"]) for target in targets)
-        return services == dict.fromkeys((*SERVICES, "rabbitmq", "prometheus"), 1)
+        return services == dict.fromkeys((*SERVICES, "rabbitmq", "rabbitmq-queues", "prometheus"), 1)
 
     assert await eventually(all_up, within_seconds=SCRAPED_SECONDS)
 

@@ -21,6 +21,7 @@ from autograph.scram import scram_verifier
 from autograph.statements import statements
 from chassis.database import (
     IDLE_IN_TRANSACTION_SECONDS,
+    LOCK_SECONDS,
     REVISION_SCHEMA,
     REVISION_TABLE,
     STATEMENT_SECONDS,
@@ -184,6 +185,7 @@ async def _grant(administrator: OwnConnection) -> None:
             for setting in (
                 f"search_path = {', '.join(path)}",
                 f"statement_timeout = '{STATEMENT_SECONDS:.0f}s'",
+                f"lock_timeout = '{LOCK_SECONDS:.0f}s'",
                 f"idle_in_transaction_session_timeout = '{IDLE_IN_TRANSACTION_SECONDS:.0f}s'",
             ):
                 await administrator.execute(f"ALTER ROLE {role} IN DATABASE {database} SET {setting}")

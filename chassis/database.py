@@ -23,6 +23,8 @@ REVISION_TABLE: Final = "revision"
 
 # The server ends what runs longer. The client's limit is for a server that does not answer at all, so it is longer.
 STATEMENT_SECONDS: Final = 10.0
+# Of which it may wait for others' locks: a message that waits has one of its queue's places, and others wait behind it.
+LOCK_SECONDS: Final = 3.0
 UNANSWERED_SECONDS: Final = 15.0
 # A process that is frozen in the middle of a transaction must not keep its locks.
 IDLE_IN_TRANSACTION_SECONDS: Final = 15.0
@@ -290,6 +292,7 @@ async def open_database(
     names = {"application_name": application_name, "timezone": "UTC"}
     limits = {
         "statement_timeout": _milliseconds(statement_seconds),
+        "lock_timeout": _milliseconds(LOCK_SECONDS),
         "idle_in_transaction_session_timeout": _milliseconds(IDLE_IN_TRANSACTION_SECONDS),
     }
     connect = partial(

@@ -75,7 +75,8 @@ async def test_a_command_that_kills_its_worker_is_parked_after_the_second_time_a
     async with under_load(stack, rows, "a message that kills its worker") as run:
         before = await parked(stack)
         stack.failpoints.arm(f"{point}=kill")
-        await run.crowd.people[0].rename(uuid4().hex)
+        key = uuid4().hex
+        await run.crowd.people[0].rename(key)
 
         async def is_parked() -> bool:
             return await parked(stack) == before + 1
@@ -89,6 +90,7 @@ async def test_a_command_that_kills_its_worker_is_parked_after_the_second_time_a
         run.crowd.stop.set()
         await quiet(stack)
         assert await parked(stack) == before + 1  # and nothing of what was in hand beside it
+        assert (await run.crowd.people[0].rename(key)).status == 200  # its repeat runs it again, which kills no more
         async with await aio_pika.connect(stack.servers_url["rabbitmq"]) as connection, connection.channel() as channel:
             await (await channel.get_queue("auth.parked", ensure=False)).purge()
 

@@ -48,9 +48,11 @@ def read(delivery: Delivery, service: str, handlers: Mapping[str, tuple[type[Mes
     hold_to_straight_ways(delivery)
     if delivery.content_type != CONTENT_TYPE:
         raise Unreadable("undecodable", f"content type is not {CONTENT_TYPE}")
-    largest = max((contract.max_message_bytes() for contract, _ in handlers.values()), default=0)
-    _hold_size(delivery, largest)
-    opaque = next((contract.opaque for contract, _ in handlers.values() if contract.opaque), None)
+    opaque = None
+    if len(delivery.body) > Message.max_bytes:  # what is smaller than any limit is parsed, whatever it is made of
+        contracts = [contract for contract, _ in handlers.values()]
+        _hold_size(delivery, max((contract.max_message_bytes() for contract in contracts), default=0))
+        opaque = next((contract.opaque for contract in contracts if contract.opaque), None)
     try:
         envelope, data = decode(delivery.body, opaque=opaque)
     except ValidationError as error:

@@ -1,27 +1,16 @@
-import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
-import structlog
 
 from autograph.credentials import as_user, service_password
 from autograph.database import migrate_database
 from chassis.database import OwnConnection
 from tests.databases import unused_database
 from tests.integration.autograph.installation import INSTALLATION_SECRET
+from tests.logging_state import logging_as_before
 
-
-@pytest.fixture(autouse=True)
-def _logging_as_before() -> Iterator[None]:
-    """A command that runs in this process configures its logging."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    structlog.reset_defaults()
-    logging.captureWarnings(capture=False)
-    root.handlers[:] = handlers
-    root.setLevel(level)
+__all__ = ["logging_as_before"]
 
 
 @pytest.fixture

@@ -1,17 +1,5 @@
-import logging
-from collections.abc import Iterator
+"""A command that runs in the test's own process leaves logging as it was."""
 
-import pytest
-import structlog
+from tests.logging_state import logging_as_before
 
-
-@pytest.fixture(autouse=True)
-def _logging_as_before() -> Iterator[None]:
-    """A command that runs in this process configures its logging."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    structlog.reset_defaults()
-    logging.captureWarnings(capture=False)
-    root.handlers[:] = handlers
-    root.setLevel(level)
+__all__ = ["logging_as_before"]

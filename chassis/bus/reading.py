@@ -48,13 +48,14 @@ def read(delivery: Delivery, service: str, handlers: Mapping[str, tuple[type[Mes
     hold_to_straight_ways(delivery)
     if delivery.content_type != CONTENT_TYPE:
         raise Unreadable("undecodable", f"content type is not {CONTENT_TYPE}")
-    opaque = None
+    opaque, is_scanned = None, False
     if len(delivery.body) > Message.max_bytes:  # what is smaller than any limit is parsed, whatever it is made of
         contracts = [contract for contract, _ in handlers.values()]
         _hold_size(delivery, max((contract.max_message_bytes() for contract in contracts), default=0))
         opaque = next((contract.opaque for contract in contracts if contract.opaque), None)
+        is_scanned = origin(delivery, service)[0] == service_user("gateway")
     try:
-        envelope, data = decode(delivery.body, opaque=opaque)
+        envelope, data = decode(delivery.body, opaque=opaque, is_scanned=is_scanned)
     except ValidationError as error:
         raise Unreadable("undecodable", _places(error)) from None
     except TooManyItems:

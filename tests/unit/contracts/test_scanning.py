@@ -12,7 +12,17 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
 from contracts.diagram import Canvas
-from contracts.scanning import MAX_DEPTH, MAX_EVENTS, MAX_ITEMS, Checked, TooDeep, count_items, is_cheap_to_parse, split
+from contracts.scanning import (
+    MAX_DEPTH,
+    MAX_EVENTS,
+    MAX_ITEMS,
+    Checked,
+    TooDeep,
+    count_items,
+    is_cheap_to_parse,
+    split,
+    split_scanned,
+)
 
 PATH = (b"canvas_data",)
 TEXTS = st.text('a\\"{}[]:,\u00e4\U0001f600\n', max_size=5)
@@ -45,6 +55,24 @@ def test_only_the_object_at_the_path_is_taken(document: dict[str, Any], indent: 
     assert taken is not None
     assert json.loads(taken) == document
     assert json.loads(rest) == around | {"data": {"y": document, "canvas_data": None, "z": [document]}}
+
+
+@given(DOCUMENTS)
+def test_what_was_scanned_before_is_split_alike(document: dict[str, Any]) -> None:
+    raw = json.dumps({"x": document, "data": document, "z": 1}).encode()
+    rest, taken = split(raw, (b"data", *PATH), hold_zeros=False)
+    again = split_scanned(raw, ("data", PATH[0].decode()))
+    assert json.loads(again.rest) == json.loads(rest)
+    assert (again.taken is None) == (taken is None)
+    if taken is not None:
+        assert isinstance(again.taken, Checked)
+        assert json.loads(again.taken) == json.loads(taken)
+
+
+@pytest.mark.parametrize("raw", [b"", b"[]", b'{"data":1}', b'{"data":{"canvas_data":{}'])
+def test_what_is_no_document_is_refused_though_it_was_scanned(raw: bytes) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        split_scanned(raw, ("data", PATH[0].decode()))
 
 
 def nested(depth: int) -> bytes:

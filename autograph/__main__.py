@@ -1,9 +1,7 @@
 """``autograph``: the operator's command."""
 
 import sys
-import tomllib
 from logging import getLogger
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -32,6 +30,7 @@ from autograph.users import app as users
 from chassis import logging
 from chassis.settings import LogFormat, SettingsInvalid, read
 from compose.local.home import CannotProvide
+from contracts.version import VERSION
 
 app = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)  # they may be secrets
 UNAVAILABLE = 69  # sysexits.h
@@ -39,8 +38,7 @@ UNAVAILABLE = 69  # sysexits.h
 
 def _show_version(*, wanted: bool) -> None:
     if wanted:
-        pyproject = (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
-        typer.echo(f"autograph {tomllib.loads(pyproject)['project']['version']}")
+        typer.echo(f"autograph {VERSION}")
         raise typer.Exit
 
 

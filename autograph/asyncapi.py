@@ -10,8 +10,8 @@ from contracts.catalogue import EVENTS, MESSAGES, REQUESTS, SUBSCRIPTIONS
 from contracts.envelope import CONTENT_TYPE
 from contracts.message import Message, Request
 from contracts.outcome import Outcome
+from contracts.version import VERSION
 
-VERSION = "0.2.0"
 DESCRIPTION = """\
 Commands and queries have the key `<worker>.<name>`, events leave under `<worker>.<event>`. A producer publishes to a
 topic exchange of its own, `autograph.producers.<name>`, which passes on what it is allowed, and to no other; the

@@ -9,7 +9,6 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
-from importlib import metadata
 from types import TracebackType
 from typing import Any, Final, Generic, NoReturn, Self, TypeVar
 
@@ -23,6 +22,7 @@ from chassis.metrics import HealthMetrics, LoopMetrics, process_registry
 from chassis.pooler import PoolerUnsuitable
 from chassis.settings import EX_CONFIG, LogFormat, Profile, ServiceSettings, load
 from chassis.side_port import side_port
+from contracts.version import VERSION
 
 log: Final = logging.logger(__name__)
 
@@ -89,7 +89,7 @@ class Service(Generic[ServiceSettingsT]):
     def __init__(self, name: str, settings: ServiceSettingsT, *, on_stopping: Callable[[], None] | None = None) -> None:
         self.name = name
         self.settings = settings
-        self.version = _version()
+        self.version = VERSION
         self.registry = process_registry(name, self.version)
         show_flags(settings.flags, self.registry)
         self._unhandled = LoopMetrics.unhandled(self.registry)
@@ -328,10 +328,3 @@ def _leave_after(seconds: float) -> None:
     timer = threading.Timer(seconds, leave)
     timer.daemon = True
     timer.start()
-
-
-def _version() -> str:
-    try:
-        return metadata.version("autograph")
-    except metadata.PackageNotFoundError:  # run from a source tree that was not installed
-        return "0+source"

@@ -1,7 +1,6 @@
 """`autograph` as it is typed: what it says of itself, which stack it means, and how it says what is wrong."""
 
 import sys
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from autograph.listing import print_table
 from autograph.services import check_settings
 from autograph.settings import CHECKOUT, operator_settings
 from compose.local.home import CannotProvide, Home
+from contracts.version import VERSION
 
 REPOSITORY = Path(__file__).parents[3]
 Say = Callable[..., tuple[int, str, str]]
@@ -46,9 +46,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_it_says_its_release_and_its_name(say: Say) -> None:
-    release = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
-
-    assert say("--version") == (0, f"autograph {release}\n", "")
+    assert say("--version") == (0, f"autograph {VERSION}\n", "")
     for words in ((), ("--help",), ("status", "--help")):
         _, said, _ = say(*words)
         assert "Usage: autograph" in said

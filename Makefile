@@ -80,8 +80,8 @@ audit: $(VENV)/.runtime .venv-audit/.audit ## Hold pinned images to the shipped 
 	.venv-audit/bin/pip-audit --strict --require-hashes --disable-pip -r requirements.lock
 
 .PHONY: bench
-bench: $(VENV)/.development ## Measure beside the floors (takes minutes; run nothing else)
-	@$(PYTHON_IN_VENV) -m bench
+bench: $(VENV)/.development ## Measure beside the floors, or AGAINST=another checkout in turns (takes minutes; run nothing else)
+	@$(PYTHON_IN_VENV) -m bench$(if $(AGAINST),.turns $(AGAINST))
 
 .PHONY: pictures
 pictures: $(VENV)/.development ## Draw docs/pictures anew from a run with a few faults (takes 12 minutes; run nothing else)

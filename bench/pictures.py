@@ -80,7 +80,7 @@ class Story:
 
 async def main() -> None:
     async with AsyncExitStack() as opened:
-        stack = await opened.enter_async_context(running_stack(**LIMITS))
+        stack = await opened.enter_async_context(running_stack(settings=LIMITS))
         http = await opened.enter_async_context(aiohttp.ClientSession())
         prometheus = await opened.enter_async_context(running_prometheus(http, _configuration(stack.metrics)))
         persons = await opened.enter_async_context(people(stack.base, PEOPLE))

@@ -25,7 +25,7 @@ from chassis.database import (
     REVISION_SCHEMA,
     REVISION_TABLE,
     STATEMENT_SECONDS,
-    OwnConnection,
+    DirectConnection,
     SchemaNotReady,
     check_revision,
     current_revision,
@@ -139,12 +139,12 @@ async def create_database(admin_url: str) -> None:
             await server.close()
 
 
-async def _create_database_on(server: OwnConnection, name: str) -> None:
+async def _create_database_on(server: DirectConnection, name: str) -> None:
     if not await server.fetchval("SELECT count(*) FROM pg_database WHERE datname = $1", name):
         await server.execute(f"CREATE DATABASE {_quoted(name)} ENCODING 'UTF8' TEMPLATE template0")
 
 
-async def _create_role(administrator: OwnConnection, service: str, password: str) -> None:
+async def _create_role(administrator: DirectConnection, service: str, password: str) -> None:
     """Roles belong to the whole server, so another database's migration may be making the same one right now."""
     role = f"autograph_{service}"
     # The verifier instead of the password: a server that logs statements does not log the password.
@@ -157,7 +157,7 @@ async def _create_role(administrator: OwnConnection, service: str, password: str
     await _patiently(create_or_alter)
 
 
-async def _grant(administrator: OwnConnection) -> None:
+async def _grant(administrator: DirectConnection) -> None:
     """What each role may do, whole: change its own schema's rows, and read the schema's revision."""
     database = _quoted(await administrator.fetchval("SELECT current_database()"))
     schemas = {row["nspname"] for row in await administrator.fetch("SELECT nspname FROM pg_namespace")}
@@ -193,7 +193,7 @@ async def _grant(administrator: OwnConnection) -> None:
             await administrator.execute("REVOKE UPDATE, DELETE ON auth.audit_log FROM autograph_auth")
 
 
-async def _close_maintenance_databases(administrator: OwnConnection) -> None:
+async def _close_maintenance_databases(administrator: DirectConnection) -> None:
     """The services' roles may not connect to them. Everybody may unless that is revoked from all.
 
     Other roles that can sign in keep what they had. What the administrator may not change is left to the doctor.
@@ -254,7 +254,7 @@ def _sql(direction: Callable[..., None], start: str, end: str) -> str:
     return buffer.getvalue()
 
 
-async def _run(administrator: OwnConnection, sql: str) -> None:
+async def _run(administrator: DirectConnection, sql: str) -> None:
     """One by one: sent together they would be one transaction, in which no index can be built CONCURRENTLY."""
     try:
         for statement in statements(sql):
@@ -265,7 +265,7 @@ async def _run(administrator: OwnConnection, sql: str) -> None:
 
 
 @asynccontextmanager
-async def _only_one(admin_url: str) -> AsyncIterator[OwnConnection]:
+async def _only_one(admin_url: str) -> AsyncIterator[DirectConnection]:
     """A connection that holds the lock that every migration of this database takes."""
     settings = {"application_name": "autograph migrate", "lock_timeout": LOCK_TIMEOUT}
     try:

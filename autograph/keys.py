@@ -15,8 +15,8 @@ from rich.table import Table
 from autograph.installation import installation
 from autograph.listing import print_table
 from autograph.operating import tell
-from chassis.database import OwnConnection
-from chassis.key_pairs import CLOCK_SKEW, KeysUnreadable, PublicPart, Purpose, Safe, list_all
+from chassis.database import DirectConnection
+from chassis.key_pairs import CLOCK_SKEW, KeysUnreadable, PublicKey, Purpose, KeyCipher, list_all
 from chassis.key_pairs import rotate as make_next
 from chassis.settings import Key, PostgresUrl, Settings, load
 from compose.local.home import CannotProvide
@@ -88,7 +88,7 @@ def withdraw(
     )
 
 
-def described(keys: Iterable[PublicPart], now: datetime) -> list[Row]:
+def described(keys: Iterable[PublicKey], now: datetime) -> list[Row]:
     """Newest first within each purpose.
 
     The record does not say which were withdrawn. Where one may also have come to its end, it is ``retired``.
@@ -116,7 +116,7 @@ def described(keys: Iterable[PublicPart], now: datetime) -> list[Row]:
     return rows
 
 
-def _may_have_ended(retired_at: datetime, newer: Iterable[PublicPart]) -> bool:
+def _may_have_ended(retired_at: datetime, newer: Iterable[PublicKey]) -> bool:
     return any(
         other.active_from + SHORTEST_OUTLIVE < retired_at
         and (other.retired_at is None or other.retired_at >= retired_at)
@@ -128,18 +128,18 @@ def _told(time: datetime) -> str:
     return time.astimezone(UTC).isoformat(timespec="seconds")
 
 
-async def _all() -> list[PublicPart]:
+async def _all() -> list[PublicKey]:
     async with _connected() as (connection, _):
         return await list_all(connection)
 
 
-async def _rotate(purpose: Purpose) -> PublicPart:
+async def _rotate(purpose: Purpose) -> PublicKey:
     async with _connected() as (connection, secret):
-        return await make_next(connection, Safe(secret), purpose, datetime.now(UTC))
+        return await make_next(connection, KeyCipher(secret), purpose, datetime.now(UTC))
 
 
 @asynccontextmanager
-async def _connected() -> AsyncIterator[tuple[OwnConnection, str]]:
+async def _connected() -> AsyncIterator[tuple[DirectConnection, str]]:
     """A connection to the service's schema, an administrator's or its own, and the service's secret."""
     settings = load(KeysSettings)
     if settings.postgres_url is not None and settings.auth_secret is not None:

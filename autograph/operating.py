@@ -17,7 +17,7 @@ from chassis.bus.amqp import AmqpPublisher
 from chassis.bus.headers import OPERATOR_USER
 from chassis.bus.link import Link
 from chassis.bus.ports import NotPublished
-from chassis.bus.requester import Requester, Unanswered
+from chassis.bus.requester import Requester, ReplyTimeout
 from chassis.key_pairs import Purpose, list_all
 from chassis.sealing import seal
 from compose.local.home import CannotProvide
@@ -52,10 +52,10 @@ async def ask(found: Installation, request: Request[ReplyT], kind: type[ReplyT])
     )
     async with _requester(found) as requester:
         try:
-            outcome = await requester.ask(request, envelope, timeout_seconds=request.timeout.total_seconds())
+            outcome = await requester.request(request, envelope, timeout_seconds=request.timeout.total_seconds())
         except NotPublished as error:
             raise CannotProvide(f"The broker did not take the command, so nothing was changed ({error})") from None
-        except Unanswered as unanswered:
+        except ReplyTimeout as unanswered:
             raise CannotProvide(
                 "The auth service has not answered. The command waits in its queue and will be carried out."
                 if unanswered.confirmed

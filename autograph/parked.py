@@ -71,7 +71,7 @@ class Parked:
             "parked_at": self.parked_at.isoformat() if self.parked_at else "",
             "attempts": int(self.header(headers.ATTEMPT) or 0),
             "queue": self.queue,
-            "failure_told": self.header(headers.FAILURE_TOLD) == "1",
+            "failure_told": self.header(headers.FAILURE_NOTIFIED) == "1",
         }
 
     @property

@@ -53,7 +53,7 @@ def check_settings() -> None:
     for service, settings in SERVICES.items():
         told = {name: value for name, value in _TOLD.items() if name in settings.model_fields and service in MODULES}
         try:
-            read(settings, given=told)
+            read(settings, overrides=told)
         except SettingsInvalid as invalid:
             problems |= dict.fromkeys(invalid.problems)
     if problems:

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from enum import StrEnum
 from functools import partial
 from traceback import walk_tb
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -15,6 +14,7 @@ from asyncpg.pool import PoolConnectionProxy
 from pydantic_core import from_json, to_json
 
 from chassis import tracing
+from chassis.failures import Failure
 from chassis.pooler import Pooling, find_pooling, refuses_settings
 
 # The schema's revision, as `autograph migrate` leaves it. Revisions are numbered: "0003" is newer than "0002".
@@ -25,25 +25,25 @@ REVISION_TABLE: Final = "revision"
 STATEMENT_SECONDS: Final = 10.0
 # Of which it may wait for others' locks: a message that waits has one of its queue's places, and others wait behind it.
 LOCK_SECONDS: Final = 3.0
-UNANSWERED_SECONDS: Final = 15.0
+COMMAND_TIMEOUT_SECONDS: Final = 15.0
 # A process that is frozen in the middle of a transaction must not keep its locks.
 IDLE_IN_TRANSACTION_SECONDS: Final = 15.0
 CONNECT_SECONDS: Final = 5.0
 ACQUIRE_SECONDS: Final = 5.0
 PROBE_SECONDS: Final = 2.0
 CANCEL_SECONDS: Final = 1.0
-STATEMENT_SHOWN: Final = 300  # characters of a statement, in a log line
-KEPT_STATEMENTS: Final = 100  # prepared, of each connection: the driver's own figure
+MAX_LOGGED_CHARACTERS: Final = 300  # characters of a statement, in a log line
+MAX_PREPARED_STATEMENTS: Final = 100  # prepared, of each connection: the driver's own figure
 CLOSE_SECONDS: Final = 5.0
 
 if TYPE_CHECKING:  # generic in the stubs only
     Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
     Connection: TypeAlias = PoolConnectionProxy[asyncpg.Record]
-    OwnConnection: TypeAlias = asyncpg.Connection[asyncpg.Record]
+    DirectConnection: TypeAlias = asyncpg.Connection[asyncpg.Record]
 else:
     Pool = asyncpg.Pool
     Connection = PoolConnectionProxy  # of a pool
-    OwnConnection = asyncpg.Connection  # of nobody else
+    DirectConnection = asyncpg.Connection  # of nobody else
 
 log = structlog.get_logger(__name__)
 
@@ -64,35 +64,27 @@ class SchemaNotReady(Exception):  # noqa: N818  # as above
     """The database answers, but its schema is older than what asks needs."""
 
 
-class Trouble(StrEnum):
-    """A failure that is neither the caller's fault nor a bug."""
-
-    TRANSIENT = "transient"  # this transaction lost against another, or ran out of something: try it again
-    LOST = "lost"  # the connection ended under it: the server's doing most likely, the statement's own if it goes on
-    DOWN = "down"  # nothing will succeed until the server is back: wait for the probe
-
-
 # By SQLSTATE or its class (PostgreSQL, appendix A).
-_TROUBLES: Final[dict[str, Trouble]] = {
-    "40": Trouble.TRANSIENT,  # transaction rollback: serialization, deadlock
-    "55P03": Trouble.TRANSIENT,  # lock_not_available
-    "55006": Trouble.TRANSIENT,  # object_in_use
-    "57014": Trouble.TRANSIENT,  # query_canceled: statement_timeout
-    "25P03": Trouble.TRANSIENT,  # idle_in_transaction_session_timeout
-    "25P04": Trouble.TRANSIENT,  # transaction_timeout
-    "57P05": Trouble.TRANSIENT,  # idle_session_timeout
-    "53200": Trouble.TRANSIENT,  # out_of_memory
-    "53400": Trouble.TRANSIENT,  # configuration_limit_exceeded
-    "08": Trouble.LOST,  # connection exceptions
-    "28": Trouble.DOWN,  # the password is being changed, or never was right: either way no message is to blame
-    "25006": Trouble.DOWN,  # read_only_sql_transaction: this server is no longer the primary
-    "53100": Trouble.DOWN,  # disk_full
-    "53300": Trouble.DOWN,  # too_many_connections
-    "57P01": Trouble.LOST,  # admin_shutdown, also pg_terminate_backend
-    "57P02": Trouble.LOST,  # crash_shutdown: of this backend or of another
-    "57P03": Trouble.DOWN,  # cannot_connect_now
-    "57P04": Trouble.DOWN,  # database_dropped
-    "58": Trouble.LOST,  # system error: a disk that fails, or the one block that this statement reads
+_FAILURE_BY_SQLSTATE: Final[dict[str, Failure]] = {
+    "40": Failure.TRANSIENT,  # transaction rollback: serialization, deadlock
+    "55P03": Failure.TRANSIENT,  # lock_not_available
+    "55006": Failure.TRANSIENT,  # object_in_use
+    "57014": Failure.TRANSIENT,  # query_canceled: statement_timeout
+    "25P03": Failure.TRANSIENT,  # idle_in_transaction_session_timeout
+    "25P04": Failure.TRANSIENT,  # transaction_timeout
+    "57P05": Failure.TRANSIENT,  # idle_session_timeout
+    "53200": Failure.TRANSIENT,  # out_of_memory
+    "53400": Failure.TRANSIENT,  # configuration_limit_exceeded
+    "08": Failure.LOST,  # connection exceptions
+    "28": Failure.DEPENDENCY,  # the password is being changed, or never was right: either way no message is to blame
+    "25006": Failure.DEPENDENCY,  # read_only_sql_transaction: this server is no longer the primary
+    "53100": Failure.DEPENDENCY,  # disk_full
+    "53300": Failure.DEPENDENCY,  # too_many_connections
+    "57P01": Failure.LOST,  # admin_shutdown, also pg_terminate_backend
+    "57P02": Failure.LOST,  # crash_shutdown: of this backend or of another
+    "57P03": Failure.DEPENDENCY,  # cannot_connect_now
+    "57P04": Failure.DEPENDENCY,  # database_dropped
+    "58": Failure.LOST,  # system error: a disk that fails, or the one block that this statement reads
 }
 
 # What the driver raises when a server, or the way to it, fails; a timeout is an OSError.
@@ -101,32 +93,32 @@ DRIVER_ERRORS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.I
 _TIMED_OUT: Final = (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError)
 
 # By type, the first that fits.
-_TROUBLE_OF_TYPE: Final[tuple[tuple[type[Exception], Trouble], ...]] = (
-    (ConnectionLost, Trouble.LOST),
-    (DatabaseUnavailable, Trouble.DOWN),
-    (StatementTimedOut, Trouble.TRANSIENT),
-    (ConnectionError, Trouble.LOST),
-    (asyncpg.InvalidCachedStatementError, Trouble.TRANSIENT),  # prepared before a migration changed its table
-    (asyncpg.OutdatedSchemaCacheError, Trouble.TRANSIENT),
-    (asyncpg.InternalClientError, Trouble.LOST),  # what the driver makes of a session that has just ended
+_FAILURE_BY_TYPE: Final[tuple[tuple[type[Exception], Failure], ...]] = (
+    (ConnectionLost, Failure.LOST),
+    (DatabaseUnavailable, Failure.DEPENDENCY),
+    (StatementTimedOut, Failure.TRANSIENT),
+    (ConnectionError, Failure.LOST),
+    (asyncpg.InvalidCachedStatementError, Failure.TRANSIENT),  # prepared before a migration changed its table
+    (asyncpg.OutdatedSchemaCacheError, Failure.TRANSIENT),
+    (asyncpg.InternalClientError, Failure.LOST),  # what the driver makes of a session that has just ended
 )
 
 
-def classify(error: BaseException) -> Trouble | None:
-    """What to do about *error*; None: it is a bug or a refusal, and trying again gives the same."""
-    for kind, trouble in _TROUBLE_OF_TYPE:
+def classify(error: BaseException) -> Failure:
+    """What to do about *error*. ``BUG`` includes refusals: trying again gives the same."""
+    for kind, failure in _FAILURE_BY_TYPE:
         if isinstance(error, kind):
-            return trouble
+            return failure
     if isinstance(error, asyncpg.PostgresError):
         state: str = error.sqlstate or ""
-        return _TROUBLES.get(state) or _TROUBLES.get(state[:2])
-    return None
+        return _FAILURE_BY_SQLSTATE.get(state) or _FAILURE_BY_SQLSTATE.get(state[:2], Failure.BUG)
+    return Failure.BUG
 
 
 class Database:
     """A pool that says plainly when there is no database: every way in and out raises ``DatabaseUnavailable`` then.
 
-    Up to *at_hand* connections that went well are kept for the next user without going through the pool: its way in
+    Up to *max_idle* connections that went well are kept for the next user without going through the pool: its way in
     and out makes a task and three timers each time. What is beyond that goes back, so that the pool shrinks to its
     minimum as ever.
     """
@@ -135,18 +127,18 @@ class Database:
         self,
         pool: Pool,
         *,
-        connect: "Callable[[], Awaitable[OwnConnection]] | None" = None,
+        connect: "Callable[[], Awaitable[DirectConnection]] | None" = None,
         acquire_seconds: float = ACQUIRE_SECONDS,
-        at_hand: int = 0,
+        max_idle: int = 0,
         pool_max: int = 1_000,
     ) -> None:
         """*connect*: a connection beside the pool, to find out whether a silent server answers at all."""
         self._pool = pool
         self._connect = connect
         self._acquire_seconds = acquire_seconds
-        self._most_at_hand = at_hand
+        self._max_idle = max_idle
         self._pool_max = pool_max
-        self._at_hand: list[Connection] = []
+        self._idle: list[Connection] = []
         self._taken = 0  # out of the pool: lent, or at hand
         self._waiting = 0
 
@@ -175,7 +167,7 @@ class Database:
                 raise ConnectionLost(str(error)) from error
             raise
         finally:
-            if not (went_well and self._keep_at_hand(connection)):
+            if not (went_well and self._keep_idle(connection)):
                 await self._release(connection)
 
     @asynccontextmanager
@@ -206,36 +198,36 @@ class Database:
 
     def states(self) -> Mapping[str, int]:
         """For ``PoolMetrics``: connections by state, and tasks that wait for one."""
-        at_hand = sum(not _lost(connection) for connection in self._at_hand)
-        size, idle = self._pool.get_size(), self._pool.get_idle_size() + at_hand
+        kept = sum(not _lost(connection) for connection in self._idle)
+        size, idle = self._pool.get_size(), self._pool.get_idle_size() + kept
         return {"idle": idle, "used": size - idle, "waiting": self._waiting}
 
-    async def give_back(self) -> None:
+    async def release_idle(self) -> None:
         """All connections to the pool, which waits for them when it closes. None is kept at hand from then on."""
-        self._most_at_hand = 0
-        while self._at_hand:
-            await self._release(self._at_hand.pop())
+        self._max_idle = 0
+        while self._idle:
+            await self._release(self._idle.pop())
 
     def _take(self) -> Connection | None:
         """The one used last, so that the others come of age behind it."""
-        while self._at_hand:
-            connection = self._at_hand.pop()
+        while self._idle:
+            connection = self._idle.pop()
             if not _lost(connection):
                 return connection
             self._taken -= 1
         return None
 
-    def _keep_at_hand(self, connection: Connection) -> bool:
+    def _keep_idle(self, connection: Connection) -> bool:
         """False: it belongs back into the pool, where somebody may wait for it, or where it is put in order.
 
         Some ask the pool itself (the cache's members, whose lease everybody reads by), and nobody here sees them wait:
         the last place is always the pool's.
         """
-        if self._waiting or len(self._at_hand) >= self._most_at_hand or self._taken >= self._pool_max:
+        if self._waiting or len(self._idle) >= self._max_idle or self._taken >= self._pool_max:
             return False
         if _lost(connection) or connection.is_in_transaction():
             return False
-        self._at_hand.append(connection)
+        self._idle.append(connection)
         return True
 
     async def _acquire(self) -> Connection:
@@ -285,7 +277,7 @@ async def open_database(
     pool_min: int = 10,
     pool_max: int = 30,
     statement_seconds: float = STATEMENT_SECONDS,
-    unanswered_seconds: float = UNANSWERED_SECONDS,
+    command_timeout_seconds: float = COMMAND_TIMEOUT_SECONDS,
     acquire_seconds: float = ACQUIRE_SECONDS,
 ) -> AsyncIterator[Database]:
     """Raises ``DatabaseUnavailable`` if *pool_min* connections cannot be made now, and ``PoolerUnsuitable``."""
@@ -307,8 +299,8 @@ async def open_database(
         pooling = await find_pooling(connect)
         if pooling is not Pooling.NONE:
             log.warning("database_behind_pooler", pooling=pooling.value)
-        kept_statements = 0 if pooling is Pooling.TRANSACTION else KEPT_STATEMENTS
-        open_pool = partial(_open_pool, url, (pool_min, pool_max), unanswered_seconds, kept_statements)
+        max_prepared_statements = 0 if pooling is Pooling.TRANSACTION else MAX_PREPARED_STATEMENTS
+        open_pool = partial(_open_pool, url, (pool_min, pool_max), command_timeout_seconds, max_prepared_statements)
         try:
             pool = await open_pool(names | limits)
         except asyncpg.ProtocolViolationError as error:
@@ -317,14 +309,14 @@ async def open_database(
             pool = await open_pool(names)  # the role's own limits hold: it was looked whether it has some
     except DRIVER_ERRORS as error:
         raise DatabaseUnavailable(str(error) or f"no connection within {CONNECT_SECONDS} s") from error
-    at_hand = min(pool_min, pool_max // 2)
-    database = Database(pool, connect=connect, acquire_seconds=acquire_seconds, at_hand=at_hand, pool_max=pool_max)
+    max_idle = min(pool_min, pool_max // 2)
+    database = Database(pool, connect=connect, acquire_seconds=acquire_seconds, max_idle=max_idle, pool_max=pool_max)
     try:
         yield database
     finally:
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
-                await database.give_back()
+                await database.release_idle()
                 await pool.close()
         except DRIVER_ERRORS:
             pool.terminate()
@@ -333,8 +325,8 @@ async def open_database(
 async def _open_pool(
     url: str,
     size: tuple[int, int],
-    unanswered_seconds: float,
-    kept_statements: int,
+    command_timeout_seconds: float,
+    max_prepared_statements: int,
     server_settings: Mapping[str, str],
 ) -> Pool:
     pool: Pool = await asyncpg.create_pool(
@@ -344,14 +336,14 @@ async def _open_pool(
         init=_prepare,
         reset=_keep,
         timeout=CONNECT_SECONDS,
-        command_timeout=unanswered_seconds,
-        statement_cache_size=kept_statements,
+        command_timeout=command_timeout_seconds,
+        statement_cache_size=max_prepared_statements,
         server_settings=dict(server_settings),
     )
     return pool
 
 
-async def current_revision(connection: Connection | OwnConnection) -> str | None:
+async def current_revision(connection: Connection | DirectConnection) -> str | None:
     """None: nothing was ever migrated here."""
     table = f"{REVISION_SCHEMA}.{REVISION_TABLE}"
     if await connection.fetchval("SELECT to_regclass($1)::text", table) is None:
@@ -360,7 +352,7 @@ async def current_revision(connection: Connection | OwnConnection) -> str | None
     return revision
 
 
-async def check_revision(connection: Connection | OwnConnection, at_least: str) -> str:
+async def check_revision(connection: Connection | DirectConnection, at_least: str) -> str:
     """The schema's revision. Raises ``SchemaNotReady`` if it is older than *at_least*."""
     try:
         found = await current_revision(connection)
@@ -371,15 +363,15 @@ async def check_revision(connection: Connection | OwnConnection, at_least: str) 
     return found
 
 
-async def _prepare(connection: Connection | OwnConnection) -> None:
+async def _prepare(connection: Connection | DirectConnection) -> None:
     await connection.set_type_codec(
         "jsonb", schema="pg_catalog", encoder=_to_jsonb, decoder=_from_jsonb, format="binary"
     )
     if tracing.ON:
-        tracing.watch(connection)
+        tracing.trace_statements(connection)
 
 
-async def _keep(_: Connection | OwnConnection) -> None:
+async def _keep(_: Connection | DirectConnection) -> None:
     """Instead of asyncpg's RESET ALL and three more statements on every release: a round trip, and twice the CPU.
 
     An open transaction is rolled back before this is called. All else that outlives a transaction (SET without LOCAL,
@@ -452,7 +444,7 @@ def _ended(error: Exception, connection: Connection) -> bool:
     transaction that it cannot leave (InterfaceError), or a transport without a socket (AttributeError, RuntimeError).
     """
     if isinstance(error, asyncpg.InternalClientError):
-        return classify(error) is Trouble.LOST
+        return classify(error) is Failure.LOST
     if isinstance(error, asyncpg.PostgresError | asyncpg.DataError):
         return False
     return _lost(connection) and (isinstance(error, asyncpg.InterfaceError) or _from_driver(error))
@@ -471,7 +463,7 @@ def _statement(error: BaseException) -> str:
     for frame, _ in walk_tb(error.__traceback__):
         if query is None and frame.f_globals.get("__name__", "").startswith("asyncpg."):
             query = frame.f_locals.get("query")
-    return " ".join(query.split())[:STATEMENT_SHOWN] if isinstance(query, str) else ""
+    return " ".join(query.split())[:MAX_LOGGED_CHARACTERS] if isinstance(query, str) else ""
 
 
 def _from_driver(error: BaseException) -> bool:

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
-from chassis.redis import Ask, Call, Redis, RedisAway, Script
+from chassis.redis import CallWithFallback, Call, Redis, RedisUnavailable, Script
 
 # Deletes a mark only if it is still the owner's: it may have run out and be another's by now.
 RENEWALS = 3  # within a mark's time: one that is late, or lost, does no harm
@@ -29,10 +29,10 @@ class InFlight:
         self._clock = clock
         self._held: dict[str, tuple[str, float]] = {}  # by this process: owner, and when the mark runs out
 
-    def claiming(self, key: str, owner: str, *, stay_seconds: float) -> Ask[bool]:
-        """A question for `Redis.ask`: whether the mark is now the owner's. It runs out by itself."""
+    def acquiring(self, key: str, owner: str, *, ttl_seconds: float) -> CallWithFallback[bool]:
+        """A question for `Redis.run_or_fall_back`: whether the mark is now the owner's. It runs out by itself."""
         # From before Redis is asked: a mark must not last longer here than there.
-        runs_out_at = self._clock() + stay_seconds
+        runs_out_at = self._clock() + ttl_seconds
 
         def hold() -> bool:
             now = self._clock()
@@ -44,23 +44,23 @@ class InFlight:
             self._held[key] = (owner, runs_out_at)
             return True
 
-        return Ask(
-            call=Call(("SET", f"f:{key}", owner, "NX", "PX", max(1, int(stay_seconds * 1000)))),
+        return CallWithFallback(
+            call=Call(("SET", f"f:{key}", owner, "NX", "PX", max(1, int(ttl_seconds * 1000)))),
             # Both must be free: a mark that was given while Redis was away is known only here.
             decode=lambda reply: reply is not None and hold(),
             fallback=hold,
         )
 
-    async def claim(self, key: str, owner: str, *, stay_seconds: float) -> bool:
+    async def acquire(self, key: str, owner: str, *, ttl_seconds: float) -> bool:
         """Whether the mark is now the owner's. Never raises."""
-        (claimed,) = await self._redis.ask(self.claiming(key, owner, stay_seconds=stay_seconds))
-        return claimed
+        (acquired,) = await self._redis.run_or_fall_back(self.acquiring(key, owner, ttl_seconds=ttl_seconds))
+        return acquired
 
     @asynccontextmanager
-    async def renewing(self, key: str, owner: str, *, stay_seconds: float) -> AsyncIterator[None]:
+    async def renewing(self, key: str, owner: str, *, ttl_seconds: float) -> AsyncIterator[None]:
         """Keeps the owner's mark for as long as the block takes, and releases it.
 
-        So that a mark of a process that dies is gone after *stay_seconds*. What is over before a renewal costs none.
+        So that a mark of a process that dies is gone after *ttl_seconds*. What is over before a renewal costs none.
         """
         loop = asyncio.get_running_loop()
         renewal: asyncio.Task[None] | None = None
@@ -68,9 +68,9 @@ class InFlight:
 
         def begin() -> None:
             nonlocal renewal
-            renewal = loop.create_task(self._keep(key, owner, stay_seconds, over), name="mark renewal")
+            renewal = loop.create_task(self._keep(key, owner, ttl_seconds, over), name="mark renewal")
 
-        first = loop.call_later(stay_seconds / RENEWALS, begin)
+        first = loop.call_later(ttl_seconds / RENEWALS, begin)
         try:
             yield
         finally:
@@ -80,15 +80,15 @@ class InFlight:
                 await asyncio.wait([renewal])  # or it might set the mark again
             await self.release(key, owner)
 
-    async def _keep(self, key: str, owner: str, stay_seconds: float, over: asyncio.Event) -> None:
+    async def _keep(self, key: str, owner: str, ttl_seconds: float, over: asyncio.Event) -> None:
         while not over.is_set():
             if key not in self._held or self._held[key][0] == owner:
                 self._held.pop(key, None)  # the order in which they run out
-                self._held[key] = (owner, self._clock() + stay_seconds)
-            with suppress(RedisAway):
-                await self._redis.run(RENEW(owner, max(1, int(stay_seconds * 1000)), keys=[f"f:{key}"]))
+                self._held[key] = (owner, self._clock() + ttl_seconds)
+            with suppress(RedisUnavailable):
+                await self._redis.run(RENEW(owner, max(1, int(ttl_seconds * 1000)), keys=[f"f:{key}"]))
             with suppress(TimeoutError):
-                async with asyncio.timeout(stay_seconds / RENEWALS):
+                async with asyncio.timeout(ttl_seconds / RENEWALS):
                     await over.wait()
 
     async def release(self, key: str, owner: str) -> None:
@@ -98,7 +98,7 @@ class InFlight:
             del self._held[key]
         try:
             await self._redis.run(RELEASE(owner, keys=[f"f:{key}"]))
-        except RedisAway:
+        except RedisUnavailable:
             return  # it runs out by itself
 
     def _drop_what_ran_out(self, now: float) -> None:

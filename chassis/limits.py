@@ -10,17 +10,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chassis.redis import Ask, Call, Redis, RedisAway, Script
+from chassis.redis import CallWithFallback, Call, Redis, RedisUnavailable, Script
 
 COUNT = Script.load("chassis", "limits.lua")
 # The window goes on: DECR keeps the key's time.
-GIVE_BACK = Script(
+REFUND = Script(
     "if tonumber(redis.call('GET', KEYS[1]) or 0) > 0 then return redis.call('DECR', KEYS[1]) end return 0"
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class RateLimitPolicy:
     """A quota for each subject; a quota of 0 limits nobody."""
 
     name: str  # as the RateLimit headers show it
@@ -32,7 +32,7 @@ class Policy:
 class Charge:
     """One use of a policy's quota by a subject: a user's id, an address, or both."""
 
-    policy: Policy
+    policy: RateLimitPolicy
     subject: str
 
     @property
@@ -41,8 +41,8 @@ class Charge:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    policy: Policy
+class QuotaUsage:
+    policy: RateLimitPolicy
     counted: int
     reset_seconds: int
 
@@ -52,14 +52,14 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class RateLimitDecision:
     """What the policies say. Its header values follow the IETF draft on RateLimit header fields."""
 
     allowed: bool
-    standings: tuple[Standing, ...] = ()
+    standings: tuple[QuotaUsage, ...] = ()
 
     @property
-    def refused_by(self) -> Standing | None:
+    def refused_by(self) -> QuotaUsage | None:
         """The policy that hit; of several, the one that lasts longest."""
         if self.allowed:
             return None
@@ -107,12 +107,12 @@ class LocalWindows:
     def forget(self, key: str) -> None:
         self._windows.pop(key, None)
 
-    def give_back(self, key: str) -> None:
+    def refund(self, key: str) -> None:
         window = self._windows.get(key)
         if window is not None:
             window.counted = max(0, window.counted - 1)
 
-    def judge(self, charges: Sequence[Charge], now: float, *, count: bool) -> Verdict:
+    def judge(self, charges: Sequence[Charge], now: float, *, count: bool) -> RateLimitDecision:
         """As the script does, without Redis."""
         windows = [self._current(charge, now) for charge in charges]
         allowed = all(window.counted < charge.policy.quota for charge, window in zip(charges, windows, strict=True))
@@ -120,10 +120,10 @@ class LocalWindows:
             for charge, window in zip(charges, windows, strict=True):
                 self.learn(charge.key, window.counted + 1, window.ends_at)
                 window.counted += 1
-        return Verdict(
+        return RateLimitDecision(
             allowed,
             tuple(
-                Standing(charge.policy, window.counted, math.ceil(window.ends_at - now))
+                QuotaUsage(charge.policy, window.counted, math.ceil(window.ends_at - now))
                 for charge, window in zip(charges, windows, strict=True)
             ),
         )
@@ -141,33 +141,33 @@ class RateLimits:
         self._clock = clock
         self._local = LocalWindows()
 
-    def counting(self, *charges: Charge) -> Ask[Verdict]:
-        """A question for `Redis.ask`: counts all charges, or none if one is over its quota. One script."""
+    def counting(self, *charges: Charge) -> CallWithFallback[RateLimitDecision]:
+        """A question for `Redis.run_or_fall_back`: counts all charges, or none if one is over its quota. One script."""
         return self._question(charges, count=True)
 
-    def peeking(self, *charges: Charge) -> Ask[Verdict]:
-        """A question for `Redis.ask`: whether the charges would be allowed, without counting them."""
+    def peeking(self, *charges: Charge) -> CallWithFallback[RateLimitDecision]:
+        """A question for `Redis.run_or_fall_back`: whether the charges would be allowed, without counting them."""
         return self._question(charges, count=False)
 
-    async def count(self, *charges: Charge) -> Verdict:
+    async def count(self, *charges: Charge) -> RateLimitDecision:
         """Never raises. Recording a failure is counting it."""
-        (verdict,) = await self._redis.ask(self.counting(*charges))
+        (verdict,) = await self._redis.run_or_fall_back(self.counting(*charges))
         return verdict
 
-    async def peek(self, *charges: Charge) -> Verdict:
+    async def peek(self, *charges: Charge) -> RateLimitDecision:
         """Never raises.
 
         Many can peek before the first of them is counted: where that matters, count first and `forget` on success.
         """
-        (verdict,) = await self._redis.ask(self.peeking(*charges))
+        (verdict,) = await self._redis.run_or_fall_back(self.peeking(*charges))
         return verdict
 
-    async def give_back(self, charge: Charge) -> None:
+    async def refund(self, charge: Charge) -> None:
         """Takes one count back, as for a try that nobody judged. Never raises."""
-        self._local.give_back(charge.key)
+        self._local.refund(charge.key)
         try:
-            await self._redis.run(GIVE_BACK(keys=[charge.key]))
-        except RedisAway:
+            await self._redis.run(REFUND(keys=[charge.key]))
+        except RedisUnavailable:
             return  # the window ends by itself
 
     async def forget(self, charge: Charge) -> None:
@@ -175,22 +175,22 @@ class RateLimits:
         self._local.forget(charge.key)
         try:
             await self._redis.run(Call(("DEL", charge.key)))
-        except RedisAway:
+        except RedisUnavailable:
             return  # the window ends by itself
 
-    def _question(self, all_charges: Sequence[Charge], *, count: bool) -> Ask[Verdict]:
+    def _question(self, all_charges: Sequence[Charge], *, count: bool) -> CallWithFallback[RateLimitDecision]:
         charges = [charge for charge in all_charges if charge.policy.quota > 0]
         numbers = [number for c in charges for number in (c.policy.quota, c.policy.window_seconds * 1000)]
 
-        def decode(reply: list[Any]) -> Verdict:
+        def decode(reply: list[Any]) -> RateLimitDecision:
             now = self._clock()
             standings = []
             for charge, counted, left_ms in zip(charges, reply[1::2], reply[2::2], strict=True):
                 self._local.learn(charge.key, counted, now + left_ms / 1000)
-                standings.append(Standing(charge.policy, counted, math.ceil(left_ms / 1000)))
-            return Verdict(bool(reply[0]), tuple(standings))
+                standings.append(QuotaUsage(charge.policy, counted, math.ceil(left_ms / 1000)))
+            return RateLimitDecision(bool(reply[0]), tuple(standings))
 
-        return Ask(
+        return CallWithFallback(
             call=COUNT(int(count), *numbers, keys=[charge.key for charge in charges]),
             decode=decode,
             fallback=lambda: self._local.judge(charges, self._clock(), count=count),

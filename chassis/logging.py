@@ -26,7 +26,7 @@ SECRET_WORDS: Final = (
 )  # fmt: skip
 NOT_SECRET: Final = frozenset({"routing_key", "partition_key", "partitionkey", "token_type", "key_type"})
 URL_PASSWORD: Final = re.compile(r"(?P<head>\b[a-z][a-z0-9+.-]*://[^\s:/@]*):[^\s/@]+@", re.IGNORECASE)
-DEEPEST: Final = 8  # levels of nesting that are searched for secrets; below, a value is cut off
+MAX_DEPTH: Final = 8  # levels of nesting that are searched for secrets; below, a value is cut off
 
 # Libraries that say at DEBUG what must not be in a log (request signatures) or drown everything else.
 QUIET_LIBRARIES: Final = ("botocore", "aiobotocore", "aio_pika", "aiormq", "asyncio")
@@ -87,7 +87,7 @@ def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[s
         if is_secret(key) and value is not None:
             event[key] = REDACTED
         elif not isinstance(value, str) or "://" in value:  # of most lines all values are plain text
-            event[key] = _without_secrets(value, DEEPEST)
+            event[key] = _without_secrets(value, MAX_DEPTH)
     return event
 
 

@@ -81,12 +81,12 @@ class RequestMetrics:
                 registry=registry,
             ).labels
         )
-        self.in_hand = 0
+        self.in_flight = 0
         active = Gauge(f"{service}_active_connections", "Messages in hand.", registry=registry)
-        active.set_function(lambda: self.in_hand)
+        active.set_function(lambda: self.in_flight)
 
 
-class _InHand:
+class _InFlight:
     __slots__ = ("_began", "_message", "_requests")
 
     def __init__(self, requests: RequestMetrics, message: str) -> None:
@@ -95,10 +95,10 @@ class _InHand:
 
     def __enter__(self) -> None:
         self._began = perf_counter()
-        self._requests.in_hand += 1
+        self._requests.in_flight += 1
 
     def __exit__(self, *_: object) -> None:
-        self._requests.in_hand -= 1
+        self._requests.in_flight -= 1
         self._requests.duration(self._message).observe(perf_counter() - self._began)
 
 
@@ -154,7 +154,7 @@ class BusMetrics:
 
     def delivery(self, message: str) -> AbstractContextManager[None]:
         """Counts a message as in hand until its settlement, and takes that time."""
-        return nullcontext() if self._requests is None else _InHand(self._requests, message)
+        return nullcontext() if self._requests is None else _InFlight(self._requests, message)
 
     def settled(self, message: str, outcome: str) -> None:
         self._deliveries(message, outcome).inc()
@@ -203,8 +203,8 @@ class PoolMetrics(Collector):
 class HealthMetrics(Collector):
     """The health checks as they last went, for alerts on what takes no readiness away."""
 
-    def __init__(self, registry: CollectorRegistry, last_found: Callable[[], Mapping[str, bool]]) -> None:
-        self._last_found = last_found
+    def __init__(self, registry: CollectorRegistry, last_results: Callable[[], Mapping[str, bool]]) -> None:
+        self._last_found = last_results
         registry.register(self)
 
     def describe(self) -> Iterable[Metric]:

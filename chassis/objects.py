@@ -18,16 +18,16 @@ if TYPE_CHECKING:  # stubs
     from types_aiobotocore_s3 import S3Client
 
 CONNECT_SECONDS: Final = 2.0
-SILENCE_SECONDS: Final = 5.0  # between two bytes of an answer
+READ_TIMEOUT_SECONDS: Final = 5.0  # between two bytes of an answer
 REQUEST_SECONDS: Final = 30.0  # a whole request with its retries; uploads are 10 MiB at most
 PROBE_SECONDS: Final = 3.0
-ATTEMPTS: Final = 2
-CONNECTIONS: Final = 16
+MAX_ATTEMPTS: Final = 2
+MAX_CONNECTIONS: Final = 16
 PROBE_KEY: Final = ".probe"
 
 # Answers that say something about the store and nothing about the request (Amazon S3, error responses). Access is among
 # them: a wrong key is the installation's mistake, and no message should be given up for it.
-_AWAY: Final = frozenset(
+_UNAVAILABLE_CODES: Final = frozenset(
     {
         "AccessDenied",
         "ExpiredToken",
@@ -43,7 +43,7 @@ _MISSING: Final = frozenset({"NoSuchKey", "404"})
 SERVER_ERROR: Final = 500
 
 
-class ObjectStoreAway(Exception):  # noqa: N818  # reads as the sentence that it is
+class ObjectStoreUnavailable(Exception):  # noqa: N818  # reads as the sentence that it is
     """The store did not do what it was asked to, or nobody knows whether it did."""
 
 
@@ -62,16 +62,16 @@ class StoredObject:
     changed_at: datetime
 
 
-def is_away(error: BaseException) -> bool:
+def is_unavailable(error: BaseException) -> bool:
     """Whether a failure of the client library speaks of the store, and not of the request."""
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        return status >= SERVER_ERROR or error.response.get("Error", {}).get("Code") in _AWAY
+        return status >= SERVER_ERROR or error.response.get("Error", {}).get("Code") in _UNAVAILABLE_CODES
     return isinstance(error, BotoCoreError | aiohttp.ClientError | TimeoutError | OSError)
 
 
 class ObjectStore:
-    """One for each process: making a client costs 0.2 s. Every method raises ``ObjectStoreAway``."""
+    """One for each process: making a client costs 0.2 s. Every method raises ``ObjectStoreUnavailable``."""
 
     def __init__(self, client: "S3Client", *, request_seconds: float = REQUEST_SECONDS) -> None:
         self._client = client
@@ -82,7 +82,7 @@ class ObjectStore:
     ) -> str:
         """The content's SHA-256 in hex; the store has checked it against what arrived."""
         digest = hashlib.sha256(content).digest()
-        with _said_plainly(bucket, key):
+        with _translating_errors(bucket, key):
             async with asyncio.timeout(self._request_seconds):
                 await self._client.put_object(
                     Bucket=bucket,
@@ -95,7 +95,7 @@ class ObjectStore:
 
     async def get(self, bucket: str, key: str, *, sha256: str | None = None) -> bytes:
         """Raises ``ObjectMissing``, and ``ObjectDamaged`` if the content is not the one of *sha256* (hex)."""
-        with _said_plainly(bucket, key):
+        with _translating_errors(bucket, key):
             async with asyncio.timeout(self._request_seconds):
                 answer = await self._client.get_object(Bucket=bucket, Key=key)
                 async with answer["Body"] as stream:
@@ -106,7 +106,7 @@ class ObjectStore:
 
     async def delete(self, bucket: str, key: str) -> None:
         """What is not there is deleted already."""
-        with _said_plainly(bucket, key):
+        with _translating_errors(bucket, key):
             async with asyncio.timeout(self._request_seconds):
                 await self._client.delete_object(Bucket=bucket, Key=key)
 
@@ -114,7 +114,7 @@ class ObjectStore:
         """In the order of their keys; what is put or deleted meanwhile may be missing or there."""
         following: str | None = None
         while True:
-            with _said_plainly(bucket, prefix):
+            with _translating_errors(bucket, prefix):
                 async with asyncio.timeout(self._request_seconds):
                     page = await (
                         self._client.list_objects_v2(Bucket=bucket, Prefix=prefix)
@@ -130,27 +130,27 @@ class ObjectStore:
     async def probe(self, bucket: str) -> None:
         """A real write and read: a store that is starting answers other questions before it can do these."""
         content = b"probe"
-        with _said_plainly(bucket, PROBE_KEY):
+        with _translating_errors(bucket, PROBE_KEY):
             async with asyncio.timeout(PROBE_SECONDS):
                 await self.put(bucket, PROBE_KEY, content)
                 try:
                     found = await self.get(bucket, PROBE_KEY)
                 except ObjectMissing as error:
-                    raise ObjectStoreAway(f"{bucket}/{PROBE_KEY} was put and is not there") from error
+                    raise ObjectStoreUnavailable(f"{bucket}/{PROBE_KEY} was put and is not there") from error
         if found != content:
-            raise ObjectStoreAway(f"{bucket}/{PROBE_KEY} reads back differently")
+            raise ObjectStoreUnavailable(f"{bucket}/{PROBE_KEY} reads back differently")
 
 
 @asynccontextmanager
 async def s3_client(
-    url: str, access_key: str, secret_key: str, *, region: str, silence_seconds: float = SILENCE_SECONDS
+    url: str, access_key: str, secret_key: str, *, region: str, read_timeout_seconds: float = READ_TIMEOUT_SECONDS
 ) -> AsyncIterator["S3Client"]:
     """Connects on first use."""
     config = AioConfig(
         connect_timeout=CONNECT_SECONDS,
-        read_timeout=silence_seconds,
-        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
-        max_pool_connections=CONNECTIONS,
+        read_timeout=read_timeout_seconds,
+        retries={"mode": "standard", "total_max_attempts": MAX_ATTEMPTS},
+        max_pool_connections=MAX_CONNECTIONS,
         request_checksum_calculation="when_required",  # put brings its own
         response_checksum_validation="when_required",
         s3={"addressing_style": "path"},  # a bucket's name in the host needs DNS that a private store does not have
@@ -173,25 +173,25 @@ async def open_object_store(
     secret_key: str,
     *,
     region: str = "us-east-1",
-    silence_seconds: float = SILENCE_SECONDS,
+    read_timeout_seconds: float = READ_TIMEOUT_SECONDS,
     request_seconds: float = REQUEST_SECONDS,
 ) -> AsyncIterator[ObjectStore]:
     """Nothing is asked of the store yet: a service starts without it."""
-    async with s3_client(url, access_key, secret_key, region=region, silence_seconds=silence_seconds) as client:
+    async with s3_client(url, access_key, secret_key, region=region, read_timeout_seconds=read_timeout_seconds) as client:
         yield ObjectStore(client, request_seconds=request_seconds)
 
 
 @contextmanager
-def _said_plainly(bucket: str, key: str) -> Iterator[None]:
+def _translating_errors(bucket: str, key: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
         if error.response.get("Error", {}).get("Code") in _MISSING:
             raise ObjectMissing(f"{bucket}/{key}") from error
-        if is_away(error):
-            raise ObjectStoreAway(str(error)) from error
+        if is_unavailable(error):
+            raise ObjectStoreUnavailable(str(error)) from error
         raise
     except Exception as error:
-        if is_away(error):
-            raise ObjectStoreAway(str(error) or "no answer") from error
+        if is_unavailable(error):
+            raise ObjectStoreUnavailable(str(error) or "no answer") from error
         raise

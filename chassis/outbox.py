@@ -8,7 +8,7 @@ from typing import Any
 from pydantic_core import to_json
 
 from chassis import failpoints
-from chassis.bus.ports import ConfirmMissing, Letter, NotPublished, Publisher
+from chassis.bus.ports import ConfirmMissing, OutgoingMessage, NotPublished, Publisher
 from chassis.database import Database
 from chassis.logging import logger
 from chassis.metrics import BusMetrics
@@ -16,13 +16,13 @@ from chassis.unit_of_work import Caches, OutboxRow
 
 EXCHANGE = "autograph.events"
 BATCH = 64  # rows published at once, their confirms awaited together
-GATHER_SECONDS = 0.02  # for which rows are collected: one delete serves them all, and nobody waits for an event
+BATCH_DELAY_SECONDS = 0.02  # for which rows are collected: one delete serves them all, and nobody waits for an event
 SWEEP_AFTER_SECONDS = 5.0  # a row this old was left behind: the relay takes milliseconds
 SWEEP_EVERY_SECONDS = 1.0
 LEASE_SECONDS = 30.0  # for which a sweeper has its rows to itself; longer than any publish may take
 INBOX_DAYS = 7  # how long a repeat gets the first outcome
-FORGET_EVERY_SECONDS = 600.0
-FORGET_AT_ONCE = 5_000  # rows a statement, so that no delete holds locks for long
+INBOX_RETENTION_EVERY_SECONDS = 600.0
+INBOX_RETENTION_BATCH = 5_000  # rows a statement, so that no delete holds locks for long
 
 _log = logger(__name__)
 
@@ -54,7 +54,7 @@ class OutboxRelay:
         self._idle = asyncio.Event()
         self._idle.set()
 
-    def hand(self, rows: Sequence[OutboxRow]) -> None:
+    def enqueue(self, rows: Sequence[OutboxRow]) -> None:
         """Takes committed rows whose caches were invalidated already."""
         self._waiting.extend(rows)
         self._idle.clear()
@@ -65,7 +65,7 @@ class OutboxRelay:
         while True:
             await self._work.wait()
             if len(self._waiting) < BATCH:
-                await asyncio.sleep(GATHER_SECONDS)
+                await asyncio.sleep(BATCH_DELAY_SECONDS)
             batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
             if batch:
                 await self._publish(batch)
@@ -73,7 +73,7 @@ class OutboxRelay:
                 self._work.clear()
                 self._idle.set()
 
-    async def drained(self) -> None:
+    async def drain(self) -> None:
         """Returns once all that was handed over has been tried."""
         await self._idle.wait()
 
@@ -96,9 +96,9 @@ class OutboxRelay:
         async with self._database.connection() as connection:
             records = await connection.fetch(_LEASE, self._sweep_after_seconds, self._lease_seconds, BATCH)
         rows = [_row(record) for record in records]
-        stale = sorted({name for row in rows for name in row.invalidates})
-        if stale:
-            await caches.invalidate(stale)
+        invalidated = sorted({name for row in rows for name in row.invalidates})
+        if invalidated:
+            await caches.invalidate(invalidated)
         if rows:
             _log.info("outbox rows left behind", rows=len(rows))
             await self._publish(rows)
@@ -119,7 +119,7 @@ class OutboxRelay:
             _log.warning("outbox rows not deleted", rows=len(confirmed), error=type(error).__qualname__)
 
     async def _publish_one(self, row: OutboxRow) -> bool:
-        letter = Letter(
+        outgoing = OutgoingMessage(
             exchange=EXCHANGE,
             routing_key=row.routing_key,
             body=row.body,
@@ -128,7 +128,7 @@ class OutboxRelay:
             mandatory=False,  # an event that nobody subscribes to is no fault
         )
         try:
-            await self._publisher.publish(letter)
+            await self._publisher.publish(outgoing)
         except (NotPublished, ConfirmMissing) as error:
             _log.warning("event not published, left to the sweep", error=type(error).__qualname__)
             return False
@@ -142,16 +142,16 @@ class OutboxRelay:
             self._metrics.outbox_oldest.set(record["oldest_seconds"])
 
 
-async def forget_inbox(database: Database) -> None:
+async def run_inbox_retention(database: Database) -> None:
     """Runs for as long as the process: inbox rows past their days are deleted, a few thousand at a time."""
     while True:
         try:
             async with database.connection() as connection:
-                while await connection.fetchval(_FORGET, INBOX_DAYS, FORGET_AT_ONCE) == FORGET_AT_ONCE:
+                while await connection.fetchval(_DELETE_EXPIRED, INBOX_DAYS, INBOX_RETENTION_BATCH) == INBOX_RETENTION_BATCH:
                     pass
         except Exception as error:  # noqa: BLE001 - an outage of the database must not end the clean-up
             _log.warning("inbox not cleaned", error=type(error).__qualname__)
-        await asyncio.sleep(FORGET_EVERY_SECONDS)
+        await asyncio.sleep(INBOX_RETENTION_EVERY_SECONDS)
 
 
 def _row(record: Any) -> OutboxRow:
@@ -189,7 +189,7 @@ _MEASURE = """
     FROM outbox
 """
 
-_FORGET = """
+_DELETE_EXPIRED = """
     WITH gone AS (
         DELETE FROM inbox WHERE (consumer, actor, id) IN (
             SELECT consumer, actor, id FROM inbox WHERE handled_at < now() - make_interval(days => $1) LIMIT $2

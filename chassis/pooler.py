@@ -14,11 +14,11 @@ import asyncpg
 TRIES: Final = 8  # in transaction mode what was given back last is given out next, unless somebody else has it
 
 if TYPE_CHECKING:  # generic in the stubs only
-    Connection: TypeAlias = asyncpg.Connection[asyncpg.Record]
+    DirectConnection: TypeAlias = asyncpg.DirectConnection[asyncpg.Record]
 else:
-    Connection = asyncpg.Connection
+    DirectConnection = asyncpg.DirectConnection
 
-Connect: TypeAlias = Callable[[], Awaitable[Connection]]
+Connect: TypeAlias = Callable[[], Awaitable[DirectConnection]]
 
 
 class Pooling(StrEnum):
@@ -36,7 +36,7 @@ def refuses_settings(error: Exception) -> bool:
     return isinstance(error, asyncpg.ProtocolViolationError) and "startup parameter" in str(error)
 
 
-async def is_pooled(connection: Connection) -> bool:
+async def is_pooled(connection: DirectConnection) -> bool:
     """A pooler makes up the process id that it tells its clients."""
     return bool(await _backend(connection) != connection.get_server_pid())
 
@@ -66,12 +66,12 @@ async def find_pooling(connect: Connect) -> Pooling:
         first.terminate()
 
 
-async def _keep_their_sessions(first: Connection, second: Connection) -> bool:
+async def _keep_their_sessions(first: DirectConnection, second: DirectConnection) -> bool:
     sessions = {(await _backend(first), await _backend(second)) for _ in range(TRIES)}
     return len(sessions) == 1 and all(one != other for one, other in sessions)
 
 
-async def _backend(connection: Connection) -> int:
+async def _backend(connection: DirectConnection) -> int:
     async with connection.transaction():
         pid: int = await connection.fetchval("SELECT pg_backend_pid()")
         return pid

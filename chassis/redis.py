@@ -1,7 +1,7 @@
 """Redis as our services use it: one round trip, 200 ms at most, no retries, and a breaker.
 
 Redis only makes things faster, so nobody waits for it. `Redis.run` is for those who must know whether Redis did it,
-`Redis.ask` for a request's way, where each question brings the answer to use while Redis is away.
+`Redis.run_or_fall_back` for a request's way, where each question brings the answer to use while Redis is away.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ B = TypeVar("B")
 C = TypeVar("C")
 
 
-class RedisAway(Exception):  # noqa: N818 - a state of the world that callers handle, not an error of theirs
+class RedisUnavailable(Exception):  # noqa: N818 - a state of the world that callers handle, not an error of theirs
     """Redis did not do what it was asked to, or nobody knows whether it did."""
 
 
@@ -65,7 +65,7 @@ class Script:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask(Generic[T]):
+class CallWithFallback(Generic[T]):
     """A question for Redis: the command, how to read its reply, and the answer to give while Redis is away."""
 
     call: Call
@@ -95,10 +95,10 @@ class Redis:
         self._timeout_seconds = timeout_seconds
         self._probe_seconds = probe_seconds
         self._probe: asyncio.Task[None] | None = None
-        self._places = asyncio.Semaphore(max_connections)
+        self._slots = asyncio.Semaphore(max_connections)
         self._idle: list[AbstractConnection] = []
         self._in_use = 0
-        self._asked: list[tuple[Sequence[Call], asyncio.Future[list[Any]]]] = []
+        self._pending: list[tuple[Sequence[Call], asyncio.Future[list[Any]]]] = []
         self._trips: set[asyncio.Task[None]] = set()
         # RESP2 costs less CPU than RESP3 for the replies that we read. Our own timeout covers waiting for a connection,
         # connecting and all replies together, and a connection that it cancels disconnects itself.
@@ -112,7 +112,7 @@ class Redis:
         )
 
     @property
-    def away(self) -> bool:
+    def unavailable(self) -> bool:
         """Whether the breaker is open."""
         return self._probe is not None
 
@@ -123,37 +123,37 @@ class Redis:
     async def run(self, *calls: Call) -> list[Any]:
         """Their replies, from one round trip.
 
-        Raises RedisAway if any of them failed; the others may have been carried out.
+        Raises RedisUnavailable if any of them failed; the others may have been carried out.
         """
         replies = await self._guarded(calls)
         for reply in replies:
             if isinstance(reply, ResponseError):
-                raise RedisAway(str(reply)) from reply
+                raise RedisUnavailable(str(reply)) from reply
         return replies
 
     @overload
-    async def ask(self, first: Ask[A], /) -> tuple[A]: ...
+    async def run_or_fall_back(self, first: CallWithFallback[A], /) -> tuple[A]: ...
     @overload
-    async def ask(self, first: Ask[A], second: Ask[B], /) -> tuple[A, B]: ...
+    async def run_or_fall_back(self, first: CallWithFallback[A], second: CallWithFallback[B], /) -> tuple[A, B]: ...
     @overload
-    async def ask(self, first: Ask[A], second: Ask[B], third: Ask[C], /) -> tuple[A, B, C]: ...
-    async def ask(self, *questions: Ask[Any]) -> tuple[Any, ...]:
+    async def run_or_fall_back(self, first: CallWithFallback[A], second: CallWithFallback[B], third: CallWithFallback[C], /) -> tuple[A, B, C]: ...
+    async def run_or_fall_back(self, *calls: CallWithFallback[Any]) -> tuple[Any, ...]:
         """Answers from one round trip; a question that Redis does not answer gets its own fallback. Never raises."""
         try:
-            replies = await self._guarded([question.call for question in questions])
-        except RedisAway:
-            return tuple(question.fallback() for question in questions)
+            replies = await self._guarded([call.call for call in calls])
+        except RedisUnavailable:
+            return tuple(call.fallback() for call in calls)
         return tuple(
-            question.fallback() if isinstance(reply, ResponseError) else question.decode(reply)
-            for question, reply in zip(questions, replies, strict=True)
+            call.fallback() if isinstance(reply, ResponseError) else call.decode(reply)
+            for call, reply in zip(calls, replies, strict=True)
         )
 
     async def ping(self) -> None:
-        """Raises RedisAway. Asks Redis even while the breaker is open: for health checks."""
+        """Raises RedisUnavailable. Asks Redis even while the breaker is open: for health checks."""
         try:
             await self._exchange([Call(("PING",))])
         except (RedisError, OSError) as error:
-            raise RedisAway(str(error)) from error
+            raise RedisUnavailable(str(error)) from error
 
     async def close(self) -> None:
         if self._probe is not None:
@@ -167,12 +167,12 @@ class Redis:
 
     async def _guarded(self, calls: Sequence[Call]) -> list[Any]:
         if self._probe is not None:
-            raise RedisAway("the breaker is open")
+            raise RedisUnavailable("the breaker is open")
         try:
             replies = await self._shared(calls)
         except (RedisError, OSError) as error:  # asyncio's TimeoutError is an OSError
             self._open(error)
-            raise RedisAway(str(error) or type(error).__name__) from error
+            raise RedisUnavailable(str(error) or type(error).__name__) from error
         for reply in replies:
             if isinstance(reply, ResponseError):
                 log.error("redis_refused_a_command", error=str(reply))
@@ -184,41 +184,41 @@ class Redis:
             return await self._exchange(calls)
         loop = asyncio.get_running_loop()
         replies: asyncio.Future[list[Any]] = loop.create_future()
-        if not self._asked:
-            loop.call_soon(self._go)
-        self._asked.append((calls, replies))
+        if not self._pending:
+            loop.call_soon(self._send_pending)
+        self._pending.append((calls, replies))
         return await replies
 
-    def _go(self) -> None:
-        asked, self._asked = self._asked, []
-        trip = asyncio.create_task(self._trip(asked), name="redis")
+    def _send_pending(self) -> None:
+        batch, self._pending = self._pending, []
+        trip = asyncio.create_task(self._send_batch(batch), name="redis")
         self._trips.add(trip)
         trip.add_done_callback(self._trips.discard)
 
-    async def _trip(self, asked: "Sequence[tuple[Sequence[Call], asyncio.Future[list[Any]]]]") -> None:
+    async def _send_batch(self, batch: "Sequence[tuple[Sequence[Call], asyncio.Future[list[Any]]]]") -> None:
         """However it ends, nobody is left waiting."""
         try:
-            replies = iter(await self._exchange([call for calls, _ in asked for call in calls]))
+            replies = iter(await self._exchange([call for calls, _ in batch for call in calls]))
         except (RedisError, OSError) as error:
-            for _, future in asked:
+            for _, future in batch:
                 _fail(future, error)
         except Exception as error:  # noqa: BLE001 - somebody's own mistake, and only theirs to hear of
-            if len(asked) == 1:
-                _fail(asked[0][1], error)
+            if len(batch) == 1:
+                _fail(batch[0][1], error)
             else:
-                for one in asked:
-                    await self._trip([one])
+                for one in batch:
+                    await self._send_batch([one])
         else:
-            for calls, future in asked:
+            for calls, future in batch:
                 own = [next(replies) for _ in calls]
                 if not future.done():  # who asked may have given up
                     future.set_result(own)
         finally:
-            for _, future in asked:
+            for _, future in batch:
                 future.cancel()
 
     async def _exchange(self, calls: Sequence[Call]) -> list[Any]:
-        async with asyncio.timeout(self._timeout_seconds), self._places:
+        async with asyncio.timeout(self._timeout_seconds), self._slots:
             # The one used last: what a burst has opened beyond need stays idle behind it.
             connection = self._idle.pop() if self._idle else self._connections.make_connection()  # type: ignore[no-untyped-call]  # theirs is not annotated
             self._in_use += 1
@@ -236,7 +236,7 @@ class Redis:
 
     def _open(self, error: Exception) -> None:
         if self._probe is None:
-            log.warning("redis_away", error=str(error) or type(error).__name__)
+            log.warning("redis_unavailable", error=str(error) or type(error).__name__)
             self._probe = asyncio.create_task(self._close_when_redis_answers(), name="redis-probe")
 
     async def _close_when_redis_answers(self) -> None:
@@ -248,7 +248,7 @@ class Redis:
             with suppress(RedisError, OSError):
                 await self._exchange([Call(("PING",))])
                 self._probe = None
-                log.info("redis_back")
+                log.info("redis_available_again")
                 return
             await asyncio.sleep(self._probe_seconds)
 

@@ -37,9 +37,9 @@ from chassis.setting_names import KNOWN
 
 PREFIX: Final = "AUTOGRAPH_"
 ENV_FILES: Final = (Path(".env"),)
-KEY_CHARACTERS: Final = 32  # of hex: 128 bits
+MIN_KEY_CHARACTERS: Final = 32  # of hex: 128 bits
 # A ratio of difflib's: one or two letters of a name. What is further off may be a later release's setting.
-NEARLY_THE_SAME: Final = 0.85
+MIN_SIMILARITY: Final = 0.85
 # What Kubernetes and Docker put into the environment of a container for a service named `autograph-…`.
 _SERVICE_LINK: Final = re.compile(r"_SERVICE_(HOST|PORT(_\w+)?)$|_PORT(_\d+_(TCP|UDP|SCTP)(_(PORT|PROTO|ADDR))?)?$")
 EX_CONFIG: Final = 78  # sysexits.h: something was found in an unconfigured or misconfigured state
@@ -161,9 +161,9 @@ def _split_list(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
-def _long_enough(key: SecretStr) -> SecretStr:
-    if len(key.get_secret_value()) < KEY_CHARACTERS:
-        raise ValueError(f"must have at least {KEY_CHARACTERS} characters")
+def _check_key_length(key: SecretStr) -> SecretStr:
+    if len(key.get_secret_value()) < MIN_KEY_CHARACTERS:
+        raise ValueError(f"must have at least {MIN_KEY_CHARACTERS} characters")
     return key
 
 
@@ -173,7 +173,7 @@ RedisUrl = Annotated[SecretUrl, _of("redis", "rediss")]
 RabbitmqUrl = Annotated[SecretUrl, _of("amqp", "amqps")]
 HttpUrl = Annotated[SecretUrl, _of("http", "https")]
 Port = Annotated[int, Field(ge=0, le=65535)]  # 0: a free one
-Key = Annotated[SecretStr, AfterValidator(_long_enough)]
+Key = Annotated[SecretStr, AfterValidator(_check_key_length)]
 CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_list)]
 
 
@@ -358,28 +358,28 @@ SettingsT = TypeVar("SettingsT", bound=Settings)
 
 
 def read(
-    settings_class: type[SettingsT], env_files: Sequence[Path] = ENV_FILES, *, given: Mapping[str, Any] | None = None
+    settings_class: type[SettingsT], env_files: Sequence[Path] = ENV_FILES, *, overrides: Mapping[str, Any] | None = None
 ) -> SettingsT:
     """Raises ``SettingsInvalid`` with all mistakes at once. Of *env_files* the later have precedence.
 
     *given*: values by field, before whatever the environment has.
     """
     try:
-        slips = [f"{name} is no setting: {near} is" for name, near in _unknown(settings_class, env_files) if near]
-        settings = settings_class(_env_file=env_files, **(given or {}))
+        misspelled = [f"{name} is no setting: {near} is" for name, near in _unknown(settings_class, env_files) if near]
+        settings = settings_class(_env_file=env_files, **(overrides or {}))
     except ValidationError as error:
         problems = [
             _describe(problem["loc"], problem["type"], problem["msg"])
             for problem in error.errors(include_url=False, include_context=False, include_input=False)
         ]
         # Not chained: the validation error holds the values.
-        raise SettingsInvalid([*slips, *problems]) from None
+        raise SettingsInvalid([*misspelled, *problems]) from None
     except UnicodeDecodeError:
         raise SettingsInvalid([".env is not UTF-8 text"]) from None
     except SettingsError as error:
         raise SettingsInvalid([str(error)]) from None
-    if slips:
-        raise SettingsInvalid(slips)
+    if misspelled:
+        raise SettingsInvalid(misspelled)
     return settings
 
 
@@ -392,7 +392,7 @@ def _unknown(settings_class: type[Settings], env_files: Sequence[Path]) -> Itera
         bare = name.upper().removeprefix(PREFIX)
         if not name.upper().startswith(PREFIX) or not value or bare in known or _SERVICE_LINK.search(bare):
             continue
-        nearest = get_close_matches(bare, sorted(known), n=1, cutoff=NEARLY_THE_SAME)
+        nearest = get_close_matches(bare, sorted(known), n=1, cutoff=MIN_SIMILARITY)
         yield name, f"{PREFIX}{nearest[0]}" if nearest else ""
 
 

@@ -10,7 +10,7 @@ from prometheus_async.aio.web import MetricsHTTPServer
 from pydantic_core import to_json
 
 from chassis import exposition
-from chassis.health import Health, Report
+from chassis.health import Health, HealthReport
 from chassis.logging import logger
 
 log: Final = logger(__name__)
@@ -55,7 +55,7 @@ async def side_port(
         await runner.cleanup()
 
 
-def _answer(ask: Callable[[], Awaitable[Report]]) -> Callable[[web.Request], Awaitable[web.Response]]:
+def _answer(ask: Callable[[], Awaitable[HealthReport]]) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def answer(_: web.Request) -> web.Response:
         report = await ask()
         return web.Response(

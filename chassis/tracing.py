@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span as OtelSpan
     from opentelemetry.trace import SpanKind, Tracer
 
-    from chassis.database import Connection, OwnConnection
+    from chassis.database import Connection, DirectConnection
 
 ON = False
 EXPORT_SECONDS: Final = 5.0
-LEAVE_SECONDS: Final = 2.0  # for what is not exported yet: a collector that is away must not hold up a drain
+FLUSH_SECONDS: Final = 2.0  # for what is not exported yet: a collector that is away must not hold up a drain
 QUERY_CHARACTERS: Final = 1_000
 
 _tracer: "Tracer"
@@ -72,19 +72,19 @@ def configure(service: str, version: str, url: str, ratio: float) -> None:
     ON = True
 
 
-def leave() -> None:
+def shutdown() -> None:
     """Sends what is left, for two seconds at most. Blocks."""
     global ON, _provider  # noqa: PLW0603 - as above
     ON = False
     if _provider is not None:
         last = Thread(target=_provider.shutdown, daemon=True)
         last.start()
-        last.join(LEAVE_SECONDS)
+        last.join(FLUSH_SECONDS)
         _provider = None
 
 
 @contextmanager
-def serving(method: str, parent: str | None) -> Iterator[Span]:
+def server_span(method: str, parent: str | None) -> Iterator[Span]:
     """A request at the edge. *parent*: the client's ``traceparent``."""
     from opentelemetry.trace import SpanKind  # noqa: PLC0415 - as above
 
@@ -93,7 +93,7 @@ def serving(method: str, parent: str | None) -> Iterator[Span]:
 
 
 @contextmanager
-def handling(message: str, queue: str, parent: str | None) -> Iterator[Span]:
+def consumer_span(message: str, queue: str, parent: str | None) -> Iterator[Span]:
     """A delivery in a worker. *parent*: its envelope's ``traceparent``."""
     from opentelemetry.trace import SpanKind  # noqa: PLC0415 - as above
 
@@ -102,14 +102,14 @@ def handling(message: str, queue: str, parent: str | None) -> Iterator[Span]:
         yield span
 
 
-def is_recorded() -> bool:
+def is_recording() -> bool:
     """Whether what goes on now belongs to a trace that is kept. Ask only where ``ON``."""
     from opentelemetry.trace import get_current_span  # noqa: PLC0415 - as above
 
     return get_current_span().is_recording()
 
 
-def watch(connection: "Connection | OwnConnection") -> None:
+def trace_statements(connection: "Connection | DirectConnection") -> None:
     """Each statement on *connection* becomes a span of whatever it is done for."""
     connection.add_query_logger(_statement)
 

@@ -48,7 +48,7 @@ class OutboxRow(NamedTuple):
 
 
 class Relay(Protocol):
-    def hand(self, rows: Sequence[OutboxRow]) -> None:
+    def enqueue(self, rows: Sequence[OutboxRow]) -> None:
         """Publishes committed rows soon, in the background; a crash leaves them to the sweeper."""
 
 
@@ -72,7 +72,7 @@ class Work:
     now: datetime
     outcome: Outcome = field(default_factory=lambda: Outcome.succeeded(None))
     outbox: list[OutboxRow] = field(default_factory=list)
-    stale: list[str] = field(default_factory=list)
+    invalidated: list[str] = field(default_factory=list)
 
     def publish(self, event: Event, *, subject: str, sequence: int, partitionkey: str | None = None) -> None:
         """Announce *event* about *subject* (``diagram/<id>``).
@@ -95,14 +95,14 @@ class Work:
         body = encode(envelope, event)
         self.outbox.append(OutboxRow(envelope.id, event.routing_key(), body, envelope.correlationid, event.wire_name))
 
-    def invalidates(self, *names: str) -> None:
+    def invalidate(self, *names: str) -> None:
         """The cache entries that this outcome says are wrong, e.g. ``diagram/<id>``, ``session/<id>``.
 
         Those of an outcome that commits are kept with it. Those named before a refusal are invalidated before it is
         told; what else the body raises is no outcome.
         """
-        known = set(self.stale)
-        self.stale.extend(name for name in dict.fromkeys(names) if name not in known)
+        known = set(self.invalidated)
+        self.invalidated.extend(name for name in dict.fromkeys(names) if name not in known)
 
     def reply(self, reply: ReplyT) -> ReplyT:
         """Keep *reply* as the outcome, for repeats. Large content stays out of it."""
@@ -157,13 +157,13 @@ class Ledger:
             if failpoints.ARMED:
                 await failpoints.reached("in_transaction", envelope.type)
             await _finish(work, self._consumer)
-        await self._tell(work)
+        await self._publish_effects(work)
 
     def work(self, envelope: Envelope) -> Work:
         """For ``carry_out``: what it comes to is said first, and then written at once."""
         return Work(envelope=envelope, source=self._source, now=self._clock())
 
-    async def carry_out(self, work: Work, writes: Writes) -> None:
+    async def execute(self, work: Work, writes: Writes) -> None:
         """A whole unit of work in one statement, which is its transaction: one way there and back, not five (ADR 9).
 
         Those that come together share it (ADR 15). Raises ``AlreadyHandled`` if the inbox has the message; waits for a
@@ -183,7 +183,7 @@ class Ledger:
         )
         if not is_new:
             raise AlreadyHandled
-        await self._tell(work)
+        await self._publish_effects(work)
 
     @asynccontextmanager
     async def transaction(self, envelope: Envelope) -> AsyncIterator[UnitOfWork]:
@@ -192,33 +192,33 @@ class Ledger:
             yield work
             if work.outbox:
                 await work.connection.execute(_ANNOUNCE, *_columns(work))
-        await self._tell(work)
+        await self._publish_effects(work)
 
     @asynccontextmanager
     async def _transaction(self, envelope: Envelope) -> AsyncIterator[UnitOfWork]:
         if failpoints.ARMED:
             await failpoints.reached("before_transaction", envelope.type)
-        stale: list[str] = []
+        invalidated: list[str] = []
         try:
             async with self._database.transaction() as connection:
                 yield UnitOfWork(
-                    connection=connection, envelope=envelope, source=self._source, now=self._clock(), stale=stale
+                    connection=connection, envelope=envelope, source=self._source, now=self._clock(), invalidated=invalidated
                 )
         except Refusal:
             # It tells of what others have committed. Before the refusal is on record: who finds it there may tell it.
-            if stale:
-                await self._caches.invalidate(stale)
+            if invalidated:
+                await self._caches.invalidate(invalidated)
             raise
 
-    async def _tell(self, work: Work) -> None:
+    async def _publish_effects(self, work: Work) -> None:
         if failpoints.ARMED:
             await failpoints.reached("after_commit", work.envelope.type)
-        if work.stale:
-            await self._caches.invalidate(work.stale)
+        if work.invalidated:
+            await self._caches.invalidate(work.invalidated)
             if failpoints.ARMED:
                 await failpoints.reached("after_invalidation", work.envelope.type)
         if work.outbox:
-            self._relay.hand(work.outbox)
+            self._relay.enqueue(work.outbox)
 
     async def find(self, actor: str, message_id: UUID) -> InboxRow | None:
         """The row of a message, its caches invalidated: whoever reads an outcome here may tell it.
@@ -281,7 +281,7 @@ async def _finish(work: UnitOfWork, consumer: str) -> None:
         work.envelope.actor.key,
         work.envelope.id,
         work.outcome.json_bytes(),
-        work.stale,
+        work.invalidated,
     )
 
 
@@ -292,7 +292,7 @@ def _columns(work: Work) -> tuple[list[UUID], list[str], list[str], list[str]]:
         [row.id for row in rows],
         [row.routing_key for row in rows],
         [row.body.decode() for row in rows],
-        work.stale,
+        work.invalidated,
     )
 
 
@@ -316,14 +316,14 @@ _ANNOUNCE = """
 @lru_cache
 def _at_once(queries: str, values: int) -> str:
     """*queries*, which take the first *values* parameters, between the claim and the announcement."""
-    ids, keys, bodies, stale, consumer, actor, message, type_, fingerprint, correlation, outcome = (
+    ids, keys, bodies, invalidated, consumer, actor, message, type_, fingerprint, correlation, outcome = (
         f"${values + number}" for number in range(1, 12)
     )
     return f"""
         WITH claimed AS (
             INSERT INTO inbox AS kept
                 (consumer, actor, id, type, fingerprint, correlation_id, outcome, invalidates, status)
-            VALUES ({consumer}, {actor}, {message}, {type_}, {fingerprint}, {correlation}, {outcome}, {stale},
+            VALUES ({consumer}, {actor}, {message}, {type_}, {fingerprint}, {correlation}, {outcome}, {invalidated},
                     'succeeded')
             ON CONFLICT (consumer, actor, id) DO UPDATE
                 SET status = 'succeeded', outcome = excluded.outcome, invalidates = excluded.invalidates,
@@ -332,7 +332,7 @@ def _at_once(queries: str, values: int) -> str:
             RETURNING true
         ), {queries}, announced AS (
             INSERT INTO outbox (id, routing_key, envelope, invalidates)
-            SELECT id, routing_key, envelope::jsonb, {stale}::text[]
+            SELECT id, routing_key, envelope::jsonb, {invalidated}::text[]
             FROM claimed, unnest({ids}::uuid[], {keys}::text[], {bodies}::text[]) AS row (id, routing_key, envelope)
         )
         SELECT EXISTS (SELECT FROM claimed)

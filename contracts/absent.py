@@ -15,7 +15,7 @@ class _NotNull:
     """
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.with_info_after_validator_function(_hold_not_null, handler(source))
+        return core_schema.with_info_after_validator_function(_check_not_null, handler(source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         return without_null(handler(schema))
@@ -24,7 +24,7 @@ class _NotNull:
 NOT_NULL: Final = _NotNull()
 
 
-def _hold_not_null(value: Any, info: core_schema.ValidationInfo) -> Any:
+def _check_not_null(value: Any, info: core_schema.ValidationInfo) -> Any:
     if value is None and info.context and info.context.get("edge"):
         raise PydanticCustomError("null", "must not be null: leave it out")
     return value

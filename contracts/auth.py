@@ -94,7 +94,7 @@ class Sessions(Reply):
 KeyId = Annotated[str, StringConstraints(max_length=64)]  # a JWK thumbprint (RFC 7638)
 
 # How long the edge keeps a live session in the cache at most, if nothing invalidates it.
-LIVE_SESSION_KEPT = timedelta(hours=24)
+LIVE_SESSION_TTL = timedelta(hours=24)
 
 
 class LiveSession(Reply):

@@ -63,7 +63,7 @@ class Actor(BaseModel):
 
     def __str__(self) -> str:
         said = sum(map(len, (self.name or "", *self.roles, *self.scopes)))
-        return _kept_text(self) if said <= KEPT_CHARACTERS else _text(self)
+        return _cached_text(self) if said <= MAX_CACHED_CHARACTERS else _text(self)
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -81,8 +81,8 @@ class Actor(BaseModel):
         )
 
 
-KEPT_CHARACTERS = 512
-KEPT_ACTORS = 4_096
+MAX_CACHED_CHARACTERS = 512
+MAX_CACHED_ACTORS = 4_096
 
 
 def _text(actor: Actor) -> str:
@@ -96,10 +96,10 @@ def _text(actor: Actor) -> str:
     return f"{actor.key}?{query}" if query else actor.key
 
 
-_kept_text = lru_cache(maxsize=KEPT_ACTORS)(_text)  # a request, its event and its reply all carry it
+_cached_text = lru_cache(maxsize=MAX_CACHED_ACTORS)(_text)  # a request, its event and its reply all carry it
 
 
-@lru_cache(maxsize=KEPT_ACTORS)  # a session's requests all carry the same text
+@lru_cache(maxsize=MAX_CACHED_ACTORS)  # a session's requests all carry the same text
 def _parsed(text: str) -> Actor:
     return Actor.parse(text)
 
@@ -108,7 +108,7 @@ def _actor(value: object) -> object:
     if not isinstance(value, str):
         return value
     # What is read before anybody is believed is not kept if it is long.
-    return _parsed(value) if len(value) <= KEPT_CHARACTERS else Actor.parse(value)
+    return _parsed(value) if len(value) <= MAX_CACHED_CHARACTERS else Actor.parse(value)
 
 
 def _sequence(value: object) -> object:
@@ -164,7 +164,7 @@ def decode(body: bytes, *, opaque: str | None = None) -> tuple[Envelope, Any]:
     """
     taken = None
     if not is_cheap_to_parse(body):
-        body, taken = split(body, (b"data", (opaque or "").encode()), hold_zeros=False)
+        body, taken = split(body, (b"data", (opaque or "").encode()), check_zeros=False)
         if count_items(body, MAX_ITEMS) > MAX_ITEMS:
             raise TooManyItems
     document = from_json(body)

@@ -54,14 +54,14 @@ class Split(NamedTuple):
     taken: "Checked | None"  # None where there is no object at the path
 
 
-class Checked(bytes):
+class ScannedJson(bytes):
     """A JSON object that was scanned: compact, numbers and escapes as they were written."""
 
 
-def split(raw: bytes, path: tuple[bytes, ...], *, hold_zeros: bool) -> Split:
+def split(raw: bytes, path: tuple[bytes, ...], *, check_zeros: bool) -> Split:
     """Takes the object at *path* out of the document *raw*.
 
-    *hold_zeros*: whether the object's numbers may not be too long when they are written out. Raises
+    *check_zeros*: whether the object's numbers may not be too long when they are written out. Raises
     ``PydanticCustomError`` with the codes of a canvas's errors, ``TooDeep``, and ``ValueError`` for what is no JSON.
     """
     if count_items(raw, MAX_ITEMS) > MAX_ITEMS:
@@ -72,12 +72,12 @@ def split(raw: bytes, path: tuple[bytes, ...], *, hold_zeros: bool) -> Split:
         raise TooDeep from None
     except msgspec.DecodeError as error:
         raise ValueError(str(error)) from None
-    plain = _plain(raw)
+    plain = _mask_escapes(raw)
     span = _walk(raw, plain, path)
     if span is None:
         return Split(raw, None)
     start, end = span
-    taken = _checked(raw[start:end], plain[start:end], hold_zeros=hold_zeros)
+    taken = _checked(raw[start:end], plain[start:end], check_zeros=check_zeros)
     return Split(b"%bnull%b" % (raw[:start], raw[end:]), taken)
 
 
@@ -90,14 +90,14 @@ def count_items(raw: bytes, most: int) -> int:
     found = _commas_and_brackets(raw)
     if found <= most:
         return found
-    return sum(_commas_and_brackets(outside) for outside in _outside_strings(_plain(raw)))
+    return sum(_commas_and_brackets(outside) for outside in _outside_strings(_mask_escapes(raw)))
 
 
 def _commas_and_brackets(raw: bytes) -> int:
     return raw.count(b",") + raw.count(b"[") + raw.count(b"{")
 
 
-def _plain(raw: bytes) -> bytes:
+def _mask_escapes(raw: bytes) -> bytes:
     """*raw*, as long as it is, with nothing before a quote that would escape it."""
     return raw if b"\\" not in raw else raw.replace(b"\\\\", b"..").replace(b'\\"', b"..")
 
@@ -146,9 +146,9 @@ def _walk(raw: bytes, plain: bytes, path: tuple[bytes, ...]) -> tuple[int, int] 
     return None if start < 0 else (start, end)
 
 
-def _checked(raw: bytes, plain: bytes, *, hold_zeros: bool) -> Checked:
+def _checked(raw: bytes, plain: bytes, *, check_zeros: bool) -> ScannedJson:
     if not raw.isascii():
-        _hold_utf8(raw)
+        _check_utf8(raw)
     if b"\\u0000" in plain:
         raise PydanticCustomError("nul_in_text", "must not contain the NUL character")
     zeros = 0
@@ -158,11 +158,11 @@ def _checked(raw: bytes, plain: bytes, *, hold_zeros: bool) -> Checked:
             raise PydanticCustomError("number_out_of_range", "numbers must fit a 64-bit float")
         if b"0e" in digits:
             zeros += _zeros(outside)
-    if hold_zeros and zeros > MAX_ZEROS:
+    if check_zeros and zeros > MAX_ZEROS:
         raise PydanticCustomError(
             "numbers_too_long", "numbers must not take {limit} digits more when written out", {"limit": MAX_ZEROS}
         )
-    return Checked(msgspec.json.format(raw, indent=-1))
+    return ScannedJson(msgspec.json.format(raw, indent=-1))
 
 
 def _zeros(outside: bytes) -> int:
@@ -175,7 +175,7 @@ def _zeros(outside: bytes) -> int:
     return zeros
 
 
-def _hold_utf8(raw: bytes) -> None:
+def _check_utf8(raw: bytes) -> None:
     decoder = codecs.getincrementaldecoder("utf-8")()
     for start in range(0, len(raw), WINDOW_BYTES):
         decoder.decode(raw[start : start + WINDOW_BYTES])

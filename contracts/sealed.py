@@ -87,7 +87,7 @@ def _is_sealed(annotation: Any) -> bool:
     return get_origin(annotation) is Annotated and _SealedField in get_args(annotation)
 
 
-def plain(value: Box | SecretStr | None) -> str:
+def reveal(value: Box | SecretStr | None) -> str:
     """The secret itself. Raises ``TypeError`` while it is still sealed."""
     if isinstance(value, SecretStr):
         return value.get_secret_value()

@@ -6,9 +6,9 @@ from typing import Any
 from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 from pydantic_core import PydanticCustomError, PydanticKnownError, from_json, to_json
 
-from contracts.scanning import MAX_DEPTH, MAX_ZEROS, Checked
+from contracts.scanning import MAX_DEPTH, MAX_ZEROS, ScannedJson
 
-FEW_BYTES = 64 * 1024  # whose numbers, written out, are not worth looking at
+UNCHECKED_EXPANSION_BYTES = 64 * 1024  # whose numbers, written out, are not worth looking at
 
 
 def _storable(text: str) -> str:
@@ -50,7 +50,7 @@ def storable_json(value: Any, info: ValidationInfo) -> bytes:
     is carried out. Iterative, so that depth cannot exhaust the stack. Raises ``ValueError``, as pydantic has it.
     What was scanned was checked so already.
     """
-    if isinstance(value, Checked):
+    if isinstance(value, ScannedJson):
         return value
     if isinstance(value, bytes):
         value = from_json(value)
@@ -59,16 +59,16 @@ def storable_json(value: Any, info: ValidationInfo) -> bytes:
     try:
         written = to_json(value, inf_nan_mode="constants")
     except ValueError:  # a lone surrogate, or deeper than can be written
-        _hold_shallow(value)
-        _hold_storable(value)
+        _check_depth(value)
+        _check_storable(value)
         raise
     # What its JSON shows to be harmless, as that of most canvases, need not be walked: a tenth of the time.
     if written.count(b"{") + written.count(b"[") > MAX_DEPTH:
-        _hold_shallow(value)
+        _check_depth(value)
     if any(mark in written for mark in _SUSPICIOUS):
-        _hold_storable(value)
-    if len(written) > FEW_BYTES and info.context and info.context.get("edge"):
-        _hold_short_when_written_out(written)
+        _check_storable(value)
+    if len(written) > UNCHECKED_EXPANSION_BYTES and info.context and info.context.get("edge"):
+        _check_expanded_length(written)
     return written
 
 
@@ -79,7 +79,7 @@ _EXPONENT = re.compile(rb"\de[+-]?(\d+)")
 _STRING_OR_EXPONENT = re.compile(rb'"(?:[^"\\]++|\\.)*+"|\de[+-]?(\d+)')
 
 
-def _hold_short_when_written_out(written: bytes) -> None:
+def _check_expanded_length(written: bytes) -> None:
     """PostgreSQL keeps 1e300 in a few bytes and gives it back in 301: 10 MB would come back as half a GB."""
     # Quick, but ids in strings look like exponents too: only if there are many is it counted without strings.
     for pattern in (_EXPONENT, _STRING_OR_EXPONENT):
@@ -91,10 +91,10 @@ def _hold_short_when_written_out(written: bytes) -> None:
     )
 
 
-_HOLDERS = (dict, list)  # made once: `dict | list` is made anew for each child, a third of the time
+_CONTAINERS = (dict, list)  # made once: `dict | list` is made anew for each child, a third of the time
 
 
-def _hold_shallow(value: Any) -> None:
+def _check_depth(value: Any) -> None:
     """Level by level, through what holds something only."""
     level, depth = [value], 1
     while level:
@@ -105,11 +105,11 @@ def _hold_shallow(value: Any) -> None:
             child
             for item in level
             for child in (item.values() if isinstance(item, dict) else item)
-            if isinstance(child, _HOLDERS)
+            if isinstance(child, _CONTAINERS)
         ]
 
 
-def _hold_storable(value: Any) -> None:
+def _check_storable(value: Any) -> None:
     stack = [value]
     while stack:
         item = stack.pop()

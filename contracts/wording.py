@@ -47,7 +47,7 @@ _FORMS: Final = {
 _SUBJECT = re.compile(r"^(?:Input|String|Value|Tuple|List|Dictionary|Data|Bytes) should |^Value error, (?:must )?")
 
 
-def in_words(found: Mapping[str, Any]) -> tuple[str, str]:
+def describe_error(found: Mapping[str, Any]) -> tuple[str, str]:
     """Code and detail of one of ``ValidationError.errors()``."""
     kind, place = str(found["type"]), found["loc"][-1] if found["loc"] else ""
     if kind == "string_pattern_mismatch" and place in _FORMS:

@@ -14,7 +14,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
              refusals=(auth.EmailTaken, auth.PasswordTooShort, auth.PasswordTooLong, auth.PasswordTooCommon,
                        auth.RegistrationClosed),
              summary="Create an account"),
-    Endpoint(method="POST", path="/api/auth/login", request=auth.SignIn, public=True, from_edge=OF_SIGN_IN,
+    Endpoint(method="POST", path="/api/auth/login", request=auth.SignIn, public=True, set_by_edge=OF_SIGN_IN,
              attempts_on="email", no_idempotency=True, refusals=(auth.InvalidCredentials, auth.SessionEndedAlready),
              summary="Sign in"),
     Endpoint(method="POST", path="/api/auth/refresh", request=auth.RefreshTokens, public=True, no_idempotency=True,

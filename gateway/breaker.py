@@ -6,7 +6,7 @@ from enum import IntEnum
 
 from chassis.metrics import GatewayMetrics
 
-OPENS_AFTER = 5  # failures in a row
+FAILURES_TO_OPEN = 5  # failures in a row
 PROBE_SECONDS = 2.0  # between single requests that are let through to see
 
 
@@ -30,7 +30,7 @@ class Breaker:
         self.state = State.CLOSED
         self._gauge.set(State.CLOSED)
 
-    def admits(self) -> bool:
+    def allows(self) -> bool:
         """Whether a request may go; in an open breaker's turn, exactly one may, and its end decides."""
         if self.state is State.CLOSED:
             return True
@@ -45,15 +45,15 @@ class Breaker:
     def retry_after_seconds(self) -> int:
         return max(1, round(self._opened_at + PROBE_SECONDS - self._clock()))
 
-    def answered(self) -> None:
+    def record_success(self) -> None:
         self._failures = 0
         if self.state is not State.CLOSED:
             self._set(State.CLOSED)
 
-    def failed(self) -> None:
+    def record_failure(self) -> None:
         self._counter.inc()
         self._failures += 1
-        if self.state is State.HALF_OPEN or self._failures >= OPENS_AFTER:
+        if self.state is State.HALF_OPEN or self._failures >= FAILURES_TO_OPEN:
             self._opened_at = self._clock()
             self._set(State.OPEN)
 

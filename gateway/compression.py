@@ -14,7 +14,7 @@ from gateway.problems import with_coding
 GZIP = "gzip"
 MIN_BYTES = 32 * 1024
 LEVEL = 1
-ASIDE_BYTES = 128 * 1024  # 0.6 ms; beyond this it goes on in a thread (zlib lets others run meanwhile)
+COMPRESS_IN_THREAD_BYTES = 128 * 1024  # 0.6 ms; beyond this it goes on in a thread (zlib lets others run meanwhile)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +24,12 @@ class Representation:
     coding: str = ""  # empty: as it is
 
     @property
-    def kept(self) -> bytes:
+    def cache_value(self) -> bytes:
         """As the cache keeps it: the tag tells the coding."""
         return self.tag.encode("ascii") + b"\n" + self.body
 
     @classmethod
-    def of_kept(cls, value: bytes) -> "Representation":
+    def from_cached(cls, value: bytes) -> "Representation":
         line, _, body = value.partition(b"\n")
         tag = line.decode("ascii")
         return cls(tag, body, GZIP if tag.endswith(f'-{GZIP}"') else "")
@@ -42,13 +42,13 @@ async def negotiated(found: Representation, accept_encoding: str | None) -> Repr
     if accepts_gzip(accept_encoding):
         if found.coding:
             return found
-        aside = len(found.body) > ASIDE_BYTES
-        body = await asyncio.to_thread(compress, found.body) if aside else compress(found.body)
+        in_thread = len(found.body) > COMPRESS_IN_THREAD_BYTES
+        body = await asyncio.to_thread(compress, found.body) if in_thread else compress(found.body)
         return Representation(with_coding(found.tag, GZIP), body, GZIP)
     if not found.coding:
         return found
-    aside = len(found.body) > ASIDE_BYTES
-    body = await asyncio.to_thread(_decompress, found.body) if aside else _decompress(found.body)
+    in_thread = len(found.body) > COMPRESS_IN_THREAD_BYTES
+    body = await asyncio.to_thread(_decompress, found.body) if in_thread else _decompress(found.body)
     return Representation(with_coding(found.tag, ""), body)
 
 

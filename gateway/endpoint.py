@@ -13,16 +13,16 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from contracts.message import Kind, Request
 from contracts.refusal import FieldError, Refusal
 from gateway.body import parse, read_body
-from gateway.locating import located
+from gateway.error_location import locate_error
 from gateway.preconditions import read_if_match, whole_header
-from gateway.problems import Problem, of_validation
+from gateway.problems import HttpProblem, from_validation_error
 
 JSON_TYPES = ("application/json",)
 PATCH_TYPES = ("application/json", "application/merge-patch+json")
 EXPECTED, OTHERS = IF_MATCH_FIELDS = ("expected_revision", "other_revisions")
 
 
-class _FromOutside(BaseModel):
+class _StrictPart(BaseModel):
     """A part of a request: outsiders get no tolerance."""
 
     model_config = ConfigDict(extra="forbid")
@@ -45,7 +45,7 @@ class Endpoint:
     public: bool = False  # signed-in callers only, unless it says otherwise
     refusals: tuple[type[Refusal], ...] = ()
     when: tuple[str, bool] | None = None  # of two rows for one place: the query's flag, and its value for this row
-    from_edge: frozenset[str] = field(default_factory=frozenset)  # fields that the edge sets, and nobody else
+    set_by_edge: frozenset[str] = field(default_factory=frozenset)  # fields that the edge sets, and nobody else
     if_match: bool = False  # taken: fills expected_revision and other_revisions
     etag: str | None = None  # the reply's field that is the ETag
     location: str | None = None  # of what was made, with the reply's fields
@@ -81,25 +81,25 @@ class Endpoint:
 
     @cached_property
     def query(self) -> type[BaseModel]:
-        return self._part("Query", self._rest if self.method in ("GET", "DELETE") else ())
+        return self._part("Query", self._remaining_fields if self.method in ("GET", "DELETE") else ())
 
     @cached_property
     def body(self) -> type[BaseModel]:
-        return self._part("", () if self.method in ("GET", "DELETE") else self._rest)
+        return self._part("", () if self.method in ("GET", "DELETE") else self._remaining_fields)
 
-    def told(self, reply: bytes) -> dict[str, Any]:
+    def header_fields(self, reply: bytes) -> dict[str, Any]:
         """The fields of *reply* that its headers need; the rest, a canvas maybe, is passed over."""
-        return msgspec.structs.asdict(self._read_told(reply))
+        return msgspec.structs.asdict(self._decode_header_fields(reply))
 
     @cached_property
-    def _read_told(self) -> Callable[[bytes], msgspec.Struct]:
+    def _decode_header_fields(self) -> Callable[[bytes], msgspec.Struct]:
         in_location = [name for _, name, _, _ in Formatter().parse(self.location or "") if name]
         names = [*dict.fromkeys([*in_location, *([self.etag] if self.etag else [])])]
         return msgspec.json.Decoder(msgspec.defstruct("Told", names)).decode
 
     @property
-    def _rest(self) -> tuple[str, ...]:
-        taken = {*self.placeholders, *self.from_edge, *IF_MATCH_FIELDS}
+    def _remaining_fields(self) -> tuple[str, ...]:
+        taken = {*self.placeholders, *self.set_by_edge, *IF_MATCH_FIELDS}
         return tuple(name for name in self.request.model_fields if name not in taken)
 
     def _part(self, name: str, fields: tuple[str, ...]) -> type[BaseModel]:
@@ -108,18 +108,18 @@ class Endpoint:
             name: (known[name].rebuild_annotation(), ... if known[name].is_required() else known[name].default)
             for name in fields
         }
-        return create_model(f"{self.request.__name__}{name}", __base__=_FromOutside, **parts)
+        return create_model(f"{self.request.__name__}{name}", __base__=_StrictPart, **parts)
 
-    async def read(self, http: web.Request, from_edge: Mapping[str, Any]) -> Request[Any]:
-        """The message that *http* stands for. Raises ``Problem``."""
+    async def read(self, http: web.Request, set_by_edge: Mapping[str, Any]) -> Request[Any]:
+        """The message that *http* stands for. Raises ``HttpProblem``."""
         path = self._path(http)
         query = self._query(http)
         body = await self._body(http)
         parts = [part for part in (path, query, body) if part is not None]
         values = {name: getattr(part, name) for part in parts for name in part.model_fields_set}
-        values |= {name: value for name, value in from_edge.items() if name in self.from_edge}
+        values |= {name: value for name, value in set_by_edge.items() if name in self.set_by_edge}
         if self.if_match:
-            values |= _expected(http)
+            values |= _if_match_fields(http)
         # All parts are validated: building it unvalidated keeps what was set apart from what was left out.
         return self.request.model_construct(_fields_set=set(values), **values)
 
@@ -129,8 +129,8 @@ class Endpoint:
         try:
             return self.path_part.model_validate(dict(http.match_info))
         except ValidationError as error:  # what is no id is nobody's id
-            wrong = of_validation(error).errors[0]
-            raise Problem("not_found", f"{wrong.pointer.strip('/')} in the path {wrong.detail}") from None
+            wrong = from_validation_error(error).errors[0]
+            raise HttpProblem("not_found", f"{wrong.pointer.strip('/')} in the path {wrong.detail}") from None
 
     def _query(self, http: web.Request) -> BaseModel | None:
         if not http.query_string and not self.query.model_fields:
@@ -144,7 +144,7 @@ class Endpoint:
         try:
             return self.query.model_validate(sent)
         except ValidationError as error:
-            raise of_validation(error) from None
+            raise from_validation_error(error) from None
 
     async def _body(self, http: web.Request) -> BaseModel | None:
         if not self.takes_body:
@@ -158,17 +158,17 @@ class Endpoint:
             detail = f"Send {' or '.join(self.media_types)} in UTF-8"
             if not http.can_read_body:
                 detail = f"The body is missing. {detail}"
-            raise Problem("unsupported_media_type", detail, headers=accepts)
+            raise HttpProblem("unsupported_media_type", detail, headers=accepts)
         raw = await read_body(http, self.request)
         if not raw:
-            raise Problem("malformed_json", "The body is missing")
+            raise HttpProblem("malformed_json", "The body is missing")
         try:
             return await parse(self.body, raw, self.request)
-        except Problem as problem:
-            raise await located(problem, raw) from None
+        except HttpProblem as problem:
+            raise await locate_error(problem, raw) from None
 
 
-def _expected(http: web.Request) -> dict[str, Any]:
+def _if_match_fields(http: web.Request) -> dict[str, Any]:
     """What If-Match asks for, in the fields that take it."""
     expected = read_if_match(whole_header(http, "If-Match"))
     if expected is None:
@@ -179,8 +179,8 @@ def _expected(http: web.Request) -> dict[str, Any]:
     return {EXPECTED: first, OTHERS: tuple(others)} if others else {EXPECTED: first}
 
 
-def meant(rows: Sequence[Endpoint], http: web.Request) -> Endpoint:
-    """Of rows that share method and path, the one that the query's flag chooses. Raises ``Problem``."""
+def select_row(rows: Sequence[Endpoint], http: web.Request) -> Endpoint:
+    """Of rows that share method and path, the one that the query's flag chooses. Raises ``HttpProblem``."""
     first = rows[0]
     if first.when is None:
         return first
@@ -191,5 +191,5 @@ def meant(rows: Sequence[Endpoint], http: web.Request) -> Endpoint:
     return next(row for row in rows if row.when == (flag, value == "true"))
 
 
-def _invalid(pointer: str, code: str, detail: str) -> Problem:
-    return Problem("invalid", errors=(FieldError(pointer=pointer, code=code, detail=detail),))
+def _invalid(pointer: str, code: str, detail: str) -> HttpProblem:
+    return HttpProblem("invalid", errors=(FieldError(pointer=pointer, code=code, detail=detail),))

@@ -13,7 +13,7 @@ from chassis.metrics import GatewayMetrics
 
 Header = Literal["x-forwarded-for", "forwarded"]
 
-LONGEST_SHOWN: Final = 100  # characters of what a client or a proxy wrote
+MAX_LOGGED_CHARACTERS: Final = 100  # characters of what a client or a proxy wrote
 _PORT = re.compile(r":\d{1,5}")
 # A parameter of Forwarded: a token, or a quoted string.
 _PAIR = re.compile(r'[ \t]*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)=(?:"((?:[^"\\]|\\.)*)"|([^",;\s]*))[ \t]*([;,]|\Z)')
@@ -42,28 +42,28 @@ class ForwardedClients:
         lines = http.headers.getall(self._header, ())
         if not lines:
             if self._header == "x-forwarded-for" and "Forwarded" in http.headers:
-                self._not_understood("set AUTOGRAPH_FORWARDED_HEADER=forwarded", http.headers["Forwarded"])
+                self._warn_once("set AUTOGRAPH_FORWARDED_HEADER=forwarded", http.headers["Forwarded"])
             return peer
         line = ",".join(lines)
         hops = _forwarded(line) if self._header == "forwarded" else _x_forwarded_for(line)
         candidate = hops[max(0, len(hops) - self._proxies)] if hops else peer
         found = node_address(candidate)
         if found is None:
-            self._not_understood("not an address", candidate)
+            self._warn_once("not an address", candidate)
             return peer
         return found
 
-    def _not_understood(self, why: str, what: str) -> None:
+    def _warn_once(self, why: str, what: str) -> None:
         """Counted each time, and said once: from now on all clients behind this proxy share its limits."""
         self._metrics.forwarded_not_understood.inc()
         if not self._warned:
             self._warned = True
-            _log.warning("forwarded_not_understood", header=self._header, why=why, value=what[:LONGEST_SHOWN])
+            _log.warning("forwarded_not_understood", header=self._header, why=why, value=what[:MAX_LOGGED_CHARACTERS])
 
 
 def node_address(node: str) -> str | None:
     """``192.0.2.1``, ``192.0.2.1:4711``, ``2001:db8::1``, ``[2001:db8::1]``, ``[2001:db8::1]:4711``; or None."""
-    return _node_address(node) if len(node) <= LONGEST_SHOWN else None  # longer than any: not kept
+    return _node_address(node) if len(node) <= MAX_LOGGED_CHARACTERS else None  # longer than any: not kept
 
 
 @lru_cache(maxsize=4_096)

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from contracts.envelope import Actor
-from gateway.problems import Problem
+from gateway.problems import HttpProblem
 
-KEPT_SECONDS = 7 * 86_400  # as long as workers keep inbox rows
+OUTCOME_TTL_SECONDS = 7 * 86_400  # as long as workers keep inbox rows
 MAC_BYTES = 16
 FINGERPRINT = "request"  # in the query of a command's address
 _FINGERPRINT = re.compile(r"[A-Za-z0-9_-]{22}")
@@ -22,20 +22,20 @@ _ADDRESS = re.compile(r"^([a-z]{1,32})\.([0-9a-f-]{36})\.([A-Za-z0-9_-]{27,28})$
 
 
 def read_key(header: str) -> str:
-    """The Idempotency-Key, quoted (the IETF draft's form) or bare. Raises ``Problem``."""
+    """The Idempotency-Key, quoted (the IETF draft's form) or bare. Raises ``HttpProblem``."""
     value = header.strip()
     if len(value) > 1 and value.startswith('"') and value.endswith('"'):
         value = value[1:-1]
     if not _KEY.match(value):
-        raise Problem("malformed_header", "Idempotency-Key takes 1 to 255 visible ASCII characters")
+        raise HttpProblem("malformed_header", "Idempotency-Key takes 1 to 255 visible ASCII characters")
     return value
 
 
 def read_fingerprint(query: Mapping[str, str]) -> str | None:
-    """Of the request whose outcome is asked for, if it had a key. Raises ``Problem``: 404 for what is none."""
+    """Of the request whose outcome is asked for, if it had a key. Raises ``HttpProblem``: 404 for what is none."""
     fingerprint = query.get(FINGERPRINT)
     if fingerprint is not None and not _FINGERPRINT.fullmatch(fingerprint):
-        raise Problem("not_found")
+        raise HttpProblem("not_found")
     return fingerprint
 
 
@@ -74,20 +74,20 @@ class Signer:
         return f"{worker}.{command_id}.{_text(issued + self._address_mac(worker, command_id, actor, issued))}"
 
     def read_address(self, text: str, actor: Actor) -> "CommandAddress":
-        """Raises ``Problem``: 404 for what was not issued to *actor*, 410 for what is no longer kept."""
+        """Raises ``HttpProblem``: 404 for what was not issued to *actor*, 410 for what is no longer kept."""
         match = _ADDRESS.match(text)
         if match is None:
-            raise Problem("not_found")
+            raise HttpProblem("not_found")
         try:
             worker, command_id = match[1], UUID(match[2])
             signed = base64.urlsafe_b64decode(match[3] + "=" * (-len(match[3]) % 4))
         except (ValueError, binascii.Error):
-            raise Problem("not_found") from None
+            raise HttpProblem("not_found") from None
         issued, mac = signed[:5], signed[5:]
         if not hmac.compare_digest(mac, self._address_mac(worker, command_id, actor, issued)):
-            raise Problem("not_found")
-        if int.from_bytes(issued, "big") + KEPT_SECONDS < self.clock():
-            raise Problem("command_forgotten")
+            raise HttpProblem("not_found")
+        if int.from_bytes(issued, "big") + OUTCOME_TTL_SECONDS < self.clock():
+            raise HttpProblem("command_forgotten")
         return CommandAddress(worker, command_id)
 
     def _address_mac(self, worker: str, command_id: UUID, actor: Actor, issued: bytes) -> bytes:

@@ -9,7 +9,7 @@ import re
 
 from aiohttp import web
 
-from gateway.problems import Problem
+from gateway.problems import HttpProblem
 
 MAX_TAGS = 100  # of one If-Match; the contract's limit
 
@@ -30,7 +30,7 @@ def read_if_match(header: str | None) -> tuple[int, ...] | str | None:
 
     A tag that cannot be one of ours matches nothing, which is what revision 0 says: refused by the worker as stale,
     with the current one (RFC 9110 13.1.1). Weak tags count, although the RFC compares strongly: a proxy that
-    compresses weakens ours, and clients behind it have no other. Raises ``Problem`` for what is no list of tags.
+    compresses weakens ours, and clients behind it have no other. Raises ``HttpProblem`` for what is no list of tags.
     """
     if header is None:
         return None
@@ -38,7 +38,7 @@ def read_if_match(header: str | None) -> tuple[int, ...] | str | None:
         return "*"
     tags = _tags(header)
     if not tags or len(tags) > MAX_TAGS:
-        raise Problem("malformed_header", f'If-Match takes * or 1 to {MAX_TAGS} entity tags, as in If-Match: "3"')
+        raise HttpProblem("malformed_header", f'If-Match takes * or 1 to {MAX_TAGS} entity tags, as in If-Match: "3"')
     return tuple(sorted({_revision(tag) or 0 for tag in tags}, reverse=True))
 
 

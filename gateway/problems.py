@@ -9,7 +9,7 @@ from pydantic_core import to_json
 
 from contracts import refusal
 from contracts.refusal import FieldError, RefusalKind
-from contracts.wording import in_words
+from contracts.wording import describe_error
 
 CONTENT_TYPE = "application/problem+json"
 # The code of what was answered, for the log.
@@ -58,15 +58,15 @@ EDGE_PROBLEMS: Mapping[str, tuple[int, str]] = {
 }
 FAILURES = sorted({status for status, _ in EDGE_PROBLEMS.values() if status >= 500})  # noqa: PLR2004 - ours, all that there are
 
-MOST_ERRORS = 100  # of one request that are told: an answer is no larger than who reads it can use
+MAX_REPORTED_ERRORS = 100  # of one request that are told: an answer is no larger than who reads it can use
 # Beyond this they are not even listed: 800,000 in 10 MB cost 2 s of CPU, beside 1.3 s for finding them (2026-11).
-MOST_LISTED = 1_000
-LONGEST_NAME = 100  # characters of a name that a client made up
+MAX_COLLECTED_ERRORS = 1_000
+MAX_NAME_CHARACTERS = 100  # characters of a name that a client made up
 
-BODY_UNREAD = (408, 413)  # what is still on its way would be taken for the next request
+UNREAD_BODY_STATUSES = (408, 413)  # what is still on its way would be taken for the next request
 
 
-class Problem(Exception):  # noqa: N818 - the name of the thing on the wire
+class HttpProblem(Exception):  # noqa: N818 - the name of the thing on the wire
     """Ends a request with a problem document. *extra*: further members, *headers*: further headers."""
 
     def __init__(
@@ -111,17 +111,17 @@ class Problem(Exception):  # noqa: N818 - the name of the thing on the wire
         response = web.Response(
             status=self.status, body=to_json(document), headers={**self.headers, "Content-Type": CONTENT_TYPE}
         )
-        if self.status in BODY_UNREAD:
+        if self.status in UNREAD_BODY_STATUSES:
             response.force_close()
         return response
 
 
-def of_refusal(problem: refusal.Problem) -> Problem:
+def from_refusal(problem: refusal.Problem) -> HttpProblem:
     """A service's refusal or failure, as its kind has it."""
     if problem.kind is None:
         if problem.code == "unavailable":
-            return Problem("unavailable", headers={"Retry-After": "1"})
-        return Problem(problem.code, status=500, title=problem.title)
+            return HttpProblem("unavailable", headers={"Retry-After": "1"})
+        return HttpProblem(problem.code, status=500, title=problem.title)
     headers = {}
     extra = dict(problem.extra)
     if "current_revision" in extra:
@@ -130,7 +130,7 @@ def of_refusal(problem: refusal.Problem) -> Problem:
     status = STATUS_OF[problem.kind]
     if status == 401:  # noqa: PLR2004 - RFC 9110 11.6.1: a 401 names the scheme
         headers["WWW-Authenticate"] = "Bearer"
-    return Problem(
+    return HttpProblem(
         problem.code,
         problem.detail,
         errors=problem.errors,
@@ -141,29 +141,29 @@ def of_refusal(problem: refusal.Problem) -> Problem:
     )
 
 
-def of_validation(error: ValidationError) -> Problem:
+def from_validation_error(error: ValidationError) -> HttpProblem:
     """What is wrong with a request, and where (JSON pointers); never the values, which may be secret."""
-    if error.error_count() > MOST_LISTED:
+    if error.error_count() > MAX_COLLECTED_ERRORS:
         many = FieldError(pointer="", code="too_many_errors", detail=f"{error.error_count()} places do not fit")
-        return Problem("invalid", errors=(many,))
+        return HttpProblem("invalid", errors=(many,))
     found = error.errors(include_url=False, include_context=False, include_input=False)
     if len(found) == 1 and found[0]["type"] == "json_invalid":
         if "recursion limit" in found[0]["msg"]:
             return too_deep()
-        return Problem("malformed_json")
-    return Problem(
+        return HttpProblem("malformed_json")
+    return HttpProblem(
         "invalid",
         errors=tuple(
             FieldError(pointer=pointer_of(item["loc"]), code=code, detail=detail)
-            for item in found[:MOST_ERRORS]
-            for code, detail in [in_words(item)]
+            for item in found[:MAX_REPORTED_ERRORS]
+            for code, detail in [describe_error(item)]
         ),
     )
 
 
-def too_deep() -> Problem:
+def too_deep() -> HttpProblem:
     deep = FieldError(pointer="", code="too_deep", detail="The document is nested too deep")
-    return Problem("invalid", errors=(deep,))
+    return HttpProblem("invalid", errors=(deep,))
 
 
 def etag(revision: int) -> str:
@@ -183,4 +183,4 @@ def pointer_of(location: Iterable[int | str]) -> str:
 
 
 def shortened(name: str) -> str:
-    return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…"
+    return name if len(name) <= MAX_NAME_CHARACTERS else f"{name[:MAX_NAME_CHARACTERS]}…"

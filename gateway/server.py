@@ -11,10 +11,10 @@ from uuid_utils.compat import uuid7
 
 from chassis.logging import logger
 from gateway.edge import SECURITY_HEADERS
-from gateway.problems import Problem
+from gateway.problems import HttpProblem
 
 FIRST_REQUEST_SECONDS = 2.0  # for a connection that is new as we leave: whoever made it is about to ask
-LOOK_SECONDS = 0.02
+POLL_SECONDS = 0.02
 # A socket filter of one instruction, "keep 0 bytes" (Linux, Documentation/networking/filter.rst).
 SO_ATTACH_FILTER = 26
 DROP_ALL = struct.pack("HBBI", 0x06, 0, 0, 0)
@@ -24,7 +24,7 @@ BACKLOG = 1024  # connections that wait to be accepted; the kernel's own limit i
 _log = logger(__name__)
 
 
-class Connection(web.RequestHandler):
+class HttpConnection(web.RequestHandler):
     """aiohttp's, but what cannot be read as HTTP gets a problem document.
 
     aiohttp would write an error with a trace, and with the beginning of what was sent: perhaps a token.
@@ -53,10 +53,10 @@ class Connection(web.RequestHandler):
         correlation_id = str(uuid7())
         if status >= 500:  # noqa: PLR2004 - ours
             _log.error("request failed", correlation_id=correlation_id, exc_info=exc)
-            problem = Problem("internal_error", status=status)
+            problem = HttpProblem("internal_error", status=status)
         else:
             _log.debug("not HTTP", correlation_id=correlation_id, error=type(exc).__qualname__)
-            problem = Problem("malformed_request", status=status)
+            problem = HttpProblem("malformed_request", status=status)
         response = problem.response(request, correlation_id)
         response.headers.update(SECURITY_HEADERS)
         response.headers["X-Correlation-ID"] = correlation_id
@@ -64,7 +64,7 @@ class Connection(web.RequestHandler):
         return response
 
 
-class Listening:
+class HttpServer:
     """*app* on a port, from ``start`` to ``close``.
 
     *idle_seconds*: for a request's whole head to come, from when the connection was made or was last answered on.
@@ -90,10 +90,10 @@ class Listening:
         self._sockets = [listening.dup() for listening in self._server.sockets]
         self.urls = tuple("http://{}:{}".format(*listening.getsockname()[:2]) for listening in self._sockets)
 
-    def _connection(self) -> Connection:
+    def _connection(self) -> HttpConnection:
         handlers = self._runner.server
         assert handlers is not None
-        return Connection(
+        return HttpConnection(
             handlers,
             loop=asyncio.get_running_loop(),
             access_log=None,  # type: ignore[arg-type]
@@ -108,9 +108,9 @@ class Listening:
         """
         await self._stop_listening()
         deadline = time.monotonic() + self._drain_seconds
-        await asyncio.sleep(LOOK_SECONDS)  # what was accepted last becomes a connection only then
+        await asyncio.sleep(POLL_SECONDS)  # what was accepted last becomes a connection only then
         while self._has_new_connections() and time.monotonic() < deadline:  # noqa: ASYNC110 - nothing tells
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
         await self._runner.cleanup()
 
     async def _stop_listening(self) -> None:
@@ -120,8 +120,8 @@ class Listening:
         # Nothing more is queued here: whoever connects now tries again in a second, at whoever listens by then. The
         # kernel resets all that is queued when a socket is closed, so what is there is accepted first.
         for listening in self._sockets:
-            _drop_what_comes(listening)
-        await asyncio.sleep(LOOK_SECONDS)
+            _drop_new_connections(listening)
+        await asyncio.sleep(POLL_SECONDS)
         server.close()
         for listening in self._sockets:
             await self._accept_queued(listening)
@@ -141,11 +141,11 @@ class Listening:
     def _has_new_connections(self) -> bool:
         handlers = self._runner.server
         return handlers is not None and any(
-            isinstance(connection, Connection) and connection.is_new for connection in handlers.connections
+            isinstance(connection, HttpConnection) and connection.is_new for connection in handlers.connections
         )
 
 
-def _drop_what_comes(listening: socket.socket) -> None:
+def _drop_new_connections(listening: socket.socket) -> None:
     program = ctypes.create_string_buffer(DROP_ALL, len(DROP_ALL))
     try:
         listening.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HP", 1, ctypes.addressof(program)))

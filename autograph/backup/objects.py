@@ -25,7 +25,7 @@ from autograph.backup.manifest import (
     read_part,
 )
 from autograph.buckets import BUCKETS
-from chassis.database import OwnConnection
+from chassis.database import DirectConnection
 from chassis.objects import PROBE_KEY
 
 if TYPE_CHECKING:  # stubs
@@ -58,7 +58,7 @@ class Damaged(Exception):  # noqa: N818 - states what is so
     """The store holds something else than what the database says."""
 
 
-async def named(connection: OwnConnection, client: "S3Client") -> AsyncIterator[Named]:
+async def named(connection: DirectConnection, client: "S3Client") -> AsyncIterator[Named]:
     """What the snapshot of *connection* refers to, and all that the other buckets hold."""
     async for record in connection.cursor(_ARCHIVED, prefetch=ROWS_AT_ONCE):
         yield Named(ARCHIVE, record["object_key"], record["content_sha256"])
@@ -76,7 +76,7 @@ async def keys(client: "S3Client", bucket: str) -> AsyncIterator[str]:
                 yield entry["Key"]
 
 
-async def copy_out(connection: OwnConnection, client: "S3Client", folder: Path, advance: Advance) -> Copied:
+async def copy_out(connection: DirectConnection, client: "S3Client", folder: Path, advance: Advance) -> Copied:
     """The list of objects is in the order of their arrival."""
     copied = Copied()
     path = folder / OBJECT_LIST

@@ -18,8 +18,8 @@ import asyncpg
 from autograph.backup.manifest import CHUNK_BYTES, Advance
 from autograph.backup.tunnel import without_tls
 from autograph.database import SERVICES
-from chassis.database import REVISION_SCHEMA, OwnConnection, current_revision
-from chassis.key_pairs import KeysUnreadable, Safe, load
+from chassis.database import REVISION_SCHEMA, DirectConnection, current_revision
+from chassis.key_pairs import KeysUnreadable, KeyCipher, load
 from compose.local.home import CannotProvide
 
 SCHEMAS: Final = (*SERVICES, REVISION_SCHEMA)
@@ -36,7 +36,7 @@ _MAJOR: Final = 10_000  # server_version_num is 180006 for 18.6
 class Snapshot:
     """Holds still for as long as the connection's transaction is open."""
 
-    connection: OwnConnection
+    connection: DirectConnection
     name: str
     at: datetime
     revision: str
@@ -69,7 +69,7 @@ async def open_snapshot(url: str) -> AsyncIterator[Snapshot]:
         await connection.close()
 
 
-async def count_rows(connection: OwnConnection) -> dict[str, int]:
+async def count_rows(connection: DirectConnection) -> dict[str, int]:
     """Of every table that a backup keeps."""
     tables = await connection.fetch(
         "SELECT schemaname || '.' || tablename AS name FROM pg_tables WHERE schemaname = ANY($1) ORDER BY 1",
@@ -82,11 +82,11 @@ async def count_rows(connection: OwnConnection) -> dict[str, int]:
     }
 
 
-async def check_keys(connection: OwnConnection, auth_secret: str) -> None:
+async def check_keys(connection: DirectConnection, auth_secret: str) -> None:
     """Raises ``CannotProvide`` unless the keys in the database can be read with *auth_secret*."""
     await connection.execute("SET search_path = auth")
     try:
-        await load(connection, Safe(auth_secret))
+        await load(connection, KeyCipher(auth_secret))
     except KeysUnreadable:
         raise CannotProvide(
             "AUTOGRAPH_AUTH_SECRET is not the one that the auth service encrypts its keys with: a backup would be "
@@ -162,7 +162,7 @@ async def _check_readable(source: Path, programs: Path, version: int) -> None:
         raise CannotProvide(f"pg_restore cannot read {source}: {_last(said)}")
 
 
-async def _major(connection: OwnConnection) -> int:
+async def _major(connection: DirectConnection) -> int:
     return int(await connection.fetchval("SHOW server_version_num")) // _MAJOR
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import asyncpg
 
-from chassis.database import OwnConnection
+from chassis.database import DirectConnection
 
 CHECK_SECONDS: Final = 30.0
 CONNECT_SECONDS: Final = 5
@@ -50,7 +50,7 @@ def _between(theirs: tuple[float, float], ours: tuple[float, float]) -> float:
 
 
 @asynccontextmanager
-async def connected(url: str) -> AsyncIterator[OwnConnection]:
+async def connected(url: str) -> AsyncIterator[DirectConnection]:
     """Raises asyncpg's errors only, so that a look at another server, too, can tell whose they are."""
     try:
         connection = await asyncpg.connect(url, timeout=CONNECT_SECONDS, command_timeout=CHECK_SECONDS)

@@ -5,7 +5,7 @@ from typing import Final
 from autograph.database import SERVICES, head_revision
 from autograph.doctor.finding import Finding, connected, skew
 from autograph.installation import Installation
-from chassis.database import OwnConnection, current_revision
+from chassis.database import DirectConnection, current_revision
 from contracts.catalogue import WORKERS
 
 OUTBOX_SECONDS: Final = 60.0  # the sweep finds what a crash left after 5
@@ -40,7 +40,7 @@ async def look(found: Installation) -> list[Finding]:
         return [*findings, *await _other_databases(connection), *await _room(connection)]
 
 
-async def _outboxes(connection: OwnConnection) -> list[Finding]:
+async def _outboxes(connection: DirectConnection) -> list[Finding]:
     findings = []
     for schema in WORKERS:
         [(count, oldest)] = await connection.fetch(
@@ -52,7 +52,7 @@ async def _outboxes(connection: OwnConnection) -> list[Finding]:
     return findings
 
 
-async def _other_databases(connection: OwnConnection) -> list[Finding]:
+async def _other_databases(connection: DirectConnection) -> list[Finding]:
     open_to_us = await connection.fetch(
         """
         SELECT DISTINCT datname FROM pg_database, unnest($1::name[]) AS role
@@ -72,7 +72,7 @@ async def _other_databases(connection: OwnConnection) -> list[Finding]:
     ]
 
 
-async def _held_up(connection: OwnConnection) -> list[Finding]:
+async def _held_up(connection: DirectConnection) -> list[Finding]:
     """Whoever holds others up, by a lock or by a transaction that does not end. Each for how long, and who waits."""
     findings = []
     for row in await connection.fetch(_BLOCKING, LOCK_SECONDS):
@@ -117,7 +117,7 @@ _LONG: Final = rf"""
 """  # noqa: S608 - a constant of this file
 
 
-async def _room(connection: OwnConnection) -> list[Finding]:
+async def _room(connection: DirectConnection) -> list[Finding]:
     [(used, most)] = await connection.fetch(
         "SELECT (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),"
         " current_setting('max_connections')::int"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from autograph.buckets import BUCKETS
 from autograph.doctor.finding import Finding, connected, skew
 from autograph.installation import Installation
-from chassis.database import OwnConnection
+from chassis.database import DirectConnection
 from chassis.objects import PROBE_KEY, s3_client
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ async def look(found: Installation) -> list[Finding]:
     return [*findings, *compared.findings()]
 
 
-async def _archived(connection: OwnConnection) -> AsyncGenerator[str]:
+async def _archived(connection: DirectConnection) -> AsyncGenerator[str]:
     """Keys in the order of their bytes, as S3 lists them."""
     query = 'SELECT object_key FROM diagram.versions WHERE object_key IS NOT NULL ORDER BY object_key COLLATE "C"'
     async for row in connection.cursor(query, prefetch=1000):

@@ -43,12 +43,12 @@ class Consumers:
         self._metrics = metrics
         self._consumers: dict[str, _Consumer] = {}
         self._missing: set[str] = set()  # queues that are not there: the others are taken from all the same
-        self._in_hand: set[asyncio.Task[None]] = set()
+        self._in_flight: set[asyncio.Task[None]] = set()
         self._taking = True
 
     @property
-    def in_hand(self) -> int:
-        return len(self._in_hand)
+    def in_flight(self) -> int:
+        return len(self._in_flight)
 
     async def _set_up(self, link: Link) -> None:
         self._consumers, missed_before, self._missing = {}, self._missing, set()
@@ -72,8 +72,8 @@ class Consumers:
     def _taker(self, queue: str, channel: ConsumingChannel) -> Callable[[DeliveredMessage], Coroutine[Any, Any, None]]:
         async def take(message: DeliveredMessage) -> None:
             task = asyncio.create_task(self._handle(queue, channel, message), name=f"delivery from {queue}")
-            self._in_hand.add(task)
-            task.add_done_callback(self._in_hand.discard)
+            self._in_flight.add(task)
+            task.add_done_callback(self._in_flight.discard)
 
         return take
 
@@ -136,8 +136,8 @@ class Consumers:
         self._taking = False
         for consumer in self._consumers.values():
             await _cancel(consumer)
-        while self._in_hand:
-            await asyncio.wait(self._in_hand)
+        while self._in_flight:
+            await asyncio.wait(self._in_flight)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +152,9 @@ class _Receipt:
         if self._is_settleable():
             self.channel.acknowledge(self.tag)
 
-    async def give_back(self) -> None:
+    async def requeue(self) -> None:
         if self._is_settleable():
-            self.channel.give_back(self.tag)
+            self.channel.requeue(self.tag)
 
     def _is_settleable(self) -> bool:
         is_open = self.channel.is_open

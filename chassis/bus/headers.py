@@ -8,7 +8,7 @@ PARKED_REASON = "x-parked-reason"
 PARKED_DETAIL = "x-parked-detail"
 PARKED_FROM = "x-parked-from"  # queue
 PARKED_AT = "x-parked-at"  # RFC 3339
-FAILURE_TOLD = "x-failure-told"  # int 0 or 1: the caller was told that it failed
+FAILURE_NOTIFIED = "x-failure-told"  # int 0 or 1: the caller was told that it failed
 
 OPERATOR_USER = "autograph-operator"
 

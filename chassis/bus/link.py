@@ -14,13 +14,13 @@ import aio_pika
 import aiormq
 
 from chassis.bus.channels import ConsumingChannel, PublishingChannel
-from chassis.bus.connection import Connection
+from chassis.bus.connection import AmqpConnection
 from chassis.logging import logger
 
 CONNECT_SECONDS = 5.0
 SET_UP_SECONDS = 10.0
 CLOSE_SECONDS = 2.0
-AGAIN_AFTER_SECONDS = (0.2, 0.7)  # between these, so that processes do not come back all at once
+RECONNECT_DELAY_SECONDS = (0.2, 0.7)  # between these, so that processes do not come back all at once
 HEARTBEAT_SECONDS = 10  # a dead peer is noticed after about three times this; below 5 busy peers look dead
 
 _log = logger(__name__)
@@ -40,7 +40,7 @@ class Link:
         self._name = name
         self._set_up = set_up
         self._heartbeat_seconds = heartbeat_seconds
-        self._connection: Connection | None = None
+        self._connection: AmqpConnection | None = None
         self._channels: list[aio_pika.abc.AbstractChannel] = []  # aio-pika itself keeps only weak references
         self._publishing: list[PublishingChannel] = []
         self._lost = asyncio.Event()  # of the present connection; each has its own
@@ -97,14 +97,14 @@ class Link:
     async def run(self) -> None:
         """For as long as the process: connect, set up, wait for the end of it, again."""
         while True:
-            await self._once()
-            await asyncio.sleep(random.uniform(*AGAIN_AFTER_SECONDS))  # noqa: S311 - jitter
+            await self._connect_once()
+            await asyncio.sleep(random.uniform(*RECONNECT_DELAY_SECONDS))  # noqa: S311 - jitter
 
     def drop(self) -> None:
         """Give this connection up, so that another is made."""
         self._lost.set()
 
-    async def _once(self) -> None:
+    async def _connect_once(self) -> None:
         lost = self._lost = asyncio.Event()
         try:
             async with asyncio.timeout(CONNECT_SECONDS + SET_UP_SECONDS):
@@ -113,9 +113,9 @@ class Link:
                     timeout=CONNECT_SECONDS,
                     heartbeat=self._heartbeat_seconds,
                     client_properties={"connection_name": self._name},
-                    connection_class=Connection,
+                    connection_class=AmqpConnection,
                 )
-                assert isinstance(connection, Connection)
+                assert isinstance(connection, AmqpConnection)
                 self._connection = connection
                 assert connection.transport is not None
                 connection.transport.connection.closing.add_done_callback(lambda _: lost.set())

@@ -25,7 +25,7 @@ class Delivery(NamedTuple):
     exchange: str = ""  # to which it was published
 
 
-class Letter(NamedTuple):
+class OutgoingMessage(NamedTuple):
     """One message to be published. The AMQP message id is new for every publish and made below this seam."""
 
     exchange: str
@@ -62,15 +62,15 @@ class ConfirmMissing(Exception):  # noqa: N818 - states the outcome
 
 
 class Publisher(Protocol):
-    async def publish(self, letter: Letter, *, timeout_seconds: float = 5.0) -> None:
+    async def publish(self, outgoing: OutgoingMessage, *, timeout_seconds: float = 5.0) -> None:
         """Returns once the broker has confirmed. Raises ``NotPublished`` or ``ConfirmMissing``."""
 
-    async def send(self, letter: Letter) -> None:
+    async def send(self, outgoing: OutgoingMessage) -> None:
         """Fire and forget: no confirm is awaited. Raises ``NotPublished`` if there is no connection."""
 
 
-class AskingPublisher(Publisher, Protocol):
-    async def send_mandatory(self, letter: Letter) -> "asyncio.Future[None]":
+class RequestPublisher(Publisher, Protocol):
+    async def send_mandatory(self, outgoing: OutgoingMessage) -> "asyncio.Future[None]":
         """As ``send``. What it returns raises ``Unroutable`` if no queue takes the letter, and else does not end.
 
         Whoever need not know any more cancels it.
@@ -81,4 +81,4 @@ class Receipt(Protocol):
     """The broker's hold on one delivery. On a channel that is gone both do nothing: it is handed over again."""
 
     async def acknowledge(self) -> None: ...
-    async def give_back(self) -> None: ...
+    async def requeue(self) -> None: ...

@@ -17,12 +17,12 @@ from chassis.bus.ports import Delivery
 from chassis.bus.settling import Deliver
 from chassis.logging import logger
 
-ALONE_SECONDS: Final = 10.0  # a process that still answers after that is not blocked: others go on beside it
-OWNED_SECONDS: Final = 15.0  # a mark older than that has no owner that answers
-KEPT_SECONDS: Final = 86_400.0
-OTHERS_SECONDS: Final = 1.0  # for which new deliveries wait until those in hand are done
-AGAIN_SECONDS: Final = 1.0
-OPEN_SECONDS: Final = 4.0  # after a try that failed: no suspect closes the door, so that new deliveries go on
+ISOLATION_SECONDS: Final = 10.0  # a process that still answers after that is not blocked: others go on beside it
+LIVE_MARK_SECONDS: Final = 15.0  # a mark older than that has no owner that answers
+MARK_TTL_SECONDS: Final = 86_400.0
+DRAIN_SECONDS: Final = 1.0  # for which new deliveries wait until those in hand are done
+RETRY_SECONDS: Final = 1.0
+REOPEN_SECONDS: Final = 4.0  # after a try that failed: no suspect closes the door, so that new deliveries go on
 
 _log = logger(__name__)
 
@@ -50,15 +50,15 @@ class Quarantine:
         marks: Marks,
         give_up: Callable[[Delivery], Awaitable[None]],
         ready: Callable[[], Awaitable[None]],
-        alone_seconds: float = ALONE_SECONDS,
-        owned_seconds: float = OWNED_SECONDS,
+        isolation_seconds: float = ISOLATION_SECONDS,
+        live_mark_seconds: float = LIVE_MARK_SECONDS,
     ) -> None:
         self._deliver = deliver
         self._marks = marks
         self._give_up = give_up
         self._ready = ready
-        self._alone_seconds = alone_seconds
-        self._owned_seconds = owned_seconds
+        self._alone_seconds = isolation_seconds
+        self._owned_seconds = live_mark_seconds
         self._turn = asyncio.Lock()  # one suspect at a time
         self._open = asyncio.Event()  # to all others
         self._open.set()
@@ -88,7 +88,7 @@ class Quarantine:
             async with self._turn:
                 if not await self._is_alone():
                     mark = None
-                    await asyncio.sleep(OPEN_SECONDS)
+                    await asyncio.sleep(REOPEN_SECONDS)
                 else:
                     try:
                         mark = await self._mark(key)
@@ -102,13 +102,13 @@ class Quarantine:
                 await self._give_up(delivery)
                 await self._unmark(key)
                 return
-            await asyncio.sleep(AGAIN_SECONDS)
+            await asyncio.sleep(RETRY_SECONDS)
 
     async def _is_alone(self) -> bool:
         """Closes the door, and waits for those inside. Opens it again if they take long, as in an outage."""
         self._open.clear()
         try:
-            async with asyncio.timeout(OTHERS_SECONDS):
+            async with asyncio.timeout(DRAIN_SECONDS):
                 await self._nobody.wait()
         except TimeoutError:
             self._open.set()

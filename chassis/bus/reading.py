@@ -19,7 +19,7 @@ from chassis.bus.headers import (
 from chassis.bus.ports import Delivery
 from contracts.envelope import CONTENT_TYPE, Actor, ActorKind, Envelope, TooManyItems, decode, producer_id
 from contracts.message import Event, Message, Request
-from contracts.wording import in_words
+from contracts.wording import describe_error
 
 
 class Unreadable(Exception):  # noqa: N818 - states what is so
@@ -45,18 +45,18 @@ class Received(NamedTuple):
 
 def read(delivery: Delivery, service: str, handlers: Mapping[str, tuple[type[Message], Handler[Any]]]) -> Received:
     """Raises ``Unreadable``."""
-    hold_to_straight_ways(delivery)
+    check_ingress(delivery)
     if delivery.content_type != CONTENT_TYPE:
         raise Unreadable("undecodable", f"content type is not {CONTENT_TYPE}")
     opaque = None
     if len(delivery.body) > Message.max_bytes:  # what is smaller than any limit is parsed, whatever it is made of
         contracts = [contract for contract, _ in handlers.values()]
-        _hold_size(delivery, max((contract.max_message_bytes() for contract in contracts), default=0))
+        _check_size(delivery, max((contract.max_message_bytes() for contract in contracts), default=0))
         opaque = next((contract.opaque for contract in contracts if contract.opaque), None)
     try:
         envelope, data = decode(delivery.body, opaque=opaque)
     except ValidationError as error:
-        raise Unreadable("undecodable", _places(error)) from None
+        raise Unreadable("undecodable", _describe_errors(error)) from None
     except TooManyItems:
         raise Unreadable("too_large", "more members and items than any contract allows") from None
     except PydanticCustomError as error:
@@ -66,17 +66,17 @@ def read(delivery: Delivery, service: str, handlers: Mapping[str, tuple[type[Mes
     if envelope.type not in handlers:
         raise Unreadable("unknown_type", "no handler for this type and version")
     contract, handler = handlers[envelope.type]
-    _hold_size(delivery, contract.max_message_bytes())
+    _check_size(delivery, contract.max_message_bytes())
     sender, routing_key, attempt = _origin(delivery, service)
-    _trust(delivery, envelope, contract, sender, routing_key)
+    _check_sender(delivery, envelope, contract, sender, routing_key)
     try:
         message = contract.model_validate(data)
     except ValidationError as error:
-        raise Unreadable("invalid", _places(error), envelope) from None
+        raise Unreadable("invalid", _describe_errors(error), envelope) from None
     return Received(delivery, envelope, contract, message, handler, sender, routing_key, attempt)
 
 
-def _hold_size(delivery: Delivery, max_bytes: int) -> None:
+def _check_size(delivery: Delivery, max_bytes: int) -> None:
     if len(delivery.body) > max_bytes:
         raise Unreadable("too_large", f"{len(delivery.body)} bytes, where at most {max_bytes} are read")
 
@@ -109,7 +109,7 @@ def origin(delivery: Delivery, service: str) -> tuple[str, str]:
     return sender, routing_key
 
 
-def _trust(delivery: Delivery, envelope: Envelope, contract: type[Message], sender: str, routing_key: str) -> None:
+def _check_sender(delivery: Delivery, envelope: Envelope, contract: type[Message], sender: str, routing_key: str) -> None:
     if "CC" in delivery.headers or "BCC" in delivery.headers:
         raise Unreadable("untrusted", "CC and BCC escape the broker's topic permissions")
     if routing_key != contract.routing_key():
@@ -121,7 +121,7 @@ def _trust(delivery: Delivery, envelope: Envelope, contract: type[Message], send
         if sender != service_user(contract.worker()):
             raise Unreadable("untrusted", "an event comes from the service that owns it")
     elif issubclass(contract, Request) and contract.operator_only:
-        _trust_operator(actor, sender)
+        _check_operator(actor, sender)
     elif actor.kind is ActorKind.PRODUCER:
         if actor.name != sender or actor.id != producer_id(sender):
             raise Unreadable("untrusted", "a producer acts as itself only")
@@ -129,7 +129,7 @@ def _trust(delivery: Delivery, envelope: Envelope, contract: type[Message], send
         raise Unreadable("untrusted", "only the gateway speaks for users")
 
 
-def hold_to_straight_ways(delivery: Delivery) -> None:
+def check_ingress(delivery: Delivery) -> None:
     """Raises ``Unreadable`` for a producer's message that came by a detour.
 
     The broker holds a routing key to what a producer may send only where it publishes to, which is its own ingress, or
@@ -145,12 +145,12 @@ def hold_to_straight_ways(delivery: Delivery) -> None:
         raise Unreadable("untrusted", "it came out of another queue's dead letters")
 
 
-def _trust_operator(actor: Actor, sender: str) -> None:
+def _check_operator(actor: Actor, sender: str) -> None:
     if sender != OPERATOR_USER or actor.kind is not ActorKind.SERVICE or actor.name != OPERATOR_USER:
         raise Unreadable("untrusted", "only the operator may send this")
 
 
-def _places(error: ValidationError) -> str:
+def _describe_errors(error: ValidationError) -> str:
     """What is wrong and where, without the values: they may be secret."""
     found = error.errors(include_url=False, include_context=False, include_input=False)
-    return "; ".join(f"{'/'.join(map(str, item['loc']))}: {in_words(item)[0]}" for item in found[:5])
+    return "; ".join(f"{'/'.join(map(str, item['loc']))}: {describe_error(item)[0]}" for item in found[:5])

@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 from uuid_utils.compat import uuid7
 
-from chassis.bus.ports import Letter
+from chassis.bus.ports import OutgoingMessage
 from contracts.envelope import Envelope, enclose
 from contracts.outcome import Outcome, Status
 from contracts.refusal import Problem
@@ -14,9 +14,9 @@ from contracts.refusal import Problem
 EXCHANGE = "autograph.replies"
 
 
-def reply_letter(
+def reply_message(
     service: str, request: Envelope, outcome: Outcome, *, reply_to: str, correlation_id: str | None, now: datetime
-) -> Letter:
+) -> OutgoingMessage:
     """The reply to *request*. ``causationid`` names the request; the AMQP correlation id is the asker's own."""
     envelope = Envelope(
         id=uuid7(),
@@ -29,7 +29,7 @@ def reply_letter(
         actor=request.actor,
         traceparent=request.traceparent,
     )
-    return Letter(
+    return OutgoingMessage(
         exchange=EXCHANGE,
         routing_key=reply_to,
         body=enclose(envelope, outcome.json_bytes()),

@@ -7,7 +7,7 @@ from chassis import failpoints
 from chassis.bus.ports import Delivery, Receipt
 from chassis.logging import logger
 
-PAUSE_SECONDS = 1.0  # before a delivery that could not be settled goes back: its queue's other consumers go first
+REQUEUE_DELAY_SECONDS = 1.0  # before a delivery that could not be settled goes back: its queue's other consumers go first
 
 Deliver = Callable[[Delivery], Awaitable[None]]
 
@@ -21,7 +21,7 @@ async def settle(delivery: Delivery, deliver: Deliver, receipt: Receipt) -> None
             await failpoints.reached("before_ack", delivery.queue)
     except Exception:  # noqa: BLE001 - whatever it is, the message must not be lost
         _log.exception("delivery not settled", queue=delivery.queue)
-        await asyncio.sleep(PAUSE_SECONDS)
-        await receipt.give_back()
+        await asyncio.sleep(REQUEUE_DELAY_SECONDS)
+        await receipt.requeue()
     else:
         await receipt.acknowledge()

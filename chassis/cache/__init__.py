@@ -19,8 +19,8 @@ what was before. Why this holds:
 It takes one Redis without a replica to fail over to and without snapshots: either could bring back what was deleted.
 """
 
-from chassis.cache.member import EVERYTHING, CacheMember
-from chassis.cache.reader import CacheReader, Entry, Found, Hit, Miss, Token
+from chassis.cache.member import ALL_ENTRIES, CacheMember
+from chassis.cache.reader import CacheReader, Entry, LookupResult, Hit, Miss, FillToken
 from chassis.cache.timing import Timing
 
-__all__ = ["EVERYTHING", "CacheMember", "CacheReader", "Entry", "Found", "Hit", "Miss", "Timing", "Token"]
+__all__ = ["ALL_ENTRIES", "CacheMember", "CacheReader", "Entry", "Found", "Hit", "Miss", "Timing", "Token"]

@@ -10,9 +10,9 @@ from uuid import UUID, uuid4
 import asyncpg
 import structlog
 
-from chassis.cache.record import POSTGRES_AWAY, MemberRecord
+from chassis.cache.record import POSTGRES_ERRORS, MemberRecord
 from chassis.cache.timing import Timing
-from chassis.redis import Call, Redis, RedisAway, Script
+from chassis.redis import Call, Redis, RedisUnavailable, Script
 
 log = structlog.get_logger(__name__)
 
@@ -23,7 +23,7 @@ RECONCILE = Script.load("chassis.cache.scripts", "leases.lua", "reconcile.lua")
 REMOVE = Script.load("chassis.cache.scripts", "remove.lua")
 
 NEVER = float("-inf")
-EVERYTHING = "*"
+ALL_ENTRIES = "*"
 
 
 class CacheMember:
@@ -44,12 +44,12 @@ class CacheMember:
         self._timing = timing or Timing()
         self._clock = clock
         self._member: UUID | None = None  # on record in Postgres
-        self._on_record_since = NEVER
+        self._registered_at = NEVER
         self._joined = False  # known to Redis, as far as we know
-        self._claimed_at = NEVER  # no lease of ours lasts longer than lease_seconds after this
+        self._lease_requested_at = NEVER  # no lease of ours lasts longer than lease_seconds after this
         self._reconciled_at = NEVER
-        self._comparing = asyncio.Lock()  # the record with Redis: one at a time, so that the last one holds
-        self._untold = 0  # invalidations that Redis does not know of yet
+        self._reconciling = asyncio.Lock()  # the record with Redis: one at a time, so that the last one holds
+        self._pending_invalidations = 0  # invalidations that Redis does not know of yet
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -61,8 +61,8 @@ class CacheMember:
 
         Raises what asyncpg raises if Postgres is away.
         """
-        await self._go_on_record()
-        with suppress(RedisAway):
+        await self._register()
+        with suppress(RedisUnavailable):
             await self._enter()
         self._tasks = [
             asyncio.create_task(self._every(self._timing.renew_seconds, self._renew), name="cache-renew"),
@@ -78,9 +78,9 @@ class CacheMember:
         member, self._member, self._joined = self._member, None, False
         if member is None:
             return
-        with suppress(*POSTGRES_AWAY):
+        with suppress(*POSTGRES_ERRORS):
             await self._record.remove(member)
-        with suppress(RedisAway):
+        with suppress(RedisUnavailable):
             await self._redis.run(
                 Call(("SET", "cache:epoch", _random())), Call(("HDEL", "cache:members", self._field(member)))
             )
@@ -88,43 +88,43 @@ class CacheMember:
     async def invalidate(self, names: Collection[str]) -> None:
         """Returns when no reader can answer with what the names held before. Call it after the commit.
 
-        It costs one round trip, or while Redis is away what is left of our lease. `EVERYTHING` as a name drops the
+        It costs one round trip, or while Redis is away what is left of our lease. `ALL_ENTRIES` as a name drops the
         whole cache, of all owners.
         """
         if not names:
             return
         invalidate = INVALIDATE(*names)
-        with suppress(RedisAway):
+        with suppress(RedisUnavailable):
             await self._redis.run(invalidate)
             return
-        self._untold += 1  # from now on our lease runs out
+        self._pending_invalidations += 1  # from now on our lease runs out
         try:
-            while not await self._nobody_reads():
+            while not await self._readers_blocked():
                 await asyncio.sleep(self._timing.retry_seconds)
-                with suppress(RedisAway):
+                with suppress(RedisUnavailable):
                     await self._redis.run(invalidate)
                     return
         finally:
-            self._untold -= 1
+            self._pending_invalidations -= 1
 
-    async def _nobody_reads(self) -> bool:
+    async def _readers_blocked(self) -> bool:
         """Whether readers are kept away by our lapsed lease, and whoever removes us will do so after our commit."""
         member = self._member
-        if member is None or self._clock() < self._timing.blocked_at(self._claimed_at, self._on_record_since):
+        if member is None or self._clock() < self._timing.blocked_at(self._lease_requested_at, self._registered_at):
             return False
         try:
-            on_record = await self._record.holds(member)
-        except POSTGRES_AWAY:
+            registered = await self._record.contains(member)
+        except POSTGRES_ERRORS:
             return False
-        if not on_record:
-            self._was_removed(member)
+        if not registered:
+            self._on_removed(member)
         # A renewal that was under way when the invalidation began may have claimed the lease meanwhile.
-        return on_record and self._clock() >= self._timing.blocked_at(self._claimed_at, self._on_record_since)
+        return registered and self._clock() >= self._timing.blocked_at(self._lease_requested_at, self._registered_at)
 
     async def _renew(self) -> None:
         if self._member is None:
-            await self._go_on_record()
-        if self._untold:
+            await self._register()
+        if self._pending_invalidations:
             return
         if not self._joined:
             await self._enter()
@@ -134,7 +134,7 @@ class CacheMember:
             return
         assert self._member is not None
         # Noted before it is sent: a renewal without a reply may have been carried out.
-        self._claimed_at = heard_at
+        self._lease_requested_at = heard_at
         (renewed,) = await self._redis.run(RENEW(self._timing.lease_ms, self._field(self._member), lease_ends))
         if not renewed:
             self._joined = False
@@ -142,7 +142,7 @@ class CacheMember:
             await self._enter()
 
     async def _enter(self) -> None:
-        async with self._comparing:
+        async with self._reconciling:
             await self._take_lease()
 
     async def _take_lease(self) -> None:
@@ -151,10 +151,10 @@ class CacheMember:
         member = self._member
         if member is None or member not in recorded:
             if member is not None:
-                self._was_removed(member)
+                self._on_removed(member)
             return
         others = [self._field(other) for other in recorded - {member}]
-        self._claimed_at = heard_at
+        self._lease_requested_at = heard_at
         (joined,) = await self._redis.run(
             JOIN(self._timing.lease_ms, self._field(member), lease_ends, _random(), *others)
         )
@@ -165,12 +165,12 @@ class CacheMember:
 
     async def _reconcile(self) -> None:
         """Tells Redis of recorded members that it lacks, and removes dead ones."""
-        async with self._comparing:
+        async with self._reconciling:
             began_at = self._clock()
             recorded = await self._record.all()
             member = self._member
             if member is not None and member not in recorded:
-                self._was_removed(member)
+                self._on_removed(member)
                 return
             dead_after_ms = int(self._timing.dead_after_seconds * 1000)
             (dead,) = await self._redis.run(
@@ -186,13 +186,13 @@ class CacheMember:
                 if removed:
                     log.warning("cache_member_removed", member=str(dead_member))
 
-    async def _go_on_record(self) -> None:
+    async def _register(self) -> None:
         member = uuid4()  # a new one each time: nobody can take our record for one that was already removed
         await self._record.add(member)
         self._member = member
-        self._on_record_since = self._clock()
+        self._registered_at = self._clock()
 
-    def _was_removed(self, member: UUID) -> None:
+    def _on_removed(self, member: UUID) -> None:
         if self._member == member:
             self._member = None
             self._joined = False
@@ -215,7 +215,7 @@ class CacheMember:
             await asyncio.sleep(seconds)
             try:
                 await step()
-            except (RedisAway, *POSTGRES_AWAY) as error:
+            except (RedisUnavailable, *POSTGRES_ERRORS) as error:
                 log.debug("cache_member_waits", error=str(error))
             except Exception:
                 # Lapsing is safe, and lapsing for ever is slow: whatever this is, the next step may get past it.

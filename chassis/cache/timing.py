@@ -32,10 +32,10 @@ class Timing:
     def lease_ms(self) -> int:
         return int(self.lease_seconds * 1000)
 
-    def blocked_at(self, claimed_at: float, on_record_since: float) -> float:
+    def blocked_at(self, lease_requested_at: float, registered_at: float) -> float:
         """From when on nobody reads what a member that is silent, but on record, has to invalidate.
 
         Its own lease is over by then, and so is every lease that was renewed without knowing of it.
         """
-        known = on_record_since + self.reconciled_for_seconds
-        return max(claimed_at, known) + self.lease_seconds + self.margin_seconds
+        known = registered_at + self.reconciled_for_seconds
+        return max(lease_requested_at, known) + self.lease_seconds + self.margin_seconds

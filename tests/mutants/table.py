@@ -101,8 +101,8 @@ _SIMULATED: tuple[Mutant, ...] = (
         [
             Edit(
                 HANDLING,
-                'await self.publisher.publish(\n            Letter(\n                exchange="autograph.retry"',
-                'await self.publisher.send(\n            Letter(\n                exchange="autograph.retry"',
+                'await self.publisher.publish(\n            OutgoingMessage(\n                exchange="autograph.retry"',
+                'await self.publisher.send(\n            OutgoingMessage(\n                exchange="autograph.retry"',
             )
         ],
     ),
@@ -113,8 +113,8 @@ _SIMULATED: tuple[Mutant, ...] = (
         [
             Edit(
                 HANDLING,
-                'await self.publisher.publish(\n            Letter(\n                exchange="autograph.refused" if',
-                'await self.publisher.send(\n            Letter(\n                exchange="autograph.refused" if',
+                'await self.publisher.publish(\n            OutgoingMessage(\n                exchange="autograph.refused" if',
+                'await self.publisher.send(\n            OutgoingMessage(\n                exchange="autograph.refused" if',
             )
         ],
     ),
@@ -132,7 +132,7 @@ _SIMULATED: tuple[Mutant, ...] = (
             Edit(
                 HANDLING,
                 "                if not await self.inbox.record(received.envelope, outcome):\n"
-                "                    outcome, _ = await self._told_before(received)\n",
+                "                    outcome, _ = await self._recorded_outcome(received)\n",
                 "",
             )
         ],
@@ -141,7 +141,7 @@ _SIMULATED: tuple[Mutant, ...] = (
         "an outage spends attempts",
         ANYTHING,
         Promise.LEFT_OVER,
-        [Edit("chassis/worker.py", "Trouble.DOWN: Failure.DEPENDENCY", "Trouble.DOWN: Failure.BUG")],
+        [Edit("chassis/worker.py", "Failure.DEPENDENCY: Failure.DEPENDENCY", "Failure.DEPENDENCY: Failure.BUG")],
     ),
     # Events
     Mutant(
@@ -348,8 +348,8 @@ _SIMULATED: tuple[Mutant, ...] = (
         SESSIONS,
         Promise.STALE,
         [
-            Edit(AUTH, '        work.invalidates(f"session/{session_id}")  # whoever', "        # whoever"),
-            Edit(ENDING, '        work.invalidates(f"session/{session_id}")\n\n', "\n"),
+            Edit(AUTH, '        work.invalidate(f"session/{session_id}")  # whoever', "        # whoever"),
+            Edit(ENDING, '        work.invalidate(f"session/{session_id}")\n\n', "\n"),
         ],
     ),
     Mutant(

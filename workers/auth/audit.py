@@ -12,7 +12,7 @@ from contracts.message import Event
 from workers.auth.storage import AuditEntry, SessionRow
 
 # Addresses, names and titles stay out: the log only grows, so it could never forget them.
-TOLD: Final = ("user_id", "session_id", "owner_id", "reason")
+AUDITED_FIELDS: Final = ("user_id", "session_id", "owner_id", "reason")
 
 
 def session_of(event: Event) -> UUID | None:
@@ -34,7 +34,7 @@ def of_event(event: Event, envelope: Envelope, session: SessionRow | None) -> Au
         correlation_id=envelope.correlationid,
         address=session.address if session else None,
         device=session.device if session else None,
-        detail=event.model_dump(mode="json", include=set(TOLD)),
+        detail=event.model_dump(mode="json", include=set(AUDITED_FIELDS)),
     )
 
 

@@ -5,12 +5,12 @@ from typing import Final
 from uuid import UUID
 
 from chassis.unit_of_work import UnitOfWork
-from contracts.auth import LIVE_SESSION_KEPT, SessionEnded
+from contracts.auth import LIVE_SESSION_TTL, SessionEnded
 from workers.auth.storage import EndReason, OperatorReason
 from workers.auth.tools import Tools
 
 # A session is over in every cache this long after it ended, however late it was fetched and whatever the clocks say.
-KEPT_WITH_MARGIN: Final = LIVE_SESSION_KEPT + timedelta(minutes=10)
+ENDED_SESSIONS_WINDOW: Final = LIVE_SESSION_TTL + timedelta(minutes=10)
 # Sessions that one command invalidates. Each of so many later sign-ins has invalidated those before these.
 MAX_INVALIDATED: Final = 1_000
 
@@ -48,7 +48,7 @@ def announce_ended(
             sequence=2,  # a session begins once and ends once
             partitionkey=str(user_id),
         )
-        work.invalidates(f"session/{session_id}")
+        work.invalidate(f"session/{session_id}")
 
 
 async def invalidate_ended(work: UnitOfWork, tools: Tools, user_id: UUID) -> None:
@@ -56,5 +56,5 @@ async def invalidate_ended(work: UnitOfWork, tools: Tools, user_id: UUID) -> Non
 
     Run it after the statement that ends sessions: that one has waited for others that were ending the same ones.
     """
-    ended = await tools.storage.ended_sessions(work.connection, user_id, work.now - KEPT_WITH_MARGIN, MAX_INVALIDATED)
-    work.invalidates(*(f"session/{session_id}" for session_id in ended))
+    ended = await tools.storage.ended_sessions(work.connection, user_id, work.now - ENDED_SESSIONS_WINDOW, MAX_INVALIDATED)
+    work.invalidate(*(f"session/{session_id}" for session_id in ended))

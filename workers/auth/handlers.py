@@ -48,16 +48,16 @@ from contracts.catalogue import SUBSCRIPTIONS
 from contracts.envelope import ActorKind, Envelope
 from contracts.message import Event
 from contracts.refusal import Forbidden, Invalid
-from contracts.sealed import plain
-from workers.auth import audit, operating
-from workers.auth.ending import KEPT_WITH_MARGIN, announce_ended, end_all_sessions, invalidate_ended
-from workers.auth.passwords import Urgency
-from workers.auth.rules import Verdict, check_new_address, check_new_password, judge
+from contracts.sealed import reveal
+from workers.auth import audit, operator_commands
+from workers.auth.ending import ENDED_SESSIONS_WINDOW, announce_ended, end_all_sessions, invalidate_ended
+from workers.auth.passwords import Priority
+from workers.auth.rules import RefreshDecision, check_new_address, check_new_password, decide_refresh
 from workers.auth.storage import Account, SessionRow
 from workers.auth.tools import Tools
 
 handlers: Handlers[Tools] = Handlers()
-handlers.include(operating.handlers)
+handlers.include(operator_commands.handlers)
 
 # Of a password, in a sign-in: one beside it may renew an outdated hash, which is no reason to turn this one away.
 PASSWORD_CHECKS = 2
@@ -73,7 +73,7 @@ async def register_user(command: RegisterUser, envelope: Envelope, tools: Tools)
     if not tools.open_registration and envelope.actor.kind is not ActorKind.PRODUCER:
         attempts.labels("closed").inc()
         raise RegistrationClosed
-    password = plain(command.password)
+    password = reveal(command.password)
     try:
         check_new_address(command.email)
     except Invalid:
@@ -85,7 +85,7 @@ async def register_user(command: RegisterUser, envelope: Envelope, tools: Tools)
         attempts.labels("password_refused").inc()
         raise
     # A third of a second of CPU: before the transaction, which holds a connection.
-    password_hash = await tools.passwords.hash(password, Urgency.REGISTRATION)
+    password_hash = await tools.passwords.hash(password, Priority.REGISTRATION)
     async with tools.ledger.unit_of_work(envelope) as work:
         account = Account(
             id=uuid7(),
@@ -150,38 +150,38 @@ async def change_profile(command: ChangeProfile, envelope: Envelope, tools: Tool
 async def sign_in(command: SignIn, envelope: Envelope, tools: Tools) -> Tokens:
     """Raises InvalidCredentials, whatever was wrong and after the same time; SessionEndedAlready."""
     for _ in range(PASSWORD_CHECKS):
-        account, outdated = await _checked(command, envelope, tools)
-        session = await _entered(command, envelope, tools, account, outdated=outdated)
+        account, outdated = await _check_password(command, envelope, tools)
+        session = await _sign_in_checked_account(command, envelope, tools, account, outdated=outdated)
         if session is not None:
             tools.metrics.logins.labels("succeeded").inc()
-            return await _tokens(tools, session, 0)
+            return await _issue_tokens(tools, session, 0)
     raise await _sign_in_failed(command, envelope, tools, account, "changed_meanwhile")
 
 
-async def _checked(command: SignIn, envelope: Envelope, tools: Tools) -> tuple[Account, bool]:
+async def _check_password(command: SignIn, envelope: Envelope, tools: Tools) -> tuple[Account, bool]:
     """The account whose password this is, and whether its hash is outdated. Raises InvalidCredentials."""
     async with tools.database.connection() as connection:
         account = await tools.storage.find_account_by_email(connection, email_key(command.email))
     password_hash = account.password_hash if account else None
-    checked = await tools.passwords.check(plain(command.password), password_hash)
+    checked = await tools.passwords.check(reveal(command.password), password_hash)
     if account is None or password_hash is None:
         raise await _sign_in_failed(command, envelope, tools, account, "no_such_account")
-    if not checked.fits:
+    if not checked.matches:
         raise await _sign_in_failed(command, envelope, tools, account, "wrong_password")
     if account.locked:
         raise await _sign_in_failed(command, envelope, tools, account, "locked")
     return account, checked.outdated
 
 
-async def _entered(
+async def _sign_in_checked_account(
     command: SignIn, envelope: Envelope, tools: Tools, account: Account, *, outdated: bool
 ) -> SessionRow | None:
     """The session that begins. None: the account was locked, or its hash is another, since it was checked."""
     password_hash = account.password_hash
     assert password_hash is not None
-    new_hash = await tools.passwords.hash(plain(command.password)) if outdated else None
+    new_hash = await tools.passwords.hash(reveal(command.password)) if outdated else None
     async with tools.ledger.transaction(envelope) as work:
-        current = await tools.storage.let_in(work.connection, account.id, password_hash, new_hash, work.now)
+        current = await tools.storage.record_sign_in(work.connection, account.id, password_hash, new_hash, work.now)
         return None if current is None else await _begin_session(command, work, tools, current)
 
 
@@ -203,7 +203,7 @@ async def _begin_session(command: SignIn, work: UnitOfWork, tools: Tools, accoun
     if not await tools.storage.add_session(work.connection, session, remember=command.remember_me):
         begun = await tools.storage.find_session(work.connection, session.id)
         if begun is None or begun.user_id != account.id or not begun.lives(work.now):
-            work.invalidates(f"session/{session.id}")
+            work.invalidate(f"session/{session.id}")
             raise SessionEndedAlready
         await invalidate_ended(work, tools, account.id)
         return begun
@@ -235,34 +235,34 @@ async def _sign_in_failed(
 @handlers.answers(RefreshTokens)
 async def refresh_tokens(command: RefreshTokens, envelope: Envelope, tools: Tools) -> Tokens:
     """Raises InvalidRefreshToken."""
-    session_id, number = tools.refresh_tokens.read(plain(command.refresh_token))
+    session_id, number = tools.refresh_tokens.read(reveal(command.refresh_token))
     async with tools.ledger.transaction(envelope) as work:
         session = await tools.storage.lock_session(work.connection, session_id)
         if session is None or not session.lives(work.now):
-            work.invalidates(f"session/{session_id}")
+            work.invalidate(f"session/{session_id}")
             raise InvalidRefreshToken
-        verdict = judge(
+        decision = decide_refresh(
             number,
             generation=session.generation,
             used_generation=session.used_generation,
             may_be_retry=work.now - session.last_seen_at <= tools.refresh_retry,
         )
-        if verdict is Verdict.NEVER_ISSUED:
+        if decision is RefreshDecision.NEVER_ISSUED:
             raise InvalidRefreshToken
-        if verdict is Verdict.REUSE:
+        if decision is RefreshDecision.REUSE:
             await tools.storage.end_session(work.connection, session.id, session.user_id, "refresh_reuse", work.now)
             announce_ended(work, session.user_id, [session.id], "refresh_reuse")
-        elif verdict is Verdict.ROTATE:  # a repeat leaves last_seen_at: it says when the token was first presented
+        elif decision is RefreshDecision.ROTATE:  # a repeat leaves last_seen_at: it says when the token was first presented
             await tools.storage.advance_session(
                 work.connection, session.id, generation=number + 1, used_generation=number, now=work.now
             )
-    if verdict is Verdict.REUSE:  # only now: raised inside, it would roll the end of the session back
+    if decision is RefreshDecision.REUSE:  # only now: raised inside, it would roll the end of the session back
         raise InvalidRefreshToken
-    return await _tokens(tools, session, number + 1)
+    return await _issue_tokens(tools, session, number + 1)
 
 
-async def _tokens(tools: Tools, session: SessionRow, number: int) -> Tokens:
-    tokens = await tools.mint.issue(
+async def _issue_tokens(tools: Tools, session: SessionRow, number: int) -> Tokens:
+    tokens = await tools.token_issuer.issue(
         user_id=session.user_id,
         roles=session.roles,
         session_id=session.id,
@@ -285,7 +285,7 @@ async def sign_out(command: SignOut, envelope: Envelope, tools: Tools) -> None: 
     if session_id is None:
         raise SessionNotFound
     async with tools.ledger.unit_of_work(envelope) as work:
-        work.invalidates(f"session/{session_id}")  # whoever ended it may not have said so to the caches yet
+        work.invalidate(f"session/{session_id}")  # whoever ended it may not have said so to the caches yet
         if await tools.storage.end_session(work.connection, session_id, user_id, "signed_out", work.now):
             announce_ended(work, user_id, [session_id], "signed_out")
         work.reply(None)
@@ -307,7 +307,7 @@ async def end_session(command: EndSession, envelope: Envelope, tools: Tools) -> 
     """Raises SessionNotFound, also for somebody else's, Forbidden."""
     user_id = _caller(envelope)
     async with tools.ledger.unit_of_work(envelope) as work:
-        work.invalidates(f"session/{command.session_id}")  # the refusal says as well that it is over
+        work.invalidate(f"session/{command.session_id}")  # the refusal says as well that it is over
         if not await tools.storage.end_session(work.connection, command.session_id, user_id, "ended", work.now):
             raise SessionNotFound
         announce_ended(work, user_id, [command.session_id], "ended")
@@ -340,7 +340,7 @@ async def get_live_session(query: GetLiveSession, envelope: Envelope, tools: Too
     """Raises SessionEndedAlready."""
     now = tools.clock()
     async with tools.database.connection() as connection:
-        found = await tools.storage.live_session(connection, query.session_id, now - KEPT_WITH_MARGIN)
+        found = await tools.storage.live_session(connection, query.session_id, now - ENDED_SESSIONS_WINDOW)
     if found is None or not found[0].lives(now):
         raise SessionEndedAlready
     session, withdrawn_keys = found

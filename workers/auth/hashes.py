@@ -24,13 +24,13 @@ _STORED: Final = re.compile(r"(?:\$hmac-sha384\$(?P<pepper>[0-9a-f]+)(?=\$))?(?P
 log = logger(__name__)
 
 
-class Checked(NamedTuple):
-    fits: bool
+class PasswordCheck(NamedTuple):
+    matches: bool
     outdated: bool  # what is stored should be replaced by what ``Hashes.make`` gives
 
 
 @dataclass(frozen=True, slots=True)
-class _Stored:
+class _StoredHash:
     bcrypt: bytes
     cost: int
     pepper: str | None
@@ -55,9 +55,9 @@ class Hashes:
         self._peppers = {hmac.digest(pepper, b"name", "sha256").hex()[:8]: pepper for pepper in peppers}
         self._current = next(iter(self._peppers))
         self._peppered = peppered
-        self._time_of = max(cost, highest_cost)
+        self._max_cost = max(cost, highest_cost)
         # Checking a password against this one costs what checking against a real one does. No password fits it.
-        self._nobodys = (bcrypt.gensalt(cost) + b"." * DIGEST_CHARACTERS).decode()
+        self._dummy_hash = (bcrypt.gensalt(cost) + b"." * DIGEST_CHARACTERS).decode()
 
     def make(self, password: str) -> str:
         """*password* is one that ``check_new_password`` lets pass."""
@@ -67,42 +67,42 @@ class Hashes:
             return bcrypt.hashpw(text.encode(), salt).decode()
         return f"$hmac-sha384${self._current}{bcrypt.hashpw(self._prehash(text, self._current), salt).decode()}"
 
-    def check(self, password: str, stored: str | None) -> Checked:
+    def check(self, password: str, stored: str | None) -> PasswordCheck:
         """Without a hash the answer is no, after the same time."""
         text = normalised(password) if is_text(password) else ""
         if not is_text(password) or len(text.encode()) > PASSWORD_MAX_BYTES:
-            return Checked(fits=False, outdated=False)  # nobody has such a password: the quick answer tells nothing
-        form = _Stored.read(stored or self._nobodys)
-        fits = self._fits(text, form)
+            return PasswordCheck(matches=False, outdated=False)  # nobody has such a password: the quick answer tells nothing
+        stored_hash = _StoredHash.read(stored or self._dummy_hash)
+        matches = self._matches(text, stored_hash)
         # Earlier releases took passwords as they came.
-        fits_as_it_came = password != text and self._fits(password, form) and form.pepper is None
-        if stored is None or not (fits or fits_as_it_came):
-            return Checked(fits=False, outdated=False)
-        return Checked(fits=True, outdated=not fits or self._is_outdated(form, text))
+        matches_unnormalised = password != text and self._matches(password, stored_hash) and stored_hash.pepper is None
+        if stored is None or not (matches or matches_unnormalised):
+            return PasswordCheck(matches=False, outdated=False)
+        return PasswordCheck(matches=True, outdated=not matches or self._is_outdated(stored_hash, text))
 
-    def _is_outdated(self, form: _Stored, text: str) -> bool:
-        if form.cost != self._cost or not form.bcrypt.startswith(b"$2b$"):
+    def _is_outdated(self, stored_hash: _StoredHash, text: str) -> bool:
+        if stored_hash.cost != self._cost or not stored_hash.bcrypt.startswith(b"$2b$"):
             return True
-        if form.pepper is None:
+        if stored_hash.pepper is None:
             return self._peppered or len(text.encode()) > BCRYPT_BYTES
-        return form.pepper != self._current
+        return stored_hash.pepper != self._current
 
-    def _fits(self, text: str, form: _Stored) -> bool:
-        secret = self._secret(text, form)
-        fits = bcrypt.checkpw(b"" if secret is None else secret, form.bcrypt)
+    def _matches(self, text: str, stored_hash: _StoredHash) -> bool:
+        secret = self._secret(text, stored_hash)
+        matches = bcrypt.checkpw(b"" if secret is None else secret, stored_hash.bcrypt)
         # 2^c + 2^c + 2^(c+1) + … is the time of the highest cost.
-        for cost in range(form.cost, self._time_of):
+        for cost in range(stored_hash.cost, self._max_cost):
             bcrypt.hashpw(b"", bcrypt.gensalt(cost))
-        return fits and secret is not None
+        return matches and secret is not None
 
-    def _secret(self, text: str, form: _Stored) -> bytes | None:
-        if form.pepper is None:
+    def _secret(self, text: str, stored_hash: _StoredHash) -> bytes | None:
+        if stored_hash.pepper is None:
             secret = text.encode()
             return secret if len(secret) <= BCRYPT_BYTES else None
-        if form.pepper not in self._peppers:
-            log.error("password_pepper_missing", pepper=form.pepper)
+        if stored_hash.pepper not in self._peppers:
+            log.error("password_pepper_missing", pepper=stored_hash.pepper)
             return None
-        return self._prehash(text, form.pepper)
+        return self._prehash(text, stored_hash.pepper)
 
     def _prehash(self, text: str, pepper: str) -> bytes:
         return base64.b64encode(hmac.digest(self._peppers[pepper], text.encode(), "sha384"))

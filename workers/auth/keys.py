@@ -8,11 +8,11 @@ from typing import Final, NamedTuple, NoReturn
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from chassis.database import Connection, Database
-from chassis.key_pairs import KeyPair, Purpose, Safe, active, is_in_use, keep, load, unpadded, withdraw
+from chassis.key_pairs import KeyPair, Purpose, KeyCipher, active, is_in_use, maintain, load, unpadded, withdraw
 from chassis.logging import logger
 from contracts.auth import PublicKey
 
-KEEP_EVERY_SECONDS: Final = 60.0  # far below the hour that a signing key is published ahead of its use
+ROTATION_CHECK_SECONDS: Final = 60.0  # far below the hour that a signing key is published ahead of its use
 
 log = logger(__name__)
 
@@ -30,36 +30,36 @@ class KeyRing:
     def __init__(
         self,
         database: Database,
-        safe: Safe,
+        cipher: KeyCipher,
         clock: Callable[[], datetime],
         *,
         rotate_after: timedelta,
-        outlive: timedelta,
+        expire_after: timedelta,
     ) -> None:
-        """*rotate_after* is a key's time in use, *outlive* how long what a signing key signed may still be shown."""
+        """*rotate_after* is a key's time in use, *expire_after* how long what a signing key signed may still be shown."""
         self._database = database
-        self._safe = safe
+        self._cipher = cipher
         self._clock = clock
         self._rotate_after = rotate_after
-        self._outlive = outlive
+        self._expire_after = expire_after
         self._keys: dict[str, KeyPair] = {}
         self._signing: SigningKey | None = None
 
-    async def keep(self) -> None:
+    async def maintain(self) -> None:
         """Make the first keys and those that are due. Raises ``KeysUnreadable`` under another secret than theirs."""
         async with self._database.connection() as connection:
-            self._hold(
-                await keep(
-                    connection, self._safe, self._clock(), rotate_after=self._rotate_after, outlive=self._outlive
+            self._replace(
+                await maintain(
+                    connection, self._cipher, self._clock(), rotate_after=self._rotate_after, expire_after=self._expire_after
                 )
             )
 
-    async def keep_for_ever(self) -> NoReturn:
+    async def rotate_due_forever(self) -> NoReturn:
         """Runs for as long as the process: rotates in time, and sees what others have rotated."""
         while True:
-            await asyncio.sleep(KEEP_EVERY_SECONDS)
+            await asyncio.sleep(ROTATION_CHECK_SECONDS)
             try:
-                await self.keep()
+                await self.maintain()
             except Exception as error:  # noqa: BLE001 - the keys in hand stay good while the database is away
                 log.warning("keys not kept", error=type(error).__qualname__)
 
@@ -93,7 +93,7 @@ class KeyRing:
 
     async def withdraw(self, connection: Connection, key_id: str) -> str | None:
         """In the caller's transaction. The id of the key that signs now; ``None``: no such signing key is in use."""
-        successor = await withdraw(connection, self._safe, key_id, self._clock())
+        successor = await withdraw(connection, self._cipher, key_id, self._clock())
         return None if successor is None else successor.id
 
     async def _is_in_use(self, key_id: str) -> bool:
@@ -102,7 +102,7 @@ class KeyRing:
 
     async def reload(self) -> None:
         async with self._database.connection() as connection:
-            self._hold(await load(connection, self._safe))
+            self._replace(await load(connection, self._cipher))
 
-    def _hold(self, keys: list[KeyPair]) -> None:
+    def _replace(self, keys: list[KeyPair]) -> None:
         self._keys = {key.id: key for key in keys}

@@ -92,7 +92,7 @@ class Lifetimes:
         return min(now + self.access_token, session_end)
 
 
-class Verdict(Enum):
+class RefreshDecision(Enum):
     """What presenting a refresh token means."""
 
     ROTATE = auto()  # the newest: it is spent, and its successor is given
@@ -101,15 +101,15 @@ class Verdict(Enum):
     NEVER_ISSUED = auto()  # genuine, and newer than what is on record: the record was restored from a backup
 
 
-def judge(presented: int, *, generation: int, used_generation: int, may_be_retry: bool) -> Verdict:
+def decide_refresh(presented: int, *, generation: int, used_generation: int, may_be_retry: bool) -> RefreshDecision:
     """*generation* numbers the newest token that was issued, *used_generation* the newest that was presented.
 
     *may_be_retry*: that one was presented for the first time just now, so that its answer may have been lost.
     """
     if presented > generation:
-        return Verdict.NEVER_ISSUED
+        return RefreshDecision.NEVER_ISSUED
     if presented == generation:
-        return Verdict.ROTATE
+        return RefreshDecision.ROTATE
     if presented == generation - 1 and used_generation == presented and may_be_retry:
-        return Verdict.REPEAT
-    return Verdict.REUSE
+        return RefreshDecision.REPEAT
+    return RefreshDecision.REUSE

@@ -8,22 +8,22 @@ from datetime import datetime, timedelta
 from typing import Final, NoReturn
 
 from chassis.database import Database
-from chassis.key_pairs import CLOCK_SKEW, Safe, derived_key
+from chassis.key_pairs import CLOCK_SKEW, KeyCipher, derived_key
 from chassis.logging import logger
 from chassis.metrics import AuthMetrics
 from chassis.unit_of_work import Ledger
 from workers.auth.hashes import Hashes
 from workers.auth.keys import KeyRing
-from workers.auth.passwords import Passwords
+from workers.auth.passwords import PasswordPool
 from workers.auth.rules import Lifetimes
 from workers.auth.settings import AuthSettings
 from workers.auth.storage import Storage
-from workers.auth.tokens import Mint, RefreshTokens
+from workers.auth.tokens import TokenIssuer, RefreshTokenSigner
 
 # Longer than the inbox keeps its rows: by then nobody asks about a session, nor does the audit log for its device.
-KEPT_AFTER_EXPIRY: Final = timedelta(days=8)
-FORGET_EVERY_SECONDS: Final = 600.0
-FORGET_AT_ONCE: Final = 5_000  # rows a statement, so that no delete holds locks for long
+SESSION_RETENTION: Final = timedelta(days=8)
+RETENTION_CHECK_SECONDS: Final = 600.0
+DELETE_BATCH_ROWS: Final = 5_000  # rows a statement, so that no delete holds locks for long
 
 log = logger(__name__)
 
@@ -33,10 +33,10 @@ class Tools:
     ledger: Ledger
     database: Database
     storage: Storage
-    passwords: Passwords
+    passwords: PasswordPool
     keys: KeyRing
-    refresh_tokens: RefreshTokens
-    mint: Mint
+    refresh_tokens: RefreshTokenSigner
+    token_issuer: TokenIssuer
     metrics: AuthMetrics
     lifetimes: Lifetimes
     refresh_retry: timedelta
@@ -59,13 +59,13 @@ async def open_tools(
     lifetimes = settings.lifetimes
     keys = KeyRing(
         database,
-        Safe(secret),
+        KeyCipher(secret),
         clock,
         rotate_after=timedelta(days=settings.key_rotation_days),
-        outlive=lifetimes.access_token + CLOCK_SKEW,
+        expire_after=lifetimes.access_token + CLOCK_SKEW,
     )
-    await keys.keep()
-    refresh_tokens = RefreshTokens(secret)
+    await keys.maintain()
+    refresh_tokens = RefreshTokenSigner(secret)
     storage = Storage(metrics)
     async with database.connection() as connection:
         highest_cost = await storage.highest_cost(connection)
@@ -75,7 +75,7 @@ async def open_tools(
         peppered=settings.flags.peppered_passwords,
         highest_cost=highest_cost,
     )
-    async with Passwords(hashes, threads=settings.password_threads, queue=settings.password_queue) as passwords:
+    async with PasswordPool(hashes, threads=settings.password_threads, queue=settings.password_queue) as passwords:
         yield Tools(
             ledger=ledger,
             database=database,
@@ -83,7 +83,7 @@ async def open_tools(
             passwords=passwords,
             keys=keys,
             refresh_tokens=refresh_tokens,
-            mint=Mint(keys, refresh_tokens, lifetimes),
+            token_issuer=TokenIssuer(keys, refresh_tokens, lifetimes),
             metrics=metrics,
             lifetimes=lifetimes,
             refresh_retry=timedelta(seconds=settings.refresh_retry_seconds),
@@ -99,23 +99,23 @@ def _peppers(settings: AuthSettings) -> tuple[bytes, ...]:
     return tuple(derived_key(secret.get_secret_value(), "password pepper") for secret in secrets if secret is not None)
 
 
-async def forget_sessions(tools: Tools) -> int:
+async def delete_expired_sessions(tools: Tools) -> int:
     """Delete sessions that expired long ago; returns how many."""
     forgotten = 0
     while True:
         async with tools.database.connection() as connection:
-            expired_before = tools.clock() - KEPT_AFTER_EXPIRY
-            batch = await tools.storage.forget_sessions(connection, expired_before, FORGET_AT_ONCE)
+            expired_before = tools.clock() - SESSION_RETENTION
+            batch = await tools.storage.delete_expired_sessions(connection, expired_before, DELETE_BATCH_ROWS)
         forgotten += batch
-        if batch < FORGET_AT_ONCE:
+        if batch < DELETE_BATCH_ROWS:
             return forgotten
 
 
-async def forget_sessions_for_ever(tools: Tools) -> NoReturn:
+async def delete_expired_sessions_forever(tools: Tools) -> NoReturn:
     """Runs for as long as the process."""
     while True:
         try:
-            await forget_sessions(tools)
+            await delete_expired_sessions(tools)
         except Exception as error:  # noqa: BLE001 - an outage of the database must not end the clean-up
             log.warning("sessions not cleaned", error=type(error).__qualname__)
-        await asyncio.sleep(FORGET_EVERY_SECONDS)
+        await asyncio.sleep(RETENTION_CHECK_SECONDS)

@@ -24,38 +24,38 @@ BUCKET = "diagrams"
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class ArchivedContent:
     """A version's content on its way to the store."""
 
     key: str
     sha256: str  # of the JSON, in hex
     document: bytes  # the JSON
-    packed: bytes
+    compressed: bytes
 
 
 class Archive:
-    """Raises ``ObjectStoreAway`` like the store itself."""
+    """Raises ``ObjectStoreUnavailable`` like the store itself."""
 
     def __init__(self, store: ObjectStore, metrics: DiagramMetrics) -> None:
         self._store = store
         self._metrics = metrics
 
-    async def keep(self, file_id: UUID, number: int, content: Content) -> Parcel:
+    async def store(self, file_id: UUID, number: int, content: Content) -> ArchivedContent:
         """Returns once the store has given back what it was given. Raises ``ObjectDamaged`` if it did not."""
-        parcel = await asyncio.to_thread(_pack, file_id, number, content)
+        archived = await asyncio.to_thread(_compress, file_id, number, content)
         with self._measured("put"):
-            await self._store.put(BUCKET, parcel.key, parcel.packed, content_type="application/gzip")
+            await self._store.put(BUCKET, archived.key, archived.compressed, content_type="application/gzip")
         with self._measured("get"):
-            packed = await self._store.get(BUCKET, parcel.key)
-        if await asyncio.to_thread(_unpack, packed, parcel.key, parcel.sha256) != parcel.document:
-            raise ObjectDamaged(f"{parcel.key} reads back differently")
-        return parcel
+            compressed = await self._store.get(BUCKET, archived.key)
+        if await asyncio.to_thread(_decompress, compressed, archived.key, archived.sha256) != archived.document:
+            raise ObjectDamaged(f"{archived.key} reads back differently")
+        return archived
 
     async def content(self, key: str, sha256: str) -> tuple[bytes | None, str | None]:
         """The canvas as JSON, and the note. Raises ``ObjectMissing``, ``ObjectDamaged``."""
         with self._measured("get"):
-            packed = await self._store.get(BUCKET, key)
-        return await asyncio.to_thread(_read, packed, key, sha256)
+            compressed = await self._store.get(BUCKET, key)
+        return await asyncio.to_thread(_read, compressed, key, sha256)
 
     async def remove(self, key: str) -> None:
         with self._measured("delete"):
@@ -76,16 +76,16 @@ class Archive:
             yield
 
 
-def _pack(file_id: UUID, number: int, content: Content) -> Parcel:
+def _compress(file_id: UUID, number: int, content: Content) -> ArchivedContent:
     canvas, note = content.canvas_json or b"null", to_json(content.note)
     document = b'{"canvas_data":' + canvas + b',"note_content":' + note + b"}"
     sha256 = hashlib.sha256(document).hexdigest()
-    return Parcel(f"{file_id}/{number}/{sha256}", sha256, document, gzip.compress(document, mtime=0))
+    return ArchivedContent(f"{file_id}/{number}/{sha256}", sha256, document, gzip.compress(document, mtime=0))
 
 
-def _unpack(packed: bytes, key: str, sha256: str) -> bytes:
+def _decompress(compressed: bytes, key: str, sha256: str) -> bytes:
     try:
-        document = gzip.decompress(packed)
+        document = gzip.decompress(compressed)
     except (OSError, EOFError) as error:  # gzip.BadGzipFile is an OSError
         raise ObjectDamaged(f"{key} is not gzip") from error
     if hashlib.sha256(document).hexdigest() != sha256:
@@ -93,15 +93,15 @@ def _unpack(packed: bytes, key: str, sha256: str) -> bytes:
     return document
 
 
-class _Packed(msgspec.Struct):
+class _ArchivedDocument(msgspec.Struct):
     canvas_data: msgspec.Raw
     note_content: str | None
 
 
-_contents = msgspec.json.Decoder(_Packed).decode
+_decode_document = msgspec.json.Decoder(_ArchivedDocument).decode
 
 
-def _read(packed: bytes, key: str, sha256: str) -> tuple[bytes | None, str | None]:
-    content = _contents(_unpack(packed, key, sha256))
+def _read(compressed: bytes, key: str, sha256: str) -> tuple[bytes | None, str | None]:
+    content = _decode_document(_decompress(compressed, key, sha256))
     canvas = bytes(content.canvas_data).decode()
     return None if canvas == "null" else compact(canvas), content.note_content

@@ -214,7 +214,7 @@ async def _locked(work: UnitOfWork, diagram_id: UUID, owner: UUID) -> LockedDiag
     That one may have been committed by a process that has not invalidated yet, hence also where nothing changes or the
     command is refused.
     """
-    work.invalidates(f"{NAME_PREFIX}{diagram_id}")
+    work.invalidate(f"{NAME_PREFIX}{diagram_id}")
     return await storage.lock(work.connection, diagram_id, owner)
 
 

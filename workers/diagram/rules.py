@@ -36,7 +36,7 @@ def _in_utc(moment: datetime) -> datetime:
 Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 
 
-class Standing(Protocol):
+class DiagramState(Protocol):
     """What the rules need to know of a diagram as it stands."""
 
     @property
@@ -106,19 +106,19 @@ def check_change(command: ChangeDiagram) -> None:
         raise RevisionRequired
 
 
-def check_revision(command: Conditional, found: Standing) -> None:
+def check_revision(command: Conditional, found: DiagramState) -> None:
     """Raises ``StaleRevision``."""
     if command.expected_revision not in (None, "*", found.revision) and found.revision not in command.other_revisions:
         raise StaleRevision(current_revision=found.revision)
 
 
-def check_live(found: Standing) -> None:
+def check_live(found: DiagramState) -> None:
     """Raises ``InTrash``."""
     if found.in_trash:
         raise InTrash
 
 
-def check_in_trash(found: Standing) -> None:
+def check_in_trash(found: DiagramState) -> None:
     """Raises ``NotInTrash``."""
     if not found.in_trash:
         raise NotInTrash

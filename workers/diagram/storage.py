@@ -32,13 +32,13 @@ _SUMMARY = """
 """
 _VERSION_SUMMARY = "number, label, description, size_bytes, created_at, created_by"
 
-Place = tuple[datetime, UUID, int]  # of a version in the order in which they are archived
+ArchivePosition = tuple[datetime, UUID, int]  # of a version in the order in which they are archived
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 RECENT_DAYS = 30  # for which what was changed or viewed counts as recent
 NAME_PREFIX = "diagram/"  # of a diagram's cache entry, and of events about it
-_BEFORE_ALL: Place = (EPOCH, UUID(int=0), 0)
-_ABOVE_ALL = 2**31 - 1  # no version has it: it takes as many changes to get there
+_FIRST_POSITION: ArchivePosition = (EPOCH, UUID(int=0), 0)
+_MAX_NUMBER = 2**31 - 1  # no version has it: it takes as many changes to get there
 _OWNER_IS_A_USER = "files_owner_id_fkey"
 
 
@@ -144,7 +144,7 @@ async def create(ledger: Ledger, work: Work, diagram: NewDiagram) -> None:
         diagram.now,
     )
     try:
-        await ledger.carry_out(work, Writes(_CREATE, values))
+        await ledger.execute(work, Writes(_CREATE, values))
     except asyncpg.ForeignKeyViolationError as error:
         if error.constraint_name == _OWNER_IS_A_USER:
             raise Forbidden("There is no such user") from error
@@ -249,7 +249,7 @@ async def versions(
     connection: Connection, diagram_id: UUID, owner_id: UUID, *, before: int | None, limit: int
 ) -> tuple[list[VersionSummary], int]:
     """Newest first, and how many there are in all. Raises ``DiagramNotFound``, also for another's."""
-    records = await connection.fetch(_VERSIONS, diagram_id, owner_id, before or _ABOVE_ALL, limit)
+    records = await connection.fetch(_VERSIONS, diagram_id, owner_id, before or _MAX_NUMBER, limit)
     if not records:
         raise DiagramNotFound
     found = [VersionSummary.model_validate(dict(record)) for record in records if record["number"] is not None]
@@ -341,7 +341,7 @@ class RowVersion:
     is_past: bool  # a later one is current
 
     @property
-    def place(self) -> Place:
+    def position(self) -> ArchivePosition:
         return self.created_at, self.file_id, self.number
 
 
@@ -352,10 +352,10 @@ class Content:
 
 
 async def versions_in_rows(
-    connection: Connection, *, after: Place | None, older_than: timedelta, limit: int
+    connection: Connection, *, after: ArchivePosition | None, older_than: timedelta, limit: int
 ) -> list[RowVersion]:
     """Oldest first. Empty ones are left out: there is nothing to move."""
-    records = await connection.fetch(_VERSIONS_IN_ROWS, *(after or _BEFORE_ALL), older_than, limit)
+    records = await connection.fetch(_VERSIONS_IN_ROWS, *(after or _FIRST_POSITION), older_than, limit)
     return [RowVersion(**record) for record in records]
 
 
@@ -380,9 +380,9 @@ async def object_key(connection: Connection, file_id: UUID, number: int) -> str 
     return key
 
 
-async def objects_are_kept(connection: Connection) -> bool:
+async def backup_is_running(connection: Connection) -> bool:
     """Whether a backup is under way, which holds this lock shared."""
-    return not await connection.fetchval(_OBJECTS_MAY_GO)
+    return not await connection.fetchval(_NO_BACKUP_RUNNING)
 
 
 async def deleted_diagrams(connection: Connection, since: datetime) -> list[tuple[UUID, datetime]]:
@@ -546,7 +546,7 @@ _DROP_CONTENT = """
     RETURNING true
 """
 
-_OBJECTS_MAY_GO = "SELECT pg_try_advisory_xact_lock('versions'::regclass::oid::bigint)"
+_NO_BACKUP_RUNNING = "SELECT pg_try_advisory_xact_lock('versions'::regclass::oid::bigint)"
 
 _DELETED = """
     SELECT invalidates, handled_at FROM inbox

@@ -20,7 +20,7 @@ from autograph.backup.restore import check_release, check_secrets
 from autograph.credentials import service_environment
 from autograph.database import check_database, newest_revision, rollback_database
 from autograph.migrate import apply
-from chassis.key_pairs import Purpose, Safe, rotate
+from chassis.key_pairs import Purpose, KeyCipher, rotate
 from chassis.objects import s3_client
 from compose.local.home import CannotProvide, Home
 from compose.local.run import run_servers
@@ -229,7 +229,7 @@ async def test_a_snapshot_sees_nothing_of_what_comes_later(house: House) -> None
 async def test_with_a_secret_that_opens_no_key_nothing_is_backed_up(house: House, tmp_path: Path) -> None:
     connection = await house.connect()
     await connection.execute("SET search_path = auth")
-    await rotate(connection, Safe("another secret, long enough to be one"), Purpose.SIGNING, datetime.now(UTC))
+    await rotate(connection, KeyCipher("another secret, long enough to be one"), Purpose.SIGNING, datetime.now(UTC))
     await connection.close()
     with pytest.raises(CannotProvide, match="AUTOGRAPH_AUTH_SECRET is not the one"):
         await house.back_up(tmp_path / "backup")

@@ -18,8 +18,8 @@ from chassis.bus.quarantine import Mark
 from chassis.cache import CacheMember, CacheReader, Entry, Hit
 from chassis.delivery_marks import RedisMarks
 from chassis.inflight import InFlight
-from chassis.limits import Charge, Policy, RateLimits
-from chassis.redis import Redis, RedisAway
+from chassis.limits import Charge, RateLimitPolicy, RateLimits
+from chassis.redis import Redis, RedisUnavailable
 from compose.local.service_users import REDIS_SERVICES, redis_user
 from compose.local.stack import Servers
 from gateway.assembly import CACHE_OWNERS
@@ -83,14 +83,14 @@ async def test_each_worker_marks_what_it_handles_alone_and_touches_no_others_mar
             later = RedisMarks(redis, service, owned_seconds=0.0)
             assert [await later.set("one") for _ in range(2)] == [Mark.SET, Mark.LEFT]
         for redis, other in ((auth, "diagram"), (diagram, "auth")):
-            with pytest.raises(RedisAway, match="No permissions"):
+            with pytest.raises(RedisUnavailable, match="No permissions"):
                 await RedisMarks(redis, other).remove("one")
 
 
 async def kept(reader: CacheReader, entry: Entry, value: bytes) -> None:
     async def is_kept() -> bool:
         [miss] = await reader.read(entry)
-        return isinstance(miss, Hit) or await reader.fill(miss, value, stay_seconds=60)
+        return isinstance(miss, Hit) or await reader.fill(miss, value, ttl_seconds=60)
 
     await eventually(is_kept)
 
@@ -108,14 +108,14 @@ async def test_each_service_does_all_that_it_does_as_its_own_user(found: Install
                 assert not isinstance((await reader.read(entry))[0], Hit)
         await redis.ping()
         limits, marks = RateLimits(redis), InFlight(redis)
-        charge = Charge(Policy("tries", 2, 60), "ada")
+        charge = Charge(RateLimitPolicy("tries", 2, 60), "ada")
         assert (await limits.count(charge)).standings[0].remaining == 1
-        await limits.give_back(charge)
+        await limits.refund(charge)
         assert (await limits.peek(charge)).standings[0].remaining == 2
         await limits.forget(charge)
-        assert await marks.claim("key", "one", stay_seconds=5)
+        assert await marks.acquire("key", "one", ttl_seconds=5)
         await marks.release("key", "one")
-        assert not redis.away
+        assert not redis.unavailable
 
     assert await denied(found) == []
     assert await doctor.look(found) == []

@@ -9,7 +9,7 @@ import pytest
 
 from autograph.credentials import as_user
 from autograph.database import MAINTENANCE_DATABASES, migrate_database
-from chassis.database import OwnConnection
+from chassis.database import DirectConnection
 from tests.integration.autograph.installation import INSTALLATION_SECRET
 
 ADD_USER = "INSERT INTO auth.users (id, email, email_key) VALUES ($1, $2, $2)"
@@ -18,7 +18,7 @@ ADD_ENTRY = "INSERT INTO audit_log (id, actor_kind, action, outcome) VALUES ($1,
 
 
 @asynccontextmanager
-async def connected(url: str) -> AsyncIterator[OwnConnection]:
+async def connected(url: str) -> AsyncIterator[DirectConnection]:
     """Whatever is done is rolled back."""
     connection = await asyncpg.connect(url)
     transaction = connection.transaction()

@@ -6,14 +6,14 @@ from uuid import uuid4
 
 import pytest
 
-from chassis.limits import Charge, Policy, RateLimits
+from chassis.limits import Charge, RateLimitPolicy, RateLimits
 from chassis.redis import Call, Redis
 from tests.eventually import eventually
 from tests.integration.chassis.proxy import Proxy
 
-USER = Policy("user", quota=10, window_seconds=60)
-ADDRESS = Policy("address", quota=100, window_seconds=60)
-SIGN_IN = Policy("sign-in", quota=5, window_seconds=900)
+USER = RateLimitPolicy("user", quota=10, window_seconds=60)
+ADDRESS = RateLimitPolicy("address", quota=100, window_seconds=60)
+SIGN_IN = RateLimitPolicy("sign-in", quota=5, window_seconds=900)
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ async def test_a_refusal_says_which_policy_hit_and_when_to_come_back(limits: Rat
 
 
 async def test_a_window_ends(limits: RateLimits) -> None:
-    charge = Charge(Policy("short", quota=1, window_seconds=1), str(uuid4()))
+    charge = Charge(RateLimitPolicy("short", quota=1, window_seconds=1), str(uuid4()))
     assert (await limits.count(charge)).allowed
     assert not (await limits.count(charge)).allowed
 
@@ -88,10 +88,10 @@ async def test_failed_sign_ins_are_looked_up_before_and_counted_after(limits: Ra
 
 async def test_what_was_given_back_was_never_counted_and_the_window_goes_on(limits: RateLimits, redis: Redis) -> None:
     pair = Charge(SIGN_IN, str(uuid4()))
-    await limits.give_back(pair)  # of nothing counted
+    await limits.refund(pair)  # of nothing counted
     for _ in range(8):
         assert (await limits.count(pair)).standings[0].counted == 1
-        await limits.give_back(pair)
+        await limits.refund(pair)
 
     (left_seconds,) = await redis.run(Call(("TTL", pair.key)))
 
@@ -99,7 +99,7 @@ async def test_what_was_given_back_was_never_counted_and_the_window_goes_on(limi
 
 
 async def test_a_quota_of_zero_limits_nobody(limits: RateLimits) -> None:
-    verdict = await limits.count(Charge(Policy("off", quota=0, window_seconds=60), "ada"))
+    verdict = await limits.count(Charge(RateLimitPolicy("off", quota=0, window_seconds=60), "ada"))
 
     assert verdict.allowed
     assert verdict.rate_limit == ""
@@ -127,7 +127,7 @@ async def test_limits_hold_within_twice_the_quota_while_redis_is_lost_and_comes_
     proxy.thaw()
 
     async def is_back() -> bool:
-        return not redis.away
+        return not redis.unavailable
 
     await eventually(is_back)
     allowed += sum([(await limits.count(charge)).allowed for _ in range(15)])
@@ -136,7 +136,7 @@ async def test_limits_hold_within_twice_the_quota_while_redis_is_lost_and_comes_
 
 
 async def test_a_limit_and_another_question_share_a_round_trip(limits: RateLimits, redis: Redis) -> None:
-    verdict, same = await redis.ask(limits.counting(somebody()), limits.peeking(somebody()))
+    verdict, same = await redis.run_or_fall_back(limits.counting(somebody()), limits.peeking(somebody()))
 
     assert verdict.standings[0].remaining == 9
     assert same.standings[0].remaining == 10

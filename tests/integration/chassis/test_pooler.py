@@ -149,7 +149,7 @@ async def test_a_command_is_carried_out_once_by_way_of_a_pooler_in_transaction_m
         writes = Writes("nothing AS (SELECT $1::text FROM claimed)", ("red",))
         for attempt in (1, 2):
             outcomes = await asyncio.gather(
-                *(ledger.carry_out(ledger.work(envelope), writes) for envelope in envelopes), return_exceptions=True
+                *(ledger.execute(ledger.work(envelope), writes) for envelope in envelopes), return_exceptions=True
             )
             assert {type(outcome) for outcome in outcomes} == {NoneType if attempt == 1 else AlreadyHandled}
         found = await asyncio.gather(*(ledger.find(USER.key, envelope.id) for envelope in envelopes))

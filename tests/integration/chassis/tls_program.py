@@ -19,8 +19,8 @@ from autograph.broker import open_broker
 from autograph.database import migrate_database
 from chassis.bus.connection import Connection
 from chassis.database import DatabaseUnavailable, open_database
-from chassis.objects import ObjectStoreAway, open_object_store
-from chassis.redis import Call, Redis, RedisAway
+from chassis.objects import ObjectStoreUnavailable, open_object_store
+from chassis.redis import Call, Redis, RedisUnavailable
 from compose.local.home import CannotProvide
 from tests.integration.autograph.installation import INSTALLATION_SECRET
 from tests.servers import PROGRAMS
@@ -79,7 +79,7 @@ ASKING: dict[str, Callable[[str], Awaitable[None]]] = {
     "s3": ask_s3,
 }
 UNREACHED = (
-    DatabaseUnavailable, RedisAway, ConnectionError, aiohttp.ClientError, ObjectStoreAway, CannotProvide, ssl.SSLError,
+    DatabaseUnavailable, RedisUnavailable, ConnectionError, aiohttp.ClientError, ObjectStoreUnavailable, CannotProvide, ssl.SSLError,
 )  # fmt: skip
 
 

@@ -46,7 +46,7 @@ async def serve() -> None:
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     async with open_scene() as scene:
-        lifecycle._give_large_memory_back()
+        lifecycle._return_large_allocations()
         print(runner.addresses[0][1], scene.listening.urls[0], flush=True)  # noqa: T201 - to the test
         await asyncio.Event().wait()
 

@@ -182,7 +182,7 @@ async def test_a_gateway_that_leaves_finishes_what_it_holds_and_takes_no_more(sc
     scene.bus.handlers[GetDiagram] = slowly
     held = asyncio.create_task(scene.http.get(ONE, headers=signed_in()))
     await begun.wait()
-    scene.gateway.edge.leaving = True
+    scene.gateway.edge.draining = True
     async with scene.http.get("/health/live") as answer:  # a load balancer's grace: still served, and sent elsewhere
         assert (answer.status, answer.headers["Connection"]) == (200, "close")
     closing = asyncio.create_task(scene.listening.close())

@@ -21,7 +21,7 @@ from autograph.__main__ import app
 from autograph.operating import ask
 from autograph.producer import _add, _remove
 from chassis.bus.headers import producer_exchange
-from chassis.key_pairs import Purpose, Safe
+from chassis.key_pairs import Purpose, KeyCipher
 from compose.local.home import CannotProvide
 from contracts.auth_operator import (
     AccountState,
@@ -83,7 +83,7 @@ async def test_a_locked_account_is_out_at_every_gateway_once_that_is_told(
 
     state = await ask(house.installation, LockUser(user_id=anna_id), AccountState)
 
-    assert (state.locked, state.sessions_ended) == (True, 1)
+    assert (state.encrypted, state.sessions_ended) == (True, 1)
     assert await statuses(gateways, anna) == [401, 401]
     async with gateways[0].post("/api/auth/refresh", json={"refresh_token": anna.tokens["refresh_token"]}) as answer:
         assert answer.status == 401
@@ -107,7 +107,7 @@ async def test_a_new_password_ends_the_sessions_and_the_old_password(
     new = "another horse altogether"
     state = await ask(house.installation, ResetPassword(user_id=anna_id, password=SecretStr(new)), AccountState)
 
-    assert (state.locked, state.sessions_ended) == (False, 1)
+    assert (state.encrypted, state.sessions_ended) == (False, 1)
     assert await statuses(gateways, anna) == [401, 401]
     assert await signs_in(gateways[0], anna) == 401
     assert await signs_in(gateways[0], anna, new) == 200
@@ -121,7 +121,7 @@ async def test_ended_sessions_leave_the_password(house: House, gateways: list[ai
 
     state = await ask(house.installation, EndUserSessions(user_id=anna_id), AccountState)
 
-    assert (state.locked, state.sessions_ended) == (False, 2)
+    assert (state.encrypted, state.sessions_ended) == (False, 2)
     assert await statuses(gateways, anna) == [401, 401]
     assert await signs_in(gateways[0], anna) == 200
 
@@ -187,9 +187,9 @@ async def test_a_withdrawn_key_is_worth_nothing_at_any_gateway_once_that_is_told
 
 
 async def _forged(house: House, database: "asyncpg.Connection[asyncpg.Record]", anna: Person, key_id: str) -> str:
-    locked = await database.fetchval("SELECT private_key FROM auth.keys WHERE id = $1", key_id)
+    encrypted = await database.fetchval("SELECT private_key FROM auth.keys WHERE id = $1", key_id)
     secret = house.auth.settings.auth_secret.get_secret_value()
-    private = Safe(secret).unlock(Purpose.SIGNING, key_id, locked)
+    private = KeyCipher(secret).decrypt(Purpose.SIGNING, key_id, encrypted)
     claims = jwt.decode(anna.tokens["access_token"], options={"verify_signature": False})
     claims["exp"] = int(datetime.now(UTC).timestamp()) + 10**8
     return jwt.encode(

@@ -51,7 +51,7 @@ class NotedCaches:
 class NotedRelay:
     rows: list[OutboxRow] = field(default_factory=list)
 
-    def hand(self, rows: Sequence[OutboxRow]) -> None:
+    def enqueue(self, rows: Sequence[OutboxRow]) -> None:
         self.rows.extend(rows)
 
 

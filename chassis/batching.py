@@ -9,31 +9,31 @@ from typing import Any, Final, Generic, TypeVar
 from chassis.database import DatabaseUnavailable
 
 OVERDUE_SECONDS: Final = 0.05  # one group at a time is the cheapest, until one has to wait for somebody's lock
-MOST: Final = 16  # in a group: as many as a consumer holds
+MAX_BATCH: Final = 16  # in a group: as many as a consumer holds
 
-_ALONE: Final[Any] = object()
+_RUN_ALONE: Final[Any] = object()
 
-QuestionT = TypeVar("QuestionT")
-AnswerT = TypeVar("AnswerT")
+ItemT = TypeVar("ItemT")
+ResultT = TypeVar("ResultT")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked(Generic[QuestionT, AnswerT]):
+class Pending(Generic[ItemT, ResultT]):
     """A question, and who waits for its answer: possibly nobody any more."""
 
-    question: QuestionT
+    item: ItemT
     future: "asyncio.Future[AnswerT]"
 
-    def answer(self, answer: AnswerT) -> None:
+    def resolve(self, result: ResultT) -> None:
         if not self.future.done():
-            self.future.set_result(answer)
+            self.future.set_result(result)
 
     def fail(self, error: Exception) -> None:
         if not self.future.done():
             self.future.set_exception(error)
 
 
-class Gathering(Generic[QuestionT, AnswerT]):
+class Batcher(Generic[ItemT, ResultT]):
     """One group at a time; one that takes more than ``OVERDUE_SECONDS`` does not hold up the next.
 
     *carry_out* answers or fails each of a group; whom it leaves waiting, however it ends, hears of that.
@@ -44,61 +44,61 @@ class Gathering(Generic[QuestionT, AnswerT]):
 
     def __init__(
         self,
-        carry_out: Callable[[list[Asked[QuestionT, AnswerT]]], Coroutine[Any, Any, None]],
+        execute: Callable[[list[Pending[ItemT, ResultT]]], Coroutine[Any, Any, None]],
         *,
         name: str,
-        alone: Callable[[QuestionT], Awaitable[AnswerT]] | None = None,
-        fitting: Callable[[Sequence[QuestionT]], int] = len,
+        run_alone: Callable[[ItemT], Awaitable[ResultT]] | None = None,
+        prefix_that_fits: Callable[[Sequence[ItemT]], int] = len,
     ) -> None:
-        self._carry_out = carry_out
+        self._execute = execute
         self._name = name
-        self._alone = alone
-        self._fitting = fitting
-        self._waiting: deque[Asked[QuestionT, AnswerT]] = deque()
+        self._run_alone = run_alone
+        self._prefix_that_fits = prefix_that_fits
+        self._waiting: deque[Pending[ItemT, ResultT]] = deque()
         self._groups: set[asyncio.Task[None]] = set()
         self._current: object | None = None  # a group's task, or who goes alone
         self._began = 0.0  # the current one
         self._overdue: asyncio.TimerHandle | None = None
-        self._called = False
+        self._scheduled = False
 
-    async def ask(self, question: QuestionT) -> AnswerT:
+    async def submit(self, item: ItemT) -> ResultT:
         loop = asyncio.get_running_loop()
-        one: Asked[QuestionT, AnswerT] = Asked(question, loop.create_future())
+        one: Pending[ItemT, ResultT] = Pending(item, loop.create_future())
         self._waiting.append(one)
-        if not self._called:
-            self._called = True
+        if not self._scheduled:
+            self._scheduled = True
             loop.call_soon(self._begin)  # others that are ready in this turn go along
         try:
-            answer = await one.future
-            if answer is _ALONE and self._alone is not None:
-                return await self._alone(question)
-            return answer
+            result = await one.future
+            if result is _RUN_ALONE and self._run_alone is not None:
+                return await self._run_alone(item)
+            return result
         finally:
-            self._go_on_without(one)
+            self._release(one)
 
     def _begin(self) -> None:
-        self._called = False
+        self._scheduled = False
         loop = asyncio.get_running_loop()
         if self._current is not None:
             if self._overdue is None and self._waiting:
-                self._overdue = loop.call_at(self._began + OVERDUE_SECONDS, self._go_on_without, self._current)
+                self._overdue = loop.call_at(self._began + OVERDUE_SECONDS, self._release, self._current)
             return
         group = self._next_group()
         if not group:
             return
         self._began = loop.time()
-        if len(group) == 1 and self._alone is not None:
+        if len(group) == 1 and self._run_alone is not None:
             self._current = group[0]
-            group[0].future.set_result(_ALONE)
+            group[0].future.set_result(_RUN_ALONE)
         else:
             task = self._current = asyncio.create_task(self._serve(group), name=self._name)
             self._groups.add(task)
             task.add_done_callback(self._groups.discard)
-            task.add_done_callback(self._go_on_without)
+            task.add_done_callback(self._release)
         if self._waiting:
             self._begin()
 
-    def _go_on_without(self, current: object) -> None:
+    def _release(self, current: object) -> None:
         if self._current is current:
             self._current = None
             if self._overdue is not None:
@@ -106,19 +106,19 @@ class Gathering(Generic[QuestionT, AnswerT]):
                 self._overdue = None
             self._begin()
 
-    def _next_group(self) -> list[Asked[QuestionT, AnswerT]]:
-        first: list[Asked[QuestionT, AnswerT]] = []
-        while self._waiting and len(first) < MOST:
+    def _next_group(self) -> list[Pending[ItemT, ResultT]]:
+        first: list[Pending[ItemT, ResultT]] = []
+        while self._waiting and len(first) < MAX_BATCH:
             one = self._waiting.popleft()
             if not one.future.done():  # whoever waited may have gone
                 first.append(one)
-        count = self._fitting([one.question for one in first])
+        count = self._prefix_that_fits([one.item for one in first])
         self._waiting.extendleft(reversed(first[count:]))
         return first[:count]
 
-    async def _serve(self, group: list[Asked[QuestionT, AnswerT]]) -> None:
+    async def _serve(self, group: list[Pending[ItemT, ResultT]]) -> None:
         try:
-            await self._carry_out(group)
+            await self._execute(group)
         finally:
             for one in group:
                 one.fail(DatabaseUnavailable("the group was given up"))

@@ -23,7 +23,7 @@ _LADDER: dict[Failure, tuple[str, ...]] = {
 MAX_LOSSES = 3
 
 
-def on_lost(losses: int) -> Failure:
+def failure_after_loss(losses: int) -> Failure:
     """What the *losses*-th loss of a connection in one attempt is: the dependency's fault, until it goes on.
 
     A message that ends its connection each time, or the whole server, would otherwise be carried out for ever.
@@ -37,7 +37,7 @@ def next_rung(failure: Failure, attempt: int) -> str | None:
     return rungs[attempt - 1] if attempt <= len(rungs) else None
 
 
-def where(error: BaseException) -> str:
+def error_location(error: BaseException) -> str:
     """Class and place of *error*, never its text: that may quote the message's content."""
     frame = error.__traceback__
     while frame is not None and frame.tb_next is not None:

@@ -14,18 +14,18 @@ from contracts.message import Kind, Request
 from contracts.outcome import Outcome, Status
 from gateway import responses
 from gateway.api import OUTCOMES
-from gateway.asking import Asking, Pending, envelope_of
+from gateway.command_client import CommandClient, OutcomePending, envelope_of
 from gateway.body import read_body
 from gateway.compression import Representation, negotiated
 from gateway.edge import CORRELATION, TRACEPARENT
-from gateway.endpoint import Endpoint, meant
-from gateway.entrance import Admission, Claim, Credentials, Entrance
+from gateway.endpoint import Endpoint, select_row
+from gateway.admitted import AdmittedRequest, InFlightMark, Credentials, Admission
 from gateway.idempotency import FINGERPRINT, Signer, message_id, read_fingerprint, read_key
 from gateway.passwords import PasswordLimits, is_password_work
 from gateway.preconditions import whole_header
 from gateway.prefer import read_prefer
-from gateway.problems import PREFIX, Problem, etag
-from gateway.sessions import Caller, as_kept, keep, signed_in
+from gateway.problems import PREFIX, HttpProblem, etag
+from gateway.sessions import Caller, parse_session, cache_session, with_live_session
 
 # An idempotency key's mark, renewed while its request runs: of a gateway that was killed it is gone after so long.
 MARK_SECONDS = 5.0
@@ -33,163 +33,163 @@ MARK_SECONDS = 5.0
 CACHED_FORM = ".gzip"
 
 
-class Answers:
+class RequestHandler:
     def __init__(
         self,
         *,
-        entrance: Entrance,
+        admission: Admission,
         passwords: PasswordLimits,
-        asking: Asking,
+        commands: CommandClient,
         cache: CacheReader,
         in_flight: InFlight,
         signer: Signer,
     ) -> None:
-        self._entrance = entrance
+        self._admission = admission
         self._passwords = passwords
-        self._asking = asking
+        self._commands = commands
         self._cache = cache
         self._in_flight = in_flight
         self._signer = signer
 
-    async def answer(self, rows: Sequence[Endpoint], http: web.Request) -> web.Response:
-        """*rows* share method and path. Raises ``Problem``."""
+    async def handle(self, rows: Sequence[Endpoint], http: web.Request) -> web.Response:
+        """*rows* share method and path. Raises ``HttpProblem``."""
         # Rows of one place differ in what they send only.
         endpoint = rows[0]
-        credentials = Credentials.IGNORED if endpoint.public else Credentials.NEEDED
-        caller = await self._entrance.identify(http, credentials)
+        credentials = Credentials.IGNORED if endpoint.public else Credentials.REQUIRED
+        caller = await self._admission.identify(http, credentials)
         if endpoint.is_read:
             return await self._read(endpoint, http, caller)
         return await self._write(rows, http, caller)
 
-    async def command(self, http: web.Request) -> web.Response:
+    async def command_outcome(self, http: web.Request) -> web.Response:
         """``GET /api/commands/{address}``: how a command ended, for whoever sent it."""
-        caller = await self._entrance.identify(http, Credentials.TAKEN)
-        caller = await self._live(http, await self._entrance.admit(http, caller))
+        caller = await self._admission.identify(http, Credentials.OPTIONAL)
+        caller = await self._live(http, await self._admission.admit(http, caller))
         address = self._signer.read_address(http.match_info["address"], caller.actor)
         query = OUTCOMES[address.worker](command_id=address.command_id, fingerprint=read_fingerprint(http.query))
         try:
-            told = await self._asking.ask(query, _envelope(query, http, caller))
-        except Problem:  # the worker is away; the command waits for it in its queue
-            return responses.accepted()
+            told = await self._commands.call(query, _envelope(query, http, caller))
+        except HttpProblem:  # the worker is away; the command waits for it in its queue
+            return responses.accepted_response()
         if told.status is not Status.SUCCEEDED:
-            return responses.accepted()
-        outcome = CommandOutcome.model_validate_json(responses.reply_of(told)).outcome
-        return responses.accepted() if outcome is None else responses.ended(http, outcome)
+            return responses.accepted_response()
+        outcome = CommandOutcome.model_validate_json(responses.reply_json(told)).outcome
+        return responses.accepted_response() if outcome is None else responses.ended_response(http, outcome)
 
     async def _read(self, endpoint: Endpoint, http: web.Request, caller: Caller) -> web.Response:
         query, wrong = await _readable(endpoint, http)
         wanted = None
         if endpoint.cached is not None and query is not None:
             wanted = Entry(endpoint.cached.name.format(**query.__dict__), f"{caller.actor.id}{CACHED_FORM}")
-        admission = await self._entrance.admit(http, caller, wanted=wanted)
-        caller = await self._live(http, admission)
+        admitted = await self._admission.admit(http, caller, wanted=wanted)
+        caller = await self._live(http, admitted)
         if query is None:
             assert wrong is not None
             raise wrong
-        if isinstance(admission.found, Hit):
-            return await responses.representation(http, endpoint, Representation.of_kept(admission.found.value))
-        body = responses.reply_of(await self._asking.ask(query, _envelope(query, http, caller)))
-        found = Representation(etag(endpoint.told(body)[endpoint.etag]) if endpoint.etag else "", body)
-        if endpoint.cached is not None and isinstance(admission.found, Miss):
+        if isinstance(admitted.found, Hit):
+            return await responses.read_response(http, endpoint, Representation.from_cached(admitted.found.value))
+        body = responses.reply_json(await self._commands.call(query, _envelope(query, http, caller)))
+        found = Representation(etag(endpoint.header_fields(body)[endpoint.etag]) if endpoint.etag else "", body)
+        if endpoint.cached is not None and isinstance(admitted.found, Miss):
             if endpoint.compressed:  # kept as this client wants it, as its next request probably does
                 found = await negotiated(found, whole_header(http, "Accept-Encoding"))
-            await self._cache.fill(admission.found, found.kept, stay_seconds=endpoint.cached.seconds)
-        return await responses.representation(http, endpoint, found)
+            await self._cache.fill(admitted.found, found.cache_value, ttl_seconds=endpoint.cached.seconds)
+        return await responses.read_response(http, endpoint, found)
 
     async def _write(self, rows: Sequence[Endpoint], http: web.Request, caller: Caller) -> web.Response:
         """With an idempotency key: under a mark that tells a repeat that this one still runs."""
         first = rows[0]
         key = None if first.no_idempotency else whole_header(http, "Idempotency-Key")
         if key is None:
-            caller = await self._live(http, await self._entrance.admit(http, caller))
-            return await self._change(meant(rows, http), http, caller, None)
+            caller = await self._live(http, await self._admission.admit(http, caller))
+            return await self._change(select_row(rows, http), http, caller, None)
         try:
             identity = message_id(caller.actor, http.method, http.path, read_key(key))
-        except Problem:
-            await self._entrance.admit(http, caller)  # counted as any other
+        except HttpProblem:
+            await self._admission.admit(http, caller)  # counted as any other
             raise
-        claim = Claim(str(identity), uuid4().hex, MARK_SECONDS)
-        admission = await self._entrance.admit(http, caller, claim=claim)
-        if not admission.claimed:
+        mark = InFlightMark(str(identity), uuid4().hex, MARK_SECONDS)
+        admitted = await self._admission.admit(http, caller, mark=mark)
+        if not admitted.marked:
             seconds = first.request.timeout.total_seconds()
-            raise Problem("still_running", headers={"Retry-After": str(round(seconds))})
+            raise HttpProblem("still_running", headers={"Retry-After": str(round(seconds))})
         # Its body comes under the mark as well.
-        async with self._in_flight.renewing(claim.key, claim.owner, stay_seconds=MARK_SECONDS):
-            caller = await self._live(http, admission)
-            return await self._change(meant(rows, http), http, caller, identity)
+        async with self._in_flight.renewing(mark.key, mark.owner, ttl_seconds=MARK_SECONDS):
+            caller = await self._live(http, admitted)
+            return await self._change(select_row(rows, http), http, caller, identity)
 
     async def _change(
         self, endpoint: Endpoint, http: web.Request, caller: Caller, identity: UUID | None
     ) -> web.Response:
-        message = await endpoint.read(http, self._from_edge(endpoint, http))
+        message = await endpoint.read(http, self._fields_set_by_edge(endpoint, http))
         fingerprint = await self._fingerprint(http, endpoint) if identity else None
         envelope = _envelope(message, http, caller, message_id=identity, fingerprint=fingerprint)
         if not is_password_work(message):
             return await self._carry_out(endpoint, http, message, envelope)
         await self._passwords.count(http, message)
-        with self._passwords.place(http, message):
+        with self._passwords.slot(http, message):
             return await self._carry_out(endpoint, http, message, envelope)
 
     async def _carry_out(
         self, endpoint: Endpoint, http: web.Request, message: Request[Any], envelope: Envelope
     ) -> web.Response:
         if message.kind is not Kind.COMMAND:
-            return responses.changed(http, endpoint, await self._transient(endpoint, http, message, envelope))
+            return responses.write_response(http, endpoint, await self._transient(endpoint, http, message, envelope))
         preference = read_prefer(http.headers.getall("Prefer", ()))
         try:
             if preference.respond_async or preference.wait_seconds == 0:
-                await self._asking.submit(message, envelope)
-                raise Pending(confirmed=True)  # noqa: TRY301 - answered as any other that has no outcome yet
-            outcome = await self._asking.ask(message, envelope, wait_seconds=preference.wait_seconds)
-        except Pending as pending:
+                await self._commands.submit(message, envelope)
+                raise OutcomePending(confirmed=True)  # noqa: TRY301 - answered as any other that has no outcome yet
+            outcome = await self._commands.call(message, envelope, wait_seconds=preference.wait_seconds)
+        except OutcomePending as pending:
             address = self._signer.address(message.worker(), envelope.id, envelope.actor)
             # The same key names the same command, of whichever request: the address says which one this was.
             which = f"?{FINGERPRINT}={envelope.fingerprint}" if envelope.fingerprint else ""
-            return responses.pending(
+            return responses.pending_response(
                 f"{http[PREFIX]}/api/commands/{address}{which}", preference, confirmed=pending.confirmed
             )
-        return responses.changed(http, endpoint, outcome)
+        return responses.write_response(http, endpoint, outcome)
 
     async def _transient(
         self, endpoint: Endpoint, http: web.Request, message: Request[Any], envelope: Envelope
     ) -> Outcome:
         if endpoint.attempts_on is None:
-            return await self._asking.ask(message, envelope)
+            return await self._commands.call(message, envelope)
 
         async def is_known(email: str, network: str) -> bool:
             query = GetKnownNetwork(email=email, network=network)
             try:
-                told = await self._asking.ask(query, _envelope(query, http, Caller(envelope.actor, None)))
-            except Problem:  # an auth worker of the release before this does not know the question
+                told = await self._commands.call(query, _envelope(query, http, Caller(envelope.actor, None)))
+            except HttpProblem:  # an auth worker of the release before this does not know the question
                 return False
-            return KnownNetwork.model_validate_json(responses.reply_of(told)).known
+            return KnownNetwork.model_validate_json(responses.reply_json(told)).known
 
         attempt = await self._passwords.count_attempt(http, getattr(message, endpoint.attempts_on), is_known)
         outcome = None
         try:
-            outcome = await self._asking.ask(message, envelope)
+            outcome = await self._commands.call(message, envelope)
         finally:
             await self._passwords.judge_attempt(attempt, outcome)
         return outcome
 
-    async def _live(self, http: web.Request, admission: Admission) -> Caller:
-        """The caller as the session has it: by the cache, or else by the auth worker. Raises ``Problem``."""
-        caller, found = admission.caller, admission.session
+    async def _live(self, http: web.Request, admitted: AdmittedRequest) -> Caller:
+        """The caller as the session has it: by the cache, or else by the auth worker. Raises ``HttpProblem``."""
+        caller, found = admitted.caller, admitted.session
         if found is None:
             return caller
         if isinstance(found, Hit):
-            return self._signed_in(caller, as_kept(found.value))
+            return self._with_live_session(caller, parse_session(found.value))
         assert caller.claims is not None
         query = GetLiveSession(session_id=caller.claims.session_id)
-        reply = responses.reply_of(await self._asking.ask(query, _envelope(query, http, caller)))
+        reply = responses.reply_json(await self._commands.call(query, _envelope(query, http, caller)))
         session = LiveSession.model_validate_json(reply)
-        await keep(self._cache, found, session)
-        return self._signed_in(caller, session)
+        await cache_session(self._cache, found, session)
+        return self._with_live_session(caller, session)
 
-    def _signed_in(self, caller: Caller, session: LiveSession) -> Caller:
+    def _with_live_session(self, caller: Caller, session: LiveSession) -> Caller:
         if session.withdrawn_keys:
-            self._entrance.drop_keys(session.withdrawn_keys)
-        return signed_in(caller, session)
+            self._admission.drop_keys(session.withdrawn_keys)
+        return with_live_session(caller, session)
 
     async def _fingerprint(self, http: web.Request, endpoint: Endpoint) -> str:
         preconditions = whole_header(http, "If-Match") or ""
@@ -197,18 +197,18 @@ class Answers:
             http.method, http.path_qs, preconditions, await read_body(http, endpoint.request)
         )
 
-    def _from_edge(self, endpoint: Endpoint, http: web.Request) -> dict[str, Any]:
-        if not endpoint.from_edge:
+    def _fields_set_by_edge(self, endpoint: Endpoint, http: web.Request) -> dict[str, Any]:
+        if not endpoint.set_by_edge:
             return {}
         device = http.headers.get("User-Agent", "").encode("utf-8", "replace").decode("utf-8", "replace")
-        return {"device": device.replace("\0", "")[:500] or None, "address": self._entrance.address(http)}
+        return {"device": device.replace("\0", "")[:500] or None, "address": self._admission.address(http)}
 
 
-async def _readable(endpoint: Endpoint, http: web.Request) -> tuple[Request[Any] | None, Problem | None]:
+async def _readable(endpoint: Endpoint, http: web.Request) -> tuple[Request[Any] | None, HttpProblem | None]:
     """What cannot be read is told only after it was counted and the caller is known."""
     try:
         return await endpoint.read(http, {}), None
-    except Problem as wrong:
+    except HttpProblem as wrong:
         return None, wrong
 
 

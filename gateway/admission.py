@@ -8,48 +8,48 @@ from aiohttp import web
 
 from chassis.cache import CacheReader, Entry, Hit, Miss
 from chassis.inflight import InFlight
-from chassis.limits import Charge, Policy, RateLimits, Standing, Verdict
+from chassis.limits import Charge, RateLimitPolicy, RateLimits, QuotaUsage, RateLimitDecision
 from chassis.metrics import GatewayMetrics
 from chassis.networks import network
-from chassis.redis import Ask, Redis
+from chassis.redis import CallWithFallback, Redis
 from contracts.envelope import Actor, ActorKind
 from gateway.forwarded import ForwardedClients
 from gateway.idempotency import Signer
-from gateway.problems import Problem
-from gateway.sessions import Caller, bearer, caller_of, entry_of
+from gateway.problems import HttpProblem
+from gateway.sessions import Caller, bearer, authenticate, session_entry
 from gateway.settings import GatewaySettings
-from gateway.tokens import Tokens
+from gateway.tokens import AccessTokenVerifier
 
 # What the limits say, for the headers of whatever is answered.
-VERDICT = web.RequestKey("verdict", Verdict)
+RATE_LIMIT = web.RequestKey("verdict", RateLimitDecision)
 # Who called, for the log of what is refused.
 ACTOR = web.RequestKey("actor", Actor)
 
 
 class Credentials(Enum):
-    NEEDED = "needed"
-    TAKEN = "taken"  # where there are any
+    REQUIRED = "needed"
+    OPTIONAL = "taken"  # where there are any
     IGNORED = "ignored"  # clients send tokens along that have expired, also when they fetch new ones
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class InFlightMark:
     """An idempotency key's mark, to be held while its request runs."""
 
     key: str
     owner: str
-    stay_seconds: float
+    ttl_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
-class Admission:
+class AdmittedRequest:
     caller: Caller
     session: Hit | Miss | None  # None: nobody signed in
     found: Hit | Miss | None  # of the cached read, if one was asked for
-    claimed: bool
+    marked: bool
 
 
-class Entrance:
+class Admission:
     def __init__(
         self,
         settings: GatewaySettings,
@@ -58,7 +58,7 @@ class Entrance:
         cache: CacheReader,
         limits: RateLimits,
         in_flight: InFlight,
-        tokens: Tokens,
+        tokens: AccessTokenVerifier,
         signer: Signer,
         metrics: GatewayMetrics,
     ) -> None:
@@ -70,66 +70,66 @@ class Entrance:
         self._signer = signer
         self._metrics = metrics
         self._clients = ForwardedClients(settings.trusted_proxies, settings.forwarded_header, metrics)
-        self._per_user = Policy("user", settings.rate_limit_per_user, 60)
-        self._per_address = Policy("address", settings.rate_limit_per_address, 60)
+        self._per_user = RateLimitPolicy("user", settings.rate_limit_per_user, 60)
+        self._per_address = RateLimitPolicy("address", settings.rate_limit_per_address, 60)
 
     async def identify(self, http: web.Request, credentials: Credentials) -> Caller:
-        """Raises ``Problem`` (401); whoever is refused is counted too."""
+        """Raises ``HttpProblem`` (401); whoever is refused is counted too."""
         token = None
         try:
             if credentials is not Credentials.IGNORED:
                 token = bearer(http.headers.get("Authorization"))
             if token is not None:
-                caller = await caller_of(token, self._tokens)
+                caller = await authenticate(token, self._tokens)
                 http[ACTOR] = caller.actor
                 return caller
-            if credentials is Credentials.NEEDED:
-                raise Problem("unauthenticated", headers={"WWW-Authenticate": "Bearer"})  # noqa: TRY301 - counted below
-        except Problem:
+            if credentials is Credentials.REQUIRED:
+                raise HttpProblem("unauthenticated", headers={"WWW-Authenticate": "Bearer"})  # noqa: TRY301 - counted below
+        except HttpProblem:
             http[ACTOR] = self._anonymous(http)
-            self.hold(http, await self._limits.count(self._of_address(http)))
+            self.enforce(http, await self._limits.count(self._address_charge(http)))
             raise
         http[ACTOR] = anonymous = self._anonymous(http)
         return Caller(anonymous, None)
 
     async def admit(
-        self, http: web.Request, caller: Caller, *, wanted: Entry | None = None, claim: Claim | None = None
-    ) -> Admission:
-        """Raises ``Problem`` (429). A claim that was taken is the caller's to release."""
+        self, http: web.Request, caller: Caller, *, wanted: Entry | None = None, mark: InFlightMark | None = None
+    ) -> AdmittedRequest:
+        """Raises ``HttpProblem`` (429). A claim that was taken is the caller's to release."""
         claims = caller.claims
-        charges = [self._of_address(http)]
+        charges = [self._address_charge(http)]
         entries = []
         if claims is not None:
             charges.insert(0, Charge(self._per_user, str(claims.user_id)))
-            entries.append(entry_of(claims))
+            entries.append(session_entry(claims))
         if wanted is not None:
             entries.append(wanted)
         counting = self._limits.counting(*charges)
-        looking: Ask[list[Hit | Miss]] | None = self._cache.look_up(*entries) if entries else None
+        looking: CallWithFallback[list[Hit | Miss]] | None = self._cache.look_up(*entries) if entries else None
         claiming = None
-        if claim is not None:
-            claiming = self._in_flight.claiming(claim.key, claim.owner, stay_seconds=claim.stay_seconds)
+        if mark is not None:
+            claiming = self._in_flight.claiming(mark.key, mark.owner, ttl_seconds=mark.ttl_seconds)
         found: list[Hit | Miss] = []
-        claimed = False
+        marked = False
         if looking is not None and claiming is not None:
-            found, verdict, claimed = await self._redis.ask(looking, counting, claiming)
+            found, verdict, marked = await self._redis.run_or_fall_back(looking, counting, claiming)
         elif looking is not None:
-            found, verdict = await self._redis.ask(looking, counting)
+            found, verdict = await self._redis.run_or_fall_back(looking, counting)
         elif claiming is not None:
-            verdict, claimed = await self._redis.ask(counting, claiming)
+            verdict, marked = await self._redis.run_or_fall_back(counting, claiming)
         else:
-            (verdict,) = await self._redis.ask(counting)
+            (verdict,) = await self._redis.run_or_fall_back(counting)
         try:
-            self.hold(http, verdict)
-        except Problem:
-            if claim is not None and claimed:
-                await self._in_flight.release(claim.key, claim.owner)
+            self.enforce(http, verdict)
+        except HttpProblem:
+            if mark is not None and marked:
+                await self._in_flight.release(mark.key, mark.owner)
             raise
-        return Admission(
+        return AdmittedRequest(
             caller,
             session=found[0] if claims is not None else None,
             found=found[-1] if wanted is not None else None,
-            claimed=claimed,
+            marked=marked,
         )
 
     def drop_keys(self, key_ids: Iterable[str]) -> None:
@@ -147,17 +147,17 @@ class Entrance:
     def _anonymous(self, http: web.Request) -> Actor:
         return Actor(kind=ActorKind.ANONYMOUS, id=self._signer.anonymous_id(self.address(http)))
 
-    def _of_address(self, http: web.Request) -> Charge:
+    def _address_charge(self, http: web.Request) -> Charge:
         return Charge(self._per_address, self.network(http))
 
-    def hold(self, http: web.Request, verdict: Verdict) -> None:
-        """Raises ``Problem`` (429) if *verdict* refuses."""
-        http[VERDICT] = verdict
+    def enforce(self, http: web.Request, verdict: RateLimitDecision) -> None:
+        """Raises ``HttpProblem`` (429) if *verdict* refuses."""
+        http[RATE_LIMIT] = verdict
         refused_by = verdict.refused_by
         if refused_by is None:
             return
         self._metrics.rate_limited.labels(refused_by.policy.name).inc()
-        raise Problem(
+        raise HttpProblem(
             "rate_limited",
             _explain(refused_by),
             headers={"Retry-After": str(verdict.retry_after_seconds)},
@@ -165,7 +165,7 @@ class Entrance:
         )
 
 
-def _explain(refused_by: Standing) -> str:
+def _explain(refused_by: QuotaUsage) -> str:
     policy = refused_by.policy
     again = f"try again in {refused_by.reset_seconds} s"
     if policy.name.startswith("sign-in"):

@@ -10,20 +10,20 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from chassis.bus.ports import MessageTooLarge, NotPublished, QueueFull, Unroutable
-from chassis.bus.requester import Unanswered
+from chassis.bus.requester import ReplyTimeout
 from contracts.envelope import Actor, ActorKind, Envelope
 from contracts.message import Kind, Request
 from contracts.outcome import Outcome
 from gateway.breaker import Breaker
 from gateway.ports import Bus
-from gateway.problems import Problem
+from gateway.problems import HttpProblem
 
-NEARLY = 0.9  # of a timeout, since two clocks measure it
+TIMEOUT_TOLERANCE = 0.9  # of a timeout, since two clocks measure it
 
 GATEWAY = Actor(kind=ActorKind.SERVICE, id=UUID(int=0), name="gateway")
 
 
-class Pending(Exception):  # noqa: N818 - states the outcome
+class OutcomePending(Exception):  # noqa: N818 - states the outcome
     """A command without an outcome yet. *confirmed*: the broker has it, and it will be carried out."""
 
     def __init__(self, *, confirmed: bool) -> None:
@@ -32,86 +32,86 @@ class Pending(Exception):  # noqa: N818 - states the outcome
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
+class CommandClient:
     bus: Bus
     breakers: Mapping[str, Breaker]
     clock: Callable[[], float] = time.monotonic
 
-    async def ask(self, request: Request[Any], envelope: Envelope, *, wait_seconds: float | None = None) -> Outcome:
+    async def call(self, request: Request[Any], envelope: Envelope, *, wait_seconds: float | None = None) -> Outcome:
         """The outcome. *wait_seconds*: less than the contract's timeout, where a command's client wants so.
 
-        Raises ``Pending`` for a command, ``Problem`` (503, 504) for all else that got no answer.
+        Raises ``OutcomePending`` for a command, ``HttpProblem`` (503, 504) for all else that got no answer.
         """
         full_seconds = request.timeout.total_seconds()
         if wait_seconds is not None and wait_seconds < full_seconds:
-            return await self._ask_briefly(request, envelope, wait_seconds)
+            return await self._call_with_client_timeout(request, envelope, wait_seconds)
         breaker = self._breaker(request)
         asked_at = self.clock()
         try:
-            outcome = await self.bus.ask(request, envelope, timeout_seconds=full_seconds)
+            outcome = await self.bus.request(request, envelope, timeout_seconds=full_seconds)
         except NotPublished as error:
-            raise self._not_taken(breaker, error) from None
-        except Unanswered as unanswered:
+            raise self._publish_problem(breaker, error) from None
+        except ReplyTimeout as unanswered:
             # Before its time: our own reply queue was lost, which says nothing of the worker.
-            if self.clock() - asked_at >= full_seconds * NEARLY:
-                breaker.failed()
+            if self.clock() - asked_at >= full_seconds * TIMEOUT_TOLERANCE:
+                breaker.record_failure()
             match request.kind:
                 case Kind.COMMAND:
-                    raise Pending(confirmed=unanswered.confirmed) from None
+                    raise OutcomePending(confirmed=unanswered.confirmed) from None
                 case Kind.TRANSIENT:
-                    raise Problem("unavailable", headers={"Retry-After": "1"}) from None
+                    raise HttpProblem("unavailable", headers={"Retry-After": "1"}) from None
                 case _:
-                    raise Problem("timeout") from None
-        breaker.answered()
+                    raise HttpProblem("timeout") from None
+        breaker.record_success()
         return outcome
 
-    async def _ask_briefly(self, command: Request[Any], envelope: Envelope, wait_seconds: float) -> Outcome:
+    async def _call_with_client_timeout(self, command: Request[Any], envelope: Envelope, wait_seconds: float) -> Outcome:
         breaker = self._breaker(command)
         try:
-            outcome = await self.bus.ask(command, envelope, timeout_seconds=wait_seconds)
+            outcome = await self.bus.request(command, envelope, timeout_seconds=wait_seconds)
         except NotPublished as error:
-            raise self._not_taken(breaker, error) from None
-        except Unanswered as unanswered:  # the client's own impatience: it says nothing of the worker
+            raise self._publish_problem(breaker, error) from None
+        except ReplyTimeout as unanswered:  # the client's own impatience: it says nothing of the worker
             if not unanswered.confirmed:
                 await self._confirm(command, envelope)
-            raise Pending(confirmed=True) from None
-        breaker.answered()
+            raise OutcomePending(confirmed=True) from None
+        breaker.record_success()
         return outcome
 
     async def submit(self, request: Request[Any], envelope: Envelope) -> None:
-        """Returns once the broker has the command. Raises ``Pending`` if that is not known, ``Problem`` (503)."""
+        """Returns once the broker has the command. Raises ``OutcomePending`` if that is not known, ``HttpProblem`` (503)."""
         breaker = self._breaker(request)
         try:
             await self.bus.submit(request, envelope, timeout_seconds=request.timeout.total_seconds())
         except NotPublished as error:
-            raise self._not_taken(breaker, error) from None
-        except Unanswered:
-            breaker.failed()
-            raise Pending(confirmed=False) from None
+            raise self._publish_problem(breaker, error) from None
+        except ReplyTimeout:
+            breaker.record_failure()
+            raise OutcomePending(confirmed=False) from None
 
     async def _confirm(self, command: Request[Any], envelope: Envelope) -> None:
         """Sends *command* once more, to hear whether the broker has it. As one message it is carried out once."""
         try:
             await self.bus.submit(command, envelope, timeout_seconds=command.timeout.total_seconds())
-        except (NotPublished, Unanswered):
-            raise Pending(confirmed=False) from None
+        except (NotPublished, ReplyTimeout):
+            raise OutcomePending(confirmed=False) from None
 
     def _breaker(self, request: Request[Any]) -> Breaker:
-        breaker = self.breakers[part_of(request)]
-        if not breaker.admits():
-            raise Problem("unavailable", headers={"Retry-After": str(breaker.retry_after_seconds)})
+        breaker = self.breakers[breaker_name(request)]
+        if not breaker.allows():
+            raise HttpProblem("unavailable", headers={"Retry-After": str(breaker.retry_after_seconds)})
         return breaker
 
     @staticmethod
-    def _not_taken(breaker: Breaker, error: NotPublished) -> Problem:
+    def _publish_problem(breaker: Breaker, error: NotPublished) -> HttpProblem:
         if isinstance(error, MessageTooLarge):
-            return Problem("body_too_large", "Its numbers, written out, make it larger than a message may be")
+            return HttpProblem("body_too_large", "Its numbers, written out, make it larger than a message may be")
         if isinstance(error, QueueFull | Unroutable):
-            breaker.failed()
-        return Problem("unavailable", headers={"Retry-After": "1"})
+            breaker.record_failure()
+        return HttpProblem("unavailable", headers={"Retry-After": "1"})
 
 
-def part_of(request: type[Request[Any]] | Request[Any]) -> str:
+def breaker_name(request: type[Request[Any]] | Request[Any]) -> str:
     """What stands or falls together: a worker, or one bulkhead of it, whose slow work says nothing of the rest."""
     return request.worker() if request.bulkhead is None else f"{request.worker()}.{request.bulkhead}"
 

@@ -12,10 +12,10 @@ from rich.console import Console
 from autograph.backup.command import backup, restore_command
 from autograph.buckets import buckets
 from autograph.doctor.command import doctor
-from autograph.failures import sentence
+from autograph.failures import describe_failure
 from autograph.flags import flags
 from autograph.generate import generate
-from autograph.handout import app as credentials
+from autograph.service_credentials import app as credentials
 from autograph.keys import app as keys
 from autograph.migrate import migrate
 from autograph.outbox import outbox
@@ -31,7 +31,7 @@ from autograph.up import down, up
 from autograph.users import app as users
 from chassis import logging
 from chassis.settings import LogFormat, SettingsInvalid, read
-from compose.local.home import CannotProvide
+from compose.local.home import OperatorError
 
 app = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)  # they may be secrets
 UNAVAILABLE = 69  # sysexits.h
@@ -103,13 +103,13 @@ def main() -> None:
     _configure_logging()
     try:
         app(prog_name="autograph")
-    except CannotProvide as refusal:
+    except OperatorError as refusal:
         raise SystemExit(str(refusal)) from None
     except Exception as error:
-        said = sentence(error)
-        if said is None:
+        text = describe_failure(error)
+        if text is None:
             raise
-        typer.echo(said, err=True)
+        typer.echo(text, err=True)
         raise SystemExit(1 if isinstance(error, OSError) and error.filename else UNAVAILABLE) from None
 
 

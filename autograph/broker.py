@@ -10,9 +10,9 @@ import aiohttp
 
 from chassis.bus.permissions import NOTHING, Rights
 
-SECONDS = 30.0
-CLOSED_SECONDS = 10.0
-AGAIN_SECONDS = 0.2
+TIMEOUT_SECONDS = 30.0
+CLOSE_SECONDS = 10.0
+POLL_SECONDS = 0.2
 
 
 class Broker:
@@ -83,11 +83,11 @@ class Broker:
 
     async def close_connections(self, user: str) -> None:
         """Raises ``TimeoutError`` if some of *user*'s are still there after ten seconds."""
-        async with asyncio.timeout(CLOSED_SECONDS):
+        async with asyncio.timeout(CLOSE_SECONDS):
             while names := [one["name"] for one in await self.get("connections", "username", user)]:
                 for name in names:
                     await self.delete("connections", name)
-                await asyncio.sleep(AGAIN_SECONDS)
+                await asyncio.sleep(POLL_SECONDS)
 
     def _url(self, path: tuple[str, ...]) -> str:
         return "/".join([self._api, *(quote(part, safe="") for part in path)])
@@ -101,7 +101,7 @@ async def open_broker(amqp_url: str, management_url: str) -> AsyncIterator[Broke
         "Authorization": aiohttp.encode_basic_auth(unquote(parts.username or ""), unquote(parts.password or ""))
     }
     address = parts.netloc.rpartition("@")[2]
-    timeout = aiohttp.ClientTimeout(total=SECONDS)
+    timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
     # Quoted slashes must stay quoted: the default virtual host is called "/".
     async with aiohttp.ClientSession(headers=authorized, timeout=timeout, requote_redirect_url=False) as http:
         yield Broker(http, f"{parts.scheme}://{address}{parts.path.rstrip('/')}/api", vhost_of(amqp_url))

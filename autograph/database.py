@@ -31,7 +31,7 @@ from chassis.database import (
     current_revision,
 )
 from chassis.pooler import is_pooled, refuses_settings
-from compose.local.home import CannotProvide
+from compose.local.home import OperatorError
 
 SERVICES: Final = ("auth", "diagram")  # each has the schema of its name
 EXTENSION: Final = "pg_trgm"
@@ -40,7 +40,7 @@ EXTENSION: Final = "pg_trgm"
 MIGRATION_LOCK: Final = int.from_bytes(b"autograp", "big")
 OTHER_MIGRATION_SECONDS: Final = 300.0
 # A statement that waits for a table's lock makes every query behind it wait too: give up early, try again later.
-NOT_BY_A_POOLER: Final = (
+POOLER_REFUSED: Final = (
     "AUTOGRAPH_POSTGRES_URL names a pooler (PgBouncer?): a migration keeps a lock in its session and needs"
     " the server's own address"
 )
@@ -50,7 +50,7 @@ PAUSE_SECONDS: Final = 0.3
 
 MAINTENANCE_DATABASES: Final = ("postgres", "template1")  # of every server; nothing of ours is in them
 ROW_RIGHTS: Final = "SELECT, INSERT, UPDATE, DELETE"
-LOST_A_RACE: Final = (
+RACE_ERRORS: Final = (
     asyncpg.InternalServerError,  # "tuple concurrently updated": two changes of one role or database at once
     asyncpg.UniqueViolationError,
     asyncpg.DuplicateObjectError,
@@ -71,7 +71,7 @@ async def migrate_database(admin_url: str, installation_secret: str, revision: s
     target = _script().get_revision(revision).revision
     applied = []
     await create_database(admin_url)
-    async with _only_one(admin_url) as administrator:
+    async with _migration_lock(admin_url) as administrator:
         for service in SERVICES:
             await _create_role(administrator, service, service_password(installation_secret, "postgres", service))
         await administrator.execute(f"CREATE SCHEMA IF NOT EXISTS {REVISION_SCHEMA}")
@@ -81,10 +81,10 @@ async def migrate_database(admin_url: str, installation_secret: str, revision: s
         for step in _revisions():
             if int(current or 0) < int(step) <= int(target):
                 sql = _sql(command.upgrade, current or "base", step)
-                await _patiently(partial(_run, administrator, sql))
+                await _retry_on_race(partial(_run, administrator, sql))
                 applied.append(current := step)
-        await _patiently(partial(_grant, administrator))
-        await _patiently(partial(_close_maintenance_databases, administrator))
+        await _retry_on_race(partial(_grant, administrator))
+        await _retry_on_race(partial(_close_maintenance_databases, administrator))
     return applied
 
 
@@ -95,14 +95,14 @@ async def rollback_database(admin_url: str, revision: str) -> list[str]:
     """
     target = "0" if revision == "base" else _script().get_revision(revision).revision
     undone = []
-    async with _only_one(admin_url) as administrator:
+    async with _migration_lock(admin_url) as administrator:
         current = await current_revision(administrator)
         if int(current or 0) > int(newest_revision()):
             raise SchemaNotReady(f"the schema is at {current}, of a newer release: only that release can go back")
         revisions = _revisions()
         for before, step in reversed(list(zip(["base", *revisions], revisions, strict=False))):
             if int(target) < int(step) <= int(current or 0):
-                await _patiently(partial(_run, administrator, _sql(command.downgrade, step, before)))
+                await _retry_on_race(partial(_run, administrator, _sql(command.downgrade, step, before)))
                 undone.append(step)
         if target == "0":
             await administrator.execute(f"DROP SCHEMA IF EXISTS {REVISION_SCHEMA} CASCADE")  # the revision's table
@@ -134,7 +134,7 @@ async def create_database(admin_url: str) -> None:
     except asyncpg.InvalidCatalogNameError:
         server = await asyncpg.connect(admin_url, database="postgres")
         try:
-            await _patiently(partial(_create_database_on, server, _database_name(admin_url)))
+            await _retry_on_race(partial(_create_database_on, server, _database_name(admin_url)))
         finally:
             await server.close()
 
@@ -154,7 +154,7 @@ async def _create_role(administrator: DirectConnection, service: str, password: 
         exists = await administrator.fetchval("SELECT count(*) FROM pg_roles WHERE rolname = $1", role)
         await administrator.execute(f"{'ALTER' if exists else 'CREATE'} ROLE {login}")
 
-    await _patiently(create_or_alter)
+    await _retry_on_race(create_or_alter)
 
 
 async def _grant(administrator: DirectConnection) -> None:
@@ -265,18 +265,18 @@ async def _run(administrator: DirectConnection, sql: str) -> None:
 
 
 @asynccontextmanager
-async def _only_one(admin_url: str) -> AsyncIterator[DirectConnection]:
+async def _migration_lock(admin_url: str) -> AsyncIterator[DirectConnection]:
     """A connection that holds the lock that every migration of this database takes."""
     settings = {"application_name": "autograph migrate", "lock_timeout": LOCK_TIMEOUT}
     try:
         administrator = await asyncpg.connect(admin_url, server_settings=settings)
     except asyncpg.ProtocolViolationError as error:
         if refuses_settings(error):
-            raise CannotProvide(NOT_BY_A_POOLER) from error
+            raise OperatorError(POOLER_REFUSED) from error
         raise
     try:
         if await is_pooled(administrator):
-            raise CannotProvide(NOT_BY_A_POOLER)
+            raise OperatorError(POOLER_REFUSED)
         deadline = time.monotonic() + OTHER_MIGRATION_SECONDS
         # Asked for, and not waited for: whoever waits in a statement is in the way of CREATE INDEX CONCURRENTLY.
         while not await administrator.fetchval(f"SELECT pg_try_advisory_lock({MIGRATION_LOCK})"):
@@ -288,12 +288,12 @@ async def _only_one(admin_url: str) -> AsyncIterator[DirectConnection]:
         await administrator.close()  # which gives the lock back
 
 
-async def _patiently(step: Callable[[], Awaitable[None]]) -> None:
+async def _retry_on_race(step: Callable[[], Awaitable[None]]) -> None:
     """Try again what lost a race against another migration on the same server, or waited too long for a lock."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
             await step()
-        except LOST_A_RACE as error:
+        except RACE_ERRORS as error:
             if attempt == ATTEMPTS:
                 raise
             log.info("trying again: %s", error)

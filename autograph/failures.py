@@ -26,7 +26,7 @@ UNAVAILABLE: Final = (
 )
 _HINT: Final = "`autograph status` says what runs, `autograph doctor` what is wrong"
 # The first that fits says it.
-_SENTENCES: Final[tuple[tuple[tuple[type[BaseException], ...], str], ...]] = (
+_TEXTS: Final[tuple[tuple[tuple[type[BaseException], ...], str], ...]] = (
     (
         (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError),
         "PostgreSQL does not let us in ({text}): check AUTOGRAPH_POSTGRES_URL",
@@ -41,13 +41,13 @@ _SENTENCES: Final[tuple[tuple[tuple[type[BaseException], ...], str], ...]] = (
 )
 
 
-def sentence(error: BaseException) -> str | None:
+def describe_failure(error: BaseException) -> str | None:
     """What to say of it, with what to do; ``None``: it is a bug, and must be loud."""
     if isinstance(error, OSError) and error.filename is not None:
         return f"{os.fsdecode(error.filename)} cannot be used: {error.strerror}"
-    for kinds, said in _SENTENCES:
+    for kinds, text in _TEXTS:
         if isinstance(error, kinds):
-            return said.format(kind=type(error).__name__, text=_text(error), hint=_HINT)
+            return text.format(kind=type(error).__name__, text=_text(error), hint=_HINT)
     return None
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pydantic import SecretStr
 
 from autograph.settings import OperatorSettings, operator_settings
-from compose.local.home import CannotProvide, Home
-from compose.local.stack import GIVEN_BY, Servers, addresses
+from compose.local.home import OperatorError, Home
+from compose.local.stack import EXTERNAL_SERVER_VARIABLES, Servers, addresses
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +20,13 @@ class Installation:
 
 
 def installation() -> Installation:
-    """Raises ``CannotProvide`` if neither the environment nor a local stack says where the servers are."""
+    """Raises ``OperatorError`` if neither the environment nor a local stack says where the servers are."""
     settings = operator_settings()
-    given = settings.given()
+    external = settings.external_servers()
     home = Home(settings.home)
-    servers_given = all(name in given for names in GIVEN_BY.values() for name in names)
-    if not (servers_given and settings.installation_secret) and not (home.folder / "ports.json").exists():
-        raise CannotProvide(
+    all_are_external = all(name in external for names in EXTERNAL_SERVER_VARIABLES.values() for name in names)
+    if not (all_are_external and settings.installation_secret) and not (home.folder / "ports.json").exists():
+        raise OperatorError(
             f"There is no local stack in {home.folder} (`make up` makes one), and the AUTOGRAPH_*_URL variables do not "
             "name all servers with AUTOGRAPH_INSTALLATION_SECRET"
         )
@@ -43,7 +43,7 @@ def installation_in(home: Home, settings: OperatorSettings) -> Installation:
         return own or (home.secret(name) if home.folder.exists() else "")
 
     return Installation(
-        servers=addresses(home, settings.given()),
+        servers=addresses(home, settings.external_servers()),
         secret=secret("installation", _plain(settings.installation_secret)),
         auth_secret=secret("auth", _plain(settings.auth_secret)),
         gateway_secret=secret("gateway", _plain(settings.gateway_secret)),

@@ -14,18 +14,18 @@ from rich.table import Table
 
 from autograph.installation import installation
 from autograph.listing import print_table
-from autograph.operating import tell
+from autograph.operator_requests import send_request
 from chassis.database import DirectConnection
 from chassis.key_pairs import CLOCK_SKEW, KeysUnreadable, PublicKey, Purpose, KeyCipher, list_all
 from chassis.key_pairs import rotate as make_next
 from chassis.settings import Key, PostgresUrl, Settings, load
-from compose.local.home import CannotProvide
+from compose.local.home import OperatorError
 from contracts.auth_operator import KeyWithdrawn, WithdrawKey
 
 SCHEMA: Final = "auth"
 # A key that was not withdrawn is retired no sooner after its successor came into use (AUTOGRAPH_ACCESS_TOKEN_SECONDS is
 # at least 60).
-SHORTEST_OUTLIVE: Final = CLOCK_SKEW + timedelta(seconds=60)
+MIN_OUTLIVE: Final = CLOCK_SKEW + timedelta(seconds=60)
 
 app: Final = typer.Typer(
     no_args_is_help=True, help="List, rotate and withdraw the keys that sign tokens and open sealed secrets."
@@ -71,10 +71,10 @@ def rotate(purpose: Annotated[Purpose, typer.Argument(help="Which kind of key to
     try:
         key = asyncio.run(_rotate(purpose))
     except KeysUnreadable:
-        raise CannotProvide(
+        raise OperatorError(
             "AUTOGRAPH_AUTH_SECRET is not the one that the auth service encrypts its keys with: nothing was changed"
         ) from None
-    Console().print(f"{key.purpose} key {key.id} is in use from {_told(key.active_from)}", soft_wrap=True)
+    Console().print(f"{key.purpose} key {key.id} is in use from {_format_time(key.active_from)}", soft_wrap=True)
 
 
 @app.command()
@@ -82,7 +82,7 @@ def withdraw(
     key_id: Annotated[str, typer.Argument(metavar="ID", help="Of a signing key, as `keys list` shows it.")],
 ) -> None:
     """Make worthless what a signing key has signed, at every gateway before this returns: clients refresh."""
-    answer = tell(installation(), WithdrawKey(key_id=key_id), KeyWithdrawn)
+    answer = send_request(installation(), WithdrawKey(key_id=key_id), KeyWithdrawn)
     Console(soft_wrap=True, highlight=False).print(
         f"withdrawn: {answer.key_id}; tokens are signed with {answer.signs_now}"
     )
@@ -109,8 +109,8 @@ def described(keys: Iterable[PublicKey], now: datetime) -> list[Row]:
                 key.purpose.value,
                 key.id,
                 state,
-                _told(key.active_from),
-                _told(key.retired_at) if key.retired_at else None,
+                _format_time(key.active_from),
+                _format_time(key.retired_at) if key.retired_at else None,
             )
         )
     return rows
@@ -118,13 +118,13 @@ def described(keys: Iterable[PublicKey], now: datetime) -> list[Row]:
 
 def _may_have_ended(retired_at: datetime, newer: Iterable[PublicKey]) -> bool:
     return any(
-        other.active_from + SHORTEST_OUTLIVE < retired_at
+        other.active_from + MIN_OUTLIVE < retired_at
         and (other.retired_at is None or other.retired_at >= retired_at)
         for other in newer
     )
 
 
-def _told(time: datetime) -> str:
+def _format_time(time: datetime) -> str:
     return time.astimezone(UTC).isoformat(timespec="seconds")
 
 
@@ -148,11 +148,11 @@ async def _connected() -> AsyncIterator[tuple[DirectConnection, str]]:
         found = installation()
         url, secret = found.servers.postgres_url, found.auth_secret
         if not secret:
-            raise CannotProvide("AUTOGRAPH_AUTH_SECRET is not set: without it no key can be read or made")
+            raise OperatorError("AUTOGRAPH_AUTH_SECRET is not set: without it no key can be read or made")
     connection = await asyncpg.connect(url, server_settings={"search_path": SCHEMA})
     try:
         yield connection, secret
     except asyncpg.UndefinedTableError:
-        raise CannotProvide("There is no schema yet: `autograph migrate` makes it") from None
+        raise OperatorError("There is no schema yet: `autograph migrate` makes it") from None
     finally:
         await connection.close()

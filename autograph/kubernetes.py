@@ -10,19 +10,19 @@ from urllib.parse import quote
 
 import aiohttp
 
-from compose.local.home import CannotProvide
+from compose.local.home import OperatorError
 
 API: Final = "https://kubernetes.default.svc"
 ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")  # where a pod finds its token
 FIELD_MANAGER: Final = "autograph"  # what it applied before and does not apply now, the API removes
-SECONDS: Final = 30.0
+TIMEOUT_SECONDS: Final = 30.0
 
 
-class Refused(CannotProvide):
+class SecretRefused(OperatorError):
     """The API's own words, which name the Secret and hold no value."""
 
 
-class Secrets:
+class SecretClient:
     def __init__(self, http: aiohttp.ClientSession, folder: str) -> None:
         self._http = http
         self._folder = folder
@@ -46,26 +46,26 @@ class Secrets:
             headers={"Content-Type": "application/apply-patch+yaml"},
         ) as answer:
             if not answer.ok:
-                raise Refused(f"Kubernetes refuses Secret {name} ({answer.status}): {await _words(answer)}")
+                raise SecretRefused(f"Kubernetes refuses Secret {name} ({answer.status}): {await _error_text(answer)}")
 
 
 @asynccontextmanager
-async def open_secrets(api: str = API, account: Path = ACCOUNT) -> AsyncIterator[Secrets]:
-    """Of the pod's own namespace, with its service account's rights. Raises ``CannotProvide`` outside a cluster."""
+async def open_secrets(api: str = API, account: Path = ACCOUNT) -> AsyncIterator[SecretClient]:
+    """Of the pod's own namespace, with its service account's rights. Raises ``OperatorError`` outside a cluster."""
     try:
         token = (account / "token").read_text("ascii").strip()
         namespace = (account / "namespace").read_text("ascii").strip()
         tls = ssl.create_default_context(cafile=str(account / "ca.crt"))
     except OSError as error:
-        raise CannotProvide(f"This runs in a pod that has a service account's token ({error})") from None
-    timeout = aiohttp.ClientTimeout(total=SECONDS)
+        raise OperatorError(f"This runs in a pod that has a service account's token ({error})") from None
+    timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
     connector = aiohttp.TCPConnector(ssl=tls)
     authorized = {"Authorization": f"Bearer {token}"}
     async with aiohttp.ClientSession(connector=connector, headers=authorized, timeout=timeout) as http:
-        yield Secrets(http, f"{api}/api/v1/namespaces/{quote(namespace, safe='')}/secrets")
+        yield SecretClient(http, f"{api}/api/v1/namespaces/{quote(namespace, safe='')}/secrets")
 
 
-async def _words(answer: aiohttp.ClientResponse) -> str:
+async def _error_text(answer: aiohttp.ClientResponse) -> str:
     """A Status' message; something before the API (a proxy, say) answers with none."""
     try:
         status = await answer.json(content_type=None)

@@ -13,11 +13,11 @@ TIMEOUT_SECONDS: Final = 5.0  # a machine that is busy is not a process that is 
 _GREETINGS: Final = {"postgres": bytes.fromhex("0000000804d2162f"), "redis": b"PING\r\n"}
 
 
-async def mark_silent(rows: Iterable[dict[str, Any]]) -> None:
+async def mark_unresponsive(rows: Iterable[dict[str, Any]]) -> None:
     """Changes the state of those that run and do not answer within 5 s, all of them asked at once."""
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)) as http:
         running = [(row, probe) for row in rows if row["state"] == "running" and (probe := _probe(http, row))]
-        answers = await asyncio.gather(*(_answers(probe) for _, probe in running))
+        answers = await asyncio.gather(*(_is_responding(probe) for _, probe in running))
     for (row, _), answer in zip(running, answers, strict=True):
         if not answer:
             row["state"] = NOT_ANSWERING
@@ -29,10 +29,10 @@ def _probe(http: aiohttp.ClientSession, row: Mapping[str, Any]) -> Callable[[], 
     if address:
         return lambda: _get(http, f"{address.removesuffix('/metrics')}/health/live")
     greeting = _GREETINGS.get(row["name"])
-    return None if greeting is None else lambda: _greet(row["host"], row["port"], greeting)
+    return None if greeting is None else lambda: _send_greeting(row["host"], row["port"], greeting)
 
 
-async def _answers(probe: Callable[[], Awaitable[None]]) -> bool:
+async def _is_responding(probe: Callable[[], Awaitable[None]]) -> bool:
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
             await probe()
@@ -47,7 +47,7 @@ async def _get(http: aiohttp.ClientSession, address: str) -> None:
         pass
 
 
-async def _greet(host: str, port: int, greeting: bytes) -> None:
+async def _send_greeting(host: str, port: int, greeting: bytes) -> None:
     reader, writer = await asyncio.open_connection(host, port)
     try:
         writer.write(greeting)

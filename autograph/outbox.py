@@ -12,10 +12,10 @@ from contracts.catalogue import WORKERS
 
 def outbox(*, as_json: AsJson = False) -> None:
     """List the events that wait to be published, by worker and type. Usually there are none for longer than a blink."""
-    show(asyncio.run(waiting(installation())), as_json=as_json, nothing="Every event is published.")
+    show(asyncio.run(unpublished_events(installation())), as_json=as_json, nothing="Every event is published.")
 
 
-async def waiting(found: Installation) -> list[dict[str, Any]]:
+async def unpublished_events(found: Installation) -> list[dict[str, Any]]:
     """*leased*: a sweep has them in hand. *attempts*: the most of any, by sweeps."""
     connection = await asyncpg.connect(found.servers.postgres_url, timeout=5, command_timeout=30)
     try:

@@ -24,12 +24,12 @@ from chassis.bus import headers
 from chassis.outbox import INBOX_DAYS
 from contracts.catalogue import WORKERS
 
-MOST: Final = 10_000  # taken from one parking lot at a time
+MAX_TAKEN: Final = 10_000  # taken from one parking lot at a time
 WAIT_SECONDS: Final = 3.0
-LOOK_SECONDS: Final = 0.5
-LOTS: Final = ("parked", "refused")
+POLL_SECONDS: Final = 0.5
+PARKING_QUEUES: Final = ("parked", "refused")
 # Would only be parked again: nothing but another message mends them.
-HOPELESS: Final = ("undecodable", "untrusted", "invalid", "unsealable", "too_large")
+NEVER_REDRIVABLE: Final = ("undecodable", "untrusted", "invalid", "unsealable", "too_large")
 
 app: Final = typer.Typer(no_args_is_help=True, help="Messages that were given up, for a person to decide.")
 Ids = Annotated[list[str] | None, typer.Argument(help="As `parked list` shows them; the beginning is enough.")]
@@ -93,9 +93,9 @@ class Parked:
     @property
     def parked_at(self) -> datetime | None:
         """By its worker, or by the broker itself."""
-        told = self.header(headers.PARKED_AT)
-        if told:
-            return datetime.fromisoformat(told)
+        parked_at_header = self.header(headers.PARKED_AT)
+        if parked_at_header:
+            return datetime.fromisoformat(parked_at_header)
         time = self._death.get("time")
         return time.astimezone(UTC) if isinstance(time, datetime) else None
 
@@ -112,7 +112,7 @@ class Parked:
 
     def refusal(self, now: datetime) -> str | None:
         """Why it must not be put back; ``None``: it may."""
-        if self.reason in HOPELESS:
+        if self.reason in NEVER_REDRIVABLE:
             return f"it would be parked again ({self.reason})"
         # A header only says so: whoever may park here must not reach another worker's queue by way of the operator.
         if not self.queue.startswith(f"{self.worker}."):
@@ -168,8 +168,8 @@ def redrive(
     as_json: AsJson = False,
 ) -> None:
     """Put messages back into their queues, each once, under the same ids: what was done is not done again."""
-    _told(
-        asyncio.run(_redrive(installation(), _wanted(ids, everything=everything), worker, wait_seconds=wait)),
+    _print_outcomes(
+        asyncio.run(_redrive(installation(), _selected(ids, everything=everything), worker, wait_seconds=wait)),
         as_json=as_json,
     )
 
@@ -177,19 +177,19 @@ def redrive(
 @app.command()
 def discard(ids: Ids = None, *, everything: Everything = False, worker: Worker = None, as_json: AsJson = False) -> None:
     """Remove messages for good."""
-    _told(
-        asyncio.run(_settle(installation(), _wanted(ids, everything=everything), worker, put_back=False)),
+    _print_outcomes(
+        asyncio.run(_settle(installation(), _selected(ids, everything=everything), worker, put_back=False)),
         as_json=as_json,
     )
 
 
-def _wanted(ids: list[str] | None, *, everything: bool) -> list[str]:
+def _selected(ids: list[str] | None, *, everything: bool) -> list[str]:
     if bool(ids) == everything:
         raise typer.BadParameter("name ids, or --all")
     return ids or [""]
 
 
-def _told(outcomes: list[dict[str, Any]], *, as_json: bool) -> None:
+def _print_outcomes(outcomes: list[dict[str, Any]], *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(outcomes, indent=1))  # noqa: T201 - this is the output
     else:
@@ -224,7 +224,7 @@ async def _redrive(
     came_back: dict[str, str] = {}
     deadline = time.monotonic() + wait_seconds
     while expected - came_back.keys() and time.monotonic() < deadline:
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(POLL_SECONDS)
         came_back = {row["id"]: row["reason"] for row in await _rows(found, worker) if row["id"] in expected}
     for outcome in outcomes:
         outcome["came_back"] = outcome["id"] in came_back
@@ -280,11 +280,11 @@ async def _all(channel: AbstractChannel, worker: str | None) -> AsyncIterator[Pa
 
     What is parked meanwhile is not among them: a message that is put back may fail at once, and comes in behind.
     """
-    lots = [(name, f"{name}.{lot}") for name in (WORKERS if worker is None else (worker,)) for lot in LOTS]
-    for name, lot in lots:
-        queue = await channel.get_queue(lot, ensure=False)
-        there = (await channel.declare_queue(lot, passive=True)).declaration_result.message_count or 0
-        for _ in range(min(there, MOST)):
+    queues = [(name, f"{name}.{queue_name}") for name in (WORKERS if worker is None else (worker,)) for queue_name in PARKING_QUEUES]
+    for name, queue_name in queues:
+        queue = await channel.get_queue(queue_name, ensure=False)
+        there = (await channel.declare_queue(queue_name, passive=True)).declaration_result.message_count or 0
+        for _ in range(min(there, MAX_TAKEN)):
             message = await queue.get(fail=False, timeout=10)
             if message is None:
                 break

@@ -8,14 +8,14 @@ from redis.exceptions import RedisError, ResponseError
 
 from autograph.credentials import redis_secret
 from autograph.installation import Installation
-from compose.local.home import CannotProvide
+from compose.local.home import OperatorError
 from compose.local.service_users import REDIS_SERVICES, redis_rules, redis_user
 
 TIMEOUT_SECONDS = 5.0
 
 
 async def apply_redis(found: Installation) -> list[str]:
-    """Makes the users, where services have their own; returns their names. Raises ``CannotProvide``."""
+    """Makes the users, where services have their own; returns their names. Raises ``OperatorError``."""
     servers = found.servers
     if not servers.redis_service_users:
         return []
@@ -27,7 +27,7 @@ async def apply_redis(found: Installation) -> list[str]:
         except RedisConnectionError:
             raise
         except RedisError as error:
-            raise CannotProvide(
+            raise OperatorError(
                 f"Redis does not let users be made ({error}): it must be Redis 7, or any Valkey, and the address an "
                 "administrator's; or set AUTOGRAPH_REDIS_SERVICE_USERS=off"
             ) from error

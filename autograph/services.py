@@ -13,13 +13,13 @@ from autograph.settings_page import SERVICES
 from chassis.settings import SettingsInvalid, read
 from compose.local.home import Home
 from compose.local.server import Spec
-from compose.local.stack import GIVEN_BY
+from compose.local.stack import EXTERNAL_SERVER_VARIABLES
 
 SIDE_PORTS = {"gateway": 9080, "auth": 8085, "diagram": 8082}
 MODULES = {"gateway": "gateway", "auth": "workers.auth", "diagram": "workers.diagram"}
 # Of these each service is told its own only, and none is told an administrator's.
 CREDENTIALS = {
-    *(name for names in GIVEN_BY.values() for name in names),
+    *(name for names in EXTERNAL_SERVER_VARIABLES.values() for name in names),
     "AUTOGRAPH_POSTGRES_POOLER_URL",
     "AUTOGRAPH_REDIS_SERVICE_USERS",
     "AUTOGRAPH_S3_WORKER_ACCESS_KEY",
@@ -30,7 +30,7 @@ CREDENTIALS = {
     "AUTOGRAPH_GATEWAY_SECRET",
 }
 # In place of what `_spec` tells each service, whatever the environment has.
-_TOLD = {
+_SUPPLIED = {
     "profile": "local",
     "postgres_url": "postgresql://127.0.0.1/",
     "redis_url": "redis://127.0.0.1/",
@@ -51,9 +51,9 @@ def check_settings() -> None:
     """Raises ``SettingsInvalid`` with the mistakes of all programs that `autograph up` runs, itself among them."""
     problems: dict[str, None] = {}  # each once, in order
     for service, settings in SERVICES.items():
-        told = {name: value for name, value in _TOLD.items() if name in settings.model_fields and service in MODULES}
+        supplied = {name: value for name, value in _SUPPLIED.items() if name in settings.model_fields and service in MODULES}
         try:
-            read(settings, overrides=told)
+            read(settings, overrides=supplied)
         except SettingsInvalid as invalid:
             problems |= dict.fromkeys(invalid.problems)
     if problems:

@@ -7,7 +7,7 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from autograph.stacks import running_stacks
 from chassis.settings import HttpUrl, Key, LogFormat, PostgresUrl, RabbitmqUrl, RedisUrl, SecretUrl, Settings, load
-from compose.local.home import DEFAULT, CannotProvide
+from compose.local.home import DEFAULT, OperatorError
 
 CHECKOUT: Final = Path(__file__).parents[1]
 
@@ -86,7 +86,7 @@ class OperatorSettings(Settings):
             raise ValueError("AUTOGRAPH_S3_WORKER_ACCESS_KEY and AUTOGRAPH_S3_WORKER_SECRET_KEY go together")
         return value
 
-    def given(self) -> dict[str, str]:
+    def external_servers(self) -> dict[str, str]:
         """The servers that the user named, as environment variables."""
         values = {
             "AUTOGRAPH_POSTGRES_URL": self.postgres_url,
@@ -109,7 +109,7 @@ class OperatorSettings(Settings):
 def operator_settings(*, starts: bool = False) -> OperatorSettings:
     """With the home that is meant: the one that is named, this folder's, the one that runs, or the checkout's.
 
-    *starts*: whoever starts a stack does not mean the one that runs. Raises ``CannotProvide`` if several run.
+    *starts*: whoever starts a stack does not mean the one that runs. Raises ``OperatorError`` if several run.
     """
     settings = load(OperatorSettings)
     if "home" in settings.model_fields_set or DEFAULT.is_dir():
@@ -117,7 +117,7 @@ def operator_settings(*, starts: bool = False) -> OperatorSettings:
     running = [] if starts else running_stacks()
     if len(running) > 1:
         homes = ", ".join(str(stack.home) for stack in running)
-        raise CannotProvide(f"Several stacks run: set AUTOGRAPH_HOME to the one that you mean ({homes})")
+        raise OperatorError(f"Several stacks run: set AUTOGRAPH_HOME to the one that you mean ({homes})")
     if running:
         [stack] = running
         settings = load(OperatorSettings, env_files=(stack.folder / ".env", Path(".env")))

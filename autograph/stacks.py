@@ -50,7 +50,7 @@ def running_stacks() -> list[RunningStack]:
     found = []
     with suppress(OSError, RuntimeError):
         for path in sorted(record_folder().glob("*.json")):
-            with suppress(OSError, files.Damaged):
+            with suppress(OSError, files.FileDamaged):
                 stack = files.read(path, _FORM)
                 if stack is not None and Home(stack.home).is_locked():
                     found.append(stack)

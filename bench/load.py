@@ -11,15 +11,15 @@ from urllib.parse import urlsplit
 
 from bench.cpu import Meter
 
-MOST_OPERATIONS = 200_000  # in one round, whatever its length
+MAX_OPERATIONS = 200_000  # in one round, whatever its length
 OPERATION_SECONDS = 10.0
-PAUSE_SECONDS = 0.01  # after a failure, so that a server that is away is not hammered
+PAUSE_SECONDS = 0.01  # after a failure, so that a server that is unavailable is not hammered
 
 Operation = Callable[[], Awaitable[None]]
 Workload = Callable[[int], AbstractAsyncContextManager[Operation]]  # the operation of one loop, by the loop's number
 
 
-class Failed(Exception):  # noqa: N818 - states the outcome
+class OperationFailed(Exception):  # noqa: N818 - states the outcome
     """An answer that is not the wanted one; counted, and not among the latencies."""
 
 
@@ -46,14 +46,14 @@ async def measure(workload: Workload, loops: int, seconds: float, meter: Meter) 
 
     async def loop(operation: Operation) -> None:
         nonlocal failed
-        while time.perf_counter() < end and len(latencies) + failed < MOST_OPERATIONS:
+        while time.perf_counter() < end and len(latencies) + failed < MAX_OPERATIONS:
             start = time.perf_counter()
             try:
                 async with asyncio.timeout(OPERATION_SECONDS):
                     await operation()
             except Exhausted:
                 return
-            except (Failed, TimeoutError):
+            except (OperationFailed, TimeoutError):
                 failed += 1
                 await asyncio.sleep(PAUSE_SECONDS)
             else:
@@ -70,7 +70,7 @@ async def measure(workload: Workload, loops: int, seconds: float, meter: Meter) 
     return Round(took, latencies, failed, cpu)
 
 
-class Connection:
+class HttpConnection:
     """One keep-alive connection; answers must have a Content-Length."""
 
     def __init__(self, base: str) -> None:
@@ -94,7 +94,7 @@ class Connection:
             self._streams[1].close()
             self._streams = None
 
-    async def ask(self, method: str, path: str, body: bytes = b"", headers: str = "") -> tuple[int, bytes]:
+    async def send(self, method: str, path: str, body: bytes = b"", headers: str = "") -> tuple[int, bytes]:
         """Status and body. Raises ``Failed`` if the connection broke; the next question makes a new one."""
         content = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n" if body else ""
         head = f"{method} {path} HTTP/1.1\r\nHost: {self._host}\r\n{content}{headers}\r\n"
@@ -102,7 +102,7 @@ class Connection:
             return await self._exchange(head.encode() + body)
         except (OSError, asyncio.IncompleteReadError) as error:
             self._drop()
-            raise Failed(str(error)) from error
+            raise OperationFailed(str(error)) from error
         except BaseException:
             self._drop()  # an answer that comes after all is not the next question's
             raise

@@ -12,12 +12,12 @@ import aiohttp
 from bench.scene import ELEMENTS
 
 PAUSE_SECONDS = (0.2, 0.6)
-HURRIED_SECONDS = 0.02
-PATIENCE = aiohttp.ClientTimeout(total=15)
+RUSH_PAUSE_SECONDS = 0.02
+TIMEOUT = aiohttp.ClientTimeout(total=15)
 PASSWORD = "correct horse"  # noqa: S105 - of accounts that live for this run
 # What somebody does next, and how often of a hundred times.
 HABITS = {"read": 66, "list": 10, "change": 12, "create": 4, "old version": 4, "delete": 2, "sign in": 2}
-MOST_KEPT = 20
+MAX_DIAGRAMS = 20
 
 
 class Person:
@@ -50,18 +50,18 @@ class Person:
             await does[habit]()
             await asyncio.sleep(self._dice.uniform(*PAUSE_SECONDS))
 
-    async def hurry(self) -> None:
+    async def rush(self) -> None:
         """Reads almost without a pause, until cancelled: into the limit."""
         while True:
             await self._ask("GET", self._one())
-            await asyncio.sleep(HURRIED_SECONDS)
+            await asyncio.sleep(RUSH_PAUSE_SECONDS)
 
     async def guess(self) -> None:
         """Tries wrong passwords of accounts that there are not, one after the other, until cancelled."""
         while True:
             wrong = {"email": f"guess{self._dice.randrange(4)}@example.org", "password": "incorrect horse"}
             await self._ask("POST", "/api/auth/login", wrong)
-            await asyncio.sleep(HURRIED_SECONDS)
+            await asyncio.sleep(RUSH_PAUSE_SECONDS)
 
     def _one(self) -> str:
         return self._dice.choice(self._mine)
@@ -74,7 +74,7 @@ class Person:
     async def _create(self) -> None:
         body = {"title": "Plan", "type": "canvas", "canvas_data": {"elements": ELEMENTS}}
         answer = await self._ask("POST", "/api/diagrams", body)
-        if "id" in answer and len(self._mine) < MOST_KEPT:
+        if "id" in answer and len(self._mine) < MAX_DIAGRAMS:
             self._mine.append(f"/api/diagrams/{answer['id']}")
 
     async def _change(self) -> None:
@@ -103,7 +103,7 @@ class Person:
 @asynccontextmanager
 async def people(base: str, count: int) -> AsyncIterator[list[Person]]:
     """They have arrived; whoever is to work is told so."""
-    async with aiohttp.ClientSession(timeout=PATIENCE) as http:
+    async with aiohttp.ClientSession(timeout=TIMEOUT) as http:
         arrived = [Person(http, base, f"person{number}") for number in range(count)]
         for person in arrived:
             await person.arrive()

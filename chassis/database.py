@@ -266,7 +266,7 @@ class Database:
         try:
             await self._pool.release(connection, timeout=CLOSE_SECONDS)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the connection's
-            log.warning("connection lost on release", error=repr(error))
+            log.warning("connection_release_failed", error=repr(error))
 
 
 @asynccontextmanager

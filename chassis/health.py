@@ -121,9 +121,9 @@ class Health:
                 check.result = await self._probe(name, check)
                 check.found_at = self._clock()
                 if not check.result.ok and (before is None or before.ok):
-                    log.warning("health check fails", check=name)
+                    log.warning("health_check_failed", check=name)
                 elif check.result.ok and before is not None and not before.ok:
-                    log.info("health check recovered", check=name)
+                    log.info("health_check_recovered", check=name)
             return check.result
 
     async def _probe(self, name: str, check: _Check) -> CheckResult:
@@ -138,6 +138,6 @@ class Health:
                 raise
             return CheckResult(ok=False, latency_seconds=time.perf_counter() - began)
         except Exception as error:  # noqa: BLE001  # whatever a probe raises is its finding
-            log.debug("health probe raised", check=name, error=repr(error))
+            log.debug("health_probe_failed", check=name, error=repr(error))
             return CheckResult(ok=False, latency_seconds=time.perf_counter() - began)
         return CheckResult(ok=True, latency_seconds=time.perf_counter() - began)

@@ -22,7 +22,7 @@ RELEASE = Script("if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.cal
 
 
 class InFlight:
-    """Marks that all processes see; while Redis is away, each process sees its own."""
+    """Marks that all processes see; while Redis is unavailable, each process sees its own."""
 
     def __init__(self, redis: Redis, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._redis = redis
@@ -46,7 +46,7 @@ class InFlight:
 
         return CallWithFallback(
             call=Call(("SET", f"f:{key}", owner, "NX", "PX", max(1, int(ttl_seconds * 1000)))),
-            # Both must be free: a mark that was given while Redis was away is known only here.
+            # Both must be free: a mark that was given while Redis was unavailable is known only here.
             decode=lambda reply: reply is not None and hold(),
             fallback=hold,
         )

@@ -72,7 +72,7 @@ class Tasks:
         error = asyncio.CancelledError() if task.cancelled() else task.exception()
         if error is None or (task.cancelled() and self._stopping):
             return
-        log.error("background task died", task=task.get_name(), exc_info=error)
+        log.error("background_task_died", task=task.get_name(), exc_info=error)
         death = BackgroundTaskDied(task.get_name())
         death.__cause__ = error
         self._on_death(death)
@@ -197,7 +197,7 @@ class Service(Generic[ServiceSettingsT]):
                 for part, callback in reversed(self._drains):
                     await _drain_part(part, callback)
         except TimeoutError:
-            log.error("drain deadline passed", part=part, deadline_seconds=deadline_seconds)  # noqa: TRY400  # no trace
+            log.error("drain_deadline_exceeded", part=part, deadline_seconds=deadline_seconds)  # noqa: TRY400  # no trace
         else:
             log.info("drained")
 
@@ -216,9 +216,9 @@ async def _drain_part(part: str, callback: Callable[[], Awaitable[None]]) -> Non
         task = asyncio.current_task()
         if task is not None and task.cancelling():
             raise
-        log.exception("drain failed", part=part)
+        log.exception("drain_failed", part=part)
     except Exception:
-        log.exception("drain failed", part=part)
+        log.exception("drain_failed", part=part)
 
 
 async def watch_health(health: Health) -> NoReturn:
@@ -236,7 +236,7 @@ async def watch_lag(lag: Histogram) -> NoReturn:
         late = max(0.0, loop.time() - due)
         lag.observe(late)
         if late >= LOGGED_LAG_SECONDS:
-            log.warning("event loop was blocked", seconds=round(late, 3))
+            log.warning("event_loop_blocked", seconds=round(late, 3))
 
 
 def _tune_garbage_collector() -> None:
@@ -263,7 +263,7 @@ def run(
     settings_class: type[ServiceSettingsT],
     compose: Callable[[Service[ServiceSettingsT]], Awaitable[None]],
 ) -> NoReturn:
-    """A service's ``__main__``: *compose* opens what it needs and returns; then the process serves until told to stop.
+    """A service's ``__main__``: *compose* opens what it needs and returns; then the process serves until stop_requested.
 
     Stops on SIGTERM and SIGINT; a second one ends the process at once, by that signal.
     Status 0: stopped as told. 1: failed, or could not be closed in time. 78: the settings are wrong.
@@ -296,9 +296,9 @@ def run(
         log.critical("service_cannot_start", reason=str(sentence))
         sys.exit(EX_CONFIG)
     except (Exception, asyncio.CancelledError):
-        log.critical("service failed", exc_info=True)
+        log.critical("service_failed", exc_info=True)
         sys.exit(1)
-    log.info("left")
+    log.info("service_stopped")
     sys.exit(0)
 
 
@@ -311,7 +311,7 @@ def _on_signal(stop: Callable[[], None]) -> None:
         for number in signals:
             loop.remove_signal_handler(number)
             signal.signal(number, signal.SIG_DFL)
-        log.info("told to stop", signal=received.name)
+        log.info("stop_requested", signal=received.name)
         stop()
 
     for number in signals:
@@ -322,7 +322,7 @@ def _exit_after(seconds: float) -> None:
     """Whatever hangs by then, the process is gone: a thread does it, so that a blocked loop is no way out."""
 
     def leave() -> None:
-        log.critical("stopping took too long")
+        log.critical("stop_timed_out")
         os._exit(1)
 
     timer = threading.Timer(seconds, leave)

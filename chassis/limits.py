@@ -1,6 +1,6 @@
 """Rate limits: so many in a window that begins with the first, counted in Redis for all gateways together.
 
-While Redis is away each process counts on by itself from what it last heard. So within one window a process that loses
+While Redis is unavailable each process counts on by itself from what it last heard. So within one window a process that loses
 Redis grants at most what was left of the quota, and a Redis that comes back empty grants one quota more.
 """
 

@@ -20,7 +20,7 @@ async def watch_locks(database: Database, *, every_seconds: float = WATCH_EVERY_
             async with database.connection() as connection:
                 rows = await connection.fetch(_WAITING, WAITED_SECONDS)
         except Exception as error:  # noqa: BLE001 - others tell of a database that is unavailable
-            _log.debug("locks not watched", error=type(error).__qualname__)
+            _log.debug("lock_watch_failed", error=type(error).__qualname__)
             continue
         for row in rows:
             _log.warning(

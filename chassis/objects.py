@@ -1,4 +1,4 @@
-"""The object store (S3): whole objects with their checksums, or one plain word that it is away."""
+"""The object store (S3): whole objects with their checksums, or one plain word that it is unavailable."""
 
 import asyncio
 import base64

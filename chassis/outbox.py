@@ -85,7 +85,7 @@ class OutboxRelay:
                     pass
                 await self._measure()
             except Exception as error:  # noqa: BLE001 - an outage of the database must not end the sweep
-                _log.warning("outbox sweep failed", error=type(error).__qualname__)
+                _log.warning("outbox_sweep_failed", error=type(error).__qualname__)
             await asyncio.sleep(self._sweep_every_seconds)
 
     async def sweep_once(self, caches: Caches) -> int:
@@ -100,7 +100,7 @@ class OutboxRelay:
         if invalidated:
             await caches.invalidate(invalidated)
         if rows:
-            _log.info("outbox rows left behind", rows=len(rows))
+            _log.info("outbox_rows_recovered", rows=len(rows))
             await self._publish(rows)
         return len(rows)
 
@@ -116,7 +116,7 @@ class OutboxRelay:
             async with self._database.connection() as connection:
                 await connection.execute(_DELETE, confirmed)
         except Exception as error:  # noqa: BLE001 - the rows stay, and are published once more by a sweep
-            _log.warning("outbox rows not deleted", rows=len(confirmed), error=type(error).__qualname__)
+            _log.warning("outbox_rows_not_deleted", rows=len(confirmed), error=type(error).__qualname__)
 
     async def _publish_one(self, row: OutboxRow) -> bool:
         outgoing = OutgoingMessage(
@@ -130,7 +130,7 @@ class OutboxRelay:
         try:
             await self._publisher.publish(outgoing)
         except (NotPublished, ConfirmMissing) as error:
-            _log.warning("event not published, left to the sweep", error=type(error).__qualname__)
+            _log.warning("event_not_published", error=type(error).__qualname__)
             return False
         return True
 
@@ -150,7 +150,7 @@ async def run_inbox_retention(database: Database) -> None:
                 while await connection.fetchval(_DELETE_EXPIRED, INBOX_DAYS, INBOX_RETENTION_BATCH) == INBOX_RETENTION_BATCH:
                     pass
         except Exception as error:  # noqa: BLE001 - an outage of the database must not end the clean-up
-            _log.warning("inbox not cleaned", error=type(error).__qualname__)
+            _log.warning("inbox_retention_failed", error=type(error).__qualname__)
         await asyncio.sleep(INBOX_RETENTION_EVERY_SECONDS)
 
 

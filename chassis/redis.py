@@ -1,7 +1,7 @@
 """Redis as our services use it: one round trip, 200 ms at most, no retries, and a breaker.
 
 Redis only makes things faster, so nobody waits for it. `Redis.run` is for those who must know whether Redis did it,
-`Redis.run_or_fall_back` for a request's way, where each question brings the answer to use while Redis is away.
+`Redis.run_or_fall_back` for a request's way, where each question brings the answer to use while Redis is unavailable.
 """
 
 import asyncio
@@ -66,7 +66,7 @@ class Script:
 
 @dataclass(frozen=True, slots=True)
 class CallWithFallback(Generic[T]):
-    """A question for Redis: the command, how to read its reply, and the answer to give while Redis is away."""
+    """A question for Redis: the command, how to read its reply, and the answer to give while Redis is unavailable."""
 
     call: Call
     decode: Callable[[Any], T]
@@ -175,7 +175,7 @@ class Redis:
             raise RedisUnavailable(str(error) or type(error).__name__) from error
         for reply in replies:
             if isinstance(reply, ResponseError):
-                log.error("redis_refused_a_command", error=str(reply))
+                log.error("redis_command_refused", error=str(reply))
         return replies
 
     async def _shared(self, calls: Sequence[Call]) -> list[Any]:

@@ -49,7 +49,7 @@ async def side_port(
                 raise
             await web.TCPSite(runner, host, 0).start()
         server = MetricsHTTPServer.from_server(runner, app, https=False)
-        log.info("side port", url=server.url)
+        log.info("side_port_listening", url=server.url)
         yield server.url
     finally:
         await runner.cleanup()

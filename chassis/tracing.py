@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 ON = False
 EXPORT_SECONDS: Final = 5.0
-FLUSH_SECONDS: Final = 2.0  # for what is not exported yet: a collector that is away must not hold up a drain
+FLUSH_SECONDS: Final = 2.0  # for what is not exported yet: a collector that is unavailable must not hold up a drain
 QUERY_CHARACTERS: Final = 1_000
 
 _tracer: "Tracer"

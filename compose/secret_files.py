@@ -31,21 +31,21 @@ def main(folder: Path, *, renew: str | None = None) -> None:
 
     No other can be: a server reads its own at its first start only, and the auth service's keys are encrypted with its.
     """
-    made = _made(folder / "operator" / "secrets.json", forget=renew)
+    made = _load_or_create(folder / "operator" / "secrets.json", forget=renew)
     for name, value in operators(made).items():
-        write_whole(folder / "operator" / name, value, OWNER_READS)
+        write_atomically(folder / "operator" / name, value, OWNER_READS)
     for name, value in servers(made).items():
-        write_whole(folder / name, value, ALL_READ)
+        write_atomically(folder / name, value, ALL_READ)
     print("secrets: there")  # noqa: T201 - a container's log
 
 
-def _made(kept: Path, *, forget: str | None) -> dict[str, str]:
+def _load_or_create(kept: Path, *, forget: str | None) -> dict[str, str]:
     """Those of last time, and new ones for what had none: a volume that is kept keeps what is signed with them."""
     before: dict[str, str] = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
     before.pop(forget or "", None)
     made = {name: before.get(name) or secrets.token_hex(24) for name in NAMES}
     if made != before:
-        write_whole(kept, json.dumps(made, indent=1), OWNER_READS)
+        write_atomically(kept, json.dumps(made, indent=1), OWNER_READS)
     return made
 
 
@@ -93,7 +93,7 @@ def servers(made: dict[str, str]) -> dict[str, str]:
     }
 
 
-def write_whole(path: Path, text: str, mode: int) -> None:
+def write_atomically(path: Path, text: str, mode: int) -> None:
     """Or not at all: whoever reads meanwhile, or a crash, sees the old content or the new.
 
     A crash may leave a file whose name begins with a dot and *path*'s.

@@ -126,7 +126,7 @@ class Edge:
                     milliseconds = round(seconds * 1000, 2)
                     _log.log(
                         level,
-                        "request answered",
+                        "request_answered",
                         method=method,
                         path=path,
                         status=response.status,
@@ -163,7 +163,7 @@ class Edge:
             code = "not_found" if error.status == 404 else "malformed_header"  # noqa: PLR2004 - nothing here
             return HttpProblem(code, status=error.status).response(request, correlation_id)
         except Exception:  # noqa: BLE001 - ours to answer, and loud in the log
-            _log.exception("request failed")
+            _log.exception("request_failed")
             return HttpProblem("internal_error").response(request, correlation_id)
 
     def _add_headers(self, request: web.Request, response: web.StreamResponse, correlation_id: str) -> None:

@@ -69,7 +69,7 @@ class RequestHandler:
         query = OUTCOMES[address.worker](command_id=address.command_id, fingerprint=read_fingerprint(http.query))
         try:
             told = await self._commands.call(query, _envelope(query, http, caller))
-        except HttpProblem:  # the worker is away; the command waits for it in its queue
+        except HttpProblem:  # the worker is unavailable; the command waits for it in its queue
             return responses.accepted_response()
         if told.status is not Status.SUCCEEDED:
             return responses.accepted_response()

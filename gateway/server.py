@@ -52,10 +52,10 @@ class HttpConnection(web.RequestHandler):
             raise ConnectionError("An answer is on its way already")
         correlation_id = str(uuid7())
         if status >= 500:  # noqa: PLR2004 - ours
-            _log.error("request failed", correlation_id=correlation_id, exc_info=exc)
+            _log.error("request_failed", correlation_id=correlation_id, exc_info=exc)
             problem = HttpProblem("internal_error", status=status)
         else:
-            _log.debug("not HTTP", correlation_id=correlation_id, error=type(exc).__qualname__)
+            _log.debug("request_not_http", correlation_id=correlation_id, error=type(exc).__qualname__)
             problem = HttpProblem("malformed_request", status=status)
         response = problem.response(request, correlation_id)
         response.headers.update(SECURITY_HEADERS)
@@ -150,4 +150,4 @@ def _drop_new_connections(listening: socket.socket) -> None:
     try:
         listening.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HP", 1, ctypes.addressof(program)))
     except OSError:  # no Linux: a connection that is made just now may be reset
-        _log.debug("socket filter not attached")
+        _log.debug("socket_filter_not_attached")

@@ -131,7 +131,7 @@ class PublicKeyCache:
             try:
                 found = await self._fetch()
             except (NotPublished, ReplyTimeout, HttpProblem) as error:
-                _log.warning("keys not heard", error=type(error).__qualname__)
+                _log.warning("public_keys_not_fetched", error=type(error).__qualname__)
                 return
             finally:
                 self._fetched_at = self.pace()

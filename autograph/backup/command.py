@@ -17,7 +17,7 @@ from autograph.backup.rotation import name_at, remove_older
 from autograph.backup.verify import verify
 from autograph.installation import installation, installation_in
 from autograph.settings import OperatorSettings, operator_settings
-from compose.local.home import CannotProvide, Home
+from compose.local.home import OperatorError, Home
 from compose.local.run import start_servers
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The backup's folder.")]
@@ -56,7 +56,7 @@ def backup(
             manifest = asyncio.run(make(source, target, progress, with_secrets=with_secrets))
             if keep is not None:
                 verify(target, progress)
-    _tell(target, manifest)
+    _print_summary(target, manifest)
     if keep is not None:
         for removed in remove_older(folder, keep=keep, now=now):
             Console(soft_wrap=True, highlight=False).print(f"deleted: {removed}")
@@ -70,7 +70,7 @@ def _source(settings: OperatorSettings) -> Source:
     if unset and not (home.folder / "ports.json").exists():
         # A home without a stack would make up new ones.
         variables = " and ".join(f"AUTOGRAPH_{name.upper()}" for name in unset)
-        raise CannotProvide(f"{variables} must be set as the services have it")
+        raise OperatorError(f"{variables} must be set as the services have it")
     return Source(installation(), home.programs)
 
 
@@ -85,8 +85,8 @@ async def _restore(settings: OperatorSettings, folder: Path) -> None:
     with bars(Console(stderr=True)) as progress:
         manifest = await asyncio.to_thread(verify, folder, progress)
         check_release(manifest)
-        given = settings.given()
-        async with start_servers(home.open(), given, lambda _name, _state: None) as servers:
+        external = settings.external_servers()
+        async with start_servers(home.open(), external, lambda _name, _state: None) as servers:
             await servers.all_ready()
             found = installation_in(home, settings)
             brought = secrets_of(folder, manifest)
@@ -101,7 +101,7 @@ async def _restore(settings: OperatorSettings, folder: Path) -> None:
 
             def keep_secrets() -> None:
                 for name, secret in kept.items():
-                    home.keep_secret(name, secret)
+                    home.save_secret(name, secret)
 
             await restore(Target(found, home.programs), folder, manifest, progress, keep_secrets=keep_secrets)
     console = Console(soft_wrap=True, highlight=False)
@@ -113,7 +113,7 @@ def _home(settings: OperatorSettings) -> Home:
     return Home(settings.home, programs=settings.programs)
 
 
-def _tell(folder: Path, manifest: Manifest) -> None:
+def _print_summary(folder: Path, manifest: Manifest) -> None:
     console = Console(soft_wrap=True, highlight=False)
     console.print(f"{folder}: as of {manifest.snapshot_at.isoformat(timespec='milliseconds')}, {_contents(manifest)}")
     console.print(f"secret, for the owner only: {', '.join(part.name for part in manifest.parts if part.secret)}")

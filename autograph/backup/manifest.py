@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from chassis.key_pairs import derived_key
-from compose.local.home import CannotProvide
+from compose.local.home import OperatorError
 
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
@@ -27,7 +27,7 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 Advance = Callable[[int], None]  # told the bytes that were just done
 
 
-class BackupBroken(CannotProvide):
+class BackupBroken(OperatorError):
     """A backup that must not be relied on; the message says which part, and is one sentence."""
 
 
@@ -42,7 +42,7 @@ class Part(_Record):
     secret: bool  # whoever reads it can act as somebody, or read what is sealed
 
 
-class KeptObject(_Record):
+class BackedUpObject(_Record):
     """A line of ``objects.jsonl``. The file's name is the SHA-256 of the object as it is stored."""
 
     bucket: str
@@ -99,7 +99,7 @@ def read_manifest(folder: Path) -> Manifest:
         raise BackupBroken(f"{folder} is no finished backup: it has no {MANIFEST} with its checksum") from None
     if hashlib.sha256(text).hexdigest() != expected:
         raise BackupBroken(f"{folder / MANIFEST} is not what was written: its checksum differs")
-    form = _parsed(_Form, text, folder / MANIFEST).format
+    form = _parsed(_FormatOnly, text, folder / MANIFEST).format
     if form != FORMAT:
         raise BackupBroken(f"{folder} has format {form}, and this release reads format {FORMAT} only")
     return _parsed(Manifest, text, folder / MANIFEST)
@@ -111,8 +111,8 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     write_private(folder / MANIFEST, text)
 
 
-def kept_objects(folder: Path) -> Iterator[KeptObject]:
-    yield from read_lines(KeptObject, folder / OBJECT_LIST)
+def backed_up_objects(folder: Path) -> Iterator[BackedUpObject]:
+    yield from read_lines(BackedUpObject, folder / OBJECT_LIST)
 
 
 def read_lines(model: type[ModelT], path: Path) -> Iterator[ModelT]:
@@ -127,12 +127,12 @@ def write_private(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
 
-def part_of(folder: Path, name: str, *, secret: bool) -> Part:
-    size, sha256 = measured(folder / name)
+def describe_part(folder: Path, name: str, *, secret: bool) -> Part:
+    size, sha256 = size_and_sha256(folder / name)
     return Part(name=name, bytes=size, sha256=sha256, secret=secret)
 
 
-def measured(path: Path, advance: Advance = lambda _bytes: None) -> tuple[int, str]:
+def size_and_sha256(path: Path, advance: Advance = lambda _bytes: None) -> tuple[int, str]:
     """Size and SHA-256, read a megabyte at a time."""
     digest, size = hashlib.sha256(), 0
     with path.open("rb") as file:
@@ -151,7 +151,7 @@ def read_part(path: Path) -> Iterator[None]:
         raise BackupBroken(f"{path} is missing from the backup") from None
 
 
-class _Form(BaseModel):
+class _FormatOnly(BaseModel):
     """The one field that every format has."""
 
     format: int = 0

@@ -27,15 +27,15 @@ from autograph.credentials import as_user, service_password
 from autograph.topology import NEEDED
 from chassis.bus import headers
 from chassis.bus.topology import RUNG_SECONDS
-from compose.local.home import CannotProvide
+from compose.local.home import OperatorError
 
 DURABLE: Final = tuple(sorted(name for name, kind in NEEDED.queues.items() if kind == "quorum"))
 RUNGS: Final = frozenset(f"retry.{rung}" for rung in RUNG_SECONDS)
-FIRST: Final = 100  # any priority above the workers', which is 0
+CONSUMER_PRIORITY: Final = 100  # any priority above the workers', which is 0
 PREFETCH: Final = 65_535  # the most that AMQP can say
 CONSUMING: Final = " consuming"  # how the workers name the connection on which they take deliveries
-ROUNDS: Final = 10  # looks at the queues, some 10 ms each: workers are back after 0.2 s at the earliest
-SETTLED_SECONDS: Final = 30.0
+CHECKS_PER_ROUND: Final = 10  # looks at the queues, some 10 ms each: workers are back after 0.2 s at the earliest
+CAPTURE_SECONDS: Final = 30.0
 POLL_SECONDS: Final = 0.02
 
 
@@ -61,48 +61,48 @@ class Capture:
         self.counts = dict.fromkeys(DURABLE, 0)
         self._channel = channel
         self._file = file
-        self._ours: dict[str, int] = {}  # consumers of a queue
+        self._our_consumers: dict[str, int] = {}  # consumers of a queue
 
     async def begin(self) -> None:
         await self._channel.basic_qos(prefetch_count=PREFETCH)
         for queue in DURABLE:
-            waiting = (await self._looked_at(queue)).message_count or 0
-            self._ours[queue] = 2 + waiting // PREFETCH  # room for what workers have in hand, and for what comes
-            for _ in range(self._ours[queue]):
+            waiting = (await self._declare_passive(queue)).message_count or 0
+            self._our_consumers[queue] = 2 + waiting // PREFETCH  # room for what workers have in hand, and for what comes
+            for _ in range(self._our_consumers[queue]):
                 await self._channel.basic_consume(
-                    queue, partial(self._take, queue), no_ack=False, arguments={"x-priority": FIRST}
+                    queue, partial(self._take, queue), no_ack=False, arguments={"x-priority": CONSUMER_PRIORITY}
                 )
 
-    async def take_back(self, broker: Broker) -> None:
+    async def reclaim_in_flight(self, broker: Broker) -> None:
         """Close the connections on which workers take deliveries: what they have in hand goes back to its queue.
 
         A queue without their consumers has got all of it back, and when they return in half a second they find nothing.
         """
-        theirs = set(DURABLE)
-        while theirs:
+        not_reclaimed = set(DURABLE)
+        while not_reclaimed:
             for connection in await broker.get("vhosts", broker.vhost, "connections"):
                 name = connection.get("client_properties", {}).get("connection_name", "")
                 if connection.get("user", "").startswith(headers.service_user("")) and name.endswith(CONSUMING):
                     await broker.delete("connections", connection["name"])
-            for _ in range(ROUNDS):
-                for queue in sorted(theirs):
-                    if (await self._looked_at(queue)).consumer_count == self._ours[queue]:
-                        theirs.discard(queue)
+            for _ in range(CHECKS_PER_ROUND):
+                for queue in sorted(not_reclaimed):
+                    if (await self._declare_passive(queue)).consumer_count == self._our_consumers[queue]:
+                        not_reclaimed.discard(queue)
 
-    async def settled(self) -> None:
+    async def wait_until_empty(self) -> None:
         """Returns once all that was in a queue when this was called has been written."""
         for queue in DURABLE:
-            while (await self._looked_at(queue)).message_count:  # noqa: ASYNC110 - the broker tells nobody
+            while (await self._declare_passive(queue)).message_count:  # noqa: ASYNC110 - the broker tells nobody
                 await asyncio.sleep(POLL_SECONDS)
         # What the broker had sent before this answer has come before it.
         await self._channel.basic_qos(prefetch_count=PREFETCH)
 
-    async def _looked_at(self, queue: str) -> spec.Queue.DeclareOk:
+    async def _declare_passive(self, queue: str) -> spec.Queue.DeclareOk:
         return await self._channel.queue_declare(queue, passive=True)
 
     def _take(self, queue: str, message: DeliveredMessage) -> Coroutine[Any, Any, None]:
         """No coroutine: it is done when the client calls it, and thus before any later answer of the broker is seen."""
-        self._file.write(_written(queue, message).model_dump_json() + "\n")
+        self._file.write(_to_record(queue, message).model_dump_json() + "\n")
         self.counts[queue] += 1
         return _nothing()
 
@@ -112,31 +112,31 @@ async def _nothing() -> None:
 
 
 @asynccontextmanager
-async def held(amqp_url: str, broker: Broker, folder: Path) -> AsyncIterator[Capture]:
+async def capture_messages(amqp_url: str, broker: Broker, folder: Path) -> AsyncIterator[Capture]:
     """For as long as the block runs, every accepted command and event is carried out already, or held and written.
 
-    Raises ``CannotProvide`` if the block, with what goes before it, takes too long: the workers stand still meanwhile.
+    Raises ``OperatorError`` if the block, with what goes before it, takes too long: the workers stand still meanwhile.
     """
     path = folder / MESSAGES
     path.touch(mode=0o600)
     connection = await aio_pika.connect(amqp_url, timeout=10, client_properties={"connection_name": "backup"})
     try:
         with path.open("w", encoding="utf-8") as file:
-            async with asyncio.timeout(SETTLED_SECONDS), connection:
+            async with asyncio.timeout(CAPTURE_SECONDS), connection:
                 channel = connection.channel(publisher_confirms=False)
                 await channel.initialize()
                 underlay = await channel.get_underlay_channel()
                 assert isinstance(underlay, aiormq.Channel)
                 capture = Capture(underlay, file)
                 await capture.begin()
-                await capture.take_back(broker)
-                await capture.settled()
+                await capture.reclaim_in_flight(broker)
+                await capture.wait_until_empty()
                 yield capture
     except TimeoutError:
-        raise CannotProvide(f"The queues did not come to rest within {SETTLED_SECONDS:.0f} s: try again") from None
+        raise OperatorError(f"The queues did not come to rest within {CAPTURE_SECONDS:.0f} s: try again") from None
 
 
-def _written(queue: str, message: DeliveredMessage) -> QueuedMessage:
+def _to_record(queue: str, message: DeliveredMessage) -> QueuedMessage:
     properties = message.header.properties
     return QueuedMessage(
         queue=queue,
@@ -193,7 +193,7 @@ async def replay(amqp_url: str, installation_secret: str, folder: Path) -> None:
                 mandatory=True,
                 properties=spec.Basic.Properties(
                     content_type=message.content_type,
-                    headers=_passed_on(message),
+                    headers=_replay_headers(message),
                     delivery_mode=2,
                     correlation_id=message.correlation_id,
                     message_type=message.type,
@@ -203,7 +203,7 @@ async def replay(amqp_url: str, installation_secret: str, folder: Path) -> None:
             )
 
 
-def _passed_on(message: QueuedMessage) -> dict[str, Any]:
+def _replay_headers(message: QueuedMessage) -> dict[str, Any]:
     table: dict[str, Any] = _table(message.headers)
     table.pop(headers.RUNG, None)
     if message.user is not None:
@@ -212,7 +212,7 @@ def _passed_on(message: QueuedMessage) -> dict[str, Any]:
     return table
 
 
-async def a_full_queue(amqp_url: str, broker: Broker) -> str | None:
+async def find_queue_with_messages(amqp_url: str, broker: Broker) -> str | None:
     """Any durable one that holds messages. Asked of the queues themselves: the management API is seconds behind."""
     if not any(vhost["name"] == broker.vhost for vhost in await broker.get("vhosts")):
         return None

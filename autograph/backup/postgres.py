@@ -20,14 +20,14 @@ from autograph.backup.tunnel import without_tls
 from autograph.database import SERVICES
 from chassis.database import REVISION_SCHEMA, DirectConnection, current_revision
 from chassis.key_pairs import KeysUnreadable, KeyCipher, load
-from compose.local.home import CannotProvide
+from compose.local.home import OperatorError
 
 SCHEMAS: Final = (*SERVICES, REVISION_SCHEMA)
 # Who may invalidate the cache is about processes that run, and in another installation those do not.
-NOT_KEPT: Final = tuple(f"{schema}.cache_members" for schema in SERVICES)
+EXCLUDED_TABLES: Final = tuple(f"{schema}.cache_members" for schema in SERVICES)
 INSTALLED: Final = "/usr/lib/postgresql/*/bin"  # Debian keeps all versions there, and one of them on the PATH
 # While somebody holds it the diagram service removes no object, and the snapshot's are all there to be copied.
-KEEP_OBJECTS: Final = "SELECT pg_advisory_lock_shared('diagram.versions'::regclass::oid::bigint)"
+LOCK_OBJECTS: Final = "SELECT pg_advisory_lock_shared('diagram.versions'::regclass::oid::bigint)"
 _VERSION: Final = re.compile(r"\) (\d+)")
 _MAJOR: Final = 10_000  # server_version_num is 180006 for 18.6
 
@@ -50,8 +50,8 @@ async def open_snapshot(url: str) -> AsyncIterator[Snapshot]:
     connection = await asyncpg.connect(url, server_settings={"idle_in_transaction_session_timeout": "0"})
     try:
         if await current_revision(connection) is None:
-            raise CannotProvide("There is no schema to back up: `autograph migrate` makes it")
-        await connection.execute(KEEP_OBJECTS)
+            raise OperatorError("There is no schema to back up: `autograph migrate` makes it")
+        await connection.execute(LOCK_OBJECTS)
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             name = await connection.fetchval("SELECT pg_export_snapshot()")
             revision = await current_revision(connection)
@@ -78,17 +78,17 @@ async def count_rows(connection: DirectConnection) -> dict[str, int]:
     return {
         row["name"]: await connection.fetchval(f"SELECT count(*) FROM {row['name']}")  # noqa: S608 - from the catalogue
         for row in tables
-        if row["name"] not in NOT_KEPT
+        if row["name"] not in EXCLUDED_TABLES
     }
 
 
 async def check_keys(connection: DirectConnection, auth_secret: str) -> None:
-    """Raises ``CannotProvide`` unless the keys in the database can be read with *auth_secret*."""
+    """Raises ``OperatorError`` unless the keys in the database can be read with *auth_secret*."""
     await connection.execute("SET search_path = auth")
     try:
         await load(connection, KeyCipher(auth_secret))
     except KeysUnreadable:
-        raise CannotProvide(
+        raise OperatorError(
             "AUTOGRAPH_AUTH_SECRET is not the one that the auth service encrypts its keys with: a backup would be "
             "worthless with it"
         ) from None
@@ -97,7 +97,7 @@ async def check_keys(connection: DirectConnection, auth_secret: str) -> None:
 async def dump(url: str, snapshot: Snapshot, programs: Path, target: Path, advance: Advance) -> int:
     """The version of ``pg_dump``: an older ``pg_restore`` cannot read what it wrote."""
     version, program = _program("pg_dump", programs, at_least=snapshot.major)
-    excluded = [f"--exclude-table-data={table}" for table in NOT_KEPT]
+    excluded = [f"--exclude-table-data={table}" for table in EXCLUDED_TABLES]
     # Owners and rights are the installation's: migrations give them anew.
     command = [program, "--format=custom", "--no-owner", "--no-privileges", f"--snapshot={snapshot.name}", *excluded]
     target.touch(mode=0o600)  # noqa: ASYNC240 - a local file
@@ -116,7 +116,7 @@ async def _dumped(
             *command, "--dbname", address,
             env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
-        async with _ended(process):
+        async with _terminated_at_end(process):
             assert process.stdout is not None
             assert process.stderr is not None
             errors = asyncio.create_task(process.stderr.read())
@@ -125,7 +125,7 @@ async def _dumped(
                 advance(len(chunk))
             said = await errors
     if await process.wait():
-        raise CannotProvide(f"pg_dump could not read the database: {_last(said)}")
+        raise OperatorError(f"pg_dump could not read the database: {_last_lines(said)}")
 
 
 async def restore(url: str, source: Path, programs: Path, version: int) -> None:
@@ -143,23 +143,23 @@ async def restore(url: str, source: Path, programs: Path, version: int) -> None:
             *command, "--single-transaction", "--exit-on-error", "--dbname", address, str(source),
             env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         )  # fmt: skip
-        async with _ended(process):
+        async with _terminated_at_end(process):
             _, said = await process.communicate()
     if process.returncode:
-        raise CannotProvide(f"pg_restore could not restore the database: {_last(said)}")
+        raise OperatorError(f"pg_restore could not restore the database: {_last_lines(said)}")
 
 
 async def _check_readable(source: Path, programs: Path, version: int) -> None:
-    """Raises ``CannotProvide`` unless ``pg_restore`` can read the dump's table of contents."""
+    """Raises ``OperatorError`` unless ``pg_restore`` can read the dump's table of contents."""
     _, program = _program("pg_restore", programs, at_least=version)
     process = await asyncio.create_subprocess_exec(
         program, "--list", str(source),
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
     )  # fmt: skip
-    async with _ended(process):
+    async with _terminated_at_end(process):
         _, said = await process.communicate()
     if process.returncode:
-        raise CannotProvide(f"pg_restore cannot read {source}: {_last(said)}")
+        raise OperatorError(f"pg_restore cannot read {source}: {_last_lines(said)}")
 
 
 async def _major(connection: DirectConnection) -> int:
@@ -172,14 +172,14 @@ def _program(name: str, programs: Path, *, at_least: int) -> tuple[int, str]:
     ``pg_dump`` refuses servers that are newer, and what newer ones write sets what older servers do not know.
     """
     found = {version: path for path in _candidates(name, programs) if (version := _version_of(path))}
-    fitting = sorted(version for version in found if version >= at_least)
-    if not fitting:
+    usable = sorted(version for version in found if version >= at_least)
+    if not usable:
         known = f" (there is {', '.join(map(str, sorted(found)))})" if found else ""
-        raise CannotProvide(
+        raise OperatorError(
             f"{name} {at_least} or newer is needed, and not on the PATH{known}: "
             "install PostgreSQL's client programs (Debian: postgresql-client)"
         )
-    return fitting[0], found[fitting[0]]
+    return usable[0], found[usable[0]]
 
 
 def _candidates(name: str, programs: Path) -> Iterator[str]:
@@ -211,7 +211,7 @@ def _libpq(url: str) -> tuple[str, dict[str, str]]:
 
 
 @asynccontextmanager
-async def _ended(process: asyncio.subprocess.Process) -> AsyncIterator[None]:
+async def _terminated_at_end(process: asyncio.subprocess.Process) -> AsyncIterator[None]:
     """Whoever is interrupted leaves no program running."""
     try:
         yield
@@ -225,6 +225,6 @@ async def _ended(process: asyncio.subprocess.Process) -> AsyncIterator[None]:
                 await process.wait()
 
 
-def _last(said: bytes) -> str:
+def _last_lines(said: bytes) -> str:
     lines: Sequence[str] = said.decode(errors="replace").strip().splitlines()
     return " ".join(lines[-3:]) or "it did not say why"

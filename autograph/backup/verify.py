@@ -5,8 +5,8 @@ from pathlib import Path
 from autograph.backup.manifest import (
     MESSAGES,
     Manifest,
-    kept_objects,
-    measured,
+    backed_up_objects,
+    size_and_sha256,
     object_file,
     read_lines,
     read_manifest,
@@ -23,14 +23,14 @@ def verify(folder: Path, bars: Bars) -> Manifest:
     advance = bars.bar("reading back", sum(part.bytes for part in manifest.parts) + manifest.objects_bytes)
     for part in manifest.parts:
         with read_part(folder / part.name):
-            if measured(folder / part.name, advance) != (part.bytes, part.sha256):
+            if size_and_sha256(folder / part.name, advance) != (part.bytes, part.sha256):
                 raise Broken(f"{folder / part.name} is not what was written: its checksum differs")
     count = 0
-    for kept in kept_objects(folder):
-        path = object_file(folder, kept.sha256)
+    for backed_up in backed_up_objects(folder):
+        path = object_file(folder, backed_up.sha256)
         with read_part(path):
-            if measured(path, advance) != (kept.bytes, kept.sha256):
-                raise Broken(f"{path} ({kept.bucket}/{kept.key}) is not what was written: its checksum differs")
+            if size_and_sha256(path, advance) != (backed_up.bytes, backed_up.sha256):
+                raise Broken(f"{path} ({backed_up.bucket}/{backed_up.key}) is not what was written: its checksum differs")
         count += 1
     if count != manifest.objects:
         raise Broken(f"{folder} lists {count} objects, and its manifest counts {manifest.objects}")

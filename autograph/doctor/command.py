@@ -40,24 +40,24 @@ def doctor(
     else:
         Console().print("All is well.")
     if findings:
-        away = {finding.code for finding in findings} >= {f"{server}_unreachable" for server in _LOOKS}
-        raise typer.Exit(2 if away else 1)
+        all_unreachable = {finding.code for finding in findings} >= {f"{server}_unreachable" for server in _CHECKS}
+        raise typer.Exit(2 if all_unreachable else 1)
 
 
 async def examine(found: Installation) -> list[Finding]:
-    """All findings, errors first. A server that is away is one finding, and the others are looked at all the same."""
-    groups = await asyncio.gather(*(_visit(server, look, found) for server, look in _LOOKS.items()))
+    """All findings, errors first. A server that is unavailable is one finding, and the others are looked at all the same."""
+    groups = await asyncio.gather(*(_run_check(server, check, found) for server, check in _CHECKS.items()))
     return sorted((finding for group in groups for finding in group), key=lambda one: (not one.error, one.code))
 
 
-async def _visit(
-    server: str, look: Callable[[Installation], Awaitable[list[Finding]]], found: Installation
+async def _run_check(
+    server: str, check: Callable[[Installation], Awaitable[list[Finding]]], found: Installation
 ) -> list[Finding]:
     began = time.monotonic()
     try:
-        async with asyncio.timeout(None if server in _WALKED else CHECK_SECONDS):
-            return await look(found)
-    except _REFUSES as error:
+        async with asyncio.timeout(None if server in _WITHOUT_TIMEOUT else CHECK_SECONDS):
+            return await check(found)
+    except _UNREACHABLE as error:
         text = f"{type(error).__name__}: {error}"
         if isinstance(error, TimeoutError) and not str(error):
             text = f"does not answer within {time.monotonic() - began:.0f} s"
@@ -70,10 +70,10 @@ async def _visit(
 
 # All that is kept there is looked at, which takes as long as there is much of it. That is no sign of a server that is
 # away: for each of its answers the client has a limit.
-_WALKED: Final = ("postgres", "s3")
+_WITHOUT_TIMEOUT: Final = ("postgres", "s3")
 
-# What each server's client raises where the server is away, or does not let the administrator in.
-_REFUSES: Final = (
+# What each server's client raises where the server is unavailable, or does not let the administrator in.
+_UNREACHABLE: Final = (
     OSError,  # also a timeout
     aiohttp.ClientError,
     aiormq.AMQPError,
@@ -84,9 +84,9 @@ _REFUSES: Final = (
     ClientError,
 )
 
-_LOOKS: Final[dict[str, Callable[[Installation], Awaitable[list[Finding]]]]] = {
-    "postgres": postgres.look,
-    "rabbitmq": rabbitmq.look,
-    "redis": redis.look,
-    "s3": s3.look,
+_CHECKS: Final[dict[str, Callable[[Installation], Awaitable[list[Finding]]]]] = {
+    "postgres": postgres.check,
+    "rabbitmq": rabbitmq.check,
+    "redis": redis.check,
+    "s3": s3.check,
 }

@@ -13,8 +13,8 @@ from chassis.database import DirectConnection
 
 CHECK_SECONDS: Final = 30.0
 CONNECT_SECONDS: Final = 5
-SKEW_WARNED_SECONDS, SKEW_WRONG_SECONDS = 1.0, 5.0  # tokens bear 30 s, deadlines little more than a second
-SKEW_ASKED, SKEW_PAUSE_SECONDS = 3, 0.5
+SKEW_WARNING_SECONDS, SKEW_ERROR_SECONDS = 1.0, 5.0  # tokens bear 30 s, deadlines little more than a second
+SKEW_ATTEMPTS, SKEW_PAUSE_SECONDS = 3, 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,21 +27,21 @@ class Finding:
     do: str
 
 
-async def skew(server: str, ask: Callable[[], Awaitable[float]], *, coarse: float = 0.0) -> list[Finding]:
+async def skew(server: str, ask: Callable[[], Awaitable[float]], *, resolution_seconds: float = 0.0) -> list[Finding]:
     """What *ask* is told is the server's time at some moment while it was asked, cut off by up to *coarse* seconds.
 
     A machine that stalls makes single answers late and clocks never right: what looks wrong is asked again.
     """
-    for remaining in reversed(range(SKEW_ASKED)):
+    for remaining in reversed(range(SKEW_ATTEMPTS)):
         before = time.time()
-        told = await ask()
-        apart = _between((told, told + coarse), (before, time.time()))
-        if abs(apart) <= SKEW_WARNED_SECONDS:
+        server_time = await ask()
+        offset_seconds = _between((server_time, server_time + resolution_seconds), (before, time.time()))
+        if abs(offset_seconds) <= SKEW_WARNING_SECONDS:
             return []
         if remaining:
             await asyncio.sleep(SKEW_PAUSE_SECONDS)
-    what = f"{server}'s clock is {apart:+.1f} s apart from this machine's"
-    return [Finding("clock_skew", abs(apart) > SKEW_WRONG_SECONDS, what, "synchronise the clocks (NTP)")]
+    what = f"{server}'s clock is {offset_seconds:+.1f} s apart from this machine's"
+    return [Finding("clock_skew", abs(offset_seconds) > SKEW_ERROR_SECONDS, what, "synchronise the clocks (NTP)")]
 
 
 def _between(theirs: tuple[float, float], ours: tuple[float, float]) -> float:

@@ -15,20 +15,20 @@ TRANSACTION_SECONDS: Final = 300.0  # a backup's dump is one transaction
 AUDIT_SECONDS: Final = 900.0  # every entry is hashed again
 
 
-async def look(found: Installation) -> list[Finding]:
+async def check(found: Installation) -> list[Finding]:
     async with connected(found.servers.postgres_url) as connection:
 
-        async def told() -> float:
+        async def server_time() -> float:
             return float((await connection.fetchval("SELECT clock_timestamp()")).timestamp())
 
-        findings = await skew("postgres", told)
+        findings = await skew("postgres", server_time)
         revision, head = await current_revision(connection), head_revision()
         if revision != head:
             what = f"the schema is at revision {revision or 'none'}, this release's is {head}"
             return [*findings, Finding("schema_revision", True, what, "autograph migrate")]
-        held_up = await _held_up(connection)
-        findings += held_up
-        if any(finding.error for finding in held_up):
+        blockers = await _blockers(connection)
+        findings += blockers
+        if any(finding.error for finding in blockers):
             return findings  # what is locked cannot be looked at
         findings += await _outboxes(connection)
         broken_at = await connection.fetchval("SELECT auth.audit_log_broken_at()", timeout=AUDIT_SECONDS)
@@ -37,7 +37,7 @@ async def look(found: Installation) -> list[Finding]:
             findings.append(
                 Finding("audit_chain_broken", True, what, "somebody changed the log: compare with a backup")
             )
-        return [*findings, *await _other_databases(connection), *await _room(connection)]
+        return [*findings, *await _other_databases(connection), *await _connection_headroom(connection)]
 
 
 async def _outboxes(connection: DirectConnection) -> list[Finding]:
@@ -72,7 +72,7 @@ async def _other_databases(connection: DirectConnection) -> list[Finding]:
     ]
 
 
-async def _held_up(connection: DirectConnection) -> list[Finding]:
+async def _blockers(connection: DirectConnection) -> list[Finding]:
     """Whoever holds others up, by a lock or by a transaction that does not end. Each for how long, and who waits."""
     findings = []
     for row in await connection.fetch(_BLOCKING, LOCK_SECONDS):
@@ -117,12 +117,12 @@ _LONG: Final = rf"""
 """  # noqa: S608 - a constant of this file
 
 
-async def _room(connection: DirectConnection) -> list[Finding]:
-    [(used, most)] = await connection.fetch(
+async def _connection_headroom(connection: DirectConnection) -> list[Finding]:
+    [(used, maximum)] = await connection.fetch(
         "SELECT (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),"
         " current_setting('max_connections')::int"
     )
-    if used <= most * CONNECTIONS_SHARE:
+    if used <= maximum * CONNECTIONS_SHARE:
         return []
-    what = f"{used} of {most} connections are in use"
+    what = f"{used} of {maximum} connections are in use"
     return [Finding("connections_short", False, what, "raise max_connections or lower AUTOGRAPH_POSTGRES_POOL_MAX")]

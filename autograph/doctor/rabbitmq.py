@@ -8,43 +8,43 @@ import aio_pika
 
 from autograph.broker import Broker, open_broker
 from autograph.doctor.finding import Finding, skew
-from autograph.doctor.strangers import look_for_strangers
+from autograph.doctor.foreign_resources import find_foreign_resources
 from autograph.installation import Installation
 from autograph.topology import NEEDED, check_topology
 
-WAITING: Final = 1_000  # messages in one queue: at 300 a second it is behind by more than three seconds
-FILLS, FULL = 0.8, 0.98  # of a queue's messages or bytes
-DATE_COARSE_SECONDS: Final = 2.0  # cut off to the second, by a server that renews the text once a second (cowboy_clock)
-BEHIND_SECONDS: Final = 10.0  # what a command's client waits for its outcome
+MANY_WAITING: Final = 1_000  # messages in one queue: at 300 a second it is behind by more than three seconds
+NEARLY_FULL, FULL = 0.8, 0.98  # of a queue's messages or bytes
+DATE_RESOLUTION_SECONDS: Final = 2.0  # cut off to the second, by a server that renews the text once a second (cowboy_clock)
+MAX_BACKLOG_SECONDS: Final = 10.0  # what a command's client waits for its outcome
 
 
-async def look(found: Installation) -> list[Finding]:
+async def check(found: Installation) -> list[Finding]:
     servers = found.servers
     differences = await check_topology(servers.rabbitmq_url, servers.rabbitmq_management_url)
     findings = [Finding("topology_differs", True, difference, "autograph migrate") for difference in differences]
     async with open_broker(servers.rabbitmq_url, servers.rabbitmq_management_url) as broker:
-        findings += await look_for_strangers(broker)
+        findings += await find_foreign_resources(broker)
 
         async def date() -> float:
             return parsedate_to_datetime(await broker.date()).timestamp()
 
-        findings += await skew("rabbitmq", date, coarse=DATE_COARSE_SECONDS)
+        findings += await skew("rabbitmq", date, resolution_seconds=DATE_RESOLUTION_SECONDS)
         for node in await broker.get("nodes"):
             for alarm in ("mem_alarm", "disk_free_alarm"):
                 if node.get(alarm):
                     what = f"{node['name']} has raised {alarm}: nothing is published"
                     findings.append(Finding("broker_alarm", True, what, "give it memory or disk"))
-        told_of = await _told_of(broker)
-        findings += [finding for row in told_of.values() for finding in full_queue(row)]
+        queue_rows = await _queue_rows(broker)
+        findings += [finding for row in queue_rows.values() for finding in full_queue(row)]
         if differences:  # a queue that is missing cannot be looked at
             return findings
-    dead = [finding for row in told_of.values() for finding in dead_queue(row)]
+    dead = [finding for row in queue_rows.values() for finding in dead_queue(row)]
     if dead:  # a queue without a leader does not answer AMQP either
         return findings + dead
-    return findings + await _queues(servers.rabbitmq_url, told_of)
+    return findings + await _queue_findings(servers.rabbitmq_url, queue_rows)
 
 
-async def _told_of(broker: Broker) -> dict[str, Mapping[str, Any]]:
+async def _queue_rows(broker: Broker) -> dict[str, Mapping[str, Any]]:
     """By the management API, whose figures are some seconds old. Others' queues are looked at too: see the runbook."""
     return {row["name"]: row for row in await broker.get("queues", broker.vhost)}
 
@@ -69,7 +69,7 @@ def full_queue(row: Mapping[str, Any]) -> list[Finding]:
     name: str = row["name"]
     worker, _, kind = name.partition(".")
     filled = max(_filled(row, "max-length", "messages_ready"), _filled(row, "max-length-bytes", "message_bytes_ready"))
-    if filled < FILLS or name.startswith("reply.") or kind == "refused":  # in those the oldest gives way
+    if filled < NEARLY_FULL or name.startswith("reply.") or kind == "refused":  # in those the oldest gives way
         return []
     if kind == "parked":
         why, do = "what should be parked comes round again each minute", "autograph parked list, redrive, discard"
@@ -91,7 +91,7 @@ def _filled(row: Mapping[str, Any], bound: str, count: str) -> float:
     return (row.get(count) or 0) / min(bounds) if bounds else 0.0
 
 
-async def _queues(amqp_url: str, told_of: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
+async def _queue_findings(amqp_url: str, queue_rows: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
     """By AMQP's own counts: by the management API's, a worker that has just come is not there yet."""
     findings = []
     async with await aio_pika.connect(amqp_url, timeout=10) as connection, connection.channel() as channel:
@@ -105,19 +105,19 @@ async def _queues(amqp_url: str, told_of: Mapping[str, Mapping[str, Any]]) -> li
                     what = f"{waiting} messages are parked in {name}"
                     findings.append(Finding("messages_parked", False, what, "autograph parked list"))
                 continue
-            findings += _taken_from(name, waiting, found.consumer_count or 0)
+            findings += _consumer_findings(name, waiting, found.consumer_count or 0)
             if found.consumer_count:
-                findings += behind(name, waiting, told_of.get(name, {}))
+                findings += behind(name, waiting, queue_rows.get(name, {}))
     return findings
 
 
-def _taken_from(name: str, waiting: int, consumers: int) -> list[Finding]:
+def _consumer_findings(name: str, waiting: int, consumers: int) -> list[Finding]:
     worker = name.split(".", maxsplit=1)[0]
     findings = []
     if not consumers:
         what = f"nobody takes from {name}"
         findings.append(Finding("queue_without_consumer", True, what, _start(worker)))
-    if waiting > WAITING:
+    if waiting > MANY_WAITING:
         what = f"{waiting} messages wait in {name}"
         findings.append(Finding("queue_long", False, what, f"start more {worker} workers"))
     return findings
@@ -141,7 +141,7 @@ def behind(name: str, waiting: int, row: Mapping[str, Any]) -> list[Finding]:
     if not rate:
         what = f"{waiting} messages wait in {name}, and nothing was done for seconds"
         return [Finding("queue_behind", True, what, f"look at the {worker} worker's log: it is stuck or frozen")]
-    if waiting / rate <= BEHIND_SECONDS:
+    if waiting / rate <= MAX_BACKLOG_SECONDS:
         return []
     what = f"{waiting} messages wait in {name}: {waiting / rate:.0f} s of work at its present rate"
     return [Finding("queue_behind", False, what, f"start more {worker} workers")]

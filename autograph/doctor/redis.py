@@ -9,14 +9,14 @@ from autograph.installation import Installation
 from compose.local.service_users import REDIS_SERVICES
 
 
-async def look(found: Installation) -> list[Finding]:
+async def check(found: Installation) -> list[Finding]:
     async with Redis.from_url(found.servers.redis_url, socket_timeout=5, socket_connect_timeout=5) as redis:
 
-        async def told() -> float:
+        async def server_time() -> float:
             seconds, microseconds = await redis.time()
             return float(seconds + microseconds / 1e6)
 
-        findings = await skew("redis", told)
+        findings = await skew("redis", server_time)
     return findings + await _users(found)
 
 

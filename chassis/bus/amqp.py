@@ -34,7 +34,7 @@ class AmqpPublisher:
 
     async def publish(self, outgoing: OutgoingMessage, *, timeout_seconds: float = 5.0) -> None:
         _check_size(outgoing)
-        await self.check()  # while the broker is away nobody waits for a place
+        await self.check()  # while the broker is unavailable nobody waits for a place
         deadline = time.monotonic() + timeout_seconds
         await self._acquire_slot(timeout_seconds)
         try:

@@ -111,7 +111,7 @@ class Consumers:
                 continue
             lost = [queue for queue, there in registered.items() if not there and queue not in self._missing]
             if lost:
-                _log.warning("consumers lost", queues=lost)
+                _log.warning("consumers_lost", queues=lost)
                 self.link.drop()
             elif self._missing:
                 await self._find_missing()
@@ -122,9 +122,9 @@ class Consumers:
                 if await self.link.has_queue(queue):
                     await self._consume(self.link, queue)
                     self._missing.discard(queue)
-                    _log.info("queue_back", queue=queue)
+                    _log.info("queue_found", queue=queue)
         except (OSError, aiormq.AMQPError, RuntimeError, TimeoutError) as error:
-            _log.warning("missing queues not looked for", error=type(error).__qualname__)
+            _log.warning("missing_queues_check_failed", error=type(error).__qualname__)
             self.link.drop()
         except asyncio.CancelledError:
             if is_cancelled():
@@ -159,7 +159,7 @@ class _Receipt:
     def _is_settleable(self) -> bool:
         is_open = self.channel.is_open
         if not is_open:
-            _log.info("delivery outlived its channel", queue=self.queue)
+            _log.info("delivery_channel_closed", queue=self.queue)
         return is_open
 
 
@@ -167,7 +167,7 @@ async def _cancel(consumer: _Consumer) -> None:
     try:
         await consumer.channel.channel.basic_cancel(consumer.tag)
     except (OSError, aiormq.AMQPError, RuntimeError) as error:
-        _log.info("consumer gone before it was cancelled", error=type(error).__qualname__)
+        _log.info("consumer_cancel_failed", error=type(error).__qualname__)
     except asyncio.CancelledError:
         if is_cancelled():
             raise

@@ -29,7 +29,7 @@ class Gate:
 
     def close(self) -> None:
         if self._open.is_set():
-            _log.warning("dependency down, holding deliveries")
+            _log.warning("dependency_down")
             self._open.clear()
             was_open_seconds = asyncio.get_running_loop().time() - self._opened_at
             pause_seconds = self._interval_seconds if was_open_seconds < self._interval_seconds else 0
@@ -45,10 +45,10 @@ class Gate:
                 async with asyncio.timeout(2):
                     await self._probe()
             except Exception as error:  # noqa: BLE001 - whatever it is, the dependency is not back
-                _log.debug("dependency still down", error=type(error).__qualname__)
+                _log.debug("dependency_still_down", error=type(error).__qualname__)
                 await asyncio.sleep(self._interval_seconds)
             else:
-                _log.info("dependency back")
+                _log.info("dependency_recovered")
                 self._opened_at = asyncio.get_running_loop().time()
                 self._open.set()
                 return

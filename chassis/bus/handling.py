@@ -121,7 +121,7 @@ class Handling(Generic[ToolsT]):
             self.metrics.settled(name, settled)
             level = logging.DEBUG if settled is Settled.DONE and received.contract.kind is Kind.QUERY else logging.INFO
             if logging.root.isEnabledFor(level):
-                _log.log(level, "message settled", outcome=settled.value, attempt=received.attempt)
+                _log.log(level, "message_settled", outcome=settled.value, attempt=received.attempt)
             return settled
 
     async def _settle(self, received: Received) -> Settled:
@@ -141,7 +141,7 @@ class Handling(Generic[ToolsT]):
                     failure = failure_after_loss(losses)
                 _log.log(
                     _LEVEL[failure],
-                    "handler failed",
+                    "handler_failed",
                     failure=failure.value,
                     error=error_location(error),
                     exc_info=error if failure is Failure.BUG else None,
@@ -190,7 +190,7 @@ class Handling(Generic[ToolsT]):
 
     async def _refused(self, received: Received, refusal: Refusal) -> tuple[Outcome, Settled]:
         outcome = Outcome.refused(refusal)
-        _log.info("message refused", actor=received.envelope.actor.key, code=refusal.code)
+        _log.info("message_refused", actor=received.envelope.actor.key, code=refusal.code)
         # Whoever was first wins: this may be a repeat of what succeeded, refused since it has.
         if received.contract.kind is Kind.COMMAND and not await self.inbox.record(received.envelope, outcome):
             return await self._recorded_outcome(received)
@@ -270,7 +270,7 @@ class Handling(Generic[ToolsT]):
 
     async def _refuse_unreadable(self, delivery: Delivery, unreadable: Unreadable) -> None:
         """Park it, and tell the sender where the sender is known: a program that sent nonsense should hear so."""
-        _log.error("message parked", reason=unreadable.reason, detail=unreadable.detail, queue=delivery.queue)
+        _log.error("message_parked", reason=unreadable.reason, detail=unreadable.detail, queue=delivery.queue)
         envelope = unreadable.envelope
         if envelope is None:
             await self._park(delivery, unreadable.reason, unreadable.detail, notified=False)
@@ -285,7 +285,7 @@ class Handling(Generic[ToolsT]):
         await self._send(delivery, envelope, outcome)
 
     async def _record_failure(self, envelope: Envelope) -> Outcome | None:
-        """Keeps it as failed. The outcome that it had, if it had one. Waits while the database is away."""
+        """Keeps it as failed. The outcome that it had, if it had one. Waits while the database is unavailable."""
         while True:
             try:
                 if await self.inbox.record(envelope, _parked()):
@@ -350,7 +350,7 @@ class Handling(Generic[ToolsT]):
         try:
             await self.publisher.send(outgoing)
         except NotPublished:
-            _log.warning("reply not sent")  # no loss: the outcome stands in the inbox, and a repeat is told it
+            _log.warning("reply_not_sent")  # no loss: the outcome stands in the inbox, and a repeat is told it
 
 
 def _log_fields(received: Received) -> dict[str, str]:

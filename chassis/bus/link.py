@@ -123,9 +123,9 @@ class Link:
             self._up.set()
             self._failed_before = False
             self.failure = None
-            _log.info("broker link up", link=self._name)
+            _log.info("broker_link_up", link=self._name)
             await lost.wait()
-            _log.warning("broker link lost", link=self._name)
+            _log.warning("broker_link_lost", link=self._name)
         except Exception as error:  # noqa: BLE001 - whatever it was, the next connection may have better luck
             self.failure = error
             self._report(f"{type(error).__qualname__}: {error}")
@@ -142,7 +142,7 @@ class Link:
         """Once for each outage: the next attempt is half a second away."""
         _log.log(
             logging.DEBUG if self._failed_before else logging.WARNING,
-            "broker link failed",
+            "broker_link_failed",
             link=self._name,
             error=error,
         )
@@ -167,7 +167,7 @@ class Link:
                 finally:
                     abort.cancel()
         except (OSError, TimeoutError, aiormq.AMQPError, RuntimeError) as error:
-            _log.debug("broker link did not close in order", link=self._name, error=type(error).__qualname__)
+            _log.debug("broker_link_close_failed", link=self._name, error=type(error).__qualname__)
         except asyncio.CancelledError:
             if is_cancelled():
                 raise

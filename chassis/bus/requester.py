@@ -122,14 +122,14 @@ class Requester:
         try:
             request_id, outcome = read_reply(bytes(message.body))
         except ValueError:
-            _log.warning("unreadable reply")
+            _log.warning("reply_unreadable")
             return
         worker, waiters = self._waiting.get(request_id, ("", set()))
         if not waiters:
             return
         sender = text(message.header.properties.user_id)
         if sender != worker:
-            _log.warning("reply not believed", sender=sender)
+            _log.warning("reply_not_trusted", sender=sender)
             return
         for waiter in waiters:
             if not waiter.done():

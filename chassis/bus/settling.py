@@ -20,7 +20,7 @@ async def settle(delivery: Delivery, deliver: Deliver, receipt: Receipt) -> None
         if failpoints.ARMED:
             await failpoints.reached("before_ack", delivery.queue)
     except Exception:  # noqa: BLE001 - whatever it is, the message must not be lost
-        _log.exception("delivery not settled", queue=delivery.queue)
+        _log.exception("delivery_not_settled", queue=delivery.queue)
         await asyncio.sleep(REQUEUE_DELAY_SECONDS)
         await receipt.requeue()
     else:

@@ -57,9 +57,9 @@ class CacheMember:
         return self._joined
 
     async def join(self) -> None:
-        """Goes on record, then takes a lease; if Redis is away, as soon as it is back.
+        """Goes on record, then takes a lease; if Redis is unavailable, as soon as it is back.
 
-        Raises what asyncpg raises if Postgres is away.
+        Raises what asyncpg raises if Postgres is unavailable.
         """
         await self._register()
         with suppress(RedisUnavailable):
@@ -88,7 +88,7 @@ class CacheMember:
     async def invalidate(self, names: Collection[str]) -> None:
         """Returns when no reader can answer with what the names held before. Call it after the commit.
 
-        It costs one round trip, or while Redis is away what is left of our lease. `ALL_ENTRIES` as a name drops the
+        It costs one round trip, or while Redis is unavailable what is left of our lease. `ALL_ENTRIES` as a name drops the
         whole cache, of all owners.
         """
         if not names:

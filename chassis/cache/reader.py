@@ -78,7 +78,7 @@ class CacheReader:
         self._lease_ms = self._timing.lease_ms
 
     def look_up(self, *entries: Entry) -> CallWithFallback[list[LookupResult]]:
-        """A question for `Redis.run_or_fall_back`: all entries in one script; misses while Redis is away."""
+        """A question for `Redis.run_or_fall_back`: all entries in one script; misses while Redis is unavailable."""
         words = [word for entry in entries for word in (self._owner(entry), entry.name, entry.variant)]
 
         def decode(reply: list[Any]) -> list[LookupResult]:

@@ -10,7 +10,7 @@ from chassis.database import DRIVER_ERRORS
 
 TIMEOUT_SECONDS = 2.0
 
-# What a caller sees when Postgres is away.
+# What a caller sees when Postgres is unavailable.
 POSTGRES_ERRORS = DRIVER_ERRORS
 
 

@@ -12,7 +12,7 @@ class Timing:
     # For clocks that do not run at quite the same speed.
     margin_seconds: float = 0.5
     # How often a member compares Redis with the record, and how old its last comparison may be for it to renew: readers
-    # bear a Postgres that is away this long.
+    # bear a Postgres that is unavailable this long.
     reconcile_seconds: float = 0.5
     reconciled_for_seconds: float = 2.0
     # How long a lease must have been over before its member is removed.

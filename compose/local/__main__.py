@@ -5,7 +5,7 @@ import asyncio
 import signal
 from pathlib import Path
 
-from compose.local.home import DEFAULT, CannotProvide, Home
+from compose.local.home import DEFAULT, OperatorError, Home
 from compose.local.run import run_servers
 
 
@@ -32,7 +32,7 @@ async def _serve(folder: Path) -> None:
     except asyncio.CancelledError:
         if not stop.is_set():
             raise
-    except CannotProvide as sentence:
+    except OperatorError as sentence:
         raise SystemExit(str(sentence)) from None
 
 

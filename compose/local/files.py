@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 T = TypeVar("T")
 
 
-class Damaged(Exception):  # noqa: N818 - states what is so
+class FileDamaged(Exception):  # noqa: N818 - states what is so
     """The file is there and is not what was written; the text says how."""
 
 
@@ -23,18 +23,18 @@ def read(path: Path, form: TypeAdapter[T]) -> T | None:
     except FileNotFoundError:
         return None
     if not content.strip(b"\0 \r\n\t"):
-        raise Damaged("it is empty")
+        raise FileDamaged("it is empty")
     try:
         parsed = json.loads(content)
     except ValueError:
-        raise Damaged("it is not JSON, or ends early") from None
+        raise FileDamaged("it is not JSON, or ends early") from None
     try:
         return form.validate_python(parsed)
     except ValidationError as error:
         place = "/".join(
             map(str, error.errors(include_url=False, include_context=False, include_input=False)[0]["loc"])
         )
-        raise Damaged(f"{place or 'its content'} is not what it must be") from None
+        raise FileDamaged(f"{place or 'its content'} is not what it must be") from None
 
 
 def write(path: Path, content: Mapping[str, Any]) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TransferSpeedColumn
 
-from compose.local.home import CannotProvide, Home
+from compose.local.home import OperatorError, Home
 
 WATCH_SECONDS = 0.2
 UNSANDBOXED = "-oAPT::Sandbox::User="  # our folder is ours alone: apt's own user could not write to it
@@ -24,7 +24,7 @@ UNSANDBOXED = "-oAPT::Sandbox::User="  # our folder is ours alone: apt's own use
 Names = Callable[[Sequence[str]], Awaitable[list[str]]]  # the packages wanted, by apt's options
 
 
-class Failed(Exception):  # noqa: N818 - states the outcome
+class CommandFailed(Exception):  # noqa: N818 - states the outcome
     """A program ended with another status than 0; the text says which, and the end of what it said."""
 
 
@@ -35,19 +35,19 @@ class Bundle:
     folder: str
     title: str
     names: Names
-    way_out: str
+    hint: str
 
 
-async def unpacked(home: Home, bundle: Bundle) -> Path:
-    """The folder with the bundle's files, as under ``/``. Raises ``CannotProvide``."""
+async def unpack(home: Home, bundle: Bundle) -> Path:
+    """The folder with the bundle's files, as under ``/``. Raises ``OperatorError``."""
     root = home.programs / bundle.folder
     mark = root / ".installed"
-    async with home.providing():
+    async with home.download_lock():
         if not mark.exists():
             if shutil.which("apt-get") is None or shutil.which("dpkg") is None:
-                raise CannotProvide(
+                raise OperatorError(
                     f"{bundle.title} is taken from Debian's or Ubuntu's packages, and there is no apt here: "
-                    f"{bundle.way_out}"
+                    f"{bundle.hint}"
                 )
             hashes = await _unpack(home, root, bundle)
             mark.write_text(json.dumps(hashes, indent=1), encoding="ascii")
@@ -63,8 +63,8 @@ async def _unpack(home: Home, root: Path, bundle: Bundle) -> dict[str, str]:
         for deb in sorted(debs.glob("*.deb")):
             hashes[deb.name] = hashlib.sha256(deb.read_bytes()).hexdigest()
             await run(["dpkg", "-x", str(deb), str(root)])
-    except Failed as failure:
-        raise CannotProvide(f"{bundle.title}'s packages could not be got ({failure}): {bundle.way_out}") from None
+    except CommandFailed as failure:
+        raise OperatorError(f"{bundle.title}'s packages could not be got ({failure}): {bundle.hint}") from None
     finally:
         shutil.rmtree(debs, ignore_errors=True)
     return hashes
@@ -74,7 +74,7 @@ async def _download_with_lists(home: Home, debs: Path, bundle: Bundle) -> None:
     """By the system's package lists; where they lack a package or are stale, by new ones of our own."""
     try:
         await _download([], debs, bundle)
-    except Failed:
+    except CommandFailed:
         own = home.programs / "apt"
         for folder in ("lists/partial", "cache/archives/partial"):
             (own / folder).mkdir(parents=True, exist_ok=True)
@@ -92,12 +92,12 @@ async def _download(options: Sequence[str], folder: Path, bundle: Bundle) -> Non
     listed = await run([*command, "--print-uris", *names])
     total = sum(int(line.split()[-2]) for line in listed.splitlines() if line.startswith("'"))
     _make_empty(folder)
-    async with _watched(folder, f"Getting {bundle.title} ({len(names)} packages)", total):
+    async with _progress_bar(folder, f"Getting {bundle.title} ({len(names)} packages)", total):
         await run([*command, *names], folder=folder)
 
 
 @asynccontextmanager
-async def _watched(folder: Path, description: str, total_bytes: int) -> AsyncIterator[None]:
+async def _progress_bar(folder: Path, description: str, total_bytes: int) -> AsyncIterator[None]:
     """A progress bar of what is in *folder*: apt shows none to whoever reads its output."""
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, TimeElapsedColumn()) as progress:
@@ -123,12 +123,12 @@ def _make_empty(folder: Path) -> None:
 
 def _sizes(folder: Path) -> Iterator[int]:
     for entry in os.scandir(folder):
-        with _gone_meanwhile():
+        with _ignore_missing():
             yield entry.stat().st_size
 
 
 @contextmanager
-def _gone_meanwhile() -> Iterator[None]:
+def _ignore_missing() -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
@@ -151,5 +151,5 @@ async def run(command: Sequence[str], *, folder: Path | None = None, shown: bool
             process.terminate()
             await process.wait()
     if process.returncode:
-        raise Failed(f"{command[0]}: {(errors or b'').decode(errors='replace').strip()[-300:]}")
+        raise CommandFailed(f"{command[0]}: {(errors or b'').decode(errors='replace').strip()[-300:]}")
     return (output or b"").decode(errors="replace")

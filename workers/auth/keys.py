@@ -60,8 +60,8 @@ class KeyRing:
             await asyncio.sleep(ROTATION_CHECK_SECONDS)
             try:
                 await self.maintain()
-            except Exception as error:  # noqa: BLE001 - the keys in hand stay good while the database is away
-                log.warning("keys not kept", error=type(error).__qualname__)
+            except Exception as error:  # noqa: BLE001 - the keys in hand stay good while the database is unavailable
+                log.warning("key_maintenance_failed", error=type(error).__qualname__)
 
     async def signing_key(self) -> SigningKey:
         """Raises ``NoSigningKey``."""

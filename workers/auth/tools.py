@@ -117,5 +117,5 @@ async def delete_expired_sessions_forever(tools: Tools) -> NoReturn:
         try:
             await delete_expired_sessions(tools)
         except Exception as error:  # noqa: BLE001 - an outage of the database must not end the clean-up
-            log.warning("sessions not cleaned", error=type(error).__qualname__)
+            log.warning("session_retention_failed", error=type(error).__qualname__)
         await asyncio.sleep(RETENTION_CHECK_SECONDS)

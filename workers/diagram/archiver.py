@@ -100,7 +100,7 @@ class Archiver:
                     away = error
                     waiting += 1
                 except ObjectDamaged as error:
-                    _log.warning("version not archived", diagram=str(version.file_id), error=str(error))
+                    _log.warning("version_not_archived", diagram=str(version.file_id), error=str(error))
                     self._metrics.failures.labels("damaged").inc()
                     waiting += 1
             if len(page) < PAGE:
@@ -159,12 +159,12 @@ class Archiver:
             self._record_failure("object_store", error)
         except Exception as error:  # noqa: BLE001 - whatever it is, content stays in its row, where it is found
             if classify(error) is None:
-                _log.exception("archiver failed")
+                _log.exception("archiver_failed")
             self._record_failure("database" if classify(error) else "bug", error)
         else:
             return True
         return False
 
     def _record_failure(self, reason: str, error: Exception) -> None:
-        _log.warning("archiver gave up a pass", reason=reason, error=type(error).__qualname__)
+        _log.warning("archiver_pass_abandoned", reason=reason, error=type(error).__qualname__)
         self._metrics.failures.labels(reason).inc()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import asyncpg
 
-from compose.local.home import CannotProvide, Home
+from compose.local.home import OperatorError, Home
 from compose.local.server import Spec
 
 USER = "postgres"
@@ -77,7 +77,7 @@ def _initialise(home: Home, binaries: Path, data: Path, unprivileged: tuple[str,
     finally:
         password.unlink()
     if done.returncode:
-        raise CannotProvide(
+        raise OperatorError(
             f"PostgreSQL could not be set up ({done.stderr.strip()[-300:]}): "
             "set AUTOGRAPH_POSTGRES_URL to a server that you run"
         )

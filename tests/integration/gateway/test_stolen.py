@@ -18,11 +18,11 @@ from typer.testing import CliRunner
 from autograph import keys as keys_command
 from autograph import users as users_command
 from autograph.__main__ import app
-from autograph.operating import ask
+from autograph.operator_requests import ask
 from autograph.producer import _add, _remove
 from chassis.bus.headers import producer_exchange
 from chassis.key_pairs import Purpose, KeyCipher
-from compose.local.home import CannotProvide
+from compose.local.home import OperatorError
 from contracts.auth_operator import (
     AccountState,
     EndUserSessions,
@@ -127,9 +127,9 @@ async def test_ended_sessions_leave_the_password(house: House, gateways: list[ai
 
 
 async def test_who_is_not_there_is_refused_in_a_sentence(house: House) -> None:
-    with pytest.raises(CannotProvide, match="user_not_found"):
+    with pytest.raises(OperatorError, match="user_not_found"):
         await ask(house.installation, LockUser(user_id="00000000-0000-0000-0000-000000000009"), AccountState)
-    with pytest.raises(CannotProvide, match="key_not_found"):
+    with pytest.raises(OperatorError, match="key_not_found"):
         await ask(house.installation, WithdrawKey(key_id="none"), KeyWithdrawn)
 
 

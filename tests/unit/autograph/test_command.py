@@ -16,7 +16,7 @@ from autograph.failures import sentence
 from autograph.listing import print_table
 from autograph.services import check_settings
 from autograph.settings import CHECKOUT, operator_settings
-from compose.local.home import CannotProvide, Home
+from compose.local.home import OperatorError, Home
 
 REPOSITORY = Path(__file__).parents[3]
 Say = Callable[..., tuple[int, str, str]]
@@ -129,7 +129,7 @@ def test_of_several_that_run_none_is_guessed(elsewhere: Path) -> None:
         two.locked(),
         stacks.recorded(one.folder, elsewhere),
         stacks.recorded(two.folder, elsewhere),
-        pytest.raises(CannotProvide, match=rf"Several stacks run.*{one.folder}, {two.folder}"),
+        pytest.raises(OperatorError, match=rf"Several stacks run.*{one.folder}, {two.folder}"),
     ):
         operator_settings()
 

@@ -12,7 +12,7 @@ import pytest
 from autograph.doctor import command, finding
 from autograph.doctor.finding import Finding, skew
 from autograph.doctor.rabbitmq import _taken_from, behind, dead_queue, full_queue
-from autograph.doctor.s3 import REMEMBERED, compare
+from autograph.doctor.s3 import MAX_LISTED_KEYS, compare
 from autograph.installation import Installation
 from compose.local.servers.seaweedfs import Account
 from compose.local.stack import Servers
@@ -40,14 +40,14 @@ async def found(archived: Iterable[str], stored: dict[str, datetime]) -> list[tu
     [(-0.9, 0, []), (0.9, 0, []), (-2.9, 2, []), (-3, 0, [False]), (3, 2, [False]), (-60, 2, [True]), (60, 0, [True])],
 )
 async def test_a_clock_that_is_apart_by_more_than_it_is_coarse_is_named(
-    apart: float, coarse: float, judged: list[bool], monkeypatch: pytest.MonkeyPatch
+    offset_seconds: float, resolution_seconds: float, judged: list[bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(finding, "SKEW_PAUSE_SECONDS", 0)
 
     async def told() -> float:
-        return time.time() + apart
+        return time.time() + offset_seconds
 
-    assert [(one.code, one.error) for one in await skew("redis", told, coarse=coarse)] == [
+    assert [(one.code, one.error) for one in await skew("redis", told, resolution_seconds=resolution_seconds)] == [
         ("clock_skew", error) for error in judged
     ]
 
@@ -87,8 +87,8 @@ async def test_what_others_put_into_the_bucket_does_not_make_ours_look_lost() ->
 
 
 async def test_all_that_is_lost_is_counted_and_only_so_much_remembered() -> None:
-    compared = await compare(each(f"{PLACE}a/{number:05}" for number in range(REMEMBERED + 5)), each(()), NOW)
-    assert (compared.lost_count, len(compared.lost)) == (REMEMBERED + 5, REMEMBERED)
+    compared = await compare(each(f"{PLACE}a/{number:05}" for number in range(MAX_LISTED_KEYS + 5)), each(()), NOW)
+    assert (compared.lost_count, len(compared.lost)) == (MAX_LISTED_KEYS + 5, MAX_LISTED_KEYS)
 
 
 def queue(**row: Any) -> dict[str, Any]:

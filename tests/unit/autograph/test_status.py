@@ -4,21 +4,21 @@ import os
 from pathlib import Path
 
 from autograph.status import found
-from compose.local.home import Home, Running
+from compose.local.home import Home, RunningProcess
 from compose.local.process import Identity
 
 GIVEN = {"AUTOGRAPH_REDIS_URL": "redis://:secret@cache:6379/0"}
 
 
-def running(name: str, *, state: str = "running", started: int = 0, address: str = "") -> Running:
+def running(name: str, *, state: str = "running", started: int = 0, address: str = "") -> RunningProcess:
     me = Identity.of(os.getpid())
     assert me is not None
-    return Running(name, me.pid, started or me.started, state=state, address=address)
+    return RunningProcess(name, me.pid, started or me.started, state=state, address=address)
 
 
-def a_home(folder: Path, *processes: Running) -> Home:
+def a_home(folder: Path, *processes: RunningProcess) -> Home:
     home = Home(folder).open()
-    home.keep_state(running("supervisor"), list(processes))
+    home.save_state(running("supervisor"), list(processes))
     return home
 
 

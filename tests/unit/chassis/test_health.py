@@ -15,7 +15,7 @@ class Clock:
 
 
 class Dependency:
-    """Counts how often it was asked; fails while it is away."""
+    """Counts how often it was asked; fails while it is unavailable."""
 
     def __init__(self) -> None:
         self.asked = 0

@@ -65,7 +65,7 @@ class Letters:
 
     async def publish(self, outgoing: OutgoingMessage, *, timeout_seconds: float = 5.0) -> None:  # noqa: ARG002 - the seam's
         if self.broken:
-            raise NotPublished("the broker is away")
+            raise NotPublished("the broker is unavailable")
         if outgoing.exchange in self.full:
             raise QueueFull(outgoing.exchange)
         self._happened.append(f"published {outgoing.exchange}")

@@ -57,7 +57,7 @@ async def test_a_refusal_is_a_line_that_says_to_whom_and_why(scene: Scene, capsy
 
     await scene.deliver(delivery_of(RED))
 
-    [line] = [line for line in capsys.readouterr().out.splitlines() if "message refused" in line]
+    [line] = [line for line in capsys.readouterr().out.splitlines() if "message_refused" in line]
     assert NoSuchColour.code in line
     assert USER.key in line
 

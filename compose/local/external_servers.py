@@ -8,14 +8,14 @@ import aiohttp
 import asyncpg
 from redis.asyncio import Redis
 
-from compose.local.home import CannotProvide
+from compose.local.home import OperatorError
 from compose.local.servers import seaweedfs
 
 TIMEOUT_SECONDS = 5.0
 
 
-async def check_given(given: Mapping[str, str]) -> None:
-    """Raises ``CannotProvide`` naming each variable whose server cannot be reached, or does not let us in."""
+async def check_external_servers(external: Mapping[str, str]) -> None:
+    """Raises ``OperatorError`` naming each variable whose server cannot be reached, or does not let us in."""
     probes: dict[str, Callable[[Mapping[str, str]], Awaitable[None]]] = {
         "AUTOGRAPH_POSTGRES_URL": _postgres,
         "AUTOGRAPH_REDIS_URL": _redis,
@@ -23,20 +23,20 @@ async def check_given(given: Mapping[str, str]) -> None:
         "AUTOGRAPH_RABBITMQ_MANAGEMENT_URL": _management,
         "AUTOGRAPH_S3_URL": _s3,
     }
-    found = await asyncio.gather(*(_why_not(probes[name], given) for name in probes if name in given))
+    found = await asyncio.gather(*(_why_not(probes[name], external) for name in probes if name in external))
     sentences = [
         f"{name} names a server that cannot be used: {why}"
-        for name, why in zip((name for name in probes if name in given), found, strict=True)
+        for name, why in zip((name for name in probes if name in external), found, strict=True)
         if why
     ]
     if sentences:
-        raise CannotProvide("; ".join(sentences))
+        raise OperatorError("; ".join(sentences))
 
 
-async def _why_not(probe: Callable[[Mapping[str, str]], Awaitable[None]], given: Mapping[str, str]) -> str | None:
+async def _why_not(probe: Callable[[Mapping[str, str]], Awaitable[None]], external: Mapping[str, str]) -> str | None:
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
-            await probe(given)
+            await probe(external)
     except TimeoutError:
         return f"no answer within {TIMEOUT_SECONDS:.0f} s"
     except Exception as error:  # noqa: BLE001 - each of four libraries has failures of its own
@@ -44,40 +44,40 @@ async def _why_not(probe: Callable[[Mapping[str, str]], Awaitable[None]], given:
     return None
 
 
-async def _postgres(given: Mapping[str, str]) -> None:
+async def _postgres(external: Mapping[str, str]) -> None:
     try:
-        connection = await asyncpg.connect(given["AUTOGRAPH_POSTGRES_URL"])
+        connection = await asyncpg.connect(external["AUTOGRAPH_POSTGRES_URL"])
     except asyncpg.InvalidCatalogNameError:
         return  # we are let in, and `autograph migrate` makes the database
     await connection.close()
 
 
-async def _redis(given: Mapping[str, str]) -> None:
-    async with Redis.from_url(given["AUTOGRAPH_REDIS_URL"]) as client:
+async def _redis(external: Mapping[str, str]) -> None:
+    async with Redis.from_url(external["AUTOGRAPH_REDIS_URL"]) as client:
         await client.ping()
 
 
-async def _rabbitmq(given: Mapping[str, str]) -> None:
+async def _rabbitmq(external: Mapping[str, str]) -> None:
     """That it listens; user and password are the management API's as well."""
-    url = urlsplit(given["AUTOGRAPH_RABBITMQ_URL"])
+    url = urlsplit(external["AUTOGRAPH_RABBITMQ_URL"])
     port = url.port or (5671 if url.scheme == "amqps" else 5672)
     _, writer = await asyncio.open_connection(url.hostname, port)
     writer.close()
     await writer.wait_closed()
 
 
-async def _management(given: Mapping[str, str]) -> None:
-    url = urlsplit(given["AUTOGRAPH_RABBITMQ_MANAGEMENT_URL"])
+async def _management(external: Mapping[str, str]) -> None:
+    url = urlsplit(external["AUTOGRAPH_RABBITMQ_MANAGEMENT_URL"])
     address = url._replace(netloc=url.netloc.rpartition("@")[2], path=f"{url.path.rstrip('/')}/api/whoami")
     headers = {"Authorization": aiohttp.encode_basic_auth(url.username or "", url.password or "")}
     async with aiohttp.ClientSession(headers=headers) as http, http.get(address.geturl()) as answer:
         if not answer.ok:  # aiohttp's own exception would show the address
-            raise CannotProvide(f"its management API answers {answer.status} {answer.reason}")
+            raise OperatorError(f"its management API answers {answer.status} {answer.reason}")
 
 
-async def _s3(given: Mapping[str, str]) -> None:
+async def _s3(external: Mapping[str, str]) -> None:
     account = seaweedfs.Account(
-        given["AUTOGRAPH_S3_URL"], given["AUTOGRAPH_S3_ACCESS_KEY"], given["AUTOGRAPH_S3_SECRET_KEY"]
+        external["AUTOGRAPH_S3_URL"], external["AUTOGRAPH_S3_ACCESS_KEY"], external["AUTOGRAPH_S3_SECRET_KEY"]
     )
     async with seaweedfs.client_of(account) as client:
         await client.list_buckets()

@@ -13,7 +13,7 @@ import pytest
 
 from autograph import operating
 from autograph.installation import Installation
-from compose.local.home import CannotProvide
+from compose.local.home import OperatorError
 from compose.local.servers.seaweedfs import Account
 from compose.local.stack import Servers
 from contracts.auth_operator import KeyWithdrawn, WithdrawKey
@@ -42,7 +42,7 @@ def installation(servers: Servers, secret: str = INSTALLATION_SECRET) -> Install
 
 
 async def said(found: Installation) -> str:
-    with pytest.raises(CannotProvide) as refused:
+    with pytest.raises(OperatorError) as refused:
         await operating.ask(found, WithdrawKey(key_id="none"), KeyWithdrawn)
     return str(refused.value)
 
@@ -81,8 +81,8 @@ from autograph import __main__
 from chassis.logging import logger
 log = logger("chassis.bus.link")
 def app(**_):
-    log.info("broker link up")
-    log.warning("broker link lost")
+    log.info("broker_link_up")
+    log.warning("broker_link_lost")
     print("password  xyz")
 __main__.app = app
 __main__.main()
@@ -92,9 +92,9 @@ __main__.main()
 @pytest.mark.parametrize(
     ("variables", "logged"),
     [
-        ({}, ["broker link lost"]),
-        ({"AUTOGRAPH_LOG_LEVEL": "info", "AUTOGRAPH_LOG_FORMAT": "json"}, ['"broker link up"', '"broker link lost"']),
-        ({"AUTOGRAPH_LOG_LEVEL": "nonsense"}, ["broker link lost"]),
+        ({}, ["broker_link_lost"]),
+        ({"AUTOGRAPH_LOG_LEVEL": "info", "AUTOGRAPH_LOG_FORMAT": "json"}, ['"broker_link_up"', '"broker_link_lost"']),
+        ({"AUTOGRAPH_LOG_LEVEL": "nonsense"}, ["broker_link_lost"]),
     ],
 )
 def test_what_a_command_logs_is_not_in_its_output(variables: dict[str, str], logged: list[str], tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ REMOVE: Final = "delete it, unless you know what it is for"
 Row = Mapping[str, Any]
 
 
-async def look_for_strangers(broker: Broker) -> list[Finding]:
+async def find_foreign_resources(broker: Broker) -> list[Finding]:
     vhost = broker.vhost
     producers = await find_producers(broker)
     findings = [

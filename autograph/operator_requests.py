@@ -20,7 +20,7 @@ from chassis.bus.ports import NotPublished
 from chassis.bus.requester import Requester, ReplyTimeout
 from chassis.key_pairs import Purpose, list_all
 from chassis.sealing import seal
-from compose.local.home import CannotProvide
+from compose.local.home import OperatorError
 from contracts.envelope import Actor, ActorKind, Envelope
 from contracts.message import Message, Reply, Request
 from contracts.outcome import Status
@@ -33,13 +33,13 @@ OPERATOR = Actor(kind=ActorKind.SERVICE, id=UUID(int=1), name=OPERATOR_USER)
 ReplyT = TypeVar("ReplyT", bound=Reply)
 
 
-def tell(found: Installation, request: Request[ReplyT], kind: type[ReplyT]) -> ReplyT:
+def send_request(found: Installation, request: Request[ReplyT], kind: type[ReplyT]) -> ReplyT:
     """As ``ask``, for a command that has no event loop."""
-    return asyncio.run(ask(found, request, kind))
+    return asyncio.run(send_request_async(found, request, kind))
 
 
-async def ask(found: Installation, request: Request[ReplyT], kind: type[ReplyT]) -> ReplyT:
-    """What the service answers. Raises ``CannotProvide`` with a sentence if it refuses or does not answer."""
+async def send_request_async(found: Installation, request: Request[ReplyT], kind: type[ReplyT]) -> ReplyT:
+    """What the service answers. Raises ``OperatorError`` with a sentence if it refuses or does not answer."""
     now = datetime.now(UTC)
     envelope = Envelope(
         id=uuid7(),
@@ -54,9 +54,9 @@ async def ask(found: Installation, request: Request[ReplyT], kind: type[ReplyT])
         try:
             outcome = await requester.request(request, envelope, timeout_seconds=request.timeout.total_seconds())
         except NotPublished as error:
-            raise CannotProvide(f"The broker did not take the command, so nothing was changed ({error})") from None
+            raise OperatorError(f"The broker did not take the command, so nothing was changed ({error})") from None
         except ReplyTimeout as unanswered:
-            raise CannotProvide(
+            raise OperatorError(
                 "The auth service has not answered. The command waits in its queue and will be carried out."
                 if unanswered.confirmed
                 else "Whether the broker has the command is not known: give it again, which does no harm."
@@ -64,7 +64,7 @@ async def ask(found: Installation, request: Request[ReplyT], kind: type[ReplyT])
     if outcome.status is not Status.SUCCEEDED:
         problem = outcome.problem
         assert problem is not None
-        raise CannotProvide(f"Refused: {problem.detail or problem.title} ({problem.code})")
+        raise OperatorError(f"Refused: {problem.detail or problem.title} ({problem.code})")
     return kind.model_validate_json(outcome.reply or b"null")
 
 
@@ -96,10 +96,10 @@ async def _wait_up(links: Sequence[Link]) -> None:
                 await link.wait_up()
     except TimeoutError:
         if any(_is_access_refused(link.failure) for link in links):
-            raise CannotProvide(
+            raise OperatorError(
                 "The broker does not let the operator's user in: `autograph migrate` gives it its rights"
             ) from None
-        raise CannotProvide("RabbitMQ does not answer; nothing was changed") from None
+        raise OperatorError("RabbitMQ does not answer; nothing was changed") from None
 
 
 def _is_access_refused(failure: Exception | None) -> bool:
@@ -126,6 +126,6 @@ async def _sealed(found: Installation, message: Message, envelope: Envelope) -> 
     now = datetime.now(UTC)
     usable = [key for key in keys if key.purpose is Purpose.SEALING and key.active_from <= now and not key.retired_at]
     if not usable:
-        raise CannotProvide("There is no key to seal the password with: the auth service makes it when it first starts")
+        raise OperatorError("There is no key to seal the password with: the auth service makes it when it first starts")
     newest = max(usable, key=lambda key: key.active_from)
     return seal(message, envelope.id, newest.id, newest.public)

@@ -15,7 +15,6 @@ from autograph.doctor.command import doctor
 from autograph.failures import describe_failure
 from autograph.flags import flags
 from autograph.generate import generate
-from autograph.service_credentials import app as credentials
 from autograph.keys import app as keys
 from autograph.migrate import migrate
 from autograph.outbox import outbox
@@ -23,6 +22,7 @@ from autograph.parked import app as parked
 from autograph.producer import app as producer
 from autograph.queues import queues
 from autograph.scale import scale
+from autograph.service_credentials import app as credentials
 from autograph.sessions import sessions
 from autograph.settings import OperatorSettings
 from autograph.stacks import running_stacks

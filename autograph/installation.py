@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pydantic import SecretStr
 
 from autograph.settings import OperatorSettings, operator_settings
-from compose.local.home import OperatorError, Home
+from compose.local.home import Home, OperatorError
 from compose.local.stack import EXTERNAL_SERVER_VARIABLES, Servers, addresses
 
 

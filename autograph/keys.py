@@ -16,7 +16,7 @@ from autograph.installation import installation
 from autograph.listing import print_table
 from autograph.operator_requests import send_request
 from chassis.database import DirectConnection
-from chassis.key_pairs import CLOCK_SKEW, KeysUnreadable, PublicKey, Purpose, KeyCipher, list_all
+from chassis.key_pairs import CLOCK_SKEW, KeyCipher, KeysUnreadable, PublicKey, Purpose, list_all
 from chassis.key_pairs import rotate as make_next
 from chassis.settings import Key, PostgresUrl, Settings, load
 from compose.local.home import OperatorError
@@ -118,8 +118,7 @@ def described(keys: Iterable[PublicKey], now: datetime) -> list[Row]:
 
 def _may_have_ended(retired_at: datetime, newer: Iterable[PublicKey]) -> bool:
     return any(
-        other.active_from + MIN_OUTLIVE < retired_at
-        and (other.retired_at is None or other.retired_at >= retired_at)
+        other.active_from + MIN_OUTLIVE < retired_at and (other.retired_at is None or other.retired_at >= retired_at)
         for other in newer
     )
 

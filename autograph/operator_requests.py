@@ -17,7 +17,7 @@ from chassis.bus.amqp import AmqpPublisher
 from chassis.bus.headers import OPERATOR_USER
 from chassis.bus.link import Link
 from chassis.bus.ports import NotPublished
-from chassis.bus.requester import Requester, ReplyTimeout
+from chassis.bus.requester import ReplyTimeout, Requester
 from chassis.key_pairs import Purpose, list_all
 from chassis.sealing import seal
 from compose.local.home import OperatorError

@@ -280,7 +280,11 @@ async def _all(channel: AbstractChannel, worker: str | None) -> AsyncIterator[Pa
 
     What is parked meanwhile is not among them: a message that is put back may fail at once, and comes in behind.
     """
-    queues = [(name, f"{name}.{queue_name}") for name in (WORKERS if worker is None else (worker,)) for queue_name in PARKING_QUEUES]
+    queues = [
+        (name, f"{name}.{queue_name}")
+        for name in (WORKERS if worker is None else (worker,))
+        for queue_name in PARKING_QUEUES
+    ]
     for name, queue_name in queues:
         queue = await channel.get_queue(queue_name, ensure=False)
         there = (await channel.declare_queue(queue_name, passive=True)).declaration_result.message_count or 0

@@ -15,7 +15,7 @@ from rich.console import Console
 from autograph.installation import Installation
 from autograph.services import MODULES, service_specs
 from autograph.settings import operator_settings
-from compose.local.home import MAX_PROCESSES, OperatorError, Home
+from compose.local.home import MAX_PROCESSES, Home, OperatorError
 from compose.local.server import Spec
 from compose.local.supervisor import Report, Supervisor
 
@@ -125,7 +125,9 @@ class Scale:
         surplus = there - specs.keys()
         missing = [spec for name, spec in specs.items() if name not in there]
         await asyncio.gather(self._supervisor.remove(surplus), *(self._add(spec) for spec in missing))
-        self._home.save_counts(count_processes(self._supervisor.names("service")))  # also tells who asked what was given up
+        self._home.save_counts(
+            count_processes(self._supervisor.names("service"))
+        )  # also tells who asked what was given up
 
     async def _add(self, spec: Spec) -> None:
         try:

@@ -51,7 +51,9 @@ def check_settings() -> None:
     """Raises ``SettingsInvalid`` with the mistakes of all programs that `autograph up` runs, itself among them."""
     problems: dict[str, None] = {}  # each once, in order
     for service, settings in SERVICES.items():
-        supplied = {name: value for name, value in _SUPPLIED.items() if name in settings.model_fields and service in MODULES}
+        supplied = {
+            name: value for name, value in _SUPPLIED.items() if name in settings.model_fields and service in MODULES
+        }
         try:
             read(settings, overrides=supplied)
         except SettingsInvalid as invalid:

@@ -51,7 +51,13 @@ def stack_rows(home: Home, external: Mapping[str, str]) -> list[dict[str, Any]]:
     state = home.state()
     supervised = state.supervisor is not None and state.supervisor.identity.alive()
     rows = [
-        _row(process.name, process.pid, _current_state(process, supervised=supervised), process.address, process.metrics_url)
+        _row(
+            process.name,
+            process.pid,
+            _current_state(process, supervised=supervised),
+            process.address,
+            process.metrics_url,
+        )
         for process in [*([state.supervisor] if state.supervisor else []), *state.processes]
     ]
     if rows:

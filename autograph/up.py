@@ -18,9 +18,9 @@ from autograph.scale import Scale, parse_counts
 from autograph.services import check_settings
 from autograph.settings import OperatorSettings, operator_settings
 from autograph.stacks import recorded
-from autograph.status import stack_rows, print_stack
+from autograph.status import print_stack, stack_rows
 from chassis.settings import EX_CONFIG, SettingsInvalid
-from compose.local.home import OperatorError, Home
+from compose.local.home import Home, OperatorError
 from compose.local.process import stop_all
 from compose.local.run import start_servers
 from compose.local.stack import is_external_server
@@ -72,7 +72,9 @@ async def _up(settings: OperatorSettings, counts: dict[str, int]) -> None:
     try:
         async with start_servers(home, external, report) as servers, on_record(home):
             installation = installation_in(home, settings)
-            await servers.ready(*(name for name in ("postgres", "redis", "s3") if not is_external_server(name, external)))
+            await servers.ready(
+                *(name for name in ("postgres", "redis", "s3") if not is_external_server(name, external))
+            )
             report("schema", "migrating")
             await apply_storage(installation, Console(quiet=True))
             report("schema", "up to date")

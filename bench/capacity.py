@@ -68,7 +68,8 @@ def limits(per_second: float) -> dict[str, float]:
         "one auth worker of 2 cores": cores("auth", per_second) / (2 * MAX_UTILISATION),
         "Redis' one thread": cores("redis", per_second) / MAX_UTILISATION,
         "the queue diagram.commands": per_second * commands * QUEUE_SHARE / MAX_UTILISATION,
-        f"one PostgreSQL primary of {PRIMARY_CORES} cores": cores("postgres", per_second) / (PRIMARY_CORES * MAX_UTILISATION),
+        f"one PostgreSQL primary of {PRIMARY_CORES} cores": cores("postgres", per_second)
+        / (PRIMARY_CORES * MAX_UTILISATION),
     }
 
 
@@ -210,7 +211,10 @@ def tables() -> list[str]:
     for what, measured in MEASURED.items():
         model = as_measured(what).per_second
         lines.append(f"| {what} | {measured:,.0f} | {model:,.0f} | {model / measured:.2f} |")
-    lines += ["", f"| cores at most {MAX_UTILISATION:.0%} busy | " + " | ".join(f"{scale:,}x" for scale in SCALES) + " |"]
+    lines += [
+        "",
+        f"| cores at most {MAX_UTILISATION:.0%} busy | " + " | ".join(f"{scale:,}x" for scale in SCALES) + " |",
+    ]
     lines.append("| --- |" + " --- |" * len(SCALES))
     lines.append("| requests a second | " + " | ".join(f"{ONE * scale:,}" for scale in SCALES) + " |")
     lines.append("| of them writes | " + " | ".join(f"{writes(ONE * scale):,.0f}" for scale in SCALES) + " |")

@@ -14,7 +14,7 @@ import asyncpg
 import bcrypt
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
-from bench.load import OPERATION_SECONDS, HttpConnection, OperationFailed, Operation, Workload
+from bench.load import OPERATION_SECONDS, HttpConnection, Operation, OperationFailed, Workload
 from bench.scene import DIAGRAM
 
 QUEUES = {"classic": "bench.queries", "quorum": "bench.commands"}  # so named, the system's own policies hold for them

@@ -17,9 +17,9 @@ import aiohttp
 from bench.people import people
 from bench.prometheus import running_prometheus
 from bench.stack import REPOSITORY, Stack, running_stack
-from compose.grafana.prometheus_queries import Window, run_queries
 from compose.grafana.build import dashboards
 from compose.grafana.picture import Note, Run, draw
+from compose.grafana.prometheus_queries import Window, run_queries
 
 PICTURES = REPOSITORY / "docs" / "pictures"
 PEOPLE = 16

@@ -10,7 +10,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from bench.load import HttpConnection, Exhausted, OperationFailed, Operation, Workload
+from bench.load import Exhausted, HttpConnection, Operation, OperationFailed, Workload
 from bench.scene import DIAGRAM, changed
 
 ACCOUNTS = 16  # one for each loop that signs in: of one account's sessions only the last five live

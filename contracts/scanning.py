@@ -51,7 +51,7 @@ def is_cheap_to_parse(raw: bytes) -> bool:
 
 class Split(NamedTuple):
     rest: bytes  # the document, with ``null`` for what was taken out
-    taken: "Checked | None"  # None where there is no object at the path
+    taken: "ScannedJson | None"  # None where there is no object at the path
 
 
 class ScannedJson(bytes):

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from chassis.cache import CacheReader, Entry, Hit, Miss
 from chassis.inflight import InFlight
-from chassis.limits import Charge, RateLimitPolicy, RateLimits, QuotaUsage, RateLimitDecision
+from chassis.limits import Charge, QuotaUsage, RateLimitDecision, RateLimitPolicy, RateLimits
 from chassis.metrics import GatewayMetrics
 from chassis.networks import network
 from chassis.redis import CallWithFallback, Redis
@@ -16,7 +16,7 @@ from contracts.envelope import Actor, ActorKind
 from gateway.forwarded import ForwardedClients
 from gateway.idempotency import Signer
 from gateway.problems import HttpProblem
-from gateway.sessions import Caller, bearer, authenticate, session_entry
+from gateway.sessions import Caller, authenticate, bearer, session_entry
 from gateway.settings import GatewaySettings
 from gateway.tokens import AccessTokenVerifier
 

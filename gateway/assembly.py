@@ -15,18 +15,18 @@ from chassis.metrics import GatewayMetrics
 from chassis.redis import Redis
 from contracts.auth import GetPublicKeys, PublicKeys
 from contracts.catalogue import REQUESTS
-from gateway.request_handler import RequestHandler
-from gateway.command_client import GATEWAY, CommandClient, envelope_of, breaker_name
-from gateway.breaker import Breaker
-from gateway.edge import Edge
 from gateway.admitted import Admission
+from gateway.breaker import Breaker
+from gateway.command_client import GATEWAY, CommandClient, breaker_name, envelope_of
+from gateway.edge import Edge
 from gateway.idempotency import Signer
 from gateway.passwords import PasswordLimits
 from gateway.ports import Bus, Seal
+from gateway.request_handler import RequestHandler
 from gateway.responses import reply_json
 from gateway.routes import application
 from gateway.settings import GatewaySettings
-from gateway.tokens import PublicKeyCache, AccessTokenVerifier
+from gateway.tokens import AccessTokenVerifier, PublicKeyCache
 
 # Who invalidates which entries: the schema whose members hold the leases.
 CACHE_OWNERS = {"diagram": "diagram", "session": "auth"}

@@ -16,8 +16,8 @@ from chassis.parser_thread import run_in_parser_thread
 from contracts.message import Message
 from contracts.refusal import FieldError
 from contracts.scanning import Split, TooDeep, count_items, is_cheap_to_parse, split
-from gateway.request_slots import SLOT
 from gateway.problems import HttpProblem, from_validation_error, shortened, too_deep
+from gateway.request_slots import SLOT
 
 READ_SECONDS = 30.0  # for a whole body, however much of it there is
 # Of which a body must always be ahead by then: whoever is slower holds a place that others wait for.
@@ -242,4 +242,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> None:
 
 
 def _too_large(max_bytes: int) -> HttpProblem:
-    return HttpProblem("body_too_large", f"At most {max_bytes} bytes, unpacked no more than {MAX_RATIO} times what was sent")
+    return HttpProblem(
+        "body_too_large", f"At most {max_bytes} bytes, unpacked no more than {MAX_RATIO} times what was sent"
+    )

@@ -65,7 +65,9 @@ class CommandClient:
         breaker.record_success()
         return outcome
 
-    async def _call_with_client_timeout(self, command: Request[Any], envelope: Envelope, wait_seconds: float) -> Outcome:
+    async def _call_with_client_timeout(
+        self, command: Request[Any], envelope: Envelope, wait_seconds: float
+    ) -> Outcome:
         breaker = self._breaker(command)
         try:
             outcome = await self.bus.request(command, envelope, timeout_seconds=wait_seconds)

@@ -13,10 +13,10 @@ from uuid_utils import uuid7  # only its text is wanted: the standard class take
 from chassis import tracing
 from chassis.logging import bind, logger
 from chassis.metrics import GatewayMetrics
-from gateway.body import release_body
 from gateway.admitted import ACTOR, RATE_LIMIT
-from gateway.request_slots import SLOT, RequestSlots
+from gateway.body import release_body
 from gateway.problems import CODE, FAILURES, PREFIX, HttpProblem
+from gateway.request_slots import SLOT, RequestSlots
 from gateway.settings import GatewaySettings
 
 CORRELATION = web.RequestKey("correlation", str)

@@ -26,7 +26,11 @@ async def locate_error(problem: HttpProblem, raw: bytes) -> HttpProblem:
     """*problem*, which *raw* was refused with, and where in *raw* it is."""
     if problem.code not in ("malformed_json", "invalid"):
         return problem
-    return await run_in_parser_thread(_locate_error, problem, raw) if len(raw) > LOCATE_IN_THREAD_BYTES else _locate_error(problem, raw)
+    return (
+        await run_in_parser_thread(_locate_error, problem, raw)
+        if len(raw) > LOCATE_IN_THREAD_BYTES
+        else _locate_error(problem, raw)
+    )
 
 
 def _locate_error(problem: HttpProblem, raw: bytes) -> HttpProblem:

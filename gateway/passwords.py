@@ -30,7 +30,9 @@ MINUTE_SECONDS = 60
 # A request that took longer has waited for others: the workers are slower than so many in flight suppose.
 SLOW_SECONDS = 2.0
 MIN_SLOTS = 4
-NETWORK_SHARE = 4  # one network has one in so many of the places: with half, people waited 4 s behind one address (2026-11)
+NETWORK_SHARE = (
+    4  # one network has one in so many of the places: with half, people waited 4 s behind one address (2026-11)
+)
 BACKOFF_FACTOR = 0.7  # of the places are left, at most once in SLOW_SECONDS
 
 # Whether an account has signed in from a network before (email, network).
@@ -71,7 +73,9 @@ class PasswordLimits:
         self._in_flight: Counter[str] = Counter()  # by network
         self._registrations_in_flight = 0
         self._per_address = RateLimitPolicy("passwords", settings.password_requests_per_address, MINUTE_SECONDS)
-        self._per_wide_network = RateLimitPolicy("passwords-network", 4 * settings.password_requests_per_address, MINUTE_SECONDS)
+        self._per_wide_network = RateLimitPolicy(
+            "passwords-network", 4 * settings.password_requests_per_address, MINUTE_SECONDS
+        )
         self._registrations = RateLimitPolicy("registrations", settings.registrations_in_all, MINUTE_SECONDS)
         window = settings.sign_in_window_seconds
         self._pair_policy = RateLimitPolicy("sign-in", settings.sign_in_attempts, window)
@@ -117,7 +121,9 @@ class PasswordLimits:
             )
         if self._in_flight.total() >= slots or (registers and self._registrations_in_flight >= slots // 2):
             self._refused.labels("passwords-in-all").inc()
-            raise HttpProblem("unavailable", "Too many sign-ins and registrations at once", headers={"Retry-After": "2"})
+            raise HttpProblem(
+                "unavailable", "Too many sign-ins and registrations at once", headers={"Retry-After": "2"}
+            )
         self._in_flight[client] += 1
         self._registrations_in_flight += registers
         began_at = self._clock()

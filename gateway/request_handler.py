@@ -13,19 +13,19 @@ from contracts.envelope import Envelope
 from contracts.message import Kind, Request
 from contracts.outcome import Outcome, Status
 from gateway import responses
+from gateway.admitted import Admission, AdmittedRequest, Credentials, InFlightMark
 from gateway.api import OUTCOMES
-from gateway.command_client import CommandClient, OutcomePending, envelope_of
 from gateway.body import read_body
+from gateway.command_client import CommandClient, OutcomePending, envelope_of
 from gateway.compression import Representation, negotiated
 from gateway.edge import CORRELATION, TRACEPARENT
 from gateway.endpoint import Endpoint, select_row
-from gateway.admitted import AdmittedRequest, InFlightMark, Credentials, Admission
 from gateway.idempotency import FINGERPRINT, Signer, message_id, read_fingerprint, read_key
 from gateway.passwords import PasswordLimits, is_password_work
 from gateway.preconditions import whole_header
 from gateway.prefer import read_prefer
 from gateway.problems import PREFIX, HttpProblem, etag
-from gateway.sessions import Caller, parse_session, cache_session, with_live_session
+from gateway.sessions import Caller, cache_session, parse_session, with_live_session
 
 # An idempotency key's mark, renewed while its request runs: of a gateway that was killed it is gone after so long.
 MARK_SECONDS = 5.0

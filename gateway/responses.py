@@ -80,7 +80,9 @@ def ended_response(http: web.Request, outcome: Outcome) -> web.Response:
     if outcome.status is Status.SUCCEEDED:
         return json_response(200, b'{"status":"succeeded","outcome":%b}' % reply_json(outcome))
     assert outcome.problem is not None
-    return json_response(200, to_json({"status": "failed", "problem": from_refusal(outcome.problem).document(http[PREFIX])}))
+    return json_response(
+        200, to_json({"status": "failed", "problem": from_refusal(outcome.problem).document(http[PREFIX])})
+    )
 
 
 def json_response(status: int, body: bytes, headers: dict[str, str] | None = None) -> web.Response:

@@ -10,7 +10,6 @@ from chassis.byte_budget import SharedBudget
 from chassis.exposition import Registry
 from chassis.health import Health, HealthReport
 from chassis.side_port import operational_routes
-from gateway.request_handler import RequestHandler
 from gateway.api import ENDPOINTS
 from gateway.body import limit_bodies
 from gateway.compression import GZIP, accepts_gzip, compress
@@ -19,18 +18,27 @@ from gateway.edge import Edge
 from gateway.endpoint import Endpoint
 from gateway.openapi import document
 from gateway.preconditions import whole_header
+from gateway.request_handler import RequestHandler
 from gateway.responses import JSON
 from gateway.settings import GatewaySettings
 from gateway.tokens import PublicKeyCache
 
-LARGE_BODIES_PER_CLIENT_BYTES = 16 * 1024 * 1024  # by one client: each takes seconds of a core on its way to the database
+LARGE_BODIES_PER_CLIENT_BYTES = (
+    16 * 1024 * 1024
+)  # by one client: each takes seconds of a core on its way to the database
 LARGE_BODIES_BYTES = 64 * 1024 * 1024  # held at once; each takes about four times as much on its way to the broker
 
 Answer = Callable[[web.Request], Awaitable[web.Response]]
 
 
 def application(
-    settings: GatewaySettings, edge: Edge, request_handler: RequestHandler, keys: PublicKeyCache, *, registry: Registry, health: Health
+    settings: GatewaySettings,
+    edge: Edge,
+    request_handler: RequestHandler,
+    keys: PublicKeyCache,
+    *,
+    registry: Registry,
+    health: Health,
 ) -> web.Application:
     app = web.Application(middlewares=[edge.middleware()], client_max_size=settings.max_body_bytes)
     max_bytes = settings.max_body_bytes
@@ -42,7 +50,9 @@ def application(
     )
     # GET routes answer HEAD too, without the body (RFC 9110 9.3.2).
     app.add_routes(
-        web.head(endpoint.path, _route_handler(request_handler, (endpoint,))) for endpoint in table if endpoint.method == "GET"
+        web.head(endpoint.path, _route_handler(request_handler, (endpoint,)))
+        for endpoint in table
+        if endpoint.method == "GET"
     )
     app.add_routes([web.get("/api/commands/{address}", request_handler.command_outcome)])
     app.add_routes(_document_routes(settings, keys))

@@ -8,7 +8,7 @@ from chassis.cache import CacheReader, Entry, Miss
 from contracts.auth import LIVE_SESSION_TTL, LiveSession
 from contracts.envelope import Actor
 from gateway.problems import HttpProblem
-from gateway.tokens import Claims, AccessTokenVerifier, token_problem
+from gateway.tokens import AccessTokenVerifier, Claims, token_problem
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,9 @@ class PublicKeyCache:
         key = self._signing.get(key_id)
         if key is not None:
             return key
-        if not self._last_fetch_succeeded:  # perhaps a key that is new: to call it unknown would make clients throw good tokens away
+        if (
+            not self._last_fetch_succeeded
+        ):  # perhaps a key that is new: to call it unknown would make clients throw good tokens away
             raise HttpProblem("unavailable", headers={"Retry-After": "1"})
         raise token_problem("token_key_unknown")
 

@@ -17,7 +17,7 @@ from autograph.backup.rotation import name_at, remove_older
 from autograph.backup.verify import verify
 from autograph.installation import installation, installation_in
 from autograph.settings import OperatorSettings, operator_settings
-from compose.local.home import OperatorError, Home
+from compose.local.home import Home, OperatorError
 from compose.local.run import start_servers
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The backup's folder.")]

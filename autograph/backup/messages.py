@@ -67,7 +67,9 @@ class Capture:
         await self._channel.basic_qos(prefetch_count=PREFETCH)
         for queue in DURABLE:
             waiting = (await self._declare_passive(queue)).message_count or 0
-            self._our_consumers[queue] = 2 + waiting // PREFETCH  # room for what workers have in hand, and for what comes
+            self._our_consumers[queue] = (
+                2 + waiting // PREFETCH
+            )  # room for what workers have in hand, and for what comes
             for _ in range(self._our_consumers[queue]):
                 await self._channel.basic_consume(
                     queue, partial(self._take, queue), no_ack=False, arguments={"x-priority": CONSUMER_PRIORITY}

@@ -19,7 +19,7 @@ from autograph.backup.manifest import CHUNK_BYTES, Advance
 from autograph.backup.tunnel import without_tls
 from autograph.database import SERVICES
 from chassis.database import REVISION_SCHEMA, DirectConnection, current_revision
-from chassis.key_pairs import KeysUnreadable, KeyCipher, load
+from chassis.key_pairs import KeyCipher, KeysUnreadable, load
 from compose.local.home import OperatorError
 
 SCHEMAS: Final = (*SERVICES, REVISION_SCHEMA)

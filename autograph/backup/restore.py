@@ -16,7 +16,7 @@ import asyncpg
 from pydantic_core import from_json
 
 from autograph.backup import messages, objects, postgres
-from autograph.backup.definitions import find_any_producer, apply_definitions, remove_definitions
+from autograph.backup.definitions import apply_definitions, find_any_producer, remove_definitions
 from autograph.backup.manifest import DUMP, SECRETS, BackupBroken, Manifest, secret_check
 from autograph.backup.progress import Bars
 from autograph.broker import Broker, open_broker

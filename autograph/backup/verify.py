@@ -6,11 +6,11 @@ from autograph.backup.manifest import (
     MESSAGES,
     Manifest,
     backed_up_objects,
-    size_and_sha256,
     object_file,
     read_lines,
     read_manifest,
     read_part,
+    size_and_sha256,
 )
 from autograph.backup.manifest import BackupBroken as Broken
 from autograph.backup.messages import QueuedMessage
@@ -30,7 +30,9 @@ def verify(folder: Path, bars: Bars) -> Manifest:
         path = object_file(folder, backed_up.sha256)
         with read_part(path):
             if size_and_sha256(path, advance) != (backed_up.bytes, backed_up.sha256):
-                raise Broken(f"{path} ({backed_up.bucket}/{backed_up.key}) is not what was written: its checksum differs")
+                raise Broken(
+                    f"{path} ({backed_up.bucket}/{backed_up.key}) is not what was written: its checksum differs"
+                )
         count += 1
     if count != manifest.objects:
         raise Broken(f"{folder} lists {count} objects, and its manifest counts {manifest.objects}")

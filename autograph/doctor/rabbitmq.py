@@ -14,7 +14,9 @@ from autograph.topology import NEEDED, check_topology
 
 MANY_WAITING: Final = 1_000  # messages in one queue: at 300 a second it is behind by more than three seconds
 NEARLY_FULL, FULL = 0.8, 0.98  # of a queue's messages or bytes
-DATE_RESOLUTION_SECONDS: Final = 2.0  # cut off to the second, by a server that renews the text once a second (cowboy_clock)
+DATE_RESOLUTION_SECONDS: Final = (
+    2.0  # cut off to the second, by a server that renews the text once a second (cowboy_clock)
+)
 MAX_BACKLOG_SECONDS: Final = 10.0  # what a command's client waits for its outcome
 
 

@@ -85,7 +85,9 @@ class Comparison:
         return findings
 
 
-async def compare(archived: AsyncIterator[str], stored: AsyncIterator[tuple[str, datetime]], now: datetime) -> Comparison:
+async def compare(
+    archived: AsyncIterator[str], stored: AsyncIterator[tuple[str, datetime]], now: datetime
+) -> Comparison:
     """Walks both side by side, and so holds a page of each, however many there are.
 
     Both in the order of their bytes. *archived* is of one moment, before *stored* is listed. Stores that keep folders

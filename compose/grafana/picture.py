@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import Final
 from xml.etree import ElementTree as ET
 
-from compose.grafana.prometheus_queries import QueryResults, Point, Series, PanelResult, Window
 from compose.grafana.figures import ticks, written
+from compose.grafana.prometheus_queries import PanelResult, Point, QueryResults, Series, Window
 from compose.grafana.svg import INK, NONE, box, line, text, wrapped
 
 CELL: Final = (52, 31)  # one of Grafana's grid, in pixels

@@ -50,7 +50,9 @@ class QueryResults:
     alerts: tuple[Series, ...]  # a point for each step in which one fired
 
 
-async def run_queries(http: aiohttp.ClientSession, prometheus: str, board: Mapping[str, Any], window: Window) -> QueryResults:
+async def run_queries(
+    http: aiohttp.ClientSession, prometheus: str, board: Mapping[str, Any], window: Window
+) -> QueryResults:
     """Raises ``RuntimeError`` with Prometheus' own words where it refuses a query."""
 
     async def series(expr: str, legend: str) -> list[Series]:

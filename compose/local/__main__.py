@@ -5,7 +5,7 @@ import asyncio
 import signal
 from pathlib import Path
 
-from compose.local.home import DEFAULT, OperatorError, Home
+from compose.local.home import DEFAULT, Home, OperatorError
 from compose.local.run import run_servers
 
 

@@ -182,7 +182,9 @@ class Home:
             if name not in known:
                 made = self.folder / _ENCRYPTED_DATA[name] if name in _ENCRYPTED_DATA else None
                 if made is not None and made.exists():
-                    raise OperatorError(f"{self.folder / 'secrets.json'} lacks what {made.parent} needs: {_RESTORE_HINT}")
+                    raise OperatorError(
+                        f"{self.folder / 'secrets.json'} lacks what {made.parent} needs: {_RESTORE_HINT}"
+                    )
                 known[name] = secrets.token_hex(24)
                 self._write("secrets.json", known)
             return known[name]
@@ -258,7 +260,9 @@ class Home:
     def _state_from_processes(self) -> State:
         """By the mark that each process of a stack carries, which does not say how it is."""
         processes = [
-            RunningProcess(mark.name, identity.pid, identity.started, state="unknown", signal=mark.signal, kind=mark.kind)
+            RunningProcess(
+                mark.name, identity.pid, identity.started, state="unknown", signal=mark.signal, kind=mark.kind
+            )
             for identity, mark in marked(self.folder)
         ]
         return State(self._supervisor_from_lock(), sorted(processes, key=lambda process: process.name), _boot())
@@ -272,7 +276,9 @@ class Home:
                     return RunningProcess("supervisor", pid, identity.started, state="running", kind="supervisor")
         return None
 
-    def save_state(self, supervisor: RunningProcess | None, processes: Sequence[RunningProcess], *, scalable: bool = False) -> None:
+    def save_state(
+        self, supervisor: RunningProcess | None, processes: Sequence[RunningProcess], *, scalable: bool = False
+    ) -> None:
         """Raises ``OSError``."""
         files.write(self.folder / "state.json", asdict(State(supervisor, list(processes), _boot(), scalable)))
 

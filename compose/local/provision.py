@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from compose.local.home import OperatorError, Home
+from compose.local.home import Home, OperatorError
 from compose.local.packages import Bundle, CommandFailed, run, unpack
 
 LOCK = Path(__file__).parents[2] / "requirements-servers.lock"

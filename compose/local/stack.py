@@ -61,7 +61,8 @@ def addresses(home: Home, external: Mapping[str, str]) -> Servers:
         s3=account,
         s3_worker=_workers(account, external) if own else seaweedfs.worker(home),
         postgres_pooler_url=external.get("AUTOGRAPH_POSTGRES_POOLER_URL", ""),
-        redis_service_users=not is_external_server("redis", external) or external.get("AUTOGRAPH_REDIS_SERVICE_USERS") == "on",
+        redis_service_users=not is_external_server("redis", external)
+        or external.get("AUTOGRAPH_REDIS_SERVICE_USERS") == "on",
     )
 
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from compose.local.home import OperatorError, Home, RunningProcess
+from compose.local.home import Home, OperatorError, RunningProcess
 from compose.local.process import Identity, Mark, stop_all
 from compose.local.server import Spec
 

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from compose.local import provision
-from compose.local.home import DEFAULT, OperatorError, Home
+from compose.local.home import DEFAULT, Home, OperatorError
 from tests.deploy.base import make_base
 from tests.deploy.engine import START_INTERVAL_SINCE, Engine, engine
 from tests.deploy.machine import PREFIX, LeftBehind

@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from compose.local.home import OperatorError, Home
+from compose.local.home import Home, OperatorError
 from compose.local.packages import Failed, run
 from tests.deploy.engine import Engine
 

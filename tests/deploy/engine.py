@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from compose.local.home import OperatorError, Home
+from compose.local.home import Home, OperatorError
 from tests.deploy.own_engine import own_engine
 
 OLDEST = 20  # has BuildKit; what compose.yaml asks for beyond it is left out by an override

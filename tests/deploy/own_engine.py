@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
-from compose.local.home import OperatorError, Home
+from compose.local.home import Home, OperatorError
 from compose.local.packages import Bundle, run, unpacked
 from tests.deploy.machine import alone, changed_back
 

@@ -9,7 +9,7 @@ import aiohttp
 import jwt
 import pytest
 
-from chassis.key_pairs import PUBLISH_AHEAD, Purpose, KeyCipher, rotate
+from chassis.key_pairs import PUBLISH_AHEAD, KeyCipher, Purpose, rotate
 from tests.eventually import eventually
 from tests.faults.clients import Person, Told
 from tests.faults.report import Row

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from autograph.service_credentials import service_credentials
 from autograph.installation import Installation
+from autograph.service_credentials import service_credentials
 from autograph.services import MODULES, SIDE_PORTS
 from autograph.settings import OperatorSettings
 from chassis.lifecycle import CLOSE_SECONDS

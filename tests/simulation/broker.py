@@ -12,7 +12,7 @@ from itertools import count
 from uuid import UUID
 
 from chassis.bus.headers import RUNG
-from chassis.bus.ports import ConfirmMissing, Delivery, OutgoingMessage, NotPublished, Receipt, Unroutable
+from chassis.bus.ports import ConfirmMissing, Delivery, NotPublished, OutgoingMessage, Receipt, Unroutable
 from chassis.bus.topology import EVENTS, PARKED, RETRY, RUNG_SECONDS, Topology
 from contracts.envelope import decode
 from tests.simulation.world import Process, World
@@ -241,7 +241,9 @@ class Broker:
             correlation_id=outgoing.correlation_id,
             redelivered=message.redelivered,
             headers=outgoing.headers,
-            exchange="" if outgoing.exchange == RETRY else outgoing.exchange,  # a rung's dead letters go to the default one
+            exchange=""
+            if outgoing.exchange == RETRY
+            else outgoing.exchange,  # a rung's dead letters go to the default one
         )
 
         async def bring() -> None:

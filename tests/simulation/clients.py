@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from chassis.bus.headers import service_user
-from chassis.bus.ports import ConfirmMissing, Delivery, OutgoingMessage, NotPublished, Receipt
+from chassis.bus.ports import ConfirmMissing, Delivery, NotPublished, OutgoingMessage, Receipt
 from chassis.bus.replies import read_reply
 from chassis.cache import CacheReader, Entry, Hit
 from contracts.auth import EndSession, GetLiveSession, SessionNotFound, SignIn, SignOut, SignOutEverywhere

@@ -10,7 +10,6 @@ from uuid import UUID
 import asyncpg
 from pydantic import SecretStr
 
-from chassis.failures import Failure
 from chassis.bus.gate import Gate
 from chassis.bus.handlers import Handlers
 from chassis.bus.handling import Handling
@@ -21,6 +20,7 @@ from chassis.bus.topology import Topology, topology
 from chassis.cache import CacheMember
 from chassis.database import Database
 from chassis.exposition import Registry
+from chassis.failures import Failure
 from chassis.metrics import AuthMetrics, BusMetrics, DiagramMetrics
 from chassis.outbox import OutboxRelay
 from chassis.unit_of_work import Ledger

@@ -6,7 +6,7 @@ from chassis.bus.reading import Unreadable
 from chassis.lifecycle import Service, run
 from chassis.metrics import AuthMetrics
 from chassis.sealing import Unsealable, unseal
-from chassis.worker import open_worker, consume, utc_now
+from chassis.worker import consume, open_worker, utc_now
 from contracts.auth import RegisterUser, SignIn
 from contracts.envelope import Envelope
 from contracts.message import Message

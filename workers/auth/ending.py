@@ -56,5 +56,7 @@ async def invalidate_ended(work: UnitOfWork, tools: Tools, user_id: UUID) -> Non
 
     Run it after the statement that ends sessions: that one has waited for others that were ending the same ones.
     """
-    ended = await tools.storage.ended_sessions(work.connection, user_id, work.now - ENDED_SESSIONS_WINDOW, MAX_INVALIDATED)
+    ended = await tools.storage.ended_sessions(
+        work.connection, user_id, work.now - ENDED_SESSIONS_WINDOW, MAX_INVALIDATED
+    )
     work.invalidate(*(f"session/{session_id}" for session_id in ended))

@@ -252,7 +252,9 @@ async def refresh_tokens(command: RefreshTokens, envelope: Envelope, tools: Tool
         if decision is RefreshDecision.REUSE:
             await tools.storage.end_session(work.connection, session.id, session.user_id, "refresh_reuse", work.now)
             announce_ended(work, session.user_id, [session.id], "refresh_reuse")
-        elif decision is RefreshDecision.ROTATE:  # a repeat leaves last_seen_at: it says when the token was first presented
+        elif (
+            decision is RefreshDecision.ROTATE
+        ):  # a repeat leaves last_seen_at: it says when the token was first presented
             await tools.storage.advance_session(
                 work.connection, session.id, generation=number + 1, used_generation=number, now=work.now
             )

@@ -71,7 +71,9 @@ class Hashes:
         """Without a hash the answer is no, after the same time."""
         text = normalised(password) if is_text(password) else ""
         if not is_text(password) or len(text.encode()) > PASSWORD_MAX_BYTES:
-            return PasswordCheck(matches=False, outdated=False)  # nobody has such a password: the quick answer tells nothing
+            return PasswordCheck(
+                matches=False, outdated=False
+            )  # nobody has such a password: the quick answer tells nothing
         stored_hash = _StoredHash.read(stored or self._dummy_hash)
         matches = self._matches(text, stored_hash)
         # Earlier releases took passwords as they came.

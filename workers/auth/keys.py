@@ -8,7 +8,7 @@ from typing import Final, NamedTuple, NoReturn
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from chassis.database import Connection, Database
-from chassis.key_pairs import KeyPair, Purpose, KeyCipher, active, is_in_use, maintain, load, unpadded, withdraw
+from chassis.key_pairs import KeyCipher, KeyPair, Purpose, active, is_in_use, load, maintain, unpadded, withdraw
 from chassis.logging import logger
 from contracts.auth import PublicKey
 
@@ -50,7 +50,11 @@ class KeyRing:
         async with self._database.connection() as connection:
             self._replace(
                 await maintain(
-                    connection, self._cipher, self._clock(), rotate_after=self._rotate_after, expire_after=self._expire_after
+                    connection,
+                    self._cipher,
+                    self._clock(),
+                    rotate_after=self._rotate_after,
+                    expire_after=self._expire_after,
                 )
             )
 

@@ -10,7 +10,7 @@ from itertools import count
 from types import TracebackType
 from typing import Self, TypeVar
 
-from workers.auth.hashes import PasswordCheck, Hashes
+from workers.auth.hashes import Hashes, PasswordCheck
 
 ResultT = TypeVar("ResultT")
 

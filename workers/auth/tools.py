@@ -18,7 +18,7 @@ from workers.auth.passwords import PasswordPool
 from workers.auth.rules import Lifetimes
 from workers.auth.settings import AuthSettings
 from workers.auth.storage import Storage
-from workers.auth.tokens import TokenIssuer, RefreshTokenSigner
+from workers.auth.tokens import RefreshTokenSigner, TokenIssuer
 
 # Longer than the inbox keeps its rows: by then nobody asks about a session, nor does the audit log for its device.
 SESSION_RETENTION: Final = timedelta(days=8)

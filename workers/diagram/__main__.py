@@ -3,7 +3,7 @@
 from chassis.lifecycle import Service, run
 from chassis.metrics import DiagramMetrics
 from chassis.objects import ObjectStoreUnavailable, open_object_store
-from chassis.worker import open_worker, consume
+from chassis.worker import consume, open_worker
 from contracts.envelope import Envelope
 from contracts.message import Message
 from workers.diagram.archive import BUCKET, Archive

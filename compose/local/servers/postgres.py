@@ -8,7 +8,7 @@ from pathlib import Path
 
 import asyncpg
 
-from compose.local.home import OperatorError, Home
+from compose.local.home import Home, OperatorError
 from compose.local.server import Spec
 
 USER = "postgres"

@@ -8,7 +8,7 @@ from typing import Final
 import aiohttp
 
 from chassis.bus.topology import MAX_MESSAGE_BYTES
-from compose.local.home import OperatorError, Home
+from compose.local.home import Home, OperatorError
 from compose.local.server import Spec
 
 USER = "autograph-administrator"

@@ -20,9 +20,9 @@ from autograph.backup.restore import check_release, check_secrets
 from autograph.credentials import service_environment
 from autograph.database import check_database, newest_revision, rollback_database
 from autograph.migrate import apply
-from chassis.key_pairs import Purpose, KeyCipher, rotate
+from chassis.key_pairs import KeyCipher, Purpose, rotate
 from chassis.objects import s3_client
-from compose.local.home import OperatorError, Home
+from compose.local.home import Home, OperatorError
 from compose.local.run import run_servers
 from compose.local.stack import addresses
 from tests.eventually import eventually

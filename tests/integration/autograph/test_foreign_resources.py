@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from autograph.broker import Broker, open_broker
-from autograph.doctor.rabbitmq import full_queue
 from autograph.doctor.foreign_resources import find_foreign_resources
+from autograph.doctor.rabbitmq import full_queue
 from chassis.bus.ports import QueueFull
 from compose.local.stack import Servers
 from tests.brokers import limit_queue, open_channel, prepared_vhost

@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from chassis.key_pairs import Purpose, KeyCipher, maintain, rotate, withdraw
+from chassis.key_pairs import KeyCipher, Purpose, maintain, rotate, withdraw
 
 SECRET = "auth secret of this test, long enough"
 REPOSITORY = Path(__file__).parents[3]
@@ -66,7 +66,9 @@ async def test_a_key_that_was_withdrawn_is_told_from_one_that_came_to_its_end(ad
     first = await rotate(connection, KeyCipher(SECRET), Purpose.SIGNING, now - timedelta(days=2))
     second = await rotate(connection, KeyCipher(SECRET), Purpose.SIGNING, now - timedelta(days=1))
     third = await rotate(connection, KeyCipher(SECRET), Purpose.SIGNING, now)
-    await maintain(connection, KeyCipher(SECRET), now, rotate_after=timedelta(days=30), expire_after=timedelta(minutes=65))
+    await maintain(
+        connection, KeyCipher(SECRET), now, rotate_after=timedelta(days=30), expire_after=timedelta(minutes=65)
+    )
     await withdraw(connection, KeyCipher(SECRET), second.id, now)
     await connection.close()
 

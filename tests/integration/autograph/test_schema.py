@@ -128,7 +128,9 @@ async def test_a_reply_belongs_to_the_diagram_of_its_comment(administrator: Dire
         ("lower(title), id", "files_owner_title"),
     ],
 )
-async def test_a_page_of_diagrams_is_read_without_sorting(administrator: DirectConnection, order: str, index: str) -> None:
+async def test_a_page_of_diagrams_is_read_without_sorting(
+    administrator: DirectConnection, order: str, index: str
+) -> None:
     owner = await an_owner(administrator)
     await administrator.execute(
         "INSERT INTO diagram.files (id, owner_id, title, type, updated_by, updated_at, created_at)"

@@ -7,8 +7,8 @@ import aiohttp
 import pytest
 
 from bench.prometheus import running_prometheus
-from compose.grafana.prometheus_queries import QueryResults, Window, run_queries
 from compose.grafana.panels import Dashboard, Panel, Query, document
+from compose.grafana.prometheus_queries import QueryResults, Window, run_queries
 from tests.eventually import eventually
 
 # Nobody answers there: `up` is 0, and nothing else is told.

@@ -9,9 +9,9 @@ import asyncpg
 import pytest
 
 from chassis import group_commit
+from chassis.batching import MAX_BATCH
 from chassis.database import Database, classify, open_database
 from chassis.failures import Failure
-from chassis.batching import MAX_BATCH
 from chassis.group_commit import LARGE_BYTES, GroupCommit
 from tests.integration.chassis.proxy import Proxy
 

@@ -20,7 +20,7 @@ from autograph.database import migrate_database
 from chassis.database import open_database
 from chassis.pooler import PoolerUnsuitable
 from chassis.unit_of_work import AlreadyHandled, Ledger, Writes
-from compose.local.home import OperatorError, Home
+from compose.local.home import Home, OperatorError
 from contracts.outcome import Status
 from tests.databases import unused_database
 from tests.debian import unpacked

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import uvloop
 
-from chassis.redis import LARGE_BYTES, CallWithFallback, Call, Redis, RedisUnavailable, Script
+from chassis.redis import LARGE_BYTES, Call, CallWithFallback, Redis, RedisUnavailable, Script
 from tests.eventually import eventually
 from tests.integration.chassis.proxy import Proxy
 
@@ -187,7 +187,9 @@ async def _asked_after_a_reset() -> str:
             there.transport.abort()
             await there.wait_closed()
             async with asyncio.timeout(5):
-                (answer,) = await redis.run_or_fall_back(CallWithFallback(Call(("PING",)), lambda _: "an answer", lambda: "the fallback"))
+                (answer,) = await redis.run_or_fall_back(
+                    CallWithFallback(Call(("PING",)), lambda _: "an answer", lambda: "the fallback")
+                )
     return answer
 
 

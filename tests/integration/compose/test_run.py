@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from compose.local.home import OperatorError, Home
+from compose.local.home import Home, OperatorError
 from compose.local.run import run_servers, start_servers
 from compose.local.stack import Servers
 from tests.servers import PROGRAMS

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from compose.local.home import OperatorError, Home, RunningProcess
+from compose.local.home import Home, OperatorError, RunningProcess
 from compose.local.process import Identity
 from compose.local.server import Spec
 from compose.local.supervisor import Supervisor, stop_leftovers

@@ -12,7 +12,7 @@ from uuid_utils.compat import uuid7
 
 from chassis.bus.amqp import AmqpPublisher
 from chassis.bus.ports import NotPublished
-from chassis.bus.requester import Requester, ReplyTimeout
+from chassis.bus.requester import ReplyTimeout, Requester
 from contracts.auth import GetPublicKeys, PublicKeys, RegisterUser, User
 from contracts.diagram import CreateDiagram, DiagramNotFound, DiagramPage, GetDiagram, ListDiagrams
 from contracts.envelope import Actor, ActorKind, Envelope

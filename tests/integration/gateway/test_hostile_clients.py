@@ -11,7 +11,7 @@ import pytest
 
 from contracts.diagram import ChangeDiagram, CreateDiagram, DeleteDiagram, GetDiagram, TrashDiagram
 from gateway import body as body_module
-from gateway.problems import MAX_NAME_CHARACTERS, MAX_REPORTED_ERRORS, MAX_COLLECTED_ERRORS
+from gateway.problems import MAX_COLLECTED_ERRORS, MAX_NAME_CHARACTERS, MAX_REPORTED_ERRORS
 from tests.eventually import eventually
 from tests.integration.gateway.scene import DIAGRAM, SUMMARY, WHOLE, Scene, access_token, as_json, open_scene, signed_in
 

@@ -16,9 +16,9 @@ from chassis.metrics import GatewayMetrics
 from chassis.redis import Call, Redis
 from contracts.diagram import GetDiagram
 from contracts.envelope import Actor, ActorKind
-from gateway.request_handler import MARK_SECONDS
 from gateway.assembly import assemble
 from gateway.idempotency import message_id
+from gateway.request_handler import MARK_SECONDS
 from gateway.server import HttpServer
 from tests.eventually import eventually
 from tests.integration.chassis.proxy import Proxy

@@ -21,7 +21,7 @@ from autograph.__main__ import app
 from autograph.operator_requests import ask
 from autograph.producer import _add, _remove
 from chassis.bus.headers import producer_exchange
-from chassis.key_pairs import Purpose, KeyCipher
+from chassis.key_pairs import KeyCipher, Purpose
 from compose.local.home import OperatorError
 from contracts.auth_operator import (
     AccountState,

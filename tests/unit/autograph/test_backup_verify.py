@@ -21,11 +21,11 @@ from autograph.backup.manifest import (
     MESSAGES,
     OBJECT_LIST,
     SECRETS,
-    BackupBroken,
     BackedUpObject,
+    BackupBroken,
     Manifest,
-    object_file,
     describe_part,
+    object_file,
     secret_check,
     write_manifest,
 )

@@ -16,7 +16,7 @@ from autograph.failures import sentence
 from autograph.listing import print_table
 from autograph.services import check_settings
 from autograph.settings import CHECKOUT, operator_settings
-from compose.local.home import OperatorError, Home
+from compose.local.home import Home, OperatorError
 
 REPOSITORY = Path(__file__).parents[3]
 Say = Callable[..., tuple[int, str, str]]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from autograph.__main__ import main
-from compose.local.home import OperatorError, Home
+from compose.local.home import Home, OperatorError
 
 FILES = ("state.json", "ports.json", "secrets.json")
 CONTENTS = {"empty": b"", "truncated": b'{"boot": "1234', "not JSON": b"\xff", "a list": b"[1, 2]", "zeros": bytes(9)}

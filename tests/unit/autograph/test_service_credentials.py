@@ -7,8 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from autograph.__main__ import app
-from autograph.service_credentials import service_credentials, write_files
 from autograph.installation import installation
+from autograph.service_credentials import service_credentials, write_files
 from compose.local.home import OperatorError
 
 OWN = "administrators-own"

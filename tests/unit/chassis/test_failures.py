@@ -2,7 +2,7 @@
 
 import pytest
 
-from chassis.failures import RUNGS, Failure, next_rung, error_location
+from chassis.failures import RUNGS, Failure, error_location, next_rung
 
 
 def test_a_transient_failure_climbs_every_rung_and_is_then_parked() -> None:

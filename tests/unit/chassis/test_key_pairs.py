@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from chassis.key_pairs import KeyPair, KeysUnreadable, Purpose, KeyCipher, active, derived_key, is_due, expired_keys
+from chassis.key_pairs import KeyCipher, KeyPair, KeysUnreadable, Purpose, active, derived_key, expired_keys, is_due
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)

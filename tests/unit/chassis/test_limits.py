@@ -1,6 +1,6 @@
 """What a verdict says, and how a process counts by itself."""
 
-from chassis.limits import Charge, LocalWindows, RateLimitPolicy, QuotaUsage, RateLimitDecision
+from chassis.limits import Charge, LocalWindows, QuotaUsage, RateLimitDecision, RateLimitPolicy
 
 USER = RateLimitPolicy("user", quota=3, window_seconds=60)
 ADDRESS = RateLimitPolicy("address", quota=5, window_seconds=60)

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from chassis import batching, tracing
-from chassis.database import DatabaseUnavailable
 from chassis.batching import MAX_BATCH
+from chassis.database import DatabaseUnavailable
 from chassis.loading import Loader
 
 

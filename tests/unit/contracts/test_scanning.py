@@ -12,7 +12,16 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
 from contracts.diagram import Canvas
-from contracts.scanning import MAX_DEPTH, MAX_EVENTS, MAX_ITEMS, ScannedJson, TooDeep, count_items, is_cheap_to_parse, split
+from contracts.scanning import (
+    MAX_DEPTH,
+    MAX_EVENTS,
+    MAX_ITEMS,
+    ScannedJson,
+    TooDeep,
+    count_items,
+    is_cheap_to_parse,
+    split,
+)
 
 PATH = (b"canvas_data",)
 TEXTS = st.text('a\\"{}[]:,\u00e4\U0001f600\n', max_size=5)

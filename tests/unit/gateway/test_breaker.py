@@ -17,8 +17,8 @@ from contracts.diagram import CreateDiagram, DiagramNotFound, GetDiagram
 from contracts.envelope import Actor, ActorKind, Envelope
 from contracts.message import Request
 from contracts.outcome import Outcome
-from gateway.command_client import CommandClient, OutcomePending, envelope_of
 from gateway.breaker import FAILURES_TO_OPEN, PROBE_SECONDS, Breaker, State
+from gateway.command_client import CommandClient, OutcomePending, envelope_of
 from gateway.problems import HttpProblem
 
 ANNA = Actor(kind=ActorKind.USER, id=UUID(int=1))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.error_location import MAX_TOKENS, locate_error, find_unstorable, describe_malformed
+from gateway.error_location import MAX_TOKENS, describe_malformed, find_unstorable, locate_error
 from gateway.problems import HttpProblem
 
 

@@ -40,8 +40,12 @@ def envelope_of(request: Request[Any]) -> Envelope:
     )
 
 
-def a_letter(routing_key: str, body: bytes = b"{}", *, exchange: str = "autograph.commands", **more: Any) -> OutgoingMessage:
-    return OutgoingMessage(exchange=exchange, routing_key=routing_key, body=body, type="test", correlation_id="c", **more)
+def a_letter(
+    routing_key: str, body: bytes = b"{}", *, exchange: str = "autograph.commands", **more: Any
+) -> OutgoingMessage:
+    return OutgoingMessage(
+        exchange=exchange, routing_key=routing_key, body=body, type="test", correlation_id="c", **more
+    )
 
 
 @asynccontextmanager

@@ -16,13 +16,13 @@ from prometheus_client import CollectorRegistry
 
 from chassis.bus.amqp import AmqpPublisher
 from chassis.bus.consumers import Consumers
-from chassis.failures import Failure
 from chassis.bus.gate import Gate
 from chassis.bus.handlers import Handlers
 from chassis.bus.handling import Handling
 from chassis.bus.ports import Delivery
 from chassis.bus.quarantine import Quarantine
 from chassis.delivery_marks import RedisMarks
+from chassis.failures import Failure
 from chassis.metrics import BusMetrics
 from chassis.redis import Redis
 from contracts.envelope import Envelope

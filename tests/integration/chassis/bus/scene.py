@@ -13,7 +13,7 @@ from uuid_utils.compat import uuid7
 from chassis.bus.gate import Gate
 from chassis.bus.handlers import Handlers
 from chassis.bus.handling import Handling
-from chassis.bus.ports import Delivery, OutgoingMessage, NotPublished, QueueFull
+from chassis.bus.ports import Delivery, NotPublished, OutgoingMessage, QueueFull
 from chassis.database import Database
 from chassis.metrics import BusMetrics
 from chassis.unit_of_work import Ledger, OutboxRow

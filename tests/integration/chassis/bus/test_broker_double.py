@@ -8,10 +8,10 @@ from typing import Any, Protocol
 
 import pytest
 
-from chassis.failures import RUNGS
 from chassis.bus.headers import ATTEMPT, ORIGINAL_ROUTING_KEY, ORIGINAL_USER, RUNG
 from chassis.bus.ports import Delivery, Publisher, Receipt, Unroutable
 from chassis.bus.settling import settle
+from chassis.failures import RUNGS
 from contracts.diagram import CreateDiagram
 from tests.brokers import close_connections
 from tests.eventually import eventually

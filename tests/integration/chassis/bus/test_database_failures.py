@@ -8,9 +8,9 @@ import pytest
 
 from autograph.credentials import as_user, service_password
 from chassis.bus import headers
-from chassis.failures import MAX_LOSSES, RUNGS
 from chassis.bus.ports import Delivery, OutgoingMessage
 from chassis.database import ConnectionLost, Database, DirectConnection, open_database
+from chassis.failures import MAX_LOSSES, RUNGS
 from contracts.outcome import Status
 from tests.integration.autograph.installation import INSTALLATION_SECRET
 from tests.integration.chassis.bus.scene import Look, Paint, Scene, delivery_of
@@ -39,7 +39,9 @@ async def impatient(database: Database, database_url: str) -> AsyncIterator[Scen
 
 def copy_of(delivery: Delivery, outgoing: OutgoingMessage) -> Delivery:
     """As the ladder brings it back."""
-    return delivery._replace(user_id="autograph-diagram", routing_key="diagram.commands", headers=dict(outgoing.headers))
+    return delivery._replace(
+        user_id="autograph-diagram", routing_key="diagram.commands", headers=dict(outgoing.headers)
+    )
 
 
 async def test_a_slow_statement_is_tried_again_a_few_times_and_holds_up_nobody_else(

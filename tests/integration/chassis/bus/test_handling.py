@@ -8,10 +8,10 @@ import asyncpg
 import pytest
 
 from chassis.bus import headers
-from chassis.failures import RUNGS
 from chassis.bus.handling import CLOCK_SKEW, SAFE_TO_READ_BYTES
 from chassis.bus.ports import NotPublished, QueueFull
 from chassis.database import DatabaseUnavailable
+from chassis.failures import RUNGS
 from contracts.outcome import Status
 from tests.integration.chassis.bus.scene import (
     USER,

@@ -45,7 +45,11 @@ async def test_what_is_handed_over_is_published_and_its_row_deleted(scene: Scene
         await relay.drain()
 
     [outgoing] = scene.letters.published
-    assert (outgoing.exchange, outgoing.routing_key, outgoing.body) == ("autograph.events", "diagram.picture_hung", row.body)
+    assert (outgoing.exchange, outgoing.routing_key, outgoing.body) == (
+        "autograph.events",
+        "diagram.picture_hung",
+        row.body,
+    )
     assert await scene.outbox() == 0
 
 

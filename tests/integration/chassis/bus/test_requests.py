@@ -7,7 +7,7 @@ import pytest
 from aio_pika.abc import AbstractIncomingMessage
 
 from chassis.bus.ports import NotPublished, Unroutable
-from chassis.bus.requester import Requester, ReplyTimeout
+from chassis.bus.requester import ReplyTimeout, Requester
 from contracts.auth import GetMe, SignOut
 from contracts.diagram import CreateDiagram, ListDiagrams
 from contracts.outcome import Outcome, Status

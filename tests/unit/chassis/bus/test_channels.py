@@ -60,7 +60,9 @@ def publishing(wire: Wire, underlay: Underlay) -> PublishingChannel:
 
 
 def a_letter(body: bytes = b"{}", **more: Any) -> OutgoingMessage:
-    return OutgoingMessage(exchange="autograph.commands", routing_key="a.b", body=body, type="t", correlation_id="c", **more)
+    return OutgoingMessage(
+        exchange="autograph.commands", routing_key="a.b", body=body, type="t", correlation_id="c", **more
+    )
 
 
 async def test_a_broker_without_a_limit_for_frames_is_sent_a_body_in_one() -> None:
@@ -95,7 +97,9 @@ async def test_each_place_is_published_to_under_its_own_name_and_terms() -> None
     channel = publishing(wire, Underlay())
     places = [("e", "k", True), ("e", "k", False), ("e", "l", True), ("f", "k", True), ("e", "k", True)]
     for exchange, key, mandatory in places:
-        outgoing = OutgoingMessage(exchange=exchange, routing_key=key, body=b"", type="t", correlation_id="c", mandatory=mandatory)
+        outgoing = OutgoingMessage(
+            exchange=exchange, routing_key=key, body=b"", type="t", correlation_id="c", mandatory=mandatory
+        )
         channel.publish(outgoing)
     channel.abandon()
     methods = [frame for frame in wire.frames() if isinstance(frame, spec.Basic.Publish)]

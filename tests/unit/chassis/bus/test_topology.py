@@ -4,7 +4,6 @@ import re
 
 import pytest
 
-from chassis.failures import RUNGS
 from chassis.bus.topology import (
     COMMANDS,
     EXCHANGES,
@@ -16,6 +15,7 @@ from chassis.bus.topology import (
     QueuePolicy,
     topology,
 )
+from chassis.failures import RUNGS
 from contracts.catalogue import LARGEST_MESSAGE_BYTES, LARGEST_REQUEST_BYTES, REQUESTS, SUBSCRIPTIONS, WORKERS
 from contracts.message import Kind
 

@@ -134,7 +134,9 @@ def test_every_way_to_present_refresh_tokens_is_judged_as_promised() -> None:
         generation, used_generation = 0, -1
         issued, presented_before = {0}, set[int]()
         for presented in presentations:
-            decision = decide_refresh(presented, generation=generation, used_generation=used_generation, may_be_retry=True)
+            decision = decide_refresh(
+                presented, generation=generation, used_generation=used_generation, may_be_retry=True
+            )
 
             if presented not in issued:
                 assert decision is RefreshDecision.NEVER_ISSUED

@@ -24,16 +24,16 @@ UNAVAILABLE: Final = (
     BotoCoreError,
     ClientError,
 )
-_HINT: Final = "`autograph status` says what runs, `autograph doctor` what is wrong"
+_HINT: Final = "run `autograph status` to see what runs, and `autograph doctor` to find the cause"
 # The first that fits says it.
 _TEXTS: Final[tuple[tuple[tuple[type[BaseException], ...], str], ...]] = (
     (
         (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError),
-        "PostgreSQL does not let us in ({text}): check AUTOGRAPH_POSTGRES_URL",
+        "PostgreSQL refused the connection ({text}): check AUTOGRAPH_POSTGRES_URL",
     ),
     (
         (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.InvalidSchemaNameError),
-        "The database lacks what this release needs ({text}): run `autograph migrate`",
+        "The database schema is older than this release needs ({text}): run `autograph migrate`",
     ),
     (UNAVAILABLE, "A server cannot be used ({kind}: {text}): {hint}"),
     ((TimeoutError,), "A server did not answer in time: {hint}"),

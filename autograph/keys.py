@@ -51,7 +51,7 @@ class Row(NamedTuple):
 def list_keys(
     *, as_json: Annotated[bool, typer.Option("--json", help="One JSON array on standard output.")] = False
 ) -> None:
-    """List all keys there ever were; private parts are never shown."""
+    """List all keys, also retired ones; private parts are never shown."""
     rows = described(asyncio.run(_all()), datetime.now(UTC))
     if as_json:
         print(json.dumps([row._asdict() for row in rows], indent=1))  # noqa: T201 - this is the output
@@ -67,7 +67,7 @@ def list_keys(
 
 @app.command()
 def rotate(purpose: Annotated[Purpose, typer.Argument(help="Which kind of key to make the next of.")]) -> None:
-    """Make the next key now instead of when it is due. Former ones stay good for what was made with them."""
+    """Make the next key now instead of when it is due. Former keys stay valid for what was signed or sealed with them."""
     try:
         key = asyncio.run(_rotate(purpose))
     except KeysUnreadable:
@@ -81,7 +81,7 @@ def rotate(purpose: Annotated[Purpose, typer.Argument(help="Which kind of key to
 def withdraw(
     key_id: Annotated[str, typer.Argument(metavar="ID", help="Of a signing key, as `keys list` shows it.")],
 ) -> None:
-    """Make worthless what a signing key has signed, at every gateway before this returns: clients refresh."""
+    """Withdraw a signing key: before this returns, every gateway rejects its tokens, and clients refresh theirs."""
     answer = send_request(installation(), WithdrawKey(key_id=key_id), KeyWithdrawn)
     Console(soft_wrap=True, highlight=False).print(
         f"withdrawn: {answer.key_id}; tokens are signed with {answer.signs_now}"

@@ -59,7 +59,7 @@ async def send_request_async(found: Installation, request: Request[ReplyT], kind
             raise OperatorError(
                 "The auth service has not answered. The command waits in its queue and will be carried out."
                 if unanswered.confirmed
-                else "Whether the broker has the command is not known: give it again, which does no harm."
+                else "It is not known whether the broker accepted the command: repeat it, which is safe."
             ) from None
     if outcome.status is not Status.SUCCEEDED:
         problem = outcome.problem
@@ -97,7 +97,7 @@ async def _wait_up(links: Sequence[Link]) -> None:
     except TimeoutError:
         if any(_is_access_refused(link.failure) for link in links):
             raise OperatorError(
-                "The broker does not let the operator's user in: `autograph migrate` gives it its rights"
+                "The broker refused the operator's user: `autograph migrate` gives it its rights"
             ) from None
         raise OperatorError("RabbitMQ does not answer; nothing was changed") from None
 

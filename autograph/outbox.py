@@ -11,7 +11,7 @@ from contracts.catalogue import WORKERS
 
 
 def outbox(*, as_json: AsJson = False) -> None:
-    """List the events that wait to be published, by worker and type. Usually there are none for longer than a blink."""
+    """List the events that wait to be published, by worker and type. Usually none waits for longer than a moment."""
     show(asyncio.run(unpublished_events(installation())), as_json=as_json, nothing="Every event is published.")
 
 

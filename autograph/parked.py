@@ -31,7 +31,9 @@ PARKING_QUEUES: Final = ("parked", "refused")
 # Would only be parked again: nothing but another message mends them.
 NEVER_REDRIVABLE: Final = ("undecodable", "untrusted", "invalid", "unsealable", "too_large")
 
-app: Final = typer.Typer(no_args_is_help=True, help="Messages that were given up, for a person to decide.")
+app: Final = typer.Typer(
+    no_args_is_help=True, help="Messages that could not be processed and wait for an operator's decision."
+)
 Ids = Annotated[list[str] | None, typer.Argument(help="As `parked list` shows them; the beginning is enough.")]
 Everything = Annotated[bool, typer.Option("--all", help="All of them.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]

@@ -33,7 +33,8 @@ def add(
     allow: Annotated[list[str], typer.Option(help="A command or query, as diagram.create_diagram. May be repeated.")],
     *,
     processes: Annotated[
-        int, typer.Option(min=1, max=MAX_PROCESSES, help="How many take replies at once, each in a queue of its own.")
+        int,
+        typer.Option(min=1, max=MAX_PROCESSES, help="How many processes take replies, each from a queue of its own."),
     ] = 1,
     rotate: Annotated[
         bool, typer.Option("--rotate", help="Give one that exists a new password and these rights.")

@@ -28,7 +28,7 @@ async def apply_redis(found: Installation) -> list[str]:
             raise
         except RedisError as error:
             raise OperatorError(
-                f"Redis does not let users be made ({error}): it must be Redis 7, or any Valkey, and the address an "
+                f"Redis refused to create users ({error}): it must be Redis 7, or any Valkey, and the address an "
                 "administrator's; or set AUTOGRAPH_REDIS_SERVICE_USERS=off"
             ) from error
         with suppress(ResponseError):  # without an ACL file its configuration must name them, as that of ours does

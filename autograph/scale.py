@@ -29,7 +29,7 @@ def scale(
 ) -> None:
     """Run this many processes of a service in the stack that runs; the others stay as they are.
 
-    Who is no longer wanted finishes what it has in hand first. The numbers are kept: the next `autograph up` starts as
+    Surplus processes first finish what they have in flight. The numbers are saved: the next `autograph up` starts as
     many. A further gateway listens on a port of its own, which `autograph status` shows.
     """
     asked = parse_counts(services)

@@ -20,7 +20,7 @@ from compose.secret_files import OWNER_READS, write_atomically
 OWNER_USES: Final = 0o700
 UNFINISHED: Final = f".{PREFIX}"  # as write_atomically names what a crash may leave
 
-app: Final = typer.Typer(no_args_is_help=True, help="Hand each service its own credentials.")
+app: Final = typer.Typer(no_args_is_help=True, help="Write each service's own credentials.")
 
 
 @app.command()

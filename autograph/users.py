@@ -39,7 +39,7 @@ def list_users(
 
 @app.command()
 def lock(user: User) -> None:
-    """Let nobody sign in to the account, and end its sessions, at every gateway before this returns."""
+    """Lock the account: before this returns, its sessions have ended at every gateway, and nobody can sign in to it."""
     found, user_id = _account(user)
     state = send_request(found, LockUser(user_id=user_id), AccountState)
     _say(f"locked: {user}; sessions ended: {state.sessions_ended}")
@@ -47,7 +47,7 @@ def lock(user: User) -> None:
 
 @app.command()
 def unlock(user: User) -> None:
-    """Let the account's password be used again."""
+    """Unlock the account, so that its user can sign in again."""
     found, user_id = _account(user)
     send_request(found, UnlockUser(user_id=user_id), AccountState)
     _say(f"unlocked: {user}")
@@ -55,7 +55,7 @@ def unlock(user: User) -> None:
 
 @app.command("end-sessions")
 def end_sessions(user: User) -> None:
-    """End all sessions of the account, at every gateway before this returns. Its password stays good."""
+    """End all sessions of the account, at every gateway before this returns. Its password stays valid."""
     found, user_id = _account(user)
     state = send_request(found, EndUserSessions(user_id=user_id), AccountState)
     _say(f"sessions ended: {state.sessions_ended}")

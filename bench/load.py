@@ -19,11 +19,11 @@ Operation = Callable[[], Awaitable[None]]
 Workload = Callable[[int], AbstractAsyncContextManager[Operation]]  # the operation of one loop, by the loop's number
 
 
-class OperationFailed(Exception):  # noqa: N818 - states the outcome
+class OperationFailed(Exception):
     """An answer that is not the wanted one; counted, and not among the latencies."""
 
 
-class Exhausted(Exception):  # noqa: N818 - states the outcome
+class Exhausted(Exception):
     """There is nothing left to ask for: the loop ends before its time."""
 
 

@@ -1,4 +1,4 @@
-"""Gathering: what is asked of the database in one turn of the event loop, or while others are served, goes together."""
+"""Batching: database calls of one event loop turn, and those that arrive while a batch runs, are sent together."""
 
 import asyncio
 from collections import deque
@@ -8,8 +8,8 @@ from typing import Any, Final, Generic, TypeVar
 
 from chassis.database import DatabaseUnavailable
 
-OVERDUE_SECONDS: Final = 0.05  # one group at a time is the cheapest, until one has to wait for somebody's lock
-MAX_BATCH: Final = 16  # in a group: as many as a consumer holds
+OVERDUE_SECONDS: Final = 0.05  # one batch at a time is the cheapest, until a batch waits for a lock
+MAX_BATCH: Final = 16  # items: as many as a consumer's prefetch
 
 _RUN_ALONE: Final[Any] = object()
 
@@ -19,7 +19,7 @@ ResultT = TypeVar("ResultT")
 
 @dataclass(frozen=True, slots=True)
 class Pending(Generic[ItemT, ResultT]):
-    """A question, and who waits for its answer: possibly nobody any more."""
+    """An item and the future of its caller, which may have been cancelled."""
 
     item: ItemT
     future: "asyncio.Future[AnswerT]"
@@ -34,12 +34,12 @@ class Pending(Generic[ItemT, ResultT]):
 
 
 class Batcher(Generic[ItemT, ResultT]):
-    """One group at a time; one that takes more than ``OVERDUE_SECONDS`` does not hold up the next.
+    """Runs one batch at a time. After ``OVERDUE_SECONDS`` the next batch starts beside it.
 
-    *carry_out* answers or fails each of a group; whom it leaves waiting, however it ends, hears of that.
-    *alone*: what who finds no company does in its own task, which spares 18 us for another (2026-11-28). It ends
-    when who asked is cancelled, so it is for reads.
-    *fitting*: how many of the first that wait may go together, at least one.
+    *execute* resolves or fails each item of a batch; an item that it leaves pending is failed when it returns.
+    *run_alone* executes a batch of one item in the task of its caller, which saves a task (18 us, 2026-11-28). It is
+    cancelled with its caller, so use it for reads only.
+    *prefix_that_fits* returns how many of the waiting items, from the first, may form one batch; at least one.
     """
 
     def __init__(
@@ -55,26 +55,26 @@ class Batcher(Generic[ItemT, ResultT]):
         self._run_alone = run_alone
         self._prefix_that_fits = prefix_that_fits
         self._waiting: deque[Pending[ItemT, ResultT]] = deque()
-        self._groups: set[asyncio.Task[None]] = set()
-        self._current: object | None = None  # a group's task, or who goes alone
-        self._began = 0.0  # the current one
+        self._batches: set[asyncio.Task[None]] = set()
+        self._current: object | None = None  # a batch's task, or an item that runs alone
+        self._began = 0.0  # when the current batch began
         self._overdue: asyncio.TimerHandle | None = None
         self._scheduled = False
 
     async def submit(self, item: ItemT) -> ResultT:
         loop = asyncio.get_running_loop()
-        one: Pending[ItemT, ResultT] = Pending(item, loop.create_future())
-        self._waiting.append(one)
+        pending: Pending[ItemT, ResultT] = Pending(item, loop.create_future())
+        self._waiting.append(pending)
         if not self._scheduled:
             self._scheduled = True
-            loop.call_soon(self._begin)  # others that are ready in this turn go along
+            loop.call_soon(self._begin)  # at the end of this turn: others may be submitted in it
         try:
-            result = await one.future
+            result = await pending.future
             if result is _RUN_ALONE and self._run_alone is not None:
                 return await self._run_alone(item)
             return result
         finally:
-            self._release(one)
+            self._release(pending)
 
     def _begin(self) -> None:
         self._scheduled = False
@@ -83,17 +83,17 @@ class Batcher(Generic[ItemT, ResultT]):
             if self._overdue is None and self._waiting:
                 self._overdue = loop.call_at(self._began + OVERDUE_SECONDS, self._release, self._current)
             return
-        group = self._next_group()
-        if not group:
+        batch = self._next_batch()
+        if not batch:
             return
         self._began = loop.time()
-        if len(group) == 1 and self._run_alone is not None:
-            self._current = group[0]
-            group[0].future.set_result(_RUN_ALONE)
+        if len(batch) == 1 and self._run_alone is not None:
+            self._current = batch[0]
+            batch[0].future.set_result(_RUN_ALONE)
         else:
-            task = self._current = asyncio.create_task(self._serve(group), name=self._name)
-            self._groups.add(task)
-            task.add_done_callback(self._groups.discard)
+            task = self._current = asyncio.create_task(self._run(batch), name=self._name)
+            self._batches.add(task)
+            task.add_done_callback(self._batches.discard)
             task.add_done_callback(self._release)
         if self._waiting:
             self._begin()
@@ -106,19 +106,19 @@ class Batcher(Generic[ItemT, ResultT]):
                 self._overdue = None
             self._begin()
 
-    def _next_group(self) -> list[Pending[ItemT, ResultT]]:
+    def _next_batch(self) -> list[Pending[ItemT, ResultT]]:
         first: list[Pending[ItemT, ResultT]] = []
         while self._waiting and len(first) < MAX_BATCH:
-            one = self._waiting.popleft()
-            if not one.future.done():  # whoever waited may have gone
-                first.append(one)
-        count = self._prefix_that_fits([one.item for one in first])
+            pending = self._waiting.popleft()
+            if not pending.future.done():  # its caller may have been cancelled
+                first.append(pending)
+        count = self._prefix_that_fits([pending.item for pending in first])
         self._waiting.extendleft(reversed(first[count:]))
         return first[:count]
 
-    async def _serve(self, group: list[Pending[ItemT, ResultT]]) -> None:
+    async def _run(self, batch: list[Pending[ItemT, ResultT]]) -> None:
         try:
-            await self._execute(group)
+            await self._execute(batch)
         finally:
-            for one in group:
-                one.fail(DatabaseUnavailable("the group was given up"))
+            for pending in batch:
+                pending.fail(DatabaseUnavailable("the batch was cancelled"))

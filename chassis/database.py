@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import asyncpg
 import msgspec
-import structlog
 from asyncpg.pool import PoolConnectionProxy
 from pydantic_core import from_json, to_json
 
 from chassis import tracing
 from chassis.failures import Failure
+from chassis.logging import logger
 from chassis.pooler import Pooling, find_pooling, refuses_settings
 
 # The schema's revision, as `autograph migrate` leaves it. Revisions are numbered: "0003" is newer than "0002".
@@ -45,10 +45,10 @@ else:
     Connection = PoolConnectionProxy  # of a pool
     DirectConnection = asyncpg.Connection  # of nobody else
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 
-class DatabaseUnavailable(Exception):  # noqa: N818  # reads as the sentence that it is
+class DatabaseUnavailable(Exception):
     """No connection was to be had, or the one in use broke; what was under way may or may not have been committed."""
 
 
@@ -56,11 +56,11 @@ class ConnectionLost(DatabaseUnavailable):
     """The connection ended while a statement used it. Whether the server is unavailable, others find out."""
 
 
-class StatementTimedOut(Exception):  # noqa: N818  # as above
+class StatementTimedOut(Exception):
     """The server answers others, but did not answer this statement in time; it may or may not have been committed."""
 
 
-class SchemaNotReady(Exception):  # noqa: N818  # as above
+class SchemaNotReady(Exception):
     """The database answers, but its schema is older than what asks needs."""
 
 
@@ -348,7 +348,7 @@ async def current_revision(connection: Connection | DirectConnection) -> str | N
     table = f"{REVISION_SCHEMA}.{REVISION_TABLE}"
     if await connection.fetchval("SELECT to_regclass($1)::text", table) is None:
         return None
-    revision: str | None = await connection.fetchval(f"SELECT version_num FROM {table}")  # noqa: S608  # constants
+    revision: str | None = await connection.fetchval(f"SELECT version_num FROM {table}")
     return revision
 
 

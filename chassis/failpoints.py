@@ -36,7 +36,7 @@ class Action(StrEnum):
     RAISE = "raise"  # ``Injected``
 
 
-class Injected(Exception):  # noqa: N818 - states what it is
+class Injected(Exception):
     """What a point raises when it is told to: to the handling around it, a bug."""
 
 

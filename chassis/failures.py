@@ -1,16 +1,16 @@
-"""What a failure means for the message that met it: pure rules, no I/O."""
+"""Kinds of failures, and what happens to the message that failed: pure rules, no I/O."""
 
 from enum import StrEnum
 
-# TTL queues of the topology. Mixed TTLs in one queue would block at its head, hence a queue for each.
+# TTL queues of the topology, one for each TTL: a queue with mixed TTLs is blocked by the message at its head.
 RUNGS = ("1s", "10s", "1m", "10m")
 
 
 class Failure(StrEnum):
-    TRANSIENT = "transient"  # likely gone when tried again: deadlock, serialization, a timeout
-    DEPENDENCY = "dependency"  # nothing will work until it is back: no message's attempts are spent on an outage
-    LOST = "lost"  # the connection to a dependency ended under it; see ``on_lost``
-    BUG = "bug"  # ours; a person must look
+    TRANSIENT = "transient"  # a retry is likely to succeed: deadlock, serialization, a timeout
+    DEPENDENCY = "dependency"  # no message succeeds until it is back: wait, and count no attempt
+    LOST = "lost"  # the connection to a dependency ended; see ``failure_after_loss``
+    BUG = "bug"  # a retry gives the same: a person must look
 
 
 _LADDER: dict[Failure, tuple[str, ...]] = {
@@ -19,14 +19,14 @@ _LADDER: dict[Failure, tuple[str, ...]] = {
 }
 
 
-# In one attempt. Sessions that are ended for a while (a failover, say) hit a message once or twice.
+# In one attempt. An outage, such as a failover, ends the connection of a message once or twice.
 MAX_LOSSES = 3
 
 
 def failure_after_loss(losses: int) -> Failure:
-    """What the *losses*-th loss of a connection in one attempt is: the dependency's fault, until it goes on.
+    """The kind of the *losses*-th loss of a connection in one attempt: an outage first, then the message's own failure.
 
-    A message that ends its connection each time, or the whole server, would otherwise be carried out for ever.
+    Otherwise a message that ends its connection or the server each time would be handled for ever.
     """
     return Failure.DEPENDENCY if losses < MAX_LOSSES else Failure.TRANSIENT
 
@@ -38,7 +38,7 @@ def next_rung(failure: Failure, attempt: int) -> str | None:
 
 
 def error_location(error: BaseException) -> str:
-    """Class and place of *error*, never its text: that may quote the message's content."""
+    """Class and place of *error*, without its text, which may quote the message's content."""
     frame = error.__traceback__
     while frame is not None and frame.tb_next is not None:
         frame = frame.tb_next

@@ -33,7 +33,7 @@ CLOCK_SKEW: Final = timedelta(minutes=5)  # between the machines of an installat
 _CURVE: Final = {Purpose.SIGNING: "Ed25519", Purpose.SEALING: "X25519"}
 
 
-class KeysUnreadable(Exception):  # noqa: N818 - states what is so
+class KeysUnreadable(Exception):
     """The private keys were encrypted under another secret."""
 
 
@@ -164,7 +164,7 @@ async def is_in_use(connection: Connection, key_id: str) -> bool:
 
 async def load(connection: Connection | DirectConnection, cipher: KeyCipher) -> list[KeyPair]:
     """All that are not retired. Raises ``KeysUnreadable``."""
-    records = await connection.fetch(f"SELECT {_PUBLIC}, private_key FROM keys WHERE retired_at IS NULL")  # noqa: S608 - a constant
+    records = await connection.fetch(f"SELECT {_PUBLIC}, private_key FROM keys WHERE retired_at IS NULL")
     return [
         KeyPair(*_public(record), private=cipher.decrypt(Purpose(record["purpose"]), record["id"], record["private_key"]))
         for record in records
@@ -173,7 +173,7 @@ async def load(connection: Connection | DirectConnection, cipher: KeyCipher) -> 
 
 async def list_all(connection: Connection | DirectConnection) -> list[PublicKey]:
     """The public parts, also of what is retired, newest first."""
-    records = await connection.fetch(f"SELECT {_PUBLIC} FROM keys ORDER BY purpose, active_from DESC, id")  # noqa: S608 - a constant
+    records = await connection.fetch(f"SELECT {_PUBLIC} FROM keys ORDER BY purpose, active_from DESC, id")
     return [PublicKey(*_public(record)) for record in records]
 
 

@@ -40,7 +40,7 @@ LARGE_BYTES: Final = 1 << 20
 THREAD_SWITCH_SECONDS: Final = 0.001
 
 
-class BackgroundTaskDied(Exception):  # noqa: N818  # reads as the sentence that it is
+class BackgroundTaskDied(Exception):
     """Something that runs for as long as the service does has ended by an error."""
 
 

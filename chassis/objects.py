@@ -43,15 +43,15 @@ _MISSING: Final = frozenset({"NoSuchKey", "404"})
 SERVER_ERROR: Final = 500
 
 
-class ObjectStoreUnavailable(Exception):  # noqa: N818  # reads as the sentence that it is
+class ObjectStoreUnavailable(Exception):
     """The store did not do what it was asked to, or nobody knows whether it did."""
 
 
-class ObjectMissing(Exception):  # noqa: N818  # as above
+class ObjectMissing(Exception):
     """There is no such object."""
 
 
-class ObjectDamaged(Exception):  # noqa: N818  # as above
+class ObjectDamaged(Exception):
     """What the store holds is not what was put there."""
 
 

@@ -27,7 +27,7 @@ class Pooling(StrEnum):
     TRANSACTION = "transaction"
 
 
-class PoolerUnsuitable(Exception):  # noqa: N818 - states what is so
+class PoolerUnsuitable(Exception):
     """PostgreSQL is reached through a pooler in a mode that does not serve; the text says what to do."""
 
 

@@ -17,7 +17,7 @@ from contracts.sealed import Box, sealed_fields
 MessageT = TypeVar("MessageT", bound=Message)
 
 
-class Unsealable(Exception):  # noqa: N818 - states what is so
+class Unsealable(Exception):
     """The box is to a key that is not ours, or was made for another message, type or field."""
 
 

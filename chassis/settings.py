@@ -177,7 +177,7 @@ Key = Annotated[SecretStr, AfterValidator(_check_key_length)]
 CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_list)]
 
 
-class SettingsInvalid(Exception):  # noqa: N818  # reads as the sentence that it is
+class SettingsInvalid(Exception):
     """All that is wrong with the settings; no value of a secret is in it."""
 
     def __init__(self, problems: list[str]) -> None:

@@ -1,6 +1,7 @@
-"""What every worker stands on, opened in the order in which the parts need each other.
+"""The parts that every worker has: database, Redis, outbox, broker connections, consumers.
 
-A worker's ``__main__`` calls ``open_worker``, builds its own tools on it, and ends with ``consume``.
+A worker's ``__main__`` calls ``open_worker``, builds its own tools from the ``WorkerContext``, and ends with
+``consume``.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -29,17 +30,17 @@ from chassis.unit_of_work import Ledger
 from contracts.envelope import Envelope
 from contracts.message import Event, Message, Request
 
-SCHEMA_REVISION = "0006"  # the oldest that this release can work with
-# Deliveries of one queue in hand at once. Their transactions share a pool of 30 connections.
+SCHEMA_REVISION = "0006"  # the oldest schema revision that this release works with
+# Deliveries of one queue in flight at once. Their transactions share a pool of 30 connections.
 PREFETCH = 16
-PRODUCERS_PREFETCH = 4  # of what is not a user's who waits
+PRODUCERS_PREFETCH = 4  # no user waits for these
 
 ToolsT = TypeVar("ToolsT")
 Unseal = Callable[[Message, Envelope], Awaitable[Message]]
 
 
 class WorkerSettings(ServiceSettings, PostgresSettings):
-    """Of every worker; each adds its own."""
+    """Settings of every worker; each worker adds its own."""
 
 
 SettingsT = TypeVar("SettingsT", bound=WorkerSettings)
@@ -63,7 +64,7 @@ class WorkerContext:
 
 
 async def open_worker(service: Service[SettingsT], requests: RequestMetrics) -> WorkerContext:
-    """Waits for nothing but the database, without which there is nothing to do."""
+    """Open the parts of a worker. Waits only for the database. Raises ``DatabaseUnavailable``, ``SchemaNotReady``."""
     settings, name = service.settings, service.name
     metrics = BusMetrics(service.registry, requests)
     pools = PoolMetrics(service.registry)
@@ -118,10 +119,10 @@ async def consume(
     prefetch: Mapping[str, int] | None = None,
     transient: tuple[type[Exception], ...] = (),
 ) -> None:
-    """Consumes every queue that *handlers* name, from when the broker is there.
+    """Consume every queue for which *handlers* has a handler; returns once the broker is connected.
 
-    *prefetch*: other concurrencies than the usual, by queue. *transient*: the worker's own exceptions that are likely
-    gone when the message is tried again.
+    *prefetch*: queue → its concurrency, where it is not the default. *transient*: exceptions of the worker's own that
+    are worth a retry.
     """
     gate = Gate(context.database.probe)
     handling = Handling(
@@ -147,7 +148,7 @@ async def consume(
         metrics=context.metrics,
     )
     service.health.check("consumers", consumers.check)
-    # Replies and retries go out through the publisher: without it nothing that is taken could be settled.
+    # Replies and retries are published: without the publisher no delivery could be settled.
     await context.publisher.link.wait_up()
     service.background(consumers.link.run(), name="consuming")
     service.background(consumers.watch(), name="consuming watch")
@@ -160,7 +161,7 @@ def failure_of(error: BaseException, transient: tuple[type[Exception], ...] = ()
 
 
 def user_of(url: str) -> str:
-    """The user in a URL: what the broker knows this process as."""
+    """The user in *url*: the broker user of this process."""
     return unquote(urlsplit(url).username or "")
 
 

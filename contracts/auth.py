@@ -145,7 +145,7 @@ class SignIn(TransientCommand[Tokens]):
 
 
 class RefreshTokens(TransientCommand[Tokens]):
-    """Spend a refresh token for the next pair."""
+    """Exchange a refresh token for the next pair of tokens."""
 
     wire_name: ClassVar[str] = "autograph.auth.refresh_tokens.v1"
 
@@ -295,7 +295,7 @@ class PasswordTooLong(Refusal):
 class PasswordTooCommon(Refusal):
     kind = RefusalKind.INVALID
     code = "password_too_common"
-    title = "This password is among the first that anybody would guess"
+    title = "This password is too common"
 
 
 class InvalidCredentials(Refusal):

@@ -146,7 +146,7 @@ class TrashDiagram(Command[None]):
 
 
 class RestoreDiagram(Command[DiagramSummary]):
-    """Out of the trash."""
+    """Restore a diagram from the trash."""
 
     wire_name: ClassVar[str] = "autograph.diagram.restore_diagram.v1"
 
@@ -273,13 +273,13 @@ class StaleRevision(Refusal):
 
     kind = RefusalKind.PRECONDITION_FAILED
     code = "stale_revision"
-    title = "The diagram has changed since"
+    title = "The diagram was changed after the revision that this request is based on"
 
 
 class RevisionRequired(Refusal):
     kind = RefusalKind.PRECONDITION_REQUIRED
     code = "if_match_required"
-    title = "A change of content needs If-Match with the ETag that it is based on"
+    title = "Changing the content requires If-Match with the ETag that the change is based on"
 
 
 class NotInTrash(Refusal):

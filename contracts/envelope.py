@@ -25,7 +25,7 @@ CONTENT_TYPE = "application/cloudevents+json"
 MAX_ITEMS = 1_000  # of a message that is dense or large, those of its opaque field not counted
 
 
-class TooManyItems(ValueError):  # noqa: N818 - states what is so
+class TooManyItems(ValueError):
     """To parse the document would take many times its bytes."""
 
 

@@ -44,7 +44,7 @@ class Problem(BaseModel):
     extra: dict[str, Any] = Field(default_factory=dict)  # further members of the problem document, e.g. current_etag
 
 
-class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not an error
+class Refusal(Exception):
     """The handler says no, and the caller is told why. Nothing was changed.
 
     ``extra`` becomes members of the problem document; keep secrets and others' data out of it.
@@ -88,4 +88,4 @@ class Invalid(Refusal):
 class Forbidden(Refusal):
     kind = RefusalKind.FORBIDDEN
     code = "forbidden"
-    title = "You may not do this"
+    title = "Permission denied"

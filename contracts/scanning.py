@@ -38,7 +38,7 @@ _DIGITS = bytes.maketrans(b"123456789E.", b"000000000e0")
 _TOO_MANY_DIGITS = b"0" * (MAX_DIGITS + 2)  # and the point
 
 
-class TooDeep(ValueError):  # noqa: N818 - states what is so
+class TooDeep(ValueError):
     """The document is nested so deep that nothing looks where."""
 
 
@@ -160,7 +160,9 @@ def _checked(raw: bytes, plain: bytes, *, check_zeros: bool) -> ScannedJson:
             zeros += _zeros(outside)
     if check_zeros and zeros > MAX_ZEROS:
         raise PydanticCustomError(
-            "numbers_too_long", "numbers must not take {limit} digits more when written out", {"limit": MAX_ZEROS}
+            "numbers_too_long",
+            "numbers must not need more than {limit} extra digits in decimal notation",
+            {"limit": MAX_ZEROS},
         )
     return ScannedJson(msgspec.json.format(raw, indent=-1))
 

@@ -87,7 +87,9 @@ def _check_expanded_length(written: bytes) -> None:
         if zeros <= MAX_ZEROS:
             return
     raise PydanticCustomError(
-        "numbers_too_long", "numbers must not take {limit} digits more when written out", {"limit": MAX_ZEROS}
+        "numbers_too_long",
+        "numbers must not need more than {limit} extra digits in decimal notation",
+        {"limit": MAX_ZEROS},
     )
 
 

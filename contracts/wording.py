@@ -12,7 +12,7 @@ _BOOLEAN = ("boolean_type", "must be true or false")
 # pydantic's type → our code, and our words where its own are not plain.
 _KNOWN: Final[Mapping[str, tuple[str, str | None]]] = {
     "missing": ("required", "is required"),
-    "extra_forbidden": ("unknown_field", "is not a field that is taken here"),
+    "extra_forbidden": ("unknown_field", "is not a known field"),
     **dict.fromkeys(("list_type", "tuple_type", "set_type", "frozen_set_type"), _ARRAY),
     **dict.fromkeys(("dict_type", "model_type", "model_attributes_type", "mapping_type"), _OBJECT),
     **dict.fromkeys(("bool_type", "bool_parsing"), _BOOLEAN),
@@ -20,15 +20,15 @@ _KNOWN: Final[Mapping[str, tuple[str, str | None]]] = {
     "string_type": ("string_type", "must be a string"),
     "string_sub_type": ("string_type", "must be a string"),
     "string_unicode": ("string_type", "must be valid Unicode"),
-    "string_pattern_mismatch": ("malformed", "is not of the form that is needed"),
+    "string_pattern_mismatch": ("malformed", "does not match the required format"),
     "literal_error": ("unknown_choice", None),
     "enum": ("unknown_choice", None),
     "value_error": ("invalid_value", None),
-    "assertion_error": ("invalid_value", "is not a value that is taken here"),
+    "assertion_error": ("invalid_value", "is not an accepted value"),
     "int_from_float": ("int_type", "must be a whole number"),
     "int_type": ("int_type", "must be a whole number"),
     "int_parsing": ("int_type", "must be a whole number"),
-    "int_parsing_size": ("int_type", "must be a whole number of a usual size"),
+    "int_parsing_size": ("int_type", "must be a whole number in the supported range"),
     **dict.fromkeys(
         (
             "datetime_type", "datetime_parsing", "datetime_from_date_parsing", "datetime_object_invalid",

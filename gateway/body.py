@@ -121,7 +121,7 @@ def _coding(http: web.Request, *, allowed: bool) -> bool:
     if allowed:
         accepted, detail = ", ".join(CODINGS), f"Content-Encoding may be {' or '.join(CODINGS)}"
     else:
-        accepted, detail = "identity", "This request is not read compressed: send it without Content-Encoding"
+        accepted, detail = "identity", "This request must not be compressed: send it without Content-Encoding"
     raise HttpProblem("unsupported_media_type", detail, headers={"Accept-Encoding": accepted})
 
 
@@ -130,7 +130,7 @@ async def _reserve(http: web.Request, count: int) -> None:
         async with asyncio.timeout(BUDGET_SECONDS):
             http[_RESERVED] = await http.app[_BUDGET].acquire(http[SLOT].network, count)
     except TimeoutError:
-        raise HttpProblem("unavailable", "Too many large bodies at once", headers={"Retry-After": "1"}) from None
+        raise HttpProblem("unavailable", "Too many large bodies in flight", headers={"Retry-After": "1"}) from None
 
 
 async def parse(model: type[ModelT], raw: bytes, contract: type[Message]) -> ModelT:
@@ -222,11 +222,11 @@ def _raise_repeated_name(raw: bytes) -> None:
 
 
 def _repeated(name: str) -> HttpProblem:
-    detail = f"The name {shortened(name)!r} stands more than once in one object"
+    detail = f"The name {shortened(name)!r} is repeated in one object"
     return HttpProblem("invalid", errors=(FieldError(pointer="", code="repeated", detail=detail),))
 
 
-class _RepeatedName(Exception):  # noqa: N818 - states what is so
+class _RepeatedName(Exception):
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.name = name
@@ -243,5 +243,5 @@ def _unique(pairs: list[tuple[str, Any]]) -> None:
 
 def _too_large(max_bytes: int) -> HttpProblem:
     return HttpProblem(
-        "body_too_large", f"At most {max_bytes} bytes, unpacked no more than {MAX_RATIO} times what was sent"
+        "body_too_large", f"At most {max_bytes} bytes; decompressed at most {MAX_RATIO} times the bytes that were sent"
     )

@@ -23,7 +23,7 @@ TIMEOUT_TOLERANCE = 0.9  # of a timeout, since two clocks measure it
 GATEWAY = Actor(kind=ActorKind.SERVICE, id=UUID(int=0), name="gateway")
 
 
-class OutcomePending(Exception):  # noqa: N818 - states the outcome
+class OutcomePending(Exception):
     """A command without an outcome yet. *confirmed*: the broker has it, and it will be carried out."""
 
     def __init__(self, *, confirmed: bool) -> None:
@@ -107,7 +107,9 @@ class CommandClient:
     @staticmethod
     def _publish_problem(breaker: Breaker, error: NotPublished) -> HttpProblem:
         if isinstance(error, MessageTooLarge):
-            return HttpProblem("body_too_large", "Its numbers, written out, make it larger than a message may be")
+            return HttpProblem(
+                "body_too_large", "The message is too large once its numbers are written in decimal notation"
+            )
         if isinstance(error, QueueFull | Unroutable):
             breaker.record_failure()
         return HttpProblem("unavailable", headers={"Retry-After": "1"})

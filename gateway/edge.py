@@ -196,7 +196,7 @@ def _check_transfer_coding(request: web.Request) -> None:
     """The parser reads any list that ends in ``chunked`` as if it were that alone: the body would not be what it is."""
     codings = ",".join(request.headers.getall("Transfer-Encoding", ()))
     if codings and codings.strip().lower() != "chunked":
-        raise HttpProblem("malformed_request", "Of transfer codings only chunked is read here")
+        raise HttpProblem("malformed_request", "The only supported transfer coding is chunked")
 
 
 def _log_fields(request: web.Request, response: web.StreamResponse) -> dict[str, str]:

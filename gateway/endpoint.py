@@ -149,7 +149,7 @@ class Endpoint:
     async def _body(self, http: web.Request) -> BaseModel | None:
         if not self.takes_body:
             if http.can_read_body and (await read_body(http, self.request)).strip() not in (b"", b"{}"):
-                raise _invalid("", "unknown_field", "No body is taken here")
+                raise _invalid("", "unknown_field", "This request must not have a body")
             return None
         if not self.needs_body and not (http.can_read_body and await read_body(http, self.request)):
             return self.body()  # as {}, of no type

@@ -26,7 +26,7 @@ TAGS_PATTERN = r'^(?:\*|(?:W/)?"[\x21\x23-\x7e]*"(?: *, *(?:W/)?"[\x21\x23-\x7e]
 EDGE_401 = tuple(code for code, (status, _) in EDGE_PROBLEMS.items() if status == 401)  # noqa: PLR2004 - as named
 
 DESCRIPTION = """\
-Sign in, and keep diagrams. Every write is a durable command: what was acknowledged is never lost and never done twice.
+Sign in, and store diagrams. Every write is a durable command: what was acknowledged is never lost and never done twice.
 Send an `Idempotency-Key` with writes, and a repeat gets the first outcome again. Send `If-Match` with changes.
 A refusal is a problem document (RFC 9457) with a stable `code`.
 """
@@ -34,8 +34,8 @@ A refusal is a problem document (RFC 9457) with a stable `code`.
 _TAGS = {
     "auth": "Accounts, sessions and tokens",
     "diagrams": "Diagrams and their versions",
-    "commands": "How writes ended that were not waited for",
-    "system": "The installation itself",
+    "commands": "Outcomes of commands that the client did not wait for",
+    "system": "Status of the installation",
 }
 _HEADERS: Mapping[str, tuple[str, dict[str, Any]]] = {
     "Idempotency-Key": (
@@ -54,7 +54,7 @@ _HEADERS: Mapping[str, tuple[str, dict[str, Any]]] = {
 }
 _ANSWER_HEADERS = {
     "ETag": "The revision, with the content coding behind it if there is one",
-    "Location": "Where it is",
+    "Location": "The address of the new resource",
 }
 
 
@@ -110,7 +110,7 @@ def _say_defaults_in_words(body: dict[str, Any]) -> None:
     """A field with a `default` is one that many generators of typed clients require."""
     for of_field in body.get("properties", {}).values():
         if "default" in of_field:
-            of_field["description"] = f"Left out: `{json.dumps(of_field.pop('default'))}`"
+            of_field["description"] = f"Default: `{json.dumps(of_field.pop('default'))}`"
 
 
 def _operation(endpoint: Endpoint, refer: Refer) -> dict[str, Any]:
@@ -168,8 +168,8 @@ def _responses(endpoint: Endpoint, refer: Refer) -> dict[str, Any]:
         responses["304"] = {"description": "Unchanged"}
     if endpoint.request.kind is Kind.COMMAND:
         responses["202"] = {
-            "description": "Accepted: the outcome will stand at the address in Location",
-            "headers": {"Location": _text_header("Where the outcome is asked for")},
+            "description": "Accepted: the outcome will be available at the address in Location",
+            "headers": {"Location": _text_header("The address to poll for the outcome")},
             "content": {JSON: {"schema": {"$ref": REFERENCE.format(model="Accepted")}}},
         }
     by_status: dict[int, list[str]] = {}
@@ -264,19 +264,19 @@ def _system_paths() -> dict[str, Any]:
             "description": description,
             "content": {JSON: {"schema": {"$ref": REFERENCE.format(model="Health")}}},
         }
-        for status, description in (("200", "Well"), ("503", "Not now"))
+        for status, description in (("200", "Healthy"), ("503", "Unavailable"))
     }
     address = {"name": "address", "in": "path", "required": True, "schema": {"type": "string"}}
     which = {
         "name": FINGERPRINT,
         "in": "query",
         "required": False,
-        "description": "As the address has it: which of the requests under one Idempotency-Key is meant",
+        "description": "Taken from the command's address: selects one of the requests with the same Idempotency-Key",
         "schema": {"type": "string"},
     }
     told = {JSON: {"schema": {"$ref": REFERENCE.format(model="CommandStatus")}}}
     status = {
-        "200": {"description": "How it stands", "content": told},
+        "200": {"description": "The command's status", "content": told},
         "401": _problem(list(EDGE_401)),
         "404": _problem(["not_found"]),
         "410": _problem(["command_forgotten"]),
@@ -290,7 +290,7 @@ def _system_paths() -> dict[str, Any]:
     return {
         "/api/commands/{address}": get(
             "get_command",
-            "How a command ended, for its sender",
+            "Get the outcome of a command, for its sender",
             "commands",
             status,
             parameters=[address, which],

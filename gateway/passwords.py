@@ -115,14 +115,14 @@ class PasswordLimits:
             self._refused.labels("passwords-at-once").inc()
             raise HttpProblem(
                 "rate_limited",
-                "Too many sign-ins and registrations at once from this address",
+                "Too many concurrent sign-ins and registrations from this address",
                 headers={"Retry-After": "1"},
                 extra={"policy": "passwords-at-once"},
             )
         if self._in_flight.total() >= slots or (registers and self._registrations_in_flight >= slots // 2):
             self._refused.labels("passwords-in-all").inc()
             raise HttpProblem(
-                "unavailable", "Too many sign-ins and registrations at once", headers={"Retry-After": "2"}
+                "unavailable", "Too many concurrent sign-ins and registrations", headers={"Retry-After": "2"}
             )
         self._in_flight[client] += 1
         self._registrations_in_flight += registers

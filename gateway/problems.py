@@ -33,7 +33,7 @@ STATUS_OF: Mapping[RefusalKind, int] = {
 EDGE_PROBLEMS: Mapping[str, tuple[int, str]] = {
     "malformed_json": (400, "Malformed JSON"),
     "body_broken": (400, "Content-Encoding does not match the body, or the body ended early"),
-    "malformed_request": (400, "Malformed HTTP request, or its head is too long"),
+    "malformed_request": (400, "Malformed HTTP request, or its headers are too large"),
     "malformed_header": (400, "Malformed header"),
     "unauthenticated": (401, "Sign in first"),
     "invalid_token": (401, "Invalid access token"),
@@ -53,8 +53,8 @@ EDGE_PROBLEMS: Mapping[str, tuple[int, str]] = {
     "rate_limited": (429, "Too many requests"),
     "internal_error": (500, "Internal error"),
     "unavailable": (503, "Service unavailable"),
-    "outcome_unknown": (503, "It is not known yet whether the command will be carried out"),
-    "timeout": (504, "No answer in time"),
+    "outcome_unknown": (503, "It is not known yet whether the broker accepted the command"),
+    "timeout": (504, "The service did not answer in time"),
 }
 FAILURES = sorted({status for status, _ in EDGE_PROBLEMS.values() if status >= 500})  # noqa: PLR2004 - ours, all that there are
 
@@ -66,7 +66,7 @@ MAX_NAME_CHARACTERS = 100  # characters of a name that a client made up
 UNREAD_BODY_STATUSES = (408, 413)  # what is still on its way would be taken for the next request
 
 
-class HttpProblem(Exception):  # noqa: N818 - the name of the thing on the wire
+class HttpProblem(Exception):
     """Ends a request with a problem document. *extra*: further members, *headers*: further headers."""
 
     def __init__(
@@ -144,7 +144,7 @@ def from_refusal(problem: refusal.Problem) -> HttpProblem:
 def from_validation_error(error: ValidationError) -> HttpProblem:
     """What is wrong with a request, and where (JSON pointers); never the values, which may be secret."""
     if error.error_count() > MAX_COLLECTED_ERRORS:
-        many = FieldError(pointer="", code="too_many_errors", detail=f"{error.error_count()} places do not fit")
+        many = FieldError(pointer="", code="too_many_errors", detail=f"{error.error_count()} fields are not valid")
         return HttpProblem("invalid", errors=(many,))
     found = error.errors(include_url=False, include_context=False, include_input=False)
     if len(found) == 1 and found[0]["type"] == "json_invalid":

@@ -27,11 +27,13 @@ class RequestSlots:
 
     def check_share(self, network: str) -> None:
         if 0 < self._max_per_network < self._by_network[network]:
-            raise HttpProblem("unavailable", "Too many requests of one client at once", headers={"Retry-After": "1"})
+            raise HttpProblem(
+                "unavailable", "Too many concurrent requests from one client", headers={"Retry-After": "1"}
+            )
 
     def check_capacity(self) -> None:
         if self.running >= self._max_running:
-            raise HttpProblem("unavailable", "Too many requests at once", headers={"Retry-After": "1"})
+            raise HttpProblem("unavailable", "Too many concurrent requests", headers={"Retry-After": "1"})
 
     def release(self, network: str, *, began: bool) -> None:
         self.in_flight -= 1

@@ -62,7 +62,7 @@ def pending_response(location: str, preference: Preference, *, confirmed: bool) 
     if not confirmed:
         raise HttpProblem(
             "outcome_unknown",
-            "Ask the command's address, or repeat the request with the same Idempotency-Key",
+            "Poll the command's address, or repeat the request with the same Idempotency-Key",
             headers={**RETRY_LATER, "Location": location},
             extra={"command": location},
         )

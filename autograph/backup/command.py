@@ -28,10 +28,10 @@ def backup(
     folder: Folder,
     *,
     verify_only: Annotated[
-        bool, typer.Option("--verify", help="Read a backup that is there and check all of it, instead of making one.")
+        bool, typer.Option("--verify", help="Verify an existing backup instead of making one.")
     ] = False,
     with_secrets: Annotated[
-        bool, typer.Option("--secrets/--no-secrets", help="Keep the secrets that its keys are encrypted under.")
+        bool, typer.Option("--secrets/--no-secrets", help="Include the secrets that its keys are encrypted with.")
     ] = True,
     keep: Annotated[
         int | None,
@@ -75,7 +75,7 @@ def _source(settings: OperatorSettings) -> Source:
 
 
 def restore_command(folder: Folder) -> None:
-    """Bring a backup into an empty installation, and check it there. The local stack must not be running."""
+    """Restore a backup into an empty installation, and verify it there. The local stack must not be running."""
     settings = operator_settings(starts=True)
     asyncio.run(_restore(settings, folder))
 

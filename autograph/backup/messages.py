@@ -135,7 +135,7 @@ async def capture_messages(amqp_url: str, broker: Broker, folder: Path) -> Async
                 await capture.wait_until_empty()
                 yield capture
     except TimeoutError:
-        raise OperatorError(f"The queues did not come to rest within {CAPTURE_SECONDS:.0f} s: try again") from None
+        raise OperatorError(f"The queues could not be captured within {CAPTURE_SECONDS:.0f} s: try again") from None
 
 
 def _to_record(queue: str, message: DeliveredMessage) -> QueuedMessage:

@@ -54,7 +54,7 @@ class CopyResult:
     missing: list[MissingObject] = field(default_factory=list)
 
 
-class ContentMismatch(Exception):  # noqa: N818 - states what is so
+class ContentMismatch(Exception):
     """The store holds something else than what the database says."""
 
 

@@ -31,14 +31,14 @@ def doctor(
     if as_json:
         print(json.dumps([asdict(finding) for finding in findings], indent=1))  # noqa: T201 - this is the output
     elif findings:
-        columns = ("finding", Column("what is so", max_width=60), Column("what to do", max_width=60))
+        columns = ("finding", Column("description", max_width=60), Column("remedy", max_width=60))
         table = Table(*columns, box=None, pad_edge=False)
         for finding in findings:
             style = "bold red" if finding.error else "yellow"
             table.add_row(f"[{style}]{finding.code}[/]", escape(finding.what), escape(finding.do))
         print_table(table)
     else:
-        Console().print("All is well.")
+        Console().print("No problems found.")
     if findings:
         all_unreachable = {finding.code for finding in findings} >= {f"{server}_unreachable" for server in _CHECKS}
         raise typer.Exit(2 if all_unreachable else 1)

@@ -33,7 +33,7 @@ async def check(found: Installation) -> list[Finding]:
         findings += await _outboxes(connection)
         broken_at = await connection.fetchval("SELECT auth.audit_log_broken_at()", timeout=AUDIT_SECONDS)
         if broken_at is not None:
-            what = f"the audit log's chain does not hold from entry {broken_at} on"
+            what = f"the audit log's hash chain is broken from entry {broken_at} on"
             findings.append(
                 Finding("audit_chain_broken", True, what, "somebody changed the log: compare with a backup")
             )
@@ -44,7 +44,7 @@ async def _outboxes(connection: DirectConnection) -> list[Finding]:
     findings = []
     for schema in WORKERS:
         [(count, oldest)] = await connection.fetch(
-            f"SELECT count(*), extract(epoch FROM now() - min(created_at))::float8 FROM {schema}.outbox"  # noqa: S608 - our own names
+            f"SELECT count(*), extract(epoch FROM now() - min(created_at))::float8 FROM {schema}.outbox"
         )
         if count and oldest > OUTBOX_SECONDS:
             what = f"{count} events of {schema} are not published, the oldest for {oldest:.0f} s"
@@ -77,7 +77,7 @@ async def _blockers(connection: DirectConnection) -> list[Finding]:
     findings = []
     for row in await connection.fetch(_BLOCKING, LOCK_SECONDS):
         what = (
-            f"process {row['pid']} of PostgreSQL ({row['who']}) has held up {row['waiting']} others for"
+            f"process {row['pid']} of PostgreSQL ({row['who']}) has blocked {row['waiting']} others for"
             f" {row['seconds']:.0f} s: {row['query']}"
         )
         findings.append(
@@ -106,7 +106,7 @@ _BLOCKING: Final = rf"""
     GROUP BY activity.pid, who, query
     HAVING extract(epoch FROM max(since)) > $1
     ORDER BY activity.pid
-"""  # noqa: S608 - a constant of this file
+"""
 _LONG: Final = rf"""
     SELECT pid, {_WHO} AS who, left(regexp_replace(query, '\s+', ' ', 'g'), 120) AS query,
            extract(epoch FROM now() - xact_start)::float8 AS seconds
@@ -114,7 +114,7 @@ _LONG: Final = rf"""
     WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
       AND extract(epoch FROM now() - xact_start) > $1
     ORDER BY pid
-"""  # noqa: S608 - a constant of this file
+"""
 
 
 async def _connection_headroom(connection: DirectConnection) -> list[Finding]:

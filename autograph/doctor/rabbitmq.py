@@ -59,7 +59,9 @@ def dead_queue(row: Mapping[str, Any]) -> list[Finding]:
     name = row["name"]
     do = "start the broker's nodes; a queue nobody needs: delete it"
     if not online or leader not in online:
-        return [Finding("queue_without_leader", True, f"{name} has no leader: it takes and gives nothing", do)]
+        return [
+            Finding("queue_without_leader", True, f"{name} has no leader: it neither accepts nor delivers messages", do)
+        ]
     if 2 * len(online) <= len(members):
         what = f"only {len(online)} of {len(members)} members of {name} are there"
         return [Finding("queue_without_leader", True, what, do)]
@@ -117,7 +119,7 @@ def _consumer_findings(name: str, waiting: int, consumers: int) -> list[Finding]
     worker = name.split(".", maxsplit=1)[0]
     findings = []
     if not consumers:
-        what = f"nobody takes from {name}"
+        what = f"{name} has no consumer"
         findings.append(Finding("queue_without_consumer", True, what, _start(worker)))
     if waiting > MANY_WAITING:
         what = f"{waiting} messages wait in {name}"

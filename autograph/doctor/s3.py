@@ -81,7 +81,7 @@ class Comparison:
             findings.append(Finding("objects_missing", True, what, "restore them from a backup"))
         if self.orphan_count:
             what = f"{self.orphan_count} objects belong to no version, first {self.orphan}"
-            findings.append(Finding("objects_orphaned", False, what, "they cost room only"))
+            findings.append(Finding("objects_orphaned", False, what, "they only take up space"))
         return findings
 
 

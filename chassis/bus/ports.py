@@ -41,7 +41,7 @@ class OutgoingMessage(NamedTuple):
     headers: Mapping[str, str | int] = MappingProxyType({})
 
 
-class NotPublished(Exception):  # noqa: N818 - states the outcome
+class NotPublished(Exception):
     """The broker certainly has not got the message (no connection, refused, or no queue takes it)."""
 
 
@@ -57,7 +57,7 @@ class QueueFull(NotPublished):
     """A bounded queue rejected it."""
 
 
-class ConfirmMissing(Exception):  # noqa: N818 - states the outcome
+class ConfirmMissing(Exception):
     """The broker may or may not have the message: its confirm did not come in time."""
 
 

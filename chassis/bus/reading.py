@@ -22,7 +22,7 @@ from contracts.message import Event, Message, Request
 from contracts.wording import describe_error
 
 
-class Unreadable(Exception):  # noqa: N818 - states what is so
+class Unreadable(Exception):
     """Nobody here can carry it out: straight to the parking lot. ``reason`` is a constant, ``detail`` says where."""
 
     def __init__(self, reason: str, detail: str, envelope: Envelope | None = None) -> None:

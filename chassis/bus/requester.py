@@ -22,7 +22,7 @@ _log = logger(__name__)
 Seal = Callable[[Message, Envelope], Awaitable[Message]]
 
 
-class ReplyTimeout(Exception):  # noqa: N818 - states the outcome
+class ReplyTimeout(Exception):
     """No reply came in time. *confirmed*: the broker has the request, so a command will be carried out."""
 
     def __init__(self, *, confirmed: bool) -> None:
@@ -30,7 +30,7 @@ class ReplyTimeout(Exception):  # noqa: N818 - states the outcome
         self.confirmed = confirmed
 
 
-class _ReplyQueueLost(Exception):  # noqa: N818 - states the outcome
+class _ReplyQueueLost(Exception):
     """The reply queue went with its connection: no reply will come any more."""
 
 

@@ -8,13 +8,13 @@ from contextlib import suppress
 from uuid import UUID, uuid4
 
 import asyncpg
-import structlog
 
 from chassis.cache.record import POSTGRES_ERRORS, MemberRecord
 from chassis.cache.timing import Timing
+from chassis.logging import logger
 from chassis.redis import Call, Redis, RedisUnavailable, Script
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 INVALIDATE = Script.load("chassis.cache.scripts", "invalidate.lua")
 JOIN = Script.load("chassis.cache.scripts", "leases.lua", "join.lua")

@@ -22,10 +22,10 @@ class MemberRecord:
             raise ValueError(f"not the name of a schema: {schema!r}")
         self._pool = pool
         table = f"{schema}.cache_members"
-        self._add = f"INSERT INTO {table} (member, joined_at) VALUES ($1, now())"  # noqa: S608 - checked above
-        self._remove = f"DELETE FROM {table} WHERE member = $1"  # noqa: S608 - checked above
-        self._all = f"SELECT member FROM {table}"  # noqa: S608 - checked above
-        self._contains = f"SELECT true FROM {table} WHERE member = $1"  # noqa: S608 - checked above
+        self._add = f"INSERT INTO {table} (member, joined_at) VALUES ($1, now())"
+        self._remove = f"DELETE FROM {table} WHERE member = $1"
+        self._all = f"SELECT member FROM {table}"
+        self._contains = f"SELECT true FROM {table} WHERE member = $1"
 
     async def add(self, member: UUID) -> None:
         async with asyncio.timeout(TIMEOUT_SECONDS):

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 T = TypeVar("T")
 
 
-class FileDamaged(Exception):  # noqa: N818 - states what is so
+class FileDamaged(Exception):
     """The file is there and is not what was written; the text says how."""
 
 

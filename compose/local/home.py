@@ -29,7 +29,7 @@ HIGHEST_PORT = 65_536
 MAX_PROCESSES = 64  # of one service
 
 
-class OperatorError(Exception):  # noqa: N818 - states the outcome
+class OperatorError(Exception):
     """Something that the stack needs cannot be had here; the message is one sentence with the way out."""
 
 

@@ -24,7 +24,7 @@ UNSANDBOXED = "-oAPT::Sandbox::User="  # our folder is ours alone: apt's own use
 Names = Callable[[Sequence[str]], Awaitable[list[str]]]  # the packages wanted, by apt's options
 
 
-class CommandFailed(Exception):  # noqa: N818 - states the outcome
+class CommandFailed(Exception):
     """A program ended with another status than 0; the text says which, and the end of what it said."""
 
 

@@ -33,7 +33,7 @@ POLL_SECONDS = 1.0
 SIOCSIFFLAGS, SIOCBRDELBR = 0x8914, 0x89A1  # linux/sockios.h
 
 
-class LeftBehind(Exception):  # noqa: N818 - states the outcome
+class LeftBehind(Exception):
     """Something of the engine is still there after the run; the text says what."""
 
 

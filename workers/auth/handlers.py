@@ -393,7 +393,7 @@ for heard in SUBSCRIPTIONS["auth"]:
 def _caller(envelope: Envelope) -> UUID:
     """The account that acts. Raises Forbidden for who has none."""
     if envelope.actor.kind in (ActorKind.ANONYMOUS, ActorKind.SERVICE):
-        raise Forbidden("There is no account behind this request")
+        raise Forbidden("This request is not made by a user account")
     return envelope.actor.id
 
 

@@ -17,7 +17,7 @@ ROTATION_CHECK_SECONDS: Final = 60.0  # far below the hour that a signing key is
 log = logger(__name__)
 
 
-class NoSigningKey(Exception):  # noqa: N818 - states what is so
+class NoSigningKey(Exception):
     """Every signing key was retired and none took its place; ``autograph keys rotate signing`` makes one."""
 
 

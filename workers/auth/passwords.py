@@ -15,7 +15,7 @@ from workers.auth.hashes import Hashes, PasswordCheck
 ResultT = TypeVar("ResultT")
 
 
-class PasswordsBusy(Exception):  # noqa: N818 - states what is so
+class PasswordsBusy(Exception):
     """More hashes are waiting than the pool takes: try again later."""
 
 

@@ -33,7 +33,7 @@ def check_new_address(email: str) -> None:
             character in SPECIALS or character in INVISIBLE or unicodedata.category(character) in ("Cf", "Cc", "Co")
             for character in form
         ):
-            detail = 'must not contain characters that are not shown, nor any of ()<>[]:;\\,"'
+            detail = 'must not contain invisible characters or any of ()<>[]:;\\,"'
             raise Invalid(errors=(FieldError(pointer="/email", code="address_characters", detail=detail),))
 
 
@@ -49,10 +49,10 @@ def check_new_password(password: str, email: str) -> None:
     if len(password.encode()) > PASSWORD_MAX_BYTES:
         raise PasswordTooLong
     if password.isspace():
-        raise PasswordTooCommon("A password has other characters than spaces")
+        raise PasswordTooCommon("A password must not consist of spaces only")
     key, address = email_key(password), email_key(email)
     if key in (address, address.rpartition("@")[0]):
-        raise PasswordTooCommon("The address is no password")
+        raise PasswordTooCommon("A password must not be the email address")
     if key in common_passwords():
         raise PasswordTooCommon
 

@@ -103,12 +103,12 @@ class Storage:
 
     async def find_account(self, connection: Connection, user_id: UUID) -> Account | None:
         with self._timed("find_account"):
-            record = await connection.fetchrow(f"SELECT {_ACCOUNT} FROM users WHERE id = $1", user_id)  # noqa: S608 - a constant
+            record = await connection.fetchrow(f"SELECT {_ACCOUNT} FROM users WHERE id = $1", user_id)
         return _account(record)
 
     async def find_account_by_email(self, connection: Connection, email_key: str) -> Account | None:
         with self._timed("find_account_by_email"):
-            record = await connection.fetchrow(f"SELECT {_ACCOUNT} FROM users WHERE email_key = $1", email_key)  # noqa: S608 - as above
+            record = await connection.fetchrow(f"SELECT {_ACCOUNT} FROM users WHERE email_key = $1", email_key)
         return _account(record)
 
     async def lock_account(self, connection: Connection, user_id: UUID) -> bool:
@@ -123,7 +123,7 @@ class Storage:
         """Locks the account, as above. None: it was locked, or its password changed, while the password was checked."""
         with self._timed("let_in"):
             record = await connection.fetchrow(
-                "UPDATE users SET last_login_at = $4, password_hash = coalesce($3, password_hash)"  # noqa: S608 - as above
+                "UPDATE users SET last_login_at = $4, password_hash = coalesce($3, password_hash)"
                 f" WHERE id = $1 AND password_hash = $2 AND locked_at IS NULL RETURNING {_ACCOUNT}",
                 user_id,
                 password_hash,
@@ -150,7 +150,7 @@ class Storage:
         """Locks the row as well, as above. None: no person has this id."""
         with self._timed("set_password"):
             record = await connection.fetchrow(
-                "UPDATE users SET password_hash = $2, updated_at = $3"  # noqa: S608 - as above
+                "UPDATE users SET password_hash = $2, updated_at = $3"
                 f" WHERE id = $1 AND kind = 'person' RETURNING {_ACCOUNT}",
                 user_id,
                 password_hash,
@@ -164,7 +164,7 @@ class Storage:
         """The account as it is now, and its next sequence number."""
         with self._timed("rename"):
             record = await connection.fetchrow(
-                "UPDATE users SET name = $2, updated_at = $3, sequence = sequence + 1"  # noqa: S608 - as above
+                "UPDATE users SET name = $2, updated_at = $3, sequence = sequence + 1"
                 f" WHERE id = $1 RETURNING {_ACCOUNT}, sequence",
                 user_id,
                 name,
@@ -208,7 +208,7 @@ class Storage:
                 SELECT found.*, ARRAY(
                     SELECT id FROM keys WHERE purpose = 'signing' AND retired_at > $2 ORDER BY id
                 ) AS withdrawn FROM found
-                """,  # noqa: S608 - a constant
+                """,
                 session_id,
                 since,
             )

@@ -268,7 +268,7 @@ async def diagrams(connection: Connection, owner_id: UUID, query: ListDiagrams, 
     sort, order = _SORTS[query.sort], query.order.upper()
     conditions, values = _conditions(owner_id, query)
     matching = " AND ".join(conditions)
-    counting, counted = f"SELECT count(*) FROM files WHERE {matching}", list(values)  # noqa: S608 - as below
+    counting, counted = f"SELECT count(*) FROM files WHERE {matching}", list(values)
     if position is not None:
         values += position
         behind = sort.value.format(f"${len(values) - 1}")
@@ -279,7 +279,7 @@ async def diagrams(connection: Connection, owner_id: UUID, query: ListDiagrams, 
         WHERE {" AND ".join(conditions)}
         ORDER BY {sort.key} {order}, id {order}
         LIMIT {query.limit + 1}
-        """,  # noqa: S608 - constants of this file and numbered parameters
+        """,
         *values,
     )
     if not records:
@@ -433,7 +433,7 @@ _LOCK = f"""
     SELECT {_SUMMARY}, sequence, canvas_data IS NOT NULL AS has_canvas, note_content IS NOT NULL AS has_note
     FROM files WHERE id = $1 AND owner_id = $2
     FOR NO KEY UPDATE
-"""  # noqa: S608 - as above
+"""
 
 # The content travels once; whether it differs is for jsonb to say, to which order of keys and 1 or 1.0 are the same.
 _CHANGE = f"""
@@ -480,19 +480,19 @@ _CHANGE = f"""
         FROM file WHERE makes_version
     )
     SELECT {_SUMMARY}, fields FROM file
-"""  # noqa: S608 - as above
+"""
 
 _SET_DELETED_AT = f"""
     UPDATE files SET deleted_at = $2, revision = revision + 1, sequence = sequence + 1
     WHERE id = $1
     RETURNING {_SUMMARY}
-"""  # noqa: S608 - as above
+"""
 
 # The canvas as text: nobody here looks into it.
 _DIAGRAM = f"""
     SELECT {_SUMMARY}, canvas_data::text AS canvas_json, note_content
     FROM files WHERE id = $1 AND owner_id = $2
-"""  # noqa: S608 - as above
+"""
 
 # LIMIT keeps the planner from joining: while files are few, it would read them all to find 16.
 _DIAGRAMS = f"""
@@ -501,13 +501,13 @@ _DIAGRAMS = f"""
         SELECT {_SUMMARY}, canvas_data::text AS canvas_json, note_content FROM files
         WHERE id = asked_id AND owner_id = asked_owner_id LIMIT 1
     ) AS file
-"""  # noqa: S608 - as above
+"""
 
 _VERSION = f"""
     SELECT {_VERSION_SUMMARY}, canvas_data::text AS canvas_json, note_content, object_key, content_sha256
     FROM (SELECT id FROM files WHERE id = $1 AND owner_id = $2) AS file
     LEFT JOIN versions ON file_id = file.id AND number = $3
-"""  # noqa: S608 - as above
+"""
 
 # Numbers have no gaps, so the newest is also how many there are.
 _VERSIONS = f"""
@@ -519,7 +519,7 @@ _VERSIONS = f"""
         ORDER BY number DESC LIMIT $4
     ) AS page ON true
     ORDER BY number DESC
-"""  # noqa: S608 - as above
+"""
 
 # Only the index on created_at bounds this walk; the page is small enough to be examined row by row.
 _VERSIONS_IN_ROWS = """

@@ -76,7 +76,7 @@ async def test_a_deleted_diagram_takes_all_that_hangs_on_it(administrator: Direc
     await administrator.execute("DELETE FROM diagram.files WHERE id = $1", file)
 
     for table in ("versions", "shares", "comments", "mentions", "git_connections"):
-        left = await administrator.fetchval(f"SELECT count(*) FROM diagram.{table} WHERE file_id = $1", file)  # noqa: S608  # ours
+        left = await administrator.fetchval(f"SELECT count(*) FROM diagram.{table} WHERE file_id = $1", file)
         assert left == 0
 
 
@@ -141,7 +141,7 @@ async def test_a_page_of_diagrams_is_read_without_sorting(
     await administrator.execute("ANALYZE diagram.files")
 
     plan = await administrator.fetch(
-        f"EXPLAIN SELECT id FROM diagram.files WHERE owner_id = $1 AND deleted_at IS NULL ORDER BY {order} LIMIT 20",  # noqa: S608  # ours
+        f"EXPLAIN SELECT id FROM diagram.files WHERE owner_id = $1 AND deleted_at IS NULL ORDER BY {order} LIMIT 20",
         owner,
     )
 

@@ -187,7 +187,7 @@ async def test_an_invalidation_that_redis_hears_costs_one_round_trip(
     monkeypatch.setattr(redis, "run", counted)
     await member.invalidate(["thing/1", "thing/2"])
 
-    assert [len(calls) for calls in trips if "thing/1" in calls[0].words] == [1]
+    assert [len(calls) for calls in trips if "thing/1" in calls[0].arguments] == [1]
 
 
 async def test_a_frozen_redis_delays_an_invalidation_by_no_more_than_the_lease(

@@ -83,7 +83,7 @@ async def test_a_coding_that_is_not_needed_is_refused_with_those_that_are_read(
         assert (answer.status, answer.headers["Accept-Encoding"]) == (415, accepted)
         detail = (await answer.json(content_type=None))["detail"]
     if accepted == "identity":
-        assert detail == "This request is not read compressed: send it without Content-Encoding"
+        assert detail == "This request must not be compressed: send it without Content-Encoding"
     else:
         assert detail == "Content-Encoding may be gzip or deflate"
     assert scene.sent() == []

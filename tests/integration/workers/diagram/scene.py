@@ -114,7 +114,7 @@ class Scene:
 
     async def count(self, table: str) -> int:
         async with self.database.connection() as connection:
-            found: int = await connection.fetchval(f"SELECT count(*) FROM {table}")  # noqa: S608 - the tests' own names
+            found: int = await connection.fetchval(f"SELECT count(*) FROM {table}")
             return found
 
     def archiver(self, archive: Archive | None = None, *, after_seconds: float = 0.0) -> Archiver:

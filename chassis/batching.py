@@ -22,7 +22,7 @@ class Pending(Generic[ItemT, ResultT]):
     """An item and the future of its caller, which may have been cancelled."""
 
     item: ItemT
-    future: "asyncio.Future[AnswerT]"
+    future: "asyncio.Future[ResultT]"
 
     def resolve(self, result: ResultT) -> None:
         if not self.future.done():

@@ -1,4 +1,4 @@
-"""The object store (S3): whole objects with their checksums, or one plain word that it is unavailable."""
+"""The object store (S3): whole objects, with checksums."""
 
 import asyncio
 import base64
@@ -18,15 +18,15 @@ if TYPE_CHECKING:  # stubs
     from types_aiobotocore_s3 import S3Client
 
 CONNECT_SECONDS: Final = 2.0
-READ_TIMEOUT_SECONDS: Final = 5.0  # between two bytes of an answer
+READ_TIMEOUT_SECONDS: Final = 5.0  # between two bytes of a response
 REQUEST_SECONDS: Final = 30.0  # a whole request with its retries; uploads are 10 MiB at most
 PROBE_SECONDS: Final = 3.0
 MAX_ATTEMPTS: Final = 2
 MAX_CONNECTIONS: Final = 16
 PROBE_KEY: Final = ".probe"
 
-# Answers that say something about the store and nothing about the request (Amazon S3, error responses). Access is among
-# them: a wrong key is the installation's mistake, and no message should be given up for it.
+# Error codes that concern the store and not the request (Amazon S3, error responses). Denied access is one of them: a
+# wrong access key is an error of the installation, and no message should be parked for it.
 _UNAVAILABLE_CODES: Final = frozenset(
     {
         "AccessDenied",
@@ -44,7 +44,7 @@ SERVER_ERROR: Final = 500
 
 
 class ObjectStoreUnavailable(Exception):
-    """The store did not do what it was asked to, or nobody knows whether it did."""
+    """The store did not carry out the request, or it is unknown whether it did."""
 
 
 class ObjectMissing(Exception):
@@ -52,7 +52,7 @@ class ObjectMissing(Exception):
 
 
 class ObjectDamaged(Exception):
-    """What the store holds is not what was put there."""
+    """The stored object is not the one that was put."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class StoredObject:
 
 
 def is_unavailable(error: BaseException) -> bool:
-    """Whether a failure of the client library speaks of the store, and not of the request."""
+    """Whether an error of the client library concerns the store and not the request."""
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return status >= SERVER_ERROR or error.response.get("Error", {}).get("Code") in _UNAVAILABLE_CODES
@@ -71,7 +71,7 @@ def is_unavailable(error: BaseException) -> bool:
 
 
 class ObjectStore:
-    """One for each process: making a client costs 0.2 s. Every method raises ``ObjectStoreUnavailable``."""
+    """Make one for each process, as a client takes 0.2 s. Every method raises ``ObjectStoreUnavailable``."""
 
     def __init__(self, client: "S3Client", *, request_seconds: float = REQUEST_SECONDS) -> None:
         self._client = client
@@ -80,7 +80,7 @@ class ObjectStore:
     async def put(
         self, bucket: str, key: str, content: bytes, *, content_type: str = "application/octet-stream"
     ) -> str:
-        """The content's SHA-256 in hex; the store has checked it against what arrived."""
+        """Store *content* and return its SHA-256 in hex, which the store has verified."""
         digest = hashlib.sha256(content).digest()
         with _translating_errors(bucket, key):
             async with asyncio.timeout(self._request_seconds):
@@ -94,7 +94,7 @@ class ObjectStore:
         return digest.hex()
 
     async def get(self, bucket: str, key: str, *, sha256: str | None = None) -> bytes:
-        """Raises ``ObjectMissing``, and ``ObjectDamaged`` if the content is not the one of *sha256* (hex)."""
+        """Raises ``ObjectMissing``, and ``ObjectDamaged`` if *sha256* (hex) does not match the content."""
         with _translating_errors(bucket, key):
             async with asyncio.timeout(self._request_seconds):
                 answer = await self._client.get_object(Bucket=bucket, Key=key)
@@ -105,13 +105,13 @@ class ObjectStore:
         return content
 
     async def delete(self, bucket: str, key: str) -> None:
-        """What is not there is deleted already."""
+        """Succeeds also if there is no such object."""
         with _translating_errors(bucket, key):
             async with asyncio.timeout(self._request_seconds):
                 await self._client.delete_object(Bucket=bucket, Key=key)
 
     async def list(self, bucket: str, prefix: str = "") -> AsyncIterator[StoredObject]:
-        """In the order of their keys; what is put or deleted meanwhile may be missing or there."""
+        """Objects in the order of their keys. One that is put or deleted meanwhile may be included or not."""
         following: str | None = None
         while True:
             with _translating_errors(bucket, prefix):
@@ -128,7 +128,7 @@ class ObjectStore:
             following = page["NextContinuationToken"]
 
     async def probe(self, bucket: str) -> None:
-        """A real write and read: a store that is starting answers other questions before it can do these."""
+        """Write and read an object: a store that starts answers other requests before it can do these."""
         content = b"probe"
         with _translating_errors(bucket, PROBE_KEY):
             async with asyncio.timeout(PROBE_SECONDS):
@@ -136,7 +136,7 @@ class ObjectStore:
                 try:
                     found = await self.get(bucket, PROBE_KEY)
                 except ObjectMissing as error:
-                    raise ObjectStoreUnavailable(f"{bucket}/{PROBE_KEY} was put and is not there") from error
+                    raise ObjectStoreUnavailable(f"{bucket}/{PROBE_KEY} was put and is missing") from error
         if found != content:
             raise ObjectStoreUnavailable(f"{bucket}/{PROBE_KEY} reads back differently")
 
@@ -151,9 +151,9 @@ async def s3_client(
         read_timeout=read_timeout_seconds,
         retries={"mode": "standard", "total_max_attempts": MAX_ATTEMPTS},
         max_pool_connections=MAX_CONNECTIONS,
-        request_checksum_calculation="when_required",  # put brings its own
+        request_checksum_calculation="when_required",  # ``put`` computes its own
         response_checksum_validation="when_required",
-        s3={"addressing_style": "path"},  # a bucket's name in the host needs DNS that a private store does not have
+        s3={"addressing_style": "path"},  # a bucket in the host name needs DNS entries that a private store lacks
     )
     async with get_session().create_client(
         "s3",
@@ -176,7 +176,7 @@ async def open_object_store(
     read_timeout_seconds: float = READ_TIMEOUT_SECONDS,
     request_seconds: float = REQUEST_SECONDS,
 ) -> AsyncIterator[ObjectStore]:
-    """Nothing is asked of the store yet: a service starts without it."""
+    """Sends no request yet: a service starts while the store is unavailable."""
     async with s3_client(url, access_key, secret_key, region=region, read_timeout_seconds=read_timeout_seconds) as client:
         yield ObjectStore(client, request_seconds=request_seconds)
 

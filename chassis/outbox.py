@@ -1,4 +1,4 @@
-"""The outbox's way out: published right after the commit, and by a sweep for what a crash left behind."""
+"""Publishes the outbox: right after the commit, and by a sweep that finds what a crash left."""
 
 import asyncio
 from collections import deque
@@ -16,11 +16,11 @@ from chassis.unit_of_work import Caches, OutboxRow
 
 EXCHANGE = "autograph.events"
 BATCH = 64  # rows published at once, their confirms awaited together
-BATCH_DELAY_SECONDS = 0.02  # for which rows are collected: one delete serves them all, and nobody waits for an event
-SWEEP_AFTER_SECONDS = 5.0  # a row this old was left behind: the relay takes milliseconds
+BATCH_DELAY_SECONDS = 0.02  # rows are collected this long, as one delete serves them all; no client waits for it
+SWEEP_AFTER_SECONDS = 5.0  # a row this old was left by a crash: the relay takes milliseconds
 SWEEP_EVERY_SECONDS = 1.0
-LEASE_SECONDS = 30.0  # for which a sweeper has its rows to itself; longer than any publish may take
-INBOX_DAYS = 7  # how long a repeat gets the first outcome
+LEASE_SECONDS = 30.0  # of a sweeper on its rows; longer than any publish may take
+INBOX_DAYS = 7  # how long a repeat is answered with the first outcome
 INBOX_RETENTION_EVERY_SECONDS = 600.0
 INBOX_RETENTION_BATCH = 5_000  # rows a statement, so that no delete holds locks for long
 
@@ -28,9 +28,9 @@ _log = logger(__name__)
 
 
 class OutboxRelay:
-    """Publishes committed events, confirmed, and deletes their rows. At least once; subscribers apply once.
+    """Publishes committed events with confirms and deletes their rows: at least once, as subscribers apply once.
 
-    Everything that can go wrong leaves the row in place, and the sweep of any process of the service finds it.
+    Every failure leaves the row in place, and the sweep of any process of the service publishes it.
     """
 
     def __init__(
@@ -55,13 +55,13 @@ class OutboxRelay:
         self._idle.set()
 
     def enqueue(self, rows: Sequence[OutboxRow]) -> None:
-        """Takes committed rows whose caches were invalidated already."""
+        """*rows* are committed, and their cache entries invalidated."""
         self._waiting.extend(rows)
         self._idle.clear()
         self._work.set()
 
     async def relay(self) -> None:
-        """Runs for as long as the process: what is handed over goes out in batches."""
+        """Runs for as long as the process: publishes enqueued rows in batches."""
         while True:
             await self._work.wait()
             if len(self._waiting) < BATCH:
@@ -74,11 +74,11 @@ class OutboxRelay:
                 self._idle.set()
 
     async def drain(self) -> None:
-        """Returns once all that was handed over has been tried."""
+        """Returns once each enqueued row was published or failed."""
         await self._idle.wait()
 
     async def sweep(self, caches: Caches) -> None:
-        """Runs for as long as the process: finds what a crash left, by age and lease, never by order of ids."""
+        """Runs for as long as the process: finds rows that a crash left, by age and lease, never by order of ids."""
         while True:
             try:
                 while await self.sweep_once(caches) == BATCH:
@@ -89,9 +89,9 @@ class OutboxRelay:
             await asyncio.sleep(self._sweep_every_seconds)
 
     async def sweep_once(self, caches: Caches) -> int:
-        """One batch; returns how many rows were left behind.
+        """Publish one batch of rows that a crash left; returns how many there were.
 
-        The process that committed a row may have died before it invalidated, hence the caches come first here too.
+        The process that committed a row may have died before it invalidated, so this invalidates first, too.
         """
         async with self._database.connection() as connection:
             records = await connection.fetch(_LEASE, self._sweep_after_seconds, self._lease_seconds, BATCH)
@@ -115,7 +115,7 @@ class OutboxRelay:
         try:
             async with self._database.connection() as connection:
                 await connection.execute(_DELETE, confirmed)
-        except Exception as error:  # noqa: BLE001 - the rows stay, and are published once more by a sweep
+        except Exception as error:  # noqa: BLE001 - the rows stay, and a sweep publishes them once more
             _log.warning("outbox_rows_not_deleted", rows=len(confirmed), error=type(error).__qualname__)
 
     async def _publish_one(self, row: OutboxRow) -> bool:
@@ -125,7 +125,7 @@ class OutboxRelay:
             body=row.body,
             type=row.type,
             correlation_id=row.correlation_id,
-            mandatory=False,  # an event that nobody subscribes to is no fault
+            mandatory=False,  # an event may have no subscriber
         )
         try:
             await self._publisher.publish(outgoing)
@@ -143,7 +143,7 @@ class OutboxRelay:
 
 
 async def run_inbox_retention(database: Database) -> None:
-    """Runs for as long as the process: inbox rows past their days are deleted, a few thousand at a time."""
+    """Runs for as long as the process: deletes inbox rows after ``INBOX_DAYS``, in batches."""
     while True:
         try:
             async with database.connection() as connection:
@@ -166,7 +166,7 @@ def _row(record: Any) -> OutboxRow:
     )
 
 
-# Nobody waits for this commit to reach the disk: a row that comes back after a crash is published once more.
+# An asynchronous commit: a row that comes back after a crash is published once more.
 _DELETE = """
     DELETE FROM outbox USING (SELECT set_config('synchronous_commit', 'off', true)) AS quickly
     WHERE id = ANY($1::uuid[])

@@ -161,7 +161,7 @@ class Ledger:
         await self._publish_effects(work)
 
     def work(self, envelope: Envelope) -> Work:
-        """For ``carry_out``: what it comes to is said first, and then written at once."""
+        """For ``execute``: add the outcome and the events to it, then pass it there."""
         return Work(envelope=envelope, source=self._source, now=self._clock())
 
     async def execute(self, work: Work, writes: Writes) -> None:

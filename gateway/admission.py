@@ -112,15 +112,15 @@ class Admission:
         found: list[Hit | Miss] = []
         marked = False
         if looking is not None and claiming is not None:
-            found, verdict, marked = await self._redis.run_or_fall_back(looking, counting, claiming)
+            found, decision, marked = await self._redis.run_or_fall_back(looking, counting, claiming)
         elif looking is not None:
-            found, verdict = await self._redis.run_or_fall_back(looking, counting)
+            found, decision = await self._redis.run_or_fall_back(looking, counting)
         elif claiming is not None:
-            verdict, marked = await self._redis.run_or_fall_back(counting, claiming)
+            decision, marked = await self._redis.run_or_fall_back(counting, claiming)
         else:
-            (verdict,) = await self._redis.run_or_fall_back(counting)
+            (decision,) = await self._redis.run_or_fall_back(counting)
         try:
-            self.enforce(http, verdict)
+            self.enforce(http, decision)
         except HttpProblem:
             if mark is not None and marked:
                 await self._in_flight.release(mark.key, mark.owner)
@@ -150,17 +150,17 @@ class Admission:
     def _address_charge(self, http: web.Request) -> Charge:
         return Charge(self._per_address, self.network(http))
 
-    def enforce(self, http: web.Request, verdict: RateLimitDecision) -> None:
+    def enforce(self, http: web.Request, decision: RateLimitDecision) -> None:
         """Raises ``HttpProblem`` (429) if *verdict* refuses."""
-        http[RATE_LIMIT] = verdict
-        refused_by = verdict.refused_by
+        http[RATE_LIMIT] = decision
+        refused_by = decision.refused_by
         if refused_by is None:
             return
         self._metrics.rate_limited.labels(refused_by.policy.name).inc()
         raise HttpProblem(
             "rate_limited",
             _explain(refused_by),
-            headers={"Retry-After": str(verdict.retry_after_seconds)},
+            headers={"Retry-After": str(decision.retry_after_seconds)},
             extra={"policy": refused_by.policy.name},
         )
 

@@ -174,7 +174,7 @@ class Edge:
         headers.setdefault("Cache-Control", "no-store")
         headers["traceparent"] = request[TRACEPARENT]
         verdict = request.get(RATE_LIMIT)
-        if verdict is not None and verdict.standings:
+        if verdict is not None and verdict.usages:
             headers["RateLimit"] = verdict.rate_limit
             headers["RateLimit-Policy"] = verdict.rate_limit_policy
         origin = request.headers.get("Origin")

@@ -179,7 +179,7 @@ class PasswordLimits:
         """A success clears the account for its network, a refusal stays counted, and what was not judged was no try."""
         succeeded = outcome is not None and outcome.status is Status.SUCCEEDED
         if succeeded:
-            await self._limits.forget(attempt.pair_charge)
+            await self._limits.reset(attempt.pair_charge)
         elif outcome is None or outcome.status is Status.FAILED:
             await self._limits.refund(attempt.pair_charge)
         else:

@@ -109,10 +109,10 @@ async def test_each_service_does_all_that_it_does_as_its_own_user(found: Install
         await redis.ping()
         limits, marks = RateLimits(redis), InFlight(redis)
         charge = Charge(RateLimitPolicy("tries", 2, 60), "ada")
-        assert (await limits.count(charge)).standings[0].remaining == 1
+        assert (await limits.count(charge)).usages[0].remaining == 1
         await limits.refund(charge)
-        assert (await limits.peek(charge)).standings[0].remaining == 2
-        await limits.forget(charge)
+        assert (await limits.peek(charge)).usages[0].remaining == 2
+        await limits.reset(charge)
         assert await marks.acquire("key", "one", ttl_seconds=5)
         await marks.release("key", "one")
         assert not redis.unavailable

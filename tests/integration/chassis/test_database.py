@@ -14,7 +14,7 @@ from chassis.database import (
     Database,
     DatabaseUnavailable,
     StatementTimedOut,
-    _lost,
+    _is_lost,
     classify,
     compact,
     open_database,
@@ -174,7 +174,7 @@ async def test_a_session_that_ended_at_hand_is_not_given_out(database: Database,
     await end_session(own_url, pid)
 
     async def has_ended() -> bool:
-        return _lost(connection)
+        return _is_lost(connection)
 
     await eventually(has_ended)
 
@@ -215,7 +215,7 @@ async def test_what_was_lost_at_hand_is_not_counted_as_idle(database: Database, 
     await end_session(own_url, pid)
 
     async def nothing_used() -> bool:
-        return _lost(connection) and database.states()["used"] == 0
+        return _is_lost(connection) and database.states()["used"] == 0
 
     assert await eventually(nothing_used)
 
@@ -226,7 +226,7 @@ async def test_what_is_still_used_when_the_pool_closes_does_not_hold_it_up(own_u
         connection = await used.__aenter__()
         await database.release_idle()
         await used.__aexit__(None, None, None)
-        assert _lost(connection), "kept at hand of a pool that closes"
+        assert _is_lost(connection), "kept at hand of a pool that closes"
 
 
 async def test_a_session_that_the_server_ends_is_replaced(database: Database, own_url: str) -> None:

@@ -15,7 +15,7 @@ from chassis.database import (
     StatementTimedOut,
     _from_jsonb,
     _to_jsonb,
-    _unanswered,
+    _timed_out_in_driver,
     classify,
     compact,
 )
@@ -103,7 +103,7 @@ async def test_a_handlers_own_timeout_is_not_the_databases_silence() -> None:
         async with asyncio.timeout(0):
             await asyncio.Event().wait()
 
-    assert not _unanswered(raised.value)
+    assert not _timed_out_in_driver(raised.value)
 
 
 @pytest.mark.parametrize("value", [{"a": [1, 2.5, None, True, "ü\n"]}, [], "text", 10**20, None])

@@ -67,7 +67,7 @@ def list_keys(
 
 @app.command()
 def rotate(purpose: Annotated[Purpose, typer.Argument(help="Which kind of key to make the next of.")]) -> None:
-    """Make the next key now instead of when it is due. Former keys stay valid for what was signed or sealed with them."""
+    """Make the next key now instead of when it is due. Former keys stay valid for what was made with them."""
     try:
         key = asyncio.run(_rotate(purpose))
     except KeysUnreadable:

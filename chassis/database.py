@@ -143,7 +143,7 @@ class Database:
 
     @property
     def pool(self) -> Pool:
-        """asyncpg's own pool, which raises asyncpg's own errors."""
+        """The pool of asyncpg, which raises asyncpg's own errors."""
         return self._pool
 
     @asynccontextmanager

@@ -1,12 +1,12 @@
-"""Marks of messages that are handled alone, in Redis: they outlive the process, and need not outlive the server.
+"""Marks of suspect messages (see ``bus.quarantine``) in Redis: they outlive the process, and may be lost with Redis.
 
-While Redis is unavailable nothing is marked, and what kills its worker comes again until it is back; the broker's own
-limit of deliveries is behind that.
+While Redis is unavailable nothing is marked, so a message that kills its worker is redelivered until Redis is back, or
+until the broker's delivery limit is reached.
 """
 
 from typing import Final
 
-from chassis.bus.quarantine import MARK_TTL_SECONDS, LIVE_MARK_SECONDS, Mark
+from chassis.bus.quarantine import LIVE_MARK_SECONDS, MARK_TTL_SECONDS, Mark
 from chassis.redis import Call, Redis
 
 MARK_TTL_MS: Final = round(MARK_TTL_SECONDS * 1000)
@@ -30,11 +30,11 @@ class RedisMarks:
         )
         if is_set is not None:
             return Mark.SET
-        # How long ago it was set, on Redis' own clock. It may have been removed in between: then it is tried again.
+        # Its age by Redis's clock. It may have been removed since the SET: then the caller tries again.
         is_owned = left_ms == ABSENT or left_ms > MARK_TTL_MS - self._owned_ms
         if is_owned:
             return Mark.OWNED
-        if deaths == b"1":  # somebody else may have killed that process: a second death alone is the proof
+        if deaths == b"1":  # another message or the kernel may have killed that process: only a second death is proof
             await self._redis.run(Call(("SET", name, "2", "PX", MARK_TTL_MS)))
             return Mark.SET
         return Mark.LEFT

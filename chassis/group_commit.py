@@ -11,9 +11,9 @@ from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 from chassis import tracing
+from chassis.batching import Batcher, Pending
 from chassis.database import Database, classify
 from chassis.failures import Failure
-from chassis.batching import Pending, Batcher
 
 BATCH_TIMEOUT_SECONDS: Final = 2.0  # then each statement is executed alone, with its full timeout
 LARGE_BYTES: Final = 64 * 1024  # of all values of a batch; a larger statement is executed alone
@@ -32,7 +32,9 @@ _Waiting: TypeAlias = Pending[_Commit, Any]
 class GroupCommit:
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._batcher: Batcher[_Commit, Any] = Batcher(self._execute, name="group commit", prefix_that_fits=_prefix_that_fits)
+        self._batcher: Batcher[_Commit, Any] = Batcher(
+            self._execute, name="group commit", prefix_that_fits=_prefix_that_fits
+        )
 
     async def fetchval(self, statement: str, key: UUID, values: Sequence[Any]) -> Any:
         """Execute *statement* and return the value of its one row. Raises the errors of that statement.
@@ -59,7 +61,9 @@ class GroupCommit:
             async with self._database.connection() as connection:
                 try:
                     rows = await connection.fetchmany(
-                        batch[0].item.statement, [pending.item.values for pending in batch], timeout=BATCH_TIMEOUT_SECONDS
+                        batch[0].item.statement,
+                        [pending.item.values for pending in batch],
+                        timeout=BATCH_TIMEOUT_SECONDS,
                     )
                 except TimeoutError:  # most likely one statement waits for a lock
                     return False

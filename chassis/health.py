@@ -1,4 +1,4 @@
-"""Whether this process lives, and whether it should be sent work."""
+"""Liveness and readiness of this process."""
 
 import asyncio
 import time
@@ -56,10 +56,11 @@ class _Check:
 
 
 class Health:
-    """Named checks, and the phase of the process' life.
+    """Named checks, and the phase of the process: starting, serving, draining.
 
-    A *needed* check that fails takes readiness away; any other only degrades it. A *vital* one asks for a restart: it
-    must look at nothing outside this process, or an outage elsewhere restarts every process of the system.
+    If a *needed* check fails, the process is not ready; if another fails, it is degraded. If a *vital* check fails, the
+    process is not live and is restarted: such a check must test nothing outside this process, or an outage elsewhere
+    restarts every process of the system.
     """
 
     def __init__(
@@ -74,13 +75,13 @@ class Health:
     def check(
         self, name: str, probe: Probe, *, needed: bool = True, vital: bool = False, timeout_seconds: float = 1.0
     ) -> None:
-        """*probe* fails by raising, or by taking longer than *timeout_seconds*; what it returns does not matter."""
+        """*probe* fails by raising, or by taking longer than *timeout_seconds*. Its result is ignored."""
         if name in self._checks:
             raise ValueError(f"there is already a check named {name}")
         self._checks[name] = _Check(probe, timeout_seconds, needed, vital)
 
     def last_results(self) -> dict[str, bool]:
-        """How each check last went; those that nobody has asked for yet are left out."""
+        """Whether each check succeeded when it last ran. A check that never ran is left out."""
         return {name: check.result.ok for name, check in self._checks.items() if check.result is not None}
 
     def serving(self) -> None:

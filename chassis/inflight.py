@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
-from chassis.redis import CallWithFallback, Call, Redis, RedisUnavailable, Script
+from chassis.redis import Call, CallWithFallback, Redis, RedisUnavailable, Script
 
 RENEWALS = 3  # within a mark's ttl: one that is late, or lost, does no harm
 # Also sets a mark that Redis has lost. Never replaces the mark of another owner.

@@ -1,4 +1,4 @@
-"""A service's key pairs: kept encrypted in the table ``keys`` of its schema, made once, rotated, retired."""
+"""A service's key pairs, stored encrypted in the table ``keys`` of its schema: creation, rotation, retirement."""
 
 import base64
 import hashlib
@@ -27,7 +27,7 @@ class Purpose(StrEnum):
     SEALING = "sealing"  # X25519, for libsodium's sealed boxes
 
 
-# Whoever checks signatures must have seen the next key before it signs. To seal, one key is as good as another.
+# Verifiers must have fetched the next signing key before it signs. A sealing key is usable at once.
 PUBLISH_AHEAD: Final = {Purpose.SIGNING: timedelta(hours=1), Purpose.SEALING: timedelta(0)}
 CLOCK_SKEW: Final = timedelta(minutes=5)  # between the machines of an installation
 _CURVE: Final = {Purpose.SIGNING: "Ed25519", Purpose.SEALING: "X25519"}
@@ -39,7 +39,7 @@ class KeysUnreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """A key as anybody may see it; ``public`` is raw 32 bytes."""
+    """The public part of a key pair; ``public`` is raw 32 bytes."""
 
     id: str
     purpose: Purpose
@@ -55,12 +55,12 @@ class KeyPair(PublicKey):
 
 
 def derived_key(secret: str, use: str) -> bytes:
-    """32 bytes for one *use* of *secret*, so that no two uses share a key (HKDF-SHA256, RFC 5869)."""
+    """32 bytes derived from *secret* for one *use* (HKDF-SHA256, RFC 5869), so that no two uses share a key."""
     return HKDF(SHA256(), length=32, salt=None, info=f"autograph {use}".encode()).derive(secret.encode())
 
 
 class KeyCipher:
-    """Private keys at rest: AES-256-GCM, bound to the key's purpose and id."""
+    """Encrypts private keys at rest: AES-256-GCM, bound to the key's purpose and id."""
 
     def __init__(self, secret: str) -> None:
         self._cipher = AESGCM(derived_key(secret, "keys at rest"))
@@ -72,35 +72,40 @@ class KeyCipher:
     def decrypt(self, purpose: Purpose, key_id: str, encrypted: bytes) -> bytes:
         """Raises ``KeysUnreadable``."""
         try:
-            return self._cipher.decrypt(encrypted[:NONCE_BYTES], encrypted[NONCE_BYTES:], f"{purpose}/{key_id}".encode())
+            return self._cipher.decrypt(
+                encrypted[:NONCE_BYTES], encrypted[NONCE_BYTES:], f"{purpose}/{key_id}".encode()
+            )
         except (InvalidTag, ValueError):
             raise KeysUnreadable(f"key {key_id} was not encrypted under this secret, or was changed") from None
 
 
 def active(keys: Iterable[KeyPair], purpose: Purpose, now: datetime) -> KeyPair | None:
-    """The newest that is in use at *now*."""
+    """The newest key that is in use at *now*."""
     usable = (key for key in keys if key.purpose is purpose and key.active_from <= now and key.retired_at is None)
     return max(usable, key=lambda key: (key.active_from, key.id), default=None)
 
 
 def is_due(keys: Iterable[PublicKey], purpose: Purpose, now: datetime, rotate_after: timedelta) -> bool:
-    """Whether a next key is to be made: there is none, or the newest is older than *rotate_after*."""
+    """Whether the next key must be made: there is none, or the newest is older than *rotate_after*."""
     return all(key.created_at + rotate_after <= now for key in keys if key.purpose is purpose)
 
 
 def expired_keys(keys: Iterable[PublicKey], now: datetime, expire_after: timedelta) -> list[str]:
-    """Signing keys whose successor has been in use for longer than *expire_after*: nothing valid bears them any more.
+    """Ids of signing keys whose successor has been in use for longer than *expire_after*: all that they signed expired.
 
-    Sealing keys are never spent: a message in the parking lot may name one.
+    Sealing keys never expire: a parked message may need one.
     """
     signing = sorted((key for key in keys if key.purpose is Purpose.SIGNING), key=lambda key: (key.active_from, key.id))
     return [key.id for key, successor in pairwise(signing) if successor.active_from + expire_after < now]
 
 
-async def rotate(connection: Connection | DirectConnection, cipher: KeyCipher, purpose: Purpose, now: datetime) -> KeyPair:
-    """Make the next key of *purpose*: the first is in use at once, a later one once everybody could see it.
+async def rotate(
+    connection: Connection | DirectConnection, cipher: KeyCipher, purpose: Purpose, now: datetime
+) -> KeyPair:
+    """Make the next key of *purpose*. The first is in use at once, a later one after ``PUBLISH_AHEAD``.
 
-    Raises ``KeysUnreadable`` if the others were made under another secret: the service could not read the new one.
+    Raises ``KeysUnreadable`` if the existing keys were encrypted under another secret: the service could not decrypt
+    the new one.
     """
     async with connection.transaction():
         await _lock_table(connection)
@@ -111,9 +116,9 @@ async def rotate(connection: Connection | DirectConnection, cipher: KeyCipher, p
 async def maintain(
     connection: Connection, cipher: KeyCipher, now: datetime, *, rotate_after: timedelta, expire_after: timedelta
 ) -> list[KeyPair]:
-    """Make what is due, retire what is spent, and give all that is not retired.
+    """Make keys that are due, retire keys that expired, and return all that are not retired.
 
-    Processes that do so at once take turns and agree on the keys. Raises ``KeysUnreadable``.
+    Concurrent calls take turns and return the same keys. Raises ``KeysUnreadable``.
     """
     async with connection.transaction():
         await _lock_table(connection)
@@ -130,7 +135,7 @@ async def maintain(
 
 
 async def withdraw(connection: Connection, cipher: KeyCipher, key_id: str, now: datetime) -> KeyPair | None:
-    """Retire a signing key at once; the key that signs from now on, made if there is none.
+    """Retire a signing key at once and return the key that signs from now on, which is made if there is none.
 
     ``None``: no such signing key is in use. Runs in the caller's transaction.
     """
@@ -142,7 +147,7 @@ async def withdraw(connection: Connection, cipher: KeyCipher, key_id: str, now: 
     )
     if not withdrawn:
         return None
-    # The next key, which everybody knows by now, needs no more time to become known.
+    # The next key is published already: use it at once.
     await connection.execute(
         """
         UPDATE keys SET active_from = $1 WHERE id = (
@@ -158,21 +163,23 @@ async def withdraw(connection: Connection, cipher: KeyCipher, key_id: str, now: 
 
 
 async def is_in_use(connection: Connection, key_id: str) -> bool:
-    """Whether the key is on record and not retired."""
+    """Whether the key exists and is not retired."""
     return bool(await connection.fetchval("SELECT true FROM keys WHERE id = $1 AND retired_at IS NULL", key_id))
 
 
 async def load(connection: Connection | DirectConnection, cipher: KeyCipher) -> list[KeyPair]:
-    """All that are not retired. Raises ``KeysUnreadable``."""
+    """All keys that are not retired. Raises ``KeysUnreadable``."""
     records = await connection.fetch(f"SELECT {_PUBLIC}, private_key FROM keys WHERE retired_at IS NULL")
     return [
-        KeyPair(*_public(record), private=cipher.decrypt(Purpose(record["purpose"]), record["id"], record["private_key"]))
+        KeyPair(
+            *_public(record), private=cipher.decrypt(Purpose(record["purpose"]), record["id"], record["private_key"])
+        )
         for record in records
     ]
 
 
 async def list_all(connection: Connection | DirectConnection) -> list[PublicKey]:
-    """The public parts, also of what is retired, newest first."""
+    """The public parts of all keys, retired ones too, newest first."""
     records = await connection.fetch(f"SELECT {_PUBLIC} FROM keys ORDER BY purpose, active_from DESC, id")
     return [PublicKey(*_public(record)) for record in records]
 
@@ -195,7 +202,9 @@ async def _lock_table(connection: Connection | DirectConnection) -> None:
     await connection.execute("SELECT pg_advisory_xact_lock('keys'::regclass::oid::bigint)")
 
 
-async def _make(connection: Connection | DirectConnection, cipher: KeyCipher, purpose: Purpose, now: datetime) -> KeyPair:
+async def _make(
+    connection: Connection | DirectConnection, cipher: KeyCipher, purpose: Purpose, now: datetime
+) -> KeyPair:
     private_key = Ed25519PrivateKey.generate() if purpose is Purpose.SIGNING else X25519PrivateKey.generate()
     private, public = private_key.private_bytes_raw(), private_key.public_key().public_bytes_raw()
     first = not await connection.fetchval(
@@ -219,7 +228,7 @@ async def _make(connection: Connection | DirectConnection, cipher: KeyCipher, pu
 
 
 def _thumbprint(purpose: Purpose, public: bytes) -> str:
-    """The JWK thumbprint (RFC 7638, RFC 8037 appendix A.3): whoever has the key can check its id."""
+    """The JWK thumbprint (RFC 7638, RFC 8037 appendix A.3): the id can be computed from the public key."""
     jwk = f'{{"crv":"{_CURVE[purpose]}","kty":"OKP","x":"{unpadded(public)}"}}'
     return unpadded(hashlib.sha256(jwk.encode()).digest())
 

@@ -10,13 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chassis.redis import CallWithFallback, Call, Redis, RedisUnavailable, Script
+from chassis.redis import Call, CallWithFallback, Redis, RedisUnavailable, Script
 
 COUNT = Script.load("chassis", "limits.lua")
 # DECR keeps the key's ttl, so the window does not begin again.
-REFUND = Script(
-    "if tonumber(redis.call('GET', KEYS[1]) or 0) > 0 then return redis.call('DECR', KEYS[1]) end return 0"
-)
+REFUND = Script("if tonumber(redis.call('GET', KEYS[1]) or 0) > 0 then return redis.call('DECR', KEYS[1]) end return 0")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from typing import Generic, TypeVar
 
 from chassis import tracing
+from chassis.batching import Batcher, Pending
 from chassis.database import classify
 from chassis.failures import Failure
-from chassis.batching import Pending, Batcher
 
 KeyT = TypeVar("KeyT", bound=Hashable)
 RowT = TypeVar("RowT")

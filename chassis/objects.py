@@ -177,7 +177,9 @@ async def open_object_store(
     request_seconds: float = REQUEST_SECONDS,
 ) -> AsyncIterator[ObjectStore]:
     """Sends no request yet: a service starts while the store is unavailable."""
-    async with s3_client(url, access_key, secret_key, region=region, read_timeout_seconds=read_timeout_seconds) as client:
+    async with s3_client(
+        url, access_key, secret_key, region=region, read_timeout_seconds=read_timeout_seconds
+    ) as client:
         yield ObjectStore(client, request_seconds=request_seconds)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic_core import to_json
 
 from chassis import failpoints
-from chassis.bus.ports import ConfirmMissing, OutgoingMessage, NotPublished, Publisher
+from chassis.bus.ports import ConfirmMissing, NotPublished, OutgoingMessage, Publisher
 from chassis.database import Database
 from chassis.logging import logger
 from chassis.metrics import BusMetrics
@@ -147,7 +147,10 @@ async def run_inbox_retention(database: Database) -> None:
     while True:
         try:
             async with database.connection() as connection:
-                while await connection.fetchval(_DELETE_EXPIRED, INBOX_DAYS, INBOX_RETENTION_BATCH) == INBOX_RETENTION_BATCH:
+                while (
+                    await connection.fetchval(_DELETE_EXPIRED, INBOX_DAYS, INBOX_RETENTION_BATCH)
+                    == INBOX_RETENTION_BATCH
+                ):
                     pass
         except Exception as error:  # noqa: BLE001 - an outage of the database must not end the clean-up
             _log.warning("inbox_retention_failed", error=type(error).__qualname__)

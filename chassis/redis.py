@@ -137,7 +137,9 @@ class Redis:
     @overload
     async def run_or_fall_back(self, first: CallWithFallback[A], second: CallWithFallback[B], /) -> tuple[A, B]: ...
     @overload
-    async def run_or_fall_back(self, first: CallWithFallback[A], second: CallWithFallback[B], third: CallWithFallback[C], /) -> tuple[A, B, C]: ...
+    async def run_or_fall_back(
+        self, first: CallWithFallback[A], second: CallWithFallback[B], third: CallWithFallback[C], /
+    ) -> tuple[A, B, C]: ...
     async def run_or_fall_back(self, *calls: CallWithFallback[Any]) -> tuple[Any, ...]:
         """Execute *calls* in one round trip. A call that fails returns its fallback. Never raises."""
         try:
@@ -181,7 +183,9 @@ class Redis:
 
     async def _shared(self, calls: Sequence[Call]) -> list[Any]:
         """One round trip for all calls of one event loop turn; a large call gets a round trip of its own."""
-        if any(isinstance(argument, bytes) and len(argument) > LARGE_BYTES for call in calls for argument in call.arguments):
+        if any(
+            isinstance(argument, bytes) and len(argument) > LARGE_BYTES for call in calls for argument in call.arguments
+        ):
             return await self._exchange(calls)
         loop = asyncio.get_running_loop()
         replies: asyncio.Future[list[Any]] = loop.create_future()

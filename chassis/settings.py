@@ -358,7 +358,10 @@ SettingsT = TypeVar("SettingsT", bound=Settings)
 
 
 def read(
-    settings_class: type[SettingsT], env_files: Sequence[Path] = ENV_FILES, *, overrides: Mapping[str, Any] | None = None
+    settings_class: type[SettingsT],
+    env_files: Sequence[Path] = ENV_FILES,
+    *,
+    overrides: Mapping[str, Any] | None = None,
 ) -> SettingsT:
     """Raises ``SettingsInvalid`` with all mistakes at once. Of *env_files* the later have precedence.
 

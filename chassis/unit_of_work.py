@@ -203,7 +203,11 @@ class Ledger:
         try:
             async with self._database.transaction() as connection:
                 yield UnitOfWork(
-                    connection=connection, envelope=envelope, source=self._source, now=self._clock(), invalidated=invalidated
+                    connection=connection,
+                    envelope=envelope,
+                    source=self._source,
+                    now=self._clock(),
+                    invalidated=invalidated,
                 )
         except Refusal:
             # The refusal depends on what others have committed. Invalidate before the refusal is recorded: a repeat

@@ -12,7 +12,6 @@ from urllib.parse import unquote, urlsplit
 
 from chassis.bus.amqp import AmqpPublisher
 from chassis.bus.consumers import Consumers
-from chassis.failures import Failure
 from chassis.bus.gate import Gate
 from chassis.bus.handlers import Handlers
 from chassis.bus.handling import Handling
@@ -20,6 +19,7 @@ from chassis.bus.quarantine import Quarantine
 from chassis.cache import CacheMember
 from chassis.database import Database, classify, open_database
 from chassis.delivery_marks import RedisMarks
+from chassis.failures import Failure
 from chassis.lifecycle import Service
 from chassis.lock_watch import watch_locks
 from chassis.metrics import BusMetrics, PoolMetrics, RequestMetrics

@@ -1,4 +1,4 @@
-"""The gateway, put together."""
+"""The gateway's process: opens its connections and serves the API."""
 
 import asyncio
 
@@ -28,7 +28,7 @@ async def compose(service: Service[GatewaySettings]) -> None:
 
 
 async def open_gateway(service: Service[GatewaySettings]) -> tuple[str, ...]:
-    """Where it listens, from when it can serve: there is the broker, and an auth worker has told its keys."""
+    """The URLs it listens at. Returns once the broker is connected and the auth worker has sent its public keys."""
     settings = service.settings
     metrics = GatewayMetrics(service.registry)
     url = settings.rabbitmq_url.get_secret_value()
@@ -55,7 +55,7 @@ async def open_gateway(service: Service[GatewaySettings]) -> tuple[str, ...]:
     service.background(gateway.keys.refresh_forever(), name="keys")
     service.background(gateway.cache.watch_clock(), name="cache clock")
     service.background(_show(metrics, redis), name="redis gauge")
-    # Whoever connects is served: until then others may be, and the side port says what is missing.
+    # Listen only once requests can be served; until then the side port says what is missing.
     await publisher.link.wait_up()
     await requester.link.wait_up()
     await gateway.keys.wait()
@@ -69,7 +69,7 @@ async def _listen(service: Service[GatewaySettings], app: web.Application, edge:
     await listening.start(settings.http_host, settings.http_port, reuse_port=settings.http_reuse_port)
 
     async def drain() -> None:
-        """Readiness is off already: a load balancer's time to notice, then no new connections, then what is in hand."""
+        """Readiness is off already. Waits for load balancers to notice, stops accepting, finishes what is in flight."""
         edge.draining = True
         await asyncio.sleep(settings.drain_grace_seconds)
         await listening.close()

@@ -1,4 +1,4 @@
-"""Who comes in: identity, limits and what the cache already knows, in one trip to Redis."""
+"""Admission: authentication, rate limits, idempotency mark and cache look-up, in one round trip to Redis."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,21 +20,21 @@ from gateway.sessions import Caller, authenticate, bearer, session_entry
 from gateway.settings import GatewaySettings
 from gateway.tokens import AccessTokenVerifier
 
-# What the limits say, for the headers of whatever is answered.
+# The rate limits' decision, for the headers of the response.
 RATE_LIMIT = web.RequestKey("verdict", RateLimitDecision)
-# Who called, for the log of what is refused.
+# The caller, for the request log.
 ACTOR = web.RequestKey("actor", Actor)
 
 
 class Credentials(Enum):
     REQUIRED = "needed"
-    OPTIONAL = "taken"  # where there are any
-    IGNORED = "ignored"  # clients send tokens along that have expired, also when they fetch new ones
+    OPTIONAL = "taken"  # used if the request has any
+    IGNORED = "ignored"  # clients also send expired tokens when they fetch new ones
 
 
 @dataclass(frozen=True, slots=True)
 class InFlightMark:
-    """An idempotency key's mark, to be held while its request runs."""
+    """Marks an idempotency key as in flight; renewed while its request runs."""
 
     key: str
     owner: str
@@ -44,8 +44,8 @@ class InFlightMark:
 @dataclass(frozen=True, slots=True)
 class AdmittedRequest:
     caller: Caller
-    session: Hit | Miss | None  # None: nobody signed in
-    found: Hit | Miss | None  # of the cached read, if one was asked for
+    session: Hit | Miss | None  # None: the caller is anonymous
+    found: Hit | Miss | None  # of the cached read; None if none was looked up
     marked: bool
 
 
@@ -74,7 +74,7 @@ class Admission:
         self._per_address = RateLimitPolicy("address", settings.rate_limit_per_address, 60)
 
     async def identify(self, http: web.Request, credentials: Credentials) -> Caller:
-        """Raises ``HttpProblem`` (401); whoever is refused is counted too."""
+        """Raises ``HttpProblem`` (401), after the refused request was counted against the address's limit."""
         token = None
         try:
             if credentials is not Credentials.IGNORED:
@@ -95,7 +95,7 @@ class Admission:
     async def admit(
         self, http: web.Request, caller: Caller, *, wanted: Entry | None = None, mark: InFlightMark | None = None
     ) -> AdmittedRequest:
-        """Raises ``HttpProblem`` (429). A claim that was taken is the caller's to release."""
+        """Raises ``HttpProblem`` (429). The caller of this method must release *mark* if it was set."""
         claims = caller.claims
         charges = [self._address_charge(http)]
         entries = []
@@ -106,17 +106,17 @@ class Admission:
             entries.append(wanted)
         counting = self._limits.counting(*charges)
         looking: CallWithFallback[list[Hit | Miss]] | None = self._cache.look_up(*entries) if entries else None
-        claiming = None
+        acquiring = None
         if mark is not None:
-            claiming = self._in_flight.claiming(mark.key, mark.owner, ttl_seconds=mark.ttl_seconds)
+            acquiring = self._in_flight.acquiring(mark.key, mark.owner, ttl_seconds=mark.ttl_seconds)
         found: list[Hit | Miss] = []
         marked = False
-        if looking is not None and claiming is not None:
-            found, decision, marked = await self._redis.run_or_fall_back(looking, counting, claiming)
+        if looking is not None and acquiring is not None:
+            found, decision, marked = await self._redis.run_or_fall_back(looking, counting, acquiring)
         elif looking is not None:
             found, decision = await self._redis.run_or_fall_back(looking, counting)
-        elif claiming is not None:
-            decision, marked = await self._redis.run_or_fall_back(counting, claiming)
+        elif acquiring is not None:
+            decision, marked = await self._redis.run_or_fall_back(counting, acquiring)
         else:
             (decision,) = await self._redis.run_or_fall_back(counting)
         try:
@@ -133,15 +133,15 @@ class Admission:
         )
 
     def drop_keys(self, key_ids: Iterable[str]) -> None:
-        """Signing keys that were withdrawn: without waiting until the keys are asked for again."""
+        """Forget withdrawn signing keys now instead of at the next refresh."""
         self._tokens.drop_keys(key_ids)
 
     def address(self, http: web.Request) -> str:
-        """The client's."""
+        """The client's address."""
         return self._clients.address(http)
 
     def network(self, http: web.Request) -> str:
-        """What is limited together: the client's address, or its network."""
+        """What the limits count: the client's IPv4 address, or its IPv6 network."""
         return network(self.address(http))
 
     def _anonymous(self, http: web.Request) -> Actor:

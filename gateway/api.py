@@ -1,4 +1,4 @@
-"""The public API, whole, on one screen. ``docs/openapi.json`` is generated from this table."""
+"""The public API as one table, from which ``docs/openapi.json`` is generated."""
 
 from contracts import auth, diagram
 from contracts.refusal import Forbidden
@@ -55,5 +55,5 @@ ENDPOINTS: tuple[Endpoint, ...] = (
              refusals=(*SEES, diagram.VersionNotFound), summary="Get a version with its content"),
 )  # fmt: skip
 
-# How the outcome of a worker's command is asked for.
+# The query for the outcome of a command, by worker.
 OUTCOMES = {"auth": auth.GetAuthCommand, "diagram": diagram.GetDiagramCommand}

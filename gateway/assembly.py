@@ -1,4 +1,4 @@
-"""The edge put together on Redis and a bus, without the process around it."""
+"""Builds the gateway from Redis and a bus, without the process around it (tests use it too)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from chassis.metrics import GatewayMetrics
 from chassis.redis import Redis
 from contracts.auth import GetPublicKeys, PublicKeys
 from contracts.catalogue import REQUESTS
-from gateway.admitted import Admission
+from gateway.admission import Admission
 from gateway.breaker import Breaker
 from gateway.command_client import GATEWAY, CommandClient, breaker_name, envelope_of
 from gateway.edge import Edge
@@ -28,7 +28,7 @@ from gateway.routes import application
 from gateway.settings import GatewaySettings
 from gateway.tokens import AccessTokenVerifier, PublicKeyCache
 
-# Who invalidates which entries: the schema whose members hold the leases.
+# The worker that invalidates entries of each kind, whose processes hold the leases.
 CACHE_OWNERS = {"diagram": "diagram", "session": "auth"}
 
 
@@ -52,7 +52,7 @@ def assemble(
     redis: Redis,
     bus: Callable[[Seal], Bus],
 ) -> Gateway:
-    """*bus* makes the bus from what seals secrets, which itself asks over the bus for the keys."""
+    """*bus* builds the bus from the function that seals secrets, which fetches its keys over the same bus."""
     parts = {breaker_name(request) for request in REQUESTS if not request.operator_only}
     breakers = {part: Breaker(part, metrics) for part in sorted(parts)}
 

@@ -1,4 +1,4 @@
-"""A request's body: read within bounds, then as the contract has it or not at all."""
+"""A request's body: read within limits of size and time, then parsed strictly into its contract."""
 
 import asyncio
 import json
@@ -19,38 +19,38 @@ from contracts.scanning import Split, TooDeep, count_items, is_cheap_to_parse, s
 from gateway.problems import HttpProblem, from_validation_error, shortened, too_deep
 from gateway.request_slots import SLOT
 
-READ_SECONDS = 30.0  # for a whole body, however much of it there is
-# Of which a body must always be ahead by then: whoever is slower holds a place that others wait for.
+READ_SECONDS = 30.0  # for a whole body of any size
+# After the grace period a body must arrive at this rate: a slow sender occupies a slot that others wait for.
 GRACE_SECONDS = 5.0
 MIN_BYTES_PER_SECOND = 16 * 1024
-UNBUDGETED_BYTES = 64 * 1024  # of a body that may come without a place in the budget of large ones
-BUDGET_SECONDS = 10.0  # that a large body waits for such a place
-PARSE_IN_THREAD_BYTES = 128 * 1024  # beyond this a body is parsed in a thread, so that others are served between
-MAX_RATIO = 100  # of bytes unpacked to bytes packed
+UNBUDGETED_BYTES = 64 * 1024  # a body up to this size needs no reservation in the budget of large bodies
+BUDGET_SECONDS = 10.0  # a large body waits this long for a reservation
+PARSE_IN_THREAD_BYTES = 128 * 1024  # larger bodies are parsed in a thread, so that the event loop serves other requests
+MAX_RATIO = 100  # decompressed bytes per compressed byte
 CODINGS = ("gzip", "deflate")
-GZIP_OR_ZLIB = 47  # of zlib's window sizes: either, as the body begins
+GZIP_OR_ZLIB = 47  # zlib's window size that detects either header
 
 _BODY = web.RequestKey("body", bytes)
-_RESERVED = web.RequestKey("held", Held)  # of the budget, until the request is answered
+_RESERVED = web.RequestKey("held", Held)  # bytes of the budget, until the response is sent
 _BUDGET = web.AppKey("budget", SharedBudget)
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 def limit_bodies(app: web.Application, budget: SharedBudget) -> None:
-    """All large bodies that *app* holds at once share *budget*, of which each client has a share."""
+    """All large bodies in memory share *budget*; each client may use a share of it."""
     app[_BUDGET] = budget
 
 
 def release_body(http: web.Request) -> None:
-    """Gives back what *http* held of the budget. Safe to repeat."""
+    """Release the request's reservation in the budget. Safe to repeat."""
     if _RESERVED in http:
         http.app[_BUDGET].release(http[_RESERVED])
         del http[_RESERVED]
 
 
 async def read_body(http: web.Request, contract: type[Message]) -> bytes:
-    """All of it; a second call gives the same. Raises ``HttpProblem``: 400, 408, 413, 415, 503."""
+    """The whole body, cached for further calls. Raises ``HttpProblem``: 400, 408, 413, 415, 503."""
     body = http.get(_BODY)
     if body is None:
         body = http[_BODY] = await _read(http, contract)
@@ -80,7 +80,7 @@ async def _read(http: web.Request, contract: type[Message]) -> bytes:
                     await _reserve(http, max_bytes)
     except TimeoutError:
         raise HttpProblem("body_timeout") from None
-    except (web.RequestPayloadError, ConnectionError, zlib.error):  # not unpacked, or not all of it came: not our fault
+    except (web.RequestPayloadError, ConnectionError, zlib.error):  # broken compression, or the client disconnected
         raise HttpProblem("body_broken") from None
     if inflater is not None and (not inflater.eof or inflater.unused_data):
         raise HttpProblem("body_broken")
@@ -88,14 +88,14 @@ async def _read(http: web.Request, contract: type[Message]) -> bytes:
 
 
 async def _chunks(http: web.Request) -> AsyncIterator[bytes]:
-    """Raises ``TimeoutError`` for a body that comes too slowly."""
+    """Raises ``TimeoutError`` for a body that arrives too slowly."""
     started = asyncio.get_running_loop().time()
     received = 0
     while not http.content.at_eof():
-        if http.content.is_eof():  # all of it is here, as small bodies mostly are: nothing is waited for
+        if http.content.is_eof():  # fast path: the whole body has arrived, so no timeout is needed
             piece = await http.content.readany()
         else:
-            # What says that it is large holds its place in the budget from the beginning, so it must come quickly too.
+            # A body with a large Content-Length has its reservation from the start, so it must arrive faster.
             min_bytes_per_second = max(MIN_BYTES_PER_SECOND, (http.content_length or 0) / READ_SECONDS)
             seconds = min(READ_SECONDS, GRACE_SECONDS + received / min_bytes_per_second)
             async with asyncio.timeout_at(started + seconds):
@@ -105,14 +105,14 @@ async def _chunks(http: web.Request) -> AsyncIterator[bytes]:
 
 
 def _decompressed(inflater: "zlib._Decompress", packed: bytes) -> Iterator[bytes]:
-    """In parts of which none is large, so that a bomb is seen early. Raises ``zlib.error``."""
+    """In small parts, so that a decompression bomb is detected early. Raises ``zlib.error``."""
     while packed:
         yield inflater.decompress(packed, UNBUDGETED_BYTES)
         packed = inflater.unconsumed_tail
 
 
 def _coding(http: web.Request, *, allowed: bool) -> bool:
-    """Whether the body is packed. Raises ``HttpProblem`` (RFC 9110 12.5.3) for a coding that is not read here."""
+    """Whether the body is compressed. Raises ``HttpProblem`` (RFC 9110 12.5.3) for an unsupported coding."""
     coding = ",".join(http.headers.getall("Content-Encoding", ())).strip().lower()
     if coding in ("", "identity"):
         return False
@@ -134,7 +134,7 @@ async def _reserve(http: web.Request, count: int) -> None:
 
 
 async def parse(model: type[ModelT], raw: bytes, contract: type[Message]) -> ModelT:
-    """Raises ``HttpProblem``: 400 for what is no JSON in UTF-8, 422 for what does not fit."""
+    """Raises ``HttpProblem``: 400 for what is not JSON in UTF-8, 422 for what does not fit the contract."""
     if len(raw) > PARSE_IN_THREAD_BYTES:
         return await run_in_parser_thread(_parse, model, raw, contract)
     return _parse(model, raw, contract)
@@ -187,10 +187,10 @@ def _validated(model: type[ModelT], raw: bytes) -> ModelT:
 
 
 def _has_all_members(parsed: BaseModel, raw: bytes) -> bool:
-    """Whether no member of *raw* was dropped, as its colons show; not to be sure is False.
+    """Whether parsing dropped no member of *raw* (as it does with repeated names). False also means: not certain.
 
-    Outside of strings each member has one colon, which goes with it. What is kept has none that it did not come with,
-    unless as an escape: text is checked, and stripped, but never rewritten. So if all are there, all members are.
+    Compares the number of colons: outside of strings each member has exactly one, and parsing checks and strips text
+    but never rewrites it. So if no colon is missing, no member is. Escaped colons make the result uncertain.
     It takes 6 µs for 4 KiB where jiter takes 34 (2026-11).
     """
     kept = sum(1 + _colons(getattr(parsed, name)) for name in parsed.model_fields_set)
@@ -198,16 +198,16 @@ def _has_all_members(parsed: BaseModel, raw: bytes) -> bool:
 
 
 def _colons(value: Any) -> int:
-    """At least so many came with *value*: what is neither text nor a canvas, a moment say, counts for none."""
+    """A lower bound of the colons that *value* had in the document: other types than text and JSON count as 0."""
     if isinstance(value, bytes):
-        return value.count(b":")  # a canvas, as JSON
+        return value.count(b":")  # a canvas as JSON
     if isinstance(value, str):
         return value.count(":")
     return sum(map(_colons, value)) if isinstance(value, tuple) else 0
 
 
 def _check_names_unique(raw: bytes) -> None:
-    """Of two members of one name parsers keep either: rather than lose one, we take none (RFC 8259 4)."""
+    """Parsers keep one of two members with the same name: refuse the document instead (RFC 8259 4)."""
     try:
         jiter.from_json(raw, catch_duplicate_keys=True)
     except ValueError:

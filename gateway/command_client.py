@@ -1,4 +1,4 @@
-"""From the edge onto the bus: behind each worker's breaker, with an answer for whatever may happen."""
+"""Sends requests over the bus, behind one circuit breaker per bulkhead, and turns each failure into a response."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -18,13 +18,13 @@ from gateway.breaker import Breaker
 from gateway.ports import Bus
 from gateway.problems import HttpProblem
 
-TIMEOUT_TOLERANCE = 0.9  # of a timeout, since two clocks measure it
+TIMEOUT_TOLERANCE = 0.9  # of a timeout: the bus measures it with another clock
 
 GATEWAY = Actor(kind=ActorKind.SERVICE, id=UUID(int=0), name="gateway")
 
 
 class OutcomePending(Exception):
-    """A command without an outcome yet. *confirmed*: the broker has it, and it will be carried out."""
+    """A command has no outcome yet. *confirmed*: the broker has stored it, so it will be carried out."""
 
     def __init__(self, *, confirmed: bool) -> None:
         super().__init__("no outcome yet")
@@ -38,9 +38,9 @@ class CommandClient:
     clock: Callable[[], float] = time.monotonic
 
     async def call(self, request: Request[Any], envelope: Envelope, *, wait_seconds: float | None = None) -> Outcome:
-        """The outcome. *wait_seconds*: less than the contract's timeout, where a command's client wants so.
+        """Send *request* and wait for its outcome. *wait_seconds*: a command's client may want to wait less.
 
-        Raises ``OutcomePending`` for a command, ``HttpProblem`` (503, 504) for all else that got no answer.
+        Raises ``OutcomePending`` for a command that got no reply, ``HttpProblem`` (503, 504) for any other request.
         """
         full_seconds = request.timeout.total_seconds()
         if wait_seconds is not None and wait_seconds < full_seconds:
@@ -52,7 +52,7 @@ class CommandClient:
         except NotPublished as error:
             raise self._publish_problem(breaker, error) from None
         except ReplyTimeout as unanswered:
-            # Before its time: our own reply queue was lost, which says nothing of the worker.
+            # Earlier than the timeout: the gateway's own reply queue was lost, which says nothing about the worker.
             if self.clock() - asked_at >= full_seconds * TIMEOUT_TOLERANCE:
                 breaker.record_failure()
             match request.kind:
@@ -73,7 +73,7 @@ class CommandClient:
             outcome = await self.bus.request(command, envelope, timeout_seconds=wait_seconds)
         except NotPublished as error:
             raise self._publish_problem(breaker, error) from None
-        except ReplyTimeout as unanswered:  # the client's own impatience: it says nothing of the worker
+        except ReplyTimeout as unanswered:  # the client chose a short wait: this says nothing about the worker
             if not unanswered.confirmed:
                 await self._confirm(command, envelope)
             raise OutcomePending(confirmed=True) from None
@@ -81,7 +81,7 @@ class CommandClient:
         return outcome
 
     async def submit(self, request: Request[Any], envelope: Envelope) -> None:
-        """Returns once the broker has the command. Raises ``OutcomePending`` if that is not known, ``HttpProblem`` (503)."""
+        """Returns once the broker has the command. Raises ``OutcomePending`` if that is unknown, ``HttpProblem``."""
         breaker = self._breaker(request)
         try:
             await self.bus.submit(request, envelope, timeout_seconds=request.timeout.total_seconds())
@@ -92,7 +92,7 @@ class CommandClient:
             raise OutcomePending(confirmed=False) from None
 
     async def _confirm(self, command: Request[Any], envelope: Envelope) -> None:
-        """Sends *command* once more, to hear whether the broker has it. As one message it is carried out once."""
+        """Send *command* again to learn whether the broker has it. The message id is the same, so it is done once."""
         try:
             await self.bus.submit(command, envelope, timeout_seconds=command.timeout.total_seconds())
         except (NotPublished, ReplyTimeout):
@@ -116,7 +116,7 @@ class CommandClient:
 
 
 def breaker_name(request: type[Request[Any]] | Request[Any]) -> str:
-    """What stands or falls together: a worker, or one bulkhead of it, whose slow work says nothing of the rest."""
+    """One breaker per bulkhead, and one for the rest of the worker: a slow bulkhead must not block the others."""
     return request.worker() if request.bulkhead is None else f"{request.worker()}.{request.bulkhead}"
 
 

@@ -1,4 +1,4 @@
-"""What every answer has, whatever it is: correlation id, security headers, CORS, metrics, one log line."""
+"""The outermost middleware: correlation id, security headers, CORS, metrics and one log line per request."""
 
 import logging
 import random
@@ -8,12 +8,12 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
-from uuid_utils import uuid7  # only its text is wanted: the standard class takes longer to make and to write
+from uuid_utils import uuid7  # only its text is needed; uuid.UUID is slower to build and format
 
 from chassis import tracing
 from chassis.logging import bind, logger
 from chassis.metrics import GatewayMetrics
-from gateway.admitted import ACTOR, RATE_LIMIT
+from gateway.admission import ACTOR, RATE_LIMIT
 from gateway.body import release_body
 from gateway.problems import CODE, FAILURES, PREFIX, HttpProblem
 from gateway.request_slots import SLOT, RequestSlots
@@ -32,7 +32,7 @@ SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-HSTS = {"Strict-Transport-Security": "max-age=31536000"}  # a year; of this host, and none below it
+HSTS = {"Strict-Transport-Security": "max-age=31536000"}  # a year; this host only, without subdomains
 EXPOSED_HEADERS = (
     "ETag, Location, Retry-After, RateLimit, RateLimit-Policy, X-Correlation-ID, Idempotent-Replayed, "
     "Preference-Applied"
@@ -41,7 +41,7 @@ ALLOWED_HEADERS = (
     "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Prefer, X-Correlation-ID, traceparent"
 )
 
-# In an address: an id, behind the plural of what it is the id of.
+# In a path: a resource's id behind the plural of its type.
 _ITEM = re.compile(r"/([a-z]+)s/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?=/|$)", re.IGNORECASE)
 
 _log = logger("gateway.requests")
@@ -58,7 +58,7 @@ class Edge:
     def __init__(
         self, settings: GatewaySettings, metrics: GatewayMetrics, *, network_of: Callable[[web.Request], str]
     ) -> None:
-        """*network_of*: the client's, which shares are counted for."""
+        """*network_of* gives the client's network, for the limit of concurrent requests per network."""
         self._metrics = metrics
         self._prefix = settings.path_prefix
         self._security_headers = SECURITY_HEADERS | (HSTS if settings.is_public_over_tls else {})
@@ -66,10 +66,10 @@ class Edge:
         self._network_of = network_of
         self._slots = RequestSlots(settings.max_concurrent_requests, settings.max_concurrent_requests_per_address)
         metrics.active.set_function(lambda: self._slots.in_flight)
-        self.draining = False  # answers then close their connections, so that clients go elsewhere
+        self.draining = False  # responses then close their connections, so that clients reconnect to another gateway
 
     def initialise_failure_counters(self, routes: Iterable[web.AbstractRoute]) -> None:
-        """From nought: in a series that begins with its first failures Prometheus sees no increase."""
+        """Create the counters at 0: Prometheus sees no increase in a series that begins with its first failures."""
         for route in routes:
             assert route.resource is not None
             for status in FAILURES:
@@ -91,7 +91,7 @@ class Edge:
         request[CORRELATION] = correlation_id
         traceparent = request.headers.get("traceparent", "")
         if not _TRACEPARENT.match(traceparent):
-            # Nobody has decided to sample it (flags 00). Never zero: the specification forbids it.
+            # Not sampled (flags 00). The ids must not be zero (W3C Trace Context).
             traceparent = f"00-{random.getrandbits(128) | 1:032x}-{random.getrandbits(64) | 1:016x}-00"
         if not tracing.ON or request.path.startswith("/health/"):
             request[TRACEPARENT] = traceparent
@@ -120,7 +120,7 @@ class Edge:
                 method, path = _method(request), _path(request)
                 self._metrics.requests(method, path, response.status).inc()
                 self._metrics.duration(method, path).observe(seconds)
-                # A read that went well is counted, not written down: a line costs a tenth of what a cached read does.
+                # Successful reads are logged at DEBUG only: a log line costs a tenth of a cached read.
                 level = logging.DEBUG if request.method in _READS and response.status < 400 else logging.INFO  # noqa: PLR2004 - refusals
                 if logging.root.isEnabledFor(level):
                     milliseconds = round(seconds * 1000, 2)
@@ -146,12 +146,12 @@ class Edge:
             if request.path.startswith("/api/"):
                 slot = request[SLOT]
                 slot.check_share()
-                if request.content.is_eof():  # else once its body is there
+                if request.content.is_eof():  # otherwise it starts once its body has arrived
                     slot.start()
             return await handler(request)
         except HttpProblem as problem:
             response = problem.response(request, correlation_id)
-            if not request.content.is_eof():  # what is still on its way is neither waited for nor read
+            if not request.content.is_eof():  # do not wait for the rest of the body
                 response.force_close()
             return response
         except web.HTTPMethodNotAllowed as error:
@@ -162,7 +162,7 @@ class Edge:
         except web.HTTPException as error:
             code = "not_found" if error.status == 404 else "malformed_header"  # noqa: PLR2004 - nothing here
             return HttpProblem(code, status=error.status).response(request, correlation_id)
-        except Exception:  # noqa: BLE001 - ours to answer, and loud in the log
+        except Exception:  # noqa: BLE001 - answered with 500 and logged
             _log.exception("request_failed")
             return HttpProblem("internal_error").response(request, correlation_id)
 
@@ -193,14 +193,14 @@ class Edge:
 
 
 def _check_transfer_coding(request: web.Request) -> None:
-    """The parser reads any list that ends in ``chunked`` as if it were that alone: the body would not be what it is."""
+    """Aiohttp takes any list that ends in ``chunked`` for plain chunked, and would pass on a body still encoded."""
     codings = ",".join(request.headers.getall("Transfer-Encoding", ()))
     if codings and codings.strip().lower() != "chunked":
         raise HttpProblem("malformed_request", "The only supported transfer coding is chunked")
 
 
 def _log_fields(request: web.Request, response: web.StreamResponse) -> dict[str, str]:
-    """Who called, about what, and the code of a refusal; ids only."""
+    """Caller, subject and refusal code; ids only."""
     facts = {}
     actor = request.get(ACTOR)
     code = request.get(CODE)
@@ -208,14 +208,14 @@ def _log_fields(request: web.Request, response: web.StreamResponse) -> dict[str,
         facts["caller"] = "unknown" if actor is None else actor.key
     if code is not None:
         facts["code"] = code
-    # What was made is named by where it is.
+    # The Location header names a new resource.
     if found := _ITEM.search(request.path) or _ITEM.search(response.headers.get("Location", "")):
         facts["subject"] = f"{found[1]}/{found[2]}"
     return facts
 
 
 def _method(request: web.Request) -> str:
-    """A method is whatever a client writes: others than these would each make series of their own."""
+    """Unknown methods share one label value: clients may send any text, and each value makes a series."""
     return request.method if request.method in METHODS else "other"
 
 

@@ -1,4 +1,4 @@
-"""Idempotency keys and command addresses: identities that any gateway can compute again, without a store."""
+"""Idempotency keys and command addresses: ids that any gateway can compute, so that none needs to be stored."""
 
 import base64
 import binascii
@@ -32,7 +32,7 @@ def read_key(header: str) -> str:
 
 
 def read_fingerprint(query: Mapping[str, str]) -> str | None:
-    """Of the request whose outcome is asked for, if it had a key. Raises ``HttpProblem``: 404 for what is none."""
+    """The fingerprint in a command's address, if its request had a key. Raises ``HttpProblem``: 404 if malformed."""
     fingerprint = query.get(FINGERPRINT)
     if fingerprint is not None and not _FINGERPRINT.fullmatch(fingerprint):
         raise HttpProblem("not_found")
@@ -40,41 +40,41 @@ def read_fingerprint(query: Mapping[str, str]) -> str | None:
 
 
 def message_id(actor: Actor, method: str, path: str, key: str) -> UUID:
-    """UUIDv8 (RFC 9562 5.8): a retry is the same message, also at another gateway."""
+    """UUIDv8 (RFC 9562 5.8): a retry has the same message id at every gateway."""
     return _uuid8(hashlib.sha256(f"{actor.key}\n{method}\n{path}\n{key}".encode()).digest())
 
 
 class Signer:
-    """*secret* is the installation's, the same for all gateways."""
+    """*secret*: the same for all gateways of an installation."""
 
     def __init__(self, secret: str, *, clock: Callable[[], float] = time.time) -> None:
         self._secret = secret.encode()
         self.clock = clock
 
     def fingerprint(self, method: str, target: str, preconditions: str, body: bytes) -> str:
-        """Of a request: the same key with another fingerprint is another request."""
+        """Tells requests with the same key apart: another fingerprint is another request."""
         before = b"\0".join(
             (b"fingerprint", method.encode(), target.encode(), preconditions.encode("utf-8", "replace"), b"")
         )
         mac = hmac.new(self._secret, before, "sha256")
-        mac.update(body)  # which may be large: it is not copied
+        mac.update(body)  # may be large: update() does not copy it
         return _text(mac.digest()[:MAC_BYTES])
 
     def anonymous_id(self, address: str) -> UUID:
-        """Who nobody signed in as, told apart by address, without the address."""
+        """The actor id of an anonymous caller: derived from the address, but does not reveal it."""
         return _uuid8(self._mac(b"anonymous", address.encode()))
 
     def subject(self, account: str, address: str) -> str:
-        """An account and an address together, as a name that says neither."""
+        """A limit's key for an account and an address, which reveals neither."""
         return _text(self._mac(b"subject", f"{account}\0{address}".encode("utf-8", "replace")))
 
     def address(self, worker: str, command_id: UUID, actor: Actor, *, now: float | None = None) -> str:
-        """Where the command's outcome is asked for: only by *actor*, and for as long as it is kept."""
+        """The address of a command's outcome: only *actor* may read it, for as long as outcomes are kept."""
         issued = int(now if now is not None else self.clock()).to_bytes(5, "big")
         return f"{worker}.{command_id}.{_text(issued + self._address_mac(worker, command_id, actor, issued))}"
 
     def read_address(self, text: str, actor: Actor) -> "CommandAddress":
-        """Raises ``HttpProblem``: 404 for what was not issued to *actor*, 410 for what is no longer kept."""
+        """Raises ``HttpProblem``: 404 if it was not issued to *actor*, 410 if the outcome is no longer kept."""
         match = _ADDRESS.match(text)
         if match is None:
             raise HttpProblem("not_found")
@@ -104,7 +104,7 @@ class CommandAddress:
 
 
 def _uuid8(digest: bytes) -> UUID:
-    """Python's own UUID class knows no version 8 before 3.14."""
+    """``uuid.uuid8`` exists since Python 3.14 only."""
     value = int.from_bytes(digest[:16], "big")
     value = (value & ~(0xF << 76)) | (8 << 76)
     value = (value & ~(0x3 << 62)) | (0x2 << 62)

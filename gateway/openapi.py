@@ -102,11 +102,11 @@ def _schemas() -> tuple[dict[str, Any], Refer]:
     refer, definitions = models_json_schema(wanted, ref_template=REFERENCE, schema_generator=AbsentIsNotNull)
     for endpoint in ENDPOINTS:
         if endpoint.takes_body:
-            _say_defaults_in_words(definitions["$defs"][endpoint.body.__name__])
+            _describe_defaults(definitions["$defs"][endpoint.body.__name__])
     return definitions["$defs"], refer
 
 
-def _say_defaults_in_words(body: dict[str, Any]) -> None:
+def _describe_defaults(body: dict[str, Any]) -> None:
     """A field with a `default` is one that many generators of typed clients require."""
     for of_field in body.get("properties", {}).values():
         if "default" in of_field:
@@ -133,12 +133,12 @@ def _operation(endpoint: Endpoint, refer: Refer) -> dict[str, Any]:
 
 def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
     found = []
-    for place, part in (("path", endpoint.path_part), ("query", endpoint.query)):
+    for location, part in (("path", endpoint.path_part), ("query", endpoint.query)):
         schema = part.model_json_schema(ref_template=REFERENCE, schema_generator=AbsentIsNotNull)
         for name, of_field in schema.get("properties", {}).items():
-            required = place == "path" or name in schema.get("required", ())
+            required = location == "path" or name in schema.get("required", ())
             described = {key: value for key, value in without_null(of_field).items() if key != "title"}
-            found.append({"name": name, "in": place, "required": required, "schema": described})
+            found.append({"name": name, "in": location, "required": required, "schema": described})
     if endpoint.when is not None:
         flag = {"type": "boolean", "default": False}
         found.append({"name": endpoint.when[0], "in": "query", "required": False, "schema": flag})
@@ -267,16 +267,16 @@ def _system_paths() -> dict[str, Any]:
         for status, description in (("200", "Healthy"), ("503", "Unavailable"))
     }
     address = {"name": "address", "in": "path", "required": True, "schema": {"type": "string"}}
-    which = {
+    fingerprint_parameter = {
         "name": FINGERPRINT,
         "in": "query",
         "required": False,
         "description": "Taken from the command's address: selects one of the requests with the same Idempotency-Key",
         "schema": {"type": "string"},
     }
-    told = {JSON: {"schema": {"$ref": REFERENCE.format(model="CommandStatus")}}}
+    content = {JSON: {"schema": {"$ref": REFERENCE.format(model="CommandStatus")}}}
     status = {
-        "200": {"description": "The command's status", "content": told},
+        "200": {"description": "The command's status", "content": content},
         "401": _problem(list(EDGE_401)),
         "404": _problem(["not_found"]),
         "410": _problem(["command_forgotten"]),
@@ -293,7 +293,7 @@ def _system_paths() -> dict[str, Any]:
             "Get the outcome of a command, for its sender",
             "commands",
             status,
-            parameters=[address, which],
+            parameters=[address, fingerprint_parameter],
             security=[*SIGNED_IN, {}],
         ),
         "/.well-known/jwks.json": get("get_jwks", "The public keys of access tokens", "system", keys),

@@ -1,9 +1,9 @@
-"""What is let through to the password workers: sign-ins and registrations, each of which costs 0.3 s of a core.
+"""Limits sign-ins and registrations, each of which costs the auth workers 0.3 s of a core.
 
-Two things are limited. **Work**: how much password work one network asks for, and how much is in flight; beyond, a
-request is refused at once, so that no queue of such work builds up. **Guesses**: failed sign-ins are counted for the
-account from one network, for the network and those around it, and for the account over all networks. All but the first
-hold only for networks from which the account has not signed in before: a known device is never locked out by others.
+**Work**: the rate of one network, and how many requests are in flight; more are refused at once, so that no queue of
+password work builds up. **Guesses**: failed sign-ins are counted per account and network, per network and the wider
+networks around it, and per account over all networks. All but the first apply only to networks from which the account
+has not signed in before, so that others cannot lock out a known device.
 """
 
 import time
@@ -21,19 +21,17 @@ from chassis.networks import network, wider_networks
 from contracts.auth import RegisterUser, SignIn, email_key
 from contracts.message import Request
 from contracts.outcome import Outcome, Status
-from gateway.admitted import RATE_LIMIT, Admission
+from gateway.admission import RATE_LIMIT, Admission
 from gateway.idempotency import Signer
 from gateway.problems import HttpProblem
 from gateway.settings import GatewaySettings
 
 MINUTE_SECONDS = 60
-# A request that took longer has waited for others: the workers are slower than so many in flight suppose.
+# A request that took longer has waited in a queue: there are more slots than the workers can serve.
 SLOW_SECONDS = 2.0
 MIN_SLOTS = 4
-NETWORK_SHARE = (
-    4  # one network has one in so many of the places: with half, people waited 4 s behind one address (2026-11)
-)
-BACKOFF_FACTOR = 0.7  # of the places are left, at most once in SLOW_SECONDS
+NETWORK_SHARE = 4  # one network gets 1/4 of the slots: with half, others waited 4 s behind one address (2026-11)
+BACKOFF_FACTOR = 0.7  # applied to the number of slots, at most once in SLOW_SECONDS
 
 # Whether an account has signed in from a network before (email, network).
 IsKnown = Callable[[str, str], Awaitable[bool]]
@@ -45,7 +43,7 @@ def is_password_work(request: Request[Any]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A sign-in that was counted as if it had failed, until it is judged."""
+    """A sign-in that is counted as failed until its outcome is known."""
 
     pair_charge: Charge
     other_charges: tuple[Charge, ...]
@@ -93,7 +91,7 @@ class PasswordLimits:
     async def count(self, http: web.Request, request: Request[Any]) -> None:
         """Raises ``HttpProblem`` (429)."""
         address = self._admission.address(http)
-        # What a provider gives to one customer is one client here: it has thousands of /64.
+        # A provider's customer has thousands of /64 networks: count them as one client.
         customer, *around = wider_networks(address) or (network(address),)
         charges = [Charge(self._per_address, customer), *(Charge(self._per_wide_network, wide) for wide in around)]
         if isinstance(request, RegisterUser):
@@ -102,10 +100,10 @@ class PasswordLimits:
 
     @contextmanager
     def slot(self, http: web.Request, request: Request[Any]) -> Iterator[None]:
-        """One of the places for password work in flight. Raises ``HttpProblem`` (429, 503) instead of waiting for one.
+        """Holds one slot for password work. Raises ``HttpProblem`` (429, 503) instead of waiting for one.
 
-        One network may have a quarter of them, registrations half. There are fewer while answers are slow (additive
-        increase, multiplicative decrease), so that who is let in is answered in time however slow the machine is.
+        One network may use a quarter of the slots, registrations half. Their number adapts to the workers' speed
+        (additive increase, multiplicative decrease), so that admitted requests are answered in time.
         """
         address = self._admission.address(http)
         client = next(iter(wider_networks(address)), network(address))
@@ -135,7 +133,7 @@ class PasswordLimits:
             answered = problem.status < 500  # noqa: PLR2004 - a refusal is an answer
             raise
         finally:
-            if not registers:  # which may not have waited for theirs
+            if not registers:  # registrations may be refused before they are hashed, which says nothing about the speed
                 self._adapt(self._clock() - began_at, answered=answered)
             self._registrations_in_flight -= registers
             self._in_flight[client] -= 1
@@ -146,7 +144,7 @@ class PasswordLimits:
         if seconds < SLOW_SECONDS:
             if answered:
                 self._slots = min(self._max_slots, self._slots + 1 / self._slots)
-        elif self._clock() - self._backed_off_at >= SLOW_SECONDS:  # those that were let in together are slow together
+        elif self._clock() - self._backed_off_at >= SLOW_SECONDS:  # admitted together, slow together
             self._slots = max(MIN_SLOTS, self._slots * BACKOFF_FACTOR)
             self._backed_off_at = self._clock()
 
@@ -155,7 +153,7 @@ class PasswordLimits:
     async def count_attempt(self, http: web.Request, email: str, is_known: IsKnown) -> Attempt:
         """Counts a sign-in as failed, for ``judge_attempt``. Raises ``HttpProblem`` (429).
 
-        Counted first, since many guesses at once would all find the quota unspent.
+        Counted before the attempt: otherwise many concurrent guesses would all find the quota unspent.
         """
         address = self._admission.address(http)
         account = email_key(email)
@@ -176,7 +174,7 @@ class PasswordLimits:
         raise AssertionError("a verdict that refuses was let through")
 
     async def judge_attempt(self, attempt: Attempt, outcome: Outcome | None) -> None:
-        """A success clears the account for its network, a refusal stays counted, and what was not judged was no try."""
+        """A success clears the pair's counter; a refusal stays counted; an attempt without a verdict is taken back."""
         succeeded = outcome is not None and outcome.status is Status.SUCCEEDED
         if succeeded:
             await self._limits.reset(attempt.pair_charge)
@@ -186,11 +184,11 @@ class PasswordLimits:
             return
         for charge in (
             charge for charge in attempt.other_charges if charge.policy.quota
-        ):  # of a network, a success takes only itself back: a guesser may have an account
+        ):  # a success takes back only its own charge: an attacker may own an account
             await self._limits.refund(charge)
 
     async def _enforce(self, http: web.Request, *charges: Charge) -> None:
         before = http.get(RATE_LIMIT)
         self._admission.enforce(http, await self._limits.count(*charges))
         if before is not None:
-            http[RATE_LIMIT] = before  # how many are left is of use to guessers only
+            http[RATE_LIMIT] = before  # the remaining attempts would help only an attacker

@@ -1,4 +1,4 @@
-"""What the edge needs of the bus. ``chassis.bus.requester.Requester`` is it; tests have one within the process."""
+"""What the gateway needs of the bus. Implemented by ``chassis.bus.requester.Requester`` and by test doubles."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol

@@ -1,4 +1,4 @@
-"""Refusals as HTTP: ``application/problem+json`` (RFC 9457), one form for every status."""
+"""Errors as HTTP responses: problem documents (``application/problem+json``, RFC 9457)."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -12,10 +12,10 @@ from contracts.refusal import FieldError, RefusalKind
 from contracts.wording import describe_error
 
 CONTENT_TYPE = "application/problem+json"
-# The code of what was answered, for the log.
+# The problem's code, for the request log.
 CODE = web.RequestKey("code", str)
-PREFIX = web.RequestKey("prefix", str)  # of all paths, as clients see them: what a proxy takes off
-TYPES = "/api/docs#"  # a problem's stable URI is the docs' paragraph on its code
+PREFIX = web.RequestKey("prefix", str)  # of all paths as clients see them, which a proxy strips
+TYPES = "/api/docs#"  # a problem's type URI points to its code in the docs page
 
 STATUS_OF: Mapping[RefusalKind, int] = {
     RefusalKind.INVALID: 422,
@@ -29,7 +29,7 @@ STATUS_OF: Mapping[RefusalKind, int] = {
     RefusalKind.TOO_MANY: 429,
 }
 
-# What the edge itself says, beside the services' refusals: code → (status, title).
+# The gateway's own problems, besides the services' refusals: code → (status, title).
 EDGE_PROBLEMS: Mapping[str, tuple[int, str]] = {
     "malformed_json": (400, "Malformed JSON"),
     "body_broken": (400, "Content-Encoding does not match the body, or the body ended early"),
@@ -58,16 +58,16 @@ EDGE_PROBLEMS: Mapping[str, tuple[int, str]] = {
 }
 FAILURES = sorted({status for status, _ in EDGE_PROBLEMS.values() if status >= 500})  # noqa: PLR2004 - ours, all that there are
 
-MAX_REPORTED_ERRORS = 100  # of one request that are told: an answer is no larger than who reads it can use
-# Beyond this they are not even listed: 800,000 in 10 MB cost 2 s of CPU, beside 1.3 s for finding them (2026-11).
+MAX_REPORTED_ERRORS = 100  # reported for one request, so that the response stays readable
+# With more, only their number is reported: collecting 800,000 from 10 MB takes 2 s of CPU (2026-11).
 MAX_COLLECTED_ERRORS = 1_000
-MAX_NAME_CHARACTERS = 100  # characters of a name that a client made up
+MAX_NAME_CHARACTERS = 100  # of a member's name that a client chose
 
-UNREAD_BODY_STATUSES = (408, 413)  # what is still on its way would be taken for the next request
+UNREAD_BODY_STATUSES = (408, 413)  # the rest of the body would be taken for the next request: close the connection
 
 
 class HttpProblem(Exception):
-    """Ends a request with a problem document. *extra*: further members, *headers*: further headers."""
+    """Raised to answer a request with a problem document. *extra*: further members, *headers*: further headers."""
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class HttpProblem(Exception):
         self.extra = dict(extra or {})
 
     def document(self, prefix: str = "") -> dict[str, Any]:
-        """*prefix*: of all paths, as clients see them."""
+        """*prefix*: of all paths as clients see them."""
         document = {
             **self.extra,
             "type": f"{prefix}{TYPES}{self.code}",
@@ -117,7 +117,7 @@ class HttpProblem(Exception):
 
 
 def from_refusal(problem: refusal.Problem) -> HttpProblem:
-    """A service's refusal or failure, as its kind has it."""
+    """A service's refusal or failure, with the status of its kind."""
     if problem.kind is None:
         if problem.code == "unavailable":
             return HttpProblem("unavailable", headers={"Retry-After": "1"})
@@ -142,7 +142,7 @@ def from_refusal(problem: refusal.Problem) -> HttpProblem:
 
 
 def from_validation_error(error: ValidationError) -> HttpProblem:
-    """What is wrong with a request, and where (JSON pointers); never the values, which may be secret."""
+    """What is wrong with a request and where (JSON pointers); never the values, which may be secret."""
     if error.error_count() > MAX_COLLECTED_ERRORS:
         many = FieldError(pointer="", code="too_many_errors", detail=f"{error.error_count()} fields are not valid")
         return HttpProblem("invalid", errors=(many,))
@@ -171,7 +171,7 @@ def etag(revision: int) -> str:
 
 
 def with_coding(tag: str, coding: str) -> str:
-    """*tag* for the representation in *coding* (empty: as it is): each has its own strong tag (RFC 9110 8.8.3.3)."""
+    """*tag* for the representation in *coding* (empty: identity): each has its own strong tag (RFC 9110 8.8.3.3)."""
     if not tag:
         return tag
     plain = tag.strip('"').partition("-")[0]

@@ -1,4 +1,4 @@
-"""Carries out the rows of the API's table: one request in, at most one message out, one answer back."""
+"""Handles the requests of the API's table: each sends at most one message to a worker and gets one response."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from contracts.envelope import Envelope
 from contracts.message import Kind, Request
 from contracts.outcome import Outcome, Status
 from gateway import responses
-from gateway.admitted import Admission, AdmittedRequest, Credentials, InFlightMark
+from gateway.admission import Admission, AdmittedRequest, Credentials, InFlightMark
 from gateway.api import OUTCOMES
 from gateway.body import read_body
 from gateway.command_client import CommandClient, OutcomePending, envelope_of
@@ -27,9 +27,9 @@ from gateway.prefer import read_prefer
 from gateway.problems import PREFIX, HttpProblem, etag
 from gateway.sessions import Caller, cache_session, parse_session, with_live_session
 
-# An idempotency key's mark, renewed while its request runs: of a gateway that was killed it is gone after so long.
+# How long an idempotency key stays marked as in flight unless its mark is renewed: a killed gateway's mark expires.
 MARK_SECONDS = 5.0
-# A gateway of a release before 0.2 keeps its entries, which are never compressed, under the caller's id alone.
+# Ends the cache variant: gateways before 0.2 use the caller's id alone, and cannot read compressed entries.
 CACHED_FORM = ".gzip"
 
 
@@ -53,7 +53,7 @@ class RequestHandler:
 
     async def handle(self, rows: Sequence[Endpoint], http: web.Request) -> web.Response:
         """*rows* share method and path. Raises ``HttpProblem``."""
-        # Rows of one place differ in what they send only.
+        # Rows with the same method and path differ only in the message that they send.
         endpoint = rows[0]
         credentials = Credentials.IGNORED if endpoint.public else Credentials.REQUIRED
         caller = await self._admission.identify(http, credentials)
@@ -62,46 +62,48 @@ class RequestHandler:
         return await self._write(rows, http, caller)
 
     async def command_outcome(self, http: web.Request) -> web.Response:
-        """``GET /api/commands/{address}``: how a command ended, for whoever sent it."""
+        """``GET /api/commands/{address}``: the outcome of a command, for its sender."""
         caller = await self._admission.identify(http, Credentials.OPTIONAL)
-        caller = await self._live(http, await self._admission.admit(http, caller))
+        caller = await self._check_session(http, await self._admission.admit(http, caller))
         address = self._signer.read_address(http.match_info["address"], caller.actor)
         query = OUTCOMES[address.worker](command_id=address.command_id, fingerprint=read_fingerprint(http.query))
         try:
-            told = await self._commands.call(query, _envelope(query, http, caller))
+            reply = await self._commands.call(query, _envelope(query, http, caller))
         except HttpProblem:  # the worker is unavailable; the command waits for it in its queue
             return responses.accepted_response()
-        if told.status is not Status.SUCCEEDED:
+        if reply.status is not Status.SUCCEEDED:
             return responses.accepted_response()
-        outcome = CommandOutcome.model_validate_json(responses.reply_json(told)).outcome
+        outcome = CommandOutcome.model_validate_json(responses.reply_json(reply)).outcome
         return responses.accepted_response() if outcome is None else responses.ended_response(http, outcome)
 
     async def _read(self, endpoint: Endpoint, http: web.Request, caller: Caller) -> web.Response:
-        query, wrong = await _readable(endpoint, http)
+        query, problem = await _try_read(endpoint, http)
         wanted = None
         if endpoint.cached is not None and query is not None:
             wanted = Entry(endpoint.cached.name.format(**query.__dict__), f"{caller.actor.id}{CACHED_FORM}")
         admitted = await self._admission.admit(http, caller, wanted=wanted)
-        caller = await self._live(http, admitted)
+        caller = await self._check_session(http, admitted)
         if query is None:
-            assert wrong is not None
-            raise wrong
+            assert problem is not None
+            raise problem
         if isinstance(admitted.found, Hit):
             return await responses.read_response(http, endpoint, Representation.from_cached(admitted.found.value))
         body = responses.reply_json(await self._commands.call(query, _envelope(query, http, caller)))
         found = Representation(etag(endpoint.header_fields(body)[endpoint.etag]) if endpoint.etag else "", body)
         if endpoint.cached is not None and isinstance(admitted.found, Miss):
-            if endpoint.compressed:  # kept as this client wants it, as its next request probably does
+            if (
+                endpoint.compressed
+            ):  # cached in the coding that this client accepts: its next request is likely to accept the same
                 found = await negotiated(found, whole_header(http, "Accept-Encoding"))
             await self._cache.fill(admitted.found, found.cache_value, ttl_seconds=endpoint.cached.seconds)
         return await responses.read_response(http, endpoint, found)
 
     async def _write(self, rows: Sequence[Endpoint], http: web.Request, caller: Caller) -> web.Response:
-        """With an idempotency key: under a mark that tells a repeat that this one still runs."""
+        """A request with an idempotency key marks it as in flight, so that a concurrent repeat is refused (409)."""
         first = rows[0]
         key = None if first.no_idempotency else whole_header(http, "Idempotency-Key")
         if key is None:
-            caller = await self._live(http, await self._admission.admit(http, caller))
+            caller = await self._check_session(http, await self._admission.admit(http, caller))
             return await self._change(select_row(rows, http), http, caller, None)
         try:
             identity = message_id(caller.actor, http.method, http.path, read_key(key))
@@ -113,9 +115,9 @@ class RequestHandler:
         if not admitted.marked:
             seconds = first.request.timeout.total_seconds()
             raise HttpProblem("still_running", headers={"Retry-After": str(round(seconds))})
-        # Its body comes under the mark as well.
+        # The body is read under the mark as well.
         async with self._in_flight.renewing(mark.key, mark.owner, ttl_seconds=MARK_SECONDS):
-            caller = await self._live(http, admitted)
+            caller = await self._check_session(http, admitted)
             return await self._change(select_row(rows, http), http, caller, identity)
 
     async def _change(
@@ -143,10 +145,10 @@ class RequestHandler:
             outcome = await self._commands.call(message, envelope, wait_seconds=preference.wait_seconds)
         except OutcomePending as pending:
             address = self._signer.address(message.worker(), envelope.id, envelope.actor)
-            # The same key names the same command, of whichever request: the address says which one this was.
-            which = f"?{FINGERPRINT}={envelope.fingerprint}" if envelope.fingerprint else ""
+            # A key that is reused for another request names the same command: the fingerprint tells the requests apart.
+            query_string = f"?{FINGERPRINT}={envelope.fingerprint}" if envelope.fingerprint else ""
             return responses.pending_response(
-                f"{http[PREFIX]}/api/commands/{address}{which}", preference, confirmed=pending.confirmed
+                f"{http[PREFIX]}/api/commands/{address}{query_string}", preference, confirmed=pending.confirmed
             )
         return responses.write_response(http, endpoint, outcome)
 
@@ -159,10 +161,10 @@ class RequestHandler:
         async def is_known(email: str, network: str) -> bool:
             query = GetKnownNetwork(email=email, network=network)
             try:
-                told = await self._commands.call(query, _envelope(query, http, Caller(envelope.actor, None)))
-            except HttpProblem:  # an auth worker of the release before this does not know the question
+                reply = await self._commands.call(query, _envelope(query, http, Caller(envelope.actor, None)))
+            except HttpProblem:  # an auth worker of the previous release does not know this query
                 return False
-            return KnownNetwork.model_validate_json(responses.reply_json(told)).known
+            return KnownNetwork.model_validate_json(responses.reply_json(reply)).known
 
         attempt = await self._passwords.count_attempt(http, getattr(message, endpoint.attempts_on), is_known)
         outcome = None
@@ -172,8 +174,8 @@ class RequestHandler:
             await self._passwords.judge_attempt(attempt, outcome)
         return outcome
 
-    async def _live(self, http: web.Request, admitted: AdmittedRequest) -> Caller:
-        """The caller as the session has it: by the cache, or else by the auth worker. Raises ``HttpProblem``."""
+    async def _check_session(self, http: web.Request, admitted: AdmittedRequest) -> Caller:
+        """The caller with the session's current roles, from the cache or the auth worker. Raises ``HttpProblem``."""
         caller, found = admitted.caller, admitted.session
         if found is None:
             return caller
@@ -204,12 +206,12 @@ class RequestHandler:
         return {"device": device.replace("\0", "")[:500] or None, "address": self._admission.address(http)}
 
 
-async def _readable(endpoint: Endpoint, http: web.Request) -> tuple[Request[Any] | None, HttpProblem | None]:
-    """What cannot be read is told only after it was counted and the caller is known."""
+async def _try_read(endpoint: Endpoint, http: web.Request) -> tuple[Request[Any] | None, HttpProblem | None]:
+    """Returns the problem instead of raising it: rate limits and authentication come before it."""
     try:
         return await endpoint.read(http, {}), None
-    except HttpProblem as wrong:
-        return None, wrong
+    except HttpProblem as problem:
+        return None, problem
 
 
 def _envelope(

@@ -1,4 +1,4 @@
-"""Places for requests: how many are carried out at once, and how many one client may have in hand."""
+"""Limits concurrent requests: how many run at once, and how many one client network may have in flight."""
 
 from collections import Counter
 
@@ -8,16 +8,16 @@ from gateway.problems import HttpProblem
 
 
 class RequestSlots:
-    """*most* requests are carried out at once, from when their bodies are there: slow senders take no slots of others.
+    """At most *max_running* requests run at once. One starts when its body has arrived, so slow senders block nobody.
 
-    *most_of_one*: requests of one network, also while their bodies arrive; 0: as many as it likes.
+    *max_per_network*: requests of one network, including those whose bodies still arrive; 0: unlimited.
     """
 
     def __init__(self, max_running: int, max_per_network: int) -> None:
         self._max_running = max_running
         self._max_per_network = max_per_network
         self._by_network: Counter[str] = Counter()
-        self.in_flight = 0  # bodies that arrive included
+        self.in_flight = 0  # including requests whose bodies still arrive
         self.running = 0
 
     def enter(self, network: str) -> "RequestSlot":
@@ -44,7 +44,7 @@ class RequestSlots:
 
 
 class RequestSlot:
-    """One request's."""
+    """The slot of one request."""
 
     __slots__ = ("_began", "_slots", "network")
 
@@ -54,11 +54,11 @@ class RequestSlot:
         self._began = False
 
     def check_share(self) -> None:
-        """Raises ``HttpProblem`` (503) if its client has more in hand than its share."""
+        """Raises ``HttpProblem`` (503) if its client has too many requests in flight."""
         self._slots.check_share(self.network)
 
     def start(self) -> None:
-        """All of the request is there. Safe to repeat. Raises ``HttpProblem`` (503) if too many are carried out."""
+        """The whole request has arrived. Safe to repeat. Raises ``HttpProblem`` (503) if too many are running."""
         if not self._began:
             self._slots.check_capacity()
             self._began = True

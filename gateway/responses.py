@@ -1,4 +1,4 @@
-"""Outcomes as HTTP answers."""
+"""HTTP responses for outcomes."""
 
 from aiohttp import web
 from pydantic_core import to_json
@@ -15,7 +15,7 @@ RETRY_LATER = {"Retry-After": "1"}
 
 
 def reply_json(outcome: Outcome) -> bytes:
-    """The reply's JSON. Raises ``HttpProblem`` for an outcome that is no success."""
+    """The reply's JSON. Raises ``HttpProblem`` if the outcome is a refusal or failure."""
     if outcome.status is Status.SUCCEEDED:
         return outcome.reply or b"null"
     assert outcome.problem is not None
@@ -23,7 +23,7 @@ def reply_json(outcome: Outcome) -> bytes:
 
 
 async def read_response(http: web.Request, endpoint: Endpoint, found: Representation) -> web.Response:
-    """200 with what was found, or 304 if the client has it already."""
+    """200 with *found*, or 304 if the client has it already."""
     headers = {"Vary": "Accept-Encoding"} if endpoint.compressed else {}
     if found.tag:
         headers["Cache-Control"] = "private, no-cache"
@@ -58,7 +58,7 @@ def write_response(http: web.Request, endpoint: Endpoint, outcome: Outcome) -> w
 
 
 def pending_response(location: str, preference: Preference, *, confirmed: bool) -> web.Response:
-    """202 with the command's address. Raises ``HttpProblem`` if nobody knows whether the broker has the command."""
+    """202 with the command's address. Raises ``HttpProblem`` if it is unknown whether the broker has the command."""
     if not confirmed:
         raise HttpProblem(
             "outcome_unknown",

@@ -1,4 +1,4 @@
-"""The table as aiohttp routes, beside those of the system itself."""
+"""aiohttp routes: those of the API's table, and those for documents, keys, health and metrics."""
 
 from collections.abc import Awaitable, Callable
 from itertools import groupby
@@ -25,8 +25,8 @@ from gateway.tokens import PublicKeyCache
 
 LARGE_BODIES_PER_CLIENT_BYTES = (
     16 * 1024 * 1024
-)  # by one client: each takes seconds of a core on its way to the database
-LARGE_BODIES_BYTES = 64 * 1024 * 1024  # held at once; each takes about four times as much on its way to the broker
+)  # of one client in memory at once: each costs seconds of CPU on its way to the database
+LARGE_BODIES_BYTES = 64 * 1024 * 1024  # of all clients in memory at once; sending one takes about four times its size
 
 Answer = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -56,7 +56,7 @@ def application(
     )
     app.add_routes([web.get("/api/commands/{address}", request_handler.command_outcome)])
     app.add_routes(_document_routes(settings, keys))
-    edge.initialise_failure_counters(app.router.routes())  # and not of the system's own, which no user asks for
+    edge.initialise_failure_counters(app.router.routes())  # not of the routes below, which users do not call
     app.add_routes(operational_routes(registry, health) if settings.public_details else _health_status_routes(health))
     return app
 
@@ -73,7 +73,7 @@ def _route_handler(request_handler: RequestHandler, rows: tuple[Endpoint, ...]) 
 
 
 def _health_status_routes(health: Health) -> list[web.RouteDef]:
-    """For load balancers: the status. Findings, versions and figures are for those who reach the side port."""
+    """For load balancers: the status only. Details are shown on the side port."""
 
     def answering(ask: Callable[[], Awaitable[HealthReport]]) -> Answer:
         async def answer(_: web.Request) -> web.Response:
@@ -104,7 +104,7 @@ def _document_routes(settings: GatewaySettings, keys: PublicKeyCache) -> list[we
 
 
 def _static_answer(body: bytes, headers: dict[str, str]) -> Answer:
-    """What is the same for everybody, compressed once."""
+    """A response that is the same for all clients, compressed once."""
     headers = {**headers, "Cache-Control": "max-age=300", "Vary": "Accept-Encoding"}
     compressed = compress(body, level=9)
 

@@ -1,4 +1,4 @@
-"""Who calls: a verified token whose session lives, asked at every request in the request's one trip to Redis."""
+"""The caller: a verified access token whose session is live. Sessions are checked at every request."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -39,14 +39,14 @@ def session_entry(claims: Claims) -> Entry:
 
 @lru_cache(maxsize=4_096)
 def parse_session(entry: bytes) -> LiveSession:
-    """The session that a cache entry holds; the same text is read once."""
+    """The session in a cache entry; parsed once per text."""
     return LiveSession.model_validate_json(entry)
 
 
 def with_live_session(caller: Caller, session: LiveSession) -> Caller:
-    """*caller* with the rights that the session now has: those in the token are as old as it is.
+    """*caller* with the session's current roles: those in the token may be outdated.
 
-    Raises ``HttpProblem`` (401) for a session that has ended or is another's, or a token whose key was withdrawn.
+    Raises ``HttpProblem`` (401) if the session has ended or belongs to another user, or the key was withdrawn.
     """
     claims = caller.claims
     if claims is None or session.user_id != claims.user_id or session.expires_at <= datetime.now(UTC):

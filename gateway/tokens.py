@@ -1,4 +1,4 @@
-"""Access tokens: whose they are, checked against the auth service's public keys."""
+"""Verifies access tokens with the auth service's public keys."""
 
 import asyncio
 import base64
@@ -24,10 +24,10 @@ from contracts.message import Message
 from contracts.sealed import sealed_fields
 from gateway.problems import HttpProblem
 
-LEEWAY_SECONDS = 30  # between our clock and the auth worker's
+LEEWAY_SECONDS = 30  # between this clock and the auth worker's
 REFRESH_SECONDS = 60.0  # a next key is published an hour before it signs
-UNKNOWN_KEY_PAUSE_SECONDS = 5.0  # forged key ids must not make us ask more often
-MAX_REMEMBERED_TOKENS = 20_000  # verdicts; a check costs 0.2 ms of CPU (measured 2026-08)
+UNKNOWN_KEY_PAUSE_SECONDS = 5.0  # forged key ids must not cause more requests than this
+MAX_REMEMBERED_TOKENS = 20_000  # a signature check costs 0.2 ms of CPU (measured 2026-08)
 MAX_TOKEN_BYTES = 4_096
 
 _log = logger(__name__)
@@ -45,19 +45,19 @@ class Claims:
 
 
 class PublicKeyCache:
-    """The auth service's public keys, as last heard. *fetch* raises what ``Requester.ask`` raises."""
+    """The auth service's public keys, as last fetched. *fetch* raises what ``Requester.ask`` raises."""
 
     def __init__(
         self, fetch: Fetch, *, clock: Callable[[], float] = time.time, pace: Callable[[], float] = time.monotonic
     ) -> None:
-        """*pace* says when to ask again: a *clock* that is set back must not keep us from it."""
+        """*pace* is monotonic and paces the fetches: *clock* may be set back."""
         self._fetch = fetch
         self.clock = clock
         self.pace = pace
         self._keys: dict[str, PublicKey] = {}
         self._signing: dict[str, Ed25519PublicKey] = {}
         self._fetched_at = float("-inf")
-        self._last_fetch_succeeded = False  # whether the last time we asked we were told
+        self._last_fetch_succeeded = False  # whether the last fetch succeeded
         self._commands = asyncio.Lock()
         self._loaded = asyncio.Event()
 
@@ -68,40 +68,38 @@ class PublicKeyCache:
             await asyncio.sleep(REFRESH_SECONDS if self._keys else 0.5)
 
     async def wait(self) -> None:
-        """Until the first keys are here."""
+        """Wait until the first keys have arrived."""
         await self._loaded.wait()
 
     async def check(self) -> None:
-        """For health: raises ``LookupError`` before the first keys are here."""
+        """For health: raises ``LookupError`` before the first keys have arrived."""
         if not self._keys:
             raise LookupError("no keys yet")
 
     def has(self, key_id: str) -> bool:
-        """Whether it was among the signing keys when we last heard of them."""
+        """Whether it was among the signing keys at the last fetch."""
         return key_id in self._signing
 
     def drop(self, key_ids: Iterable[str]) -> None:
-        """They were withdrawn: the next token that bears a key unknown to us makes us ask for all of them again."""
+        """Forget withdrawn keys: the next token with an unknown key causes a fetch."""
         for key_id in key_ids:
             if self._keys.pop(key_id, None) is not None:
                 self._fetched_at = float("-inf")
             self._signing.pop(key_id, None)
 
     async def signing(self, key_id: str) -> Ed25519PublicKey:
-        """Raises ``HttpProblem``: 401 for a key that is none of ours, 503 while nobody tells us which are."""
+        """Raises ``HttpProblem``: 401 for an unknown key, 503 while keys cannot be fetched."""
         if key_id not in self._signing and self.pace() - self._fetched_at > UNKNOWN_KEY_PAUSE_SECONDS:
             await self._fetch_keys()
         key = self._signing.get(key_id)
         if key is not None:
             return key
-        if (
-            not self._last_fetch_succeeded
-        ):  # perhaps a key that is new: to call it unknown would make clients throw good tokens away
+        if not self._last_fetch_succeeded:  # it may be a new key: with 401 clients would discard valid tokens
             raise HttpProblem("unavailable", headers={"Retry-After": "1"})
         raise token_problem("token_key_unknown")
 
     def jwks(self) -> dict[str, Any]:
-        """RFC 7517, RFC 8037: what tokens may be signed with, the next key included. Raises ``HttpProblem`` before that."""
+        """The signing keys including the next one (RFC 7517, RFC 8037). Raises ``HttpProblem`` while there are none."""
         if not self._keys:
             raise HttpProblem("unavailable", headers={"Retry-After": "1"})
         return {
@@ -127,7 +125,7 @@ class PublicKeyCache:
 
     async def _fetch_keys(self) -> None:
         async with self._commands:
-            if self.pace() - self._fetched_at < 0.2:  # noqa: PLR2004 - whoever waited for the lock has been served
+            if self.pace() - self._fetched_at < 0.2:  # noqa: PLR2004 - another task has just fetched them
                 return
             self._last_fetch_succeeded = False
             try:
@@ -149,7 +147,7 @@ class PublicKeyCache:
 
 
 class AccessTokenVerifier:
-    """Verdicts on signatures are remembered for as long as the token lasts; whether its session lives is not."""
+    """Caches valid signatures for as long as the token lasts; whether its session is live is checked elsewhere."""
 
     def __init__(self, keys: PublicKeyCache, *, clock: Callable[[], float] = time.time) -> None:
         self._keys = keys
@@ -178,7 +176,7 @@ class AccessTokenVerifier:
             raise token_problem("invalid_token")
         try:
             header = jwt.get_unverified_header(token)
-            # Before any key is looked for: a token chooses neither algorithm nor type.
+            # Before the key is looked up: a token must not choose the algorithm or type.
             if header.get("alg") != TOKEN_ALGORITHM or header.get("typ") != TOKEN_TYPE:
                 raise token_problem("token_algorithm")
             key = await self._keys.signing(str(header.get("kid", "")))

@@ -45,7 +45,7 @@ def doctor(
 
 
 async def examine(found: Installation) -> list[Finding]:
-    """All findings, errors first. A server that is unavailable is one finding, and the others are looked at all the same."""
+    """All findings, errors first. A server that is unavailable is one finding; the others are still checked."""
     groups = await asyncio.gather(*(_run_check(server, check, found) for server, check in _CHECKS.items()))
     return sorted((finding for group in groups for finding in group), key=lambda one: (not one.error, one.code))
 

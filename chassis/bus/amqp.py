@@ -8,7 +8,7 @@ from aiormq import spec
 
 from chassis.bus.channels import PublishingChannel
 from chassis.bus.link import Link, is_cancelled
-from chassis.bus.ports import ConfirmMissing, OutgoingMessage, MessageTooLarge, NotPublished, QueueFull, Unroutable
+from chassis.bus.ports import ConfirmMissing, MessageTooLarge, NotPublished, OutgoingMessage, QueueFull, Unroutable
 from chassis.bus.topology import MAX_MESSAGE_BYTES
 
 SEND_SECONDS = 5.0  # for the socket to take what nobody confirms

@@ -23,7 +23,9 @@ from pamqp.header import ContentHeader
 from chassis.bus.connection import BatchingWriter
 from chassis.bus.ports import OutgoingMessage, Unroutable
 
-MAX_CACHED_FRAMES: Final = 1_024  # places that a process publishes to: its exchanges, and the reply queues of those who ask it
+MAX_CACHED_FRAMES: Final = (
+    1_024  # places that a process publishes to: its exchanges, and the reply queues of those who ask it
+)
 
 
 class Confirm(asyncio.Future[spec.Basic.Ack]):

@@ -14,13 +14,13 @@ from uuid import UUID
 
 from chassis import failpoints, tracing
 from chassis.bus import headers
-from chassis.failures import Failure, next_rung, failure_after_loss, error_location
 from chassis.bus.gate import Gate
 from chassis.bus.handlers import Handlers
-from chassis.bus.ports import Delivery, OutgoingMessage, NotPublished, Publisher, QueueFull
+from chassis.bus.ports import Delivery, NotPublished, OutgoingMessage, Publisher, QueueFull
 from chassis.bus.reading import Received, Unreadable, check_ingress, origin, read
 from chassis.bus.replies import reply_message
 from chassis.byte_budget import ByteBudget
+from chassis.failures import Failure, error_location, failure_after_loss, next_rung
 from chassis.logging import bind, logger
 from chassis.metrics import BusMetrics
 from chassis.parser_thread import run_in_parser_thread
@@ -201,7 +201,9 @@ class Handling(Generic[ToolsT]):
         if rung is None:
             is_command = received.contract.kind is Kind.COMMAND
             try:
-                await self._park(received.delivery, f"{failure}", error_location(error), notified=is_command, received=received)
+                await self._park(
+                    received.delivery, f"{failure}", error_location(error), notified=is_command, received=received
+                )
             except QueueFull:  # comes again in a while, so that it is not lost and holds up no other
                 _log.error("parking_lot_full", failure=failure.value, queue=received.delivery.queue)
                 await self._retry(received, PARKING_FULL_RUNG, attempt=received.attempt)

@@ -58,7 +58,7 @@ class Quarantine:
         self._give_up = give_up
         self._ready = ready
         self._alone_seconds = isolation_seconds
-        self._owned_seconds = live_mark_seconds
+        self._live_mark_seconds = live_mark_seconds
         self._turn = asyncio.Lock()  # one suspect at a time
         self._open = asyncio.Event()  # to all others
         self._open.set()
@@ -139,7 +139,7 @@ class Quarantine:
         async def acquit() -> None:
             """Whoever still answers by then is neither dead nor blocked, only slow."""
             await asyncio.sleep(self._alone_seconds)
-            if loop.time() - began < self._owned_seconds:
+            if loop.time() - began < self._live_mark_seconds:
                 acquitted.set()
                 self._open.set()
                 await self._unmark(key)
@@ -149,7 +149,7 @@ class Quarantine:
         try:
             await self._deliver(delivery)
         finally:
-            was_blocked = not acquitted.is_set() and loop.time() - began >= self._owned_seconds
+            was_blocked = not acquitted.is_set() and loop.time() - began >= self._live_mark_seconds
             timer.cancel()
             if was_blocked:
                 _log.error("message_blocked_its_worker", queue=delivery.queue, seconds=round(loop.time() - began))

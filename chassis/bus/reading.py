@@ -109,7 +109,9 @@ def origin(delivery: Delivery, service: str) -> tuple[str, str]:
     return sender, routing_key
 
 
-def _check_sender(delivery: Delivery, envelope: Envelope, contract: type[Message], sender: str, routing_key: str) -> None:
+def _check_sender(
+    delivery: Delivery, envelope: Envelope, contract: type[Message], sender: str, routing_key: str
+) -> None:
     if "CC" in delivery.headers or "BCC" in delivery.headers:
         raise Unreadable("untrusted", "CC and BCC escape the broker's topic permissions")
     if routing_key != contract.routing_key():

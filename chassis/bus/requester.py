@@ -10,7 +10,7 @@ from aiormq.abc import DeliveredMessage
 
 from chassis.bus.headers import service_user
 from chassis.bus.link import Link, text
-from chassis.bus.ports import RequestPublisher, ConfirmMissing, OutgoingMessage, NotPublished
+from chassis.bus.ports import ConfirmMissing, NotPublished, OutgoingMessage, RequestPublisher
 from chassis.bus.replies import EXCHANGE, read_reply
 from chassis.logging import logger
 from contracts.envelope import Envelope, encode
@@ -59,7 +59,7 @@ class Requester:
         await channel.basic_consume(name, self._on_reply, no_ack=True)
         self._reply_to = name
 
-    async def ask(self, request: Request[Any], envelope: Envelope, *, timeout_seconds: float) -> Outcome:
+    async def request(self, request: Request[Any], envelope: Envelope, *, timeout_seconds: float) -> Outcome:
         """The outcome, whichever it is. Raises ``NotPublished`` (certainly not taken) or ``ReplyTimeout``."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_seconds

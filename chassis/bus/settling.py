@@ -7,7 +7,9 @@ from chassis import failpoints
 from chassis.bus.ports import Delivery, Receipt
 from chassis.logging import logger
 
-REQUEUE_DELAY_SECONDS = 1.0  # before a delivery that could not be settled goes back: its queue's other consumers go first
+REQUEUE_DELAY_SECONDS = (
+    1.0  # before a delivery that could not be settled goes back: its queue's other consumers go first
+)
 
 Deliver = Callable[[Delivery], Awaitable[None]]
 

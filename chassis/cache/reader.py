@@ -17,9 +17,9 @@ WATCH = Script.load("chassis.cache.scripts", "leases.lua", "watch.lua")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A variant of what a name stands for, such as a diagram (name) as one user sees it (variant).
+    """The key of a cache entry: a name, such as a diagram, in a variant, such as the view of one user.
 
-    The name begins with its kind: ``diagram/<id>``, ``session/<id>``. Invalidating a name drops all its variants.
+    A name begins with its kind: ``diagram/<id>``, ``session/<id>``. Invalidating a name drops all its variants.
     """
 
     name: str
@@ -28,7 +28,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class FillToken:
-    """What a fill must show to prove that nothing was invalidated since the read."""
+    """Given to a fill, it proves that nothing was invalidated since the read."""
 
     epoch: bytes
     generation: bytes
@@ -41,7 +41,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Miss:
-    """Fetch the value, then give it to `CacheReader.fill`; without a token it will not be kept."""
+    """Fetch the value and pass it to `CacheReader.fill`; without a token it is not cached."""
 
     entry: Entry
     token: FillToken | None = None
@@ -56,9 +56,9 @@ class CacheReader:
     Args:
         redis: Where the entries are.
         owners: For each kind of name, the schema whose members invalidate it.
-        fetch_seconds: How long fetching a value may take for it still to be kept.
-        max_value_bytes: Larger values are not kept; they would hold up everybody else's 200 ms.
-        timing: The members'.
+        fetch_seconds: A value that took longer to fetch is not cached.
+        max_value_bytes: Larger values are not cached, as they would delay all other calls to Redis.
+        timing: The same as the members' own.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class CacheReader:
         self._lease_ms = self._timing.lease_ms
 
     def look_up(self, *entries: Entry) -> CallWithFallback[list[LookupResult]]:
-        """A question for `Redis.run_or_fall_back`: all entries in one script; misses while Redis is unavailable."""
+        """For `Redis.run_or_fall_back`: look up all *entries*; misses while Redis is unavailable."""
         words = [word for entry in entries for word in (self._owner(entry), entry.name, entry.variant)]
 
         def decode(reply: list[Any]) -> list[LookupResult]:
@@ -92,12 +92,12 @@ class CacheReader:
         )
 
     async def read(self, *entries: Entry) -> list[LookupResult]:
-        """Never raises: whatever cannot be read is a miss."""
+        """Never raises: an entry that cannot be read is a miss."""
         (found,) = await self._redis.run_or_fall_back(self.look_up(*entries))
         return found
 
     async def fill(self, miss: Miss, value: bytes, *, ttl_seconds: float) -> bool:
-        """Keeps a value that was fetched after the miss, if nothing was invalidated since. Never raises.
+        """Cache a value that was fetched after *miss*, unless its name was invalidated since. Never raises.
 
         *ttl_seconds* counts from the first fill of any variant of the name.
         """
@@ -121,9 +121,9 @@ class CacheReader:
         return bool(filled)
 
     async def watch_clock(self) -> None:
-        """Runs for as long as the process, and notes Redis's clock more often than the margin that members keep.
+        """Runs for as long as the process: reads Redis's clock twice in ``Timing.margin_seconds``.
 
-        A clock is known to have been set back only if it was looked at before: in an idle system nobody else does.
+        A clock that was set back is detected only if it was read before, and in an idle system nothing else reads it.
         """
         while True:
             with suppress(RedisUnavailable):

@@ -1,4 +1,4 @@
-"""Who is a member of the leased cache, on record in Postgres."""
+"""The members of the leased cache, as recorded in PostgreSQL."""
 
 import asyncio
 import re
@@ -10,7 +10,7 @@ from chassis.database import DRIVER_ERRORS
 
 TIMEOUT_SECONDS = 2.0
 
-# What a caller sees when Postgres is unavailable.
+# Raised when PostgreSQL is unavailable.
 POSTGRES_ERRORS = DRIVER_ERRORS
 
 

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from compose.local.home import Home, OperatorError
-from compose.local.packages import Failed, run
+from compose.local.packages import CommandFailed, run
 from tests.deploy.engine import Engine
 
 PACKAGES = "python3,python3-venv,libpython3-stdlib,ca-certificates"
@@ -70,7 +70,7 @@ async def _archive(home: Home, environment: Mapping[str, str]) -> Path:
             await run(["env", *given, *debootstrap, suite, str(root), mirror])
             _make_small(root)
             await run(["tar", "--create", "--one-file-system", f"--directory={root}", f"--file={new}", "."])
-        except Failed as failure:
+        except CommandFailed as failure:
             way_out = "let Docker reach its registry"
             raise OperatorError(f"No base image could be made from {mirror} ({failure}): {way_out}") from None
         await asyncio.to_thread(new.rename, archive)
@@ -88,7 +88,7 @@ async def _mirror(release: str) -> tuple[str, str]:
     suite = dict(re.findall(r'^(\w+)="?([^"\n]*)"?$', release, re.MULTILINE)).get("VERSION_CODENAME", "")
     try:
         told = await run(["apt-get", "indextargets", "--format", "$(CODENAME) $(REPO_URI)"])
-    except (Failed, FileNotFoundError):
+    except (CommandFailed, FileNotFoundError):
         told = ""
     for line in told.splitlines():
         codename, _, uri = line.partition(" ")

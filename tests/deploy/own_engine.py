@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from compose.local.home import Home, OperatorError
-from compose.local.packages import Bundle, run, unpacked
+from compose.local.packages import Bundle, run, unpack
 from tests.deploy.machine import alone, changed_back
 
 # The engine, and what makes a base image and asks health: docker-cli is a package of its own since Debian 13.
@@ -44,7 +44,7 @@ POLL_SECONDS = 0.1
 async def engine_programs(home: Home) -> Path:
     """The folder with the unpacked packages, beside the launcher's programs. Raises ``OperatorError``."""
     bundle = Bundle("engine", "a Docker engine", _names, "install Docker, and start it")
-    return await unpacked(home, bundle)
+    return await unpack(home, bundle)
 
 
 async def _names(options: Sequence[str]) -> list[str]:

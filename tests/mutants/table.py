@@ -87,8 +87,8 @@ _SIMULATED: tuple[Mutant, ...] = (
         [
             Edit(
                 "chassis/group_commit.py",
-                "which only one has to wait\n                    return False",
-                "which only one has to wait\n                    rows = [(True,) for _ in group]",
+                "one statement waits for a lock\n                    return False",
+                "one statement waits for a lock\n                    rows = [(True,) for _ in group]",
             )
         ],
         is_quick=True,

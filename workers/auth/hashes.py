@@ -36,7 +36,7 @@ class _StoredHash:
     pepper: str | None
 
     @classmethod
-    def read(cls, text: str) -> "_Stored":
+    def read(cls, text: str) -> "_StoredHash":
         found = _STORED.fullmatch(text)
         if found is None:
             raise ValueError("not a password hash of ours")

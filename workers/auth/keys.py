@@ -36,7 +36,7 @@ class KeyRing:
         rotate_after: timedelta,
         expire_after: timedelta,
     ) -> None:
-        """*rotate_after* is a key's time in use, *expire_after* how long what a signing key signed may still be shown."""
+        """*rotate_after*: how long a key is in use. *expire_after*: how long tokens that it signed may still be valid."""
         self._database = database
         self._cipher = cipher
         self._clock = clock

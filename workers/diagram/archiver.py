@@ -112,9 +112,9 @@ class Archiver:
         return moved
 
     async def remove_deleted(self) -> int:
-        """Removes the objects of diagrams that were deleted for good; returns how many. Raises ``ObjectStoreUnavailable``.
+        """Removes the objects of permanently deleted diagrams; returns how many.
 
-        Not while a backup runs: its snapshot may name them.
+        Not while a backup runs: its snapshot may name them. Raises ``ObjectStoreUnavailable``.
         """
         began = self._clock()
         full_cleanup = began - self._full_cleanup_at >= FULL_CLEANUP_SECONDS

@@ -222,7 +222,7 @@ async def test_a_snapshot_sees_nothing_of_what_comes_later(house: House) -> None
         s3_client(account.url, account.access_key, account.secret_key, region="us-east-1") as client,
     ):
         await house.execute("DELETE FROM diagram.files")
-        named = [one.key async for one in objects.named(snapshot.connection, client)]
+        named = [one.key async for one in objects.referenced_objects(snapshot.connection, client)]
     assert named == [house.object_key, "one.png"]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from autograph.kubernetes import Refused, open_secrets
+from autograph.kubernetes import SecretRefused, open_secrets
 from compose.local.home import OperatorError
 from tests.kubernetes_api import KubernetesApi, Secret, kubernetes_api
 
@@ -121,7 +121,7 @@ async def test_an_api_that_is_away_is_a_sentence_and_no_traceback(api: Kubernete
 async def test_a_secret_that_is_not_there_is_made_only_where_that_is_allowed(api: KubernetesApi) -> None:
     api.secrets.clear()
     async with open_secrets(api.url, api.account) as secrets:
-        with pytest.raises(Refused, match="cannot create"):
+        with pytest.raises(SecretRefused, match="cannot create"):
             await secrets.apply("shop-auth", {"A": "1"})
         api.may_create = True
         await secrets.apply("shop-auth", {"A": "1"})

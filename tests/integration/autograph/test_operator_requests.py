@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from autograph import operating
+from autograph import operator_requests
 from autograph.installation import Installation
 from compose.local.home import OperatorError
 from compose.local.servers.seaweedfs import Account
@@ -43,7 +43,7 @@ def installation(servers: Servers, secret: str = INSTALLATION_SECRET) -> Install
 
 async def said(found: Installation) -> str:
     with pytest.raises(OperatorError) as refused:
-        await operating.ask(found, WithdrawKey(key_id="none"), KeyWithdrawn)
+        await operator_requests.send_request_async(found, WithdrawKey(key_id="none"), KeyWithdrawn)
     return str(refused.value)
 
 
@@ -51,7 +51,7 @@ async def said(found: Installation) -> str:
 async def test_a_broker_that_does_not_answer_is_not_said_to_refuse(
     url: str, silent_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(operating, "CONNECT_SECONDS", 1)
+    monkeypatch.setattr(operator_requests, "CONNECT_SECONDS", 1)
     url = silent_url if url == "silent" else url
 
     found = installation(Servers("", "", url, "", NOWHERE, NOWHERE))
@@ -62,14 +62,14 @@ async def test_a_broker_that_does_not_answer_is_not_said_to_refuse(
 async def test_a_broker_that_refuses_the_operators_user_is_said_to(
     prepared: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(operating, "CONNECT_SECONDS", 3)
+    monkeypatch.setattr(operator_requests, "CONNECT_SECONDS", 3)
     assert "does not let the operator's user in: `autograph migrate`" in await said(installation(prepared, "wrong"))
 
 
 async def test_a_virtual_host_on_which_the_operators_user_has_no_rights_is_a_refusal(
     prepared: Servers, servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(operating, "CONNECT_SECONDS", 3)
+    monkeypatch.setattr(operator_requests, "CONNECT_SECONDS", 3)
     async with fresh_vhost(servers) as other:
         found = installation(replace(prepared, rabbitmq_url=other.url))
         assert "does not let the operator's user in" in await said(found)

@@ -80,7 +80,7 @@ async def test_each_worker_marks_what_it_handles_alone_and_touches_no_others_mar
             assert await marks.set("one") is Mark.OWNED
             await marks.remove("one")
             assert await marks.set("one") is Mark.SET
-            later = RedisMarks(redis, service, owned_seconds=0.0)
+            later = RedisMarks(redis, service, live_mark_seconds=0.0)
             assert [await later.set("one") for _ in range(2)] == [Mark.SET, Mark.LEFT]
         for redis, other in ((auth, "diagram"), (diagram, "auth")):
             with pytest.raises(RedisUnavailable, match="No permissions"):
@@ -118,7 +118,7 @@ async def test_each_service_does_all_that_it_does_as_its_own_user(found: Install
         assert not redis.unavailable
 
     assert await denied(found) == []
-    assert await doctor.look(found) == []
+    assert await doctor.check(found) == []
 
 
 async def denied(found: Installation) -> list[str]:
@@ -179,9 +179,9 @@ async def test_the_doctor_says_which_service_redis_does_not_let_in_and_where_all
     found: Installation,
 ) -> None:
     other = replace(found, servers=replace(found.servers, redis_service_users=False))
-    assert [finding.code for finding in await doctor.look(other)] == ["redis_user_shared"]
+    assert [finding.code for finding in await doctor.check(other)] == ["redis_user_shared"]
     async with RedisClient.from_url(found.servers.redis_url) as client:
         await client.acl_deluser(redis_user("auth"))
-        assert [finding.code for finding in await doctor.look(found)] == ["redis_user_missing"]
+        assert [finding.code for finding in await doctor.check(found)] == ["redis_user_missing"]
         await apply_redis(found)
-    assert await doctor.look(found) == []
+    assert await doctor.check(found) == []

@@ -17,7 +17,7 @@ import aiohttp
 from autograph.backup import postgres as backup
 from autograph.broker import open_broker
 from autograph.database import migrate_database
-from chassis.bus.connection import Connection
+from chassis.bus.connection import AmqpConnection
 from chassis.database import DatabaseUnavailable, open_database
 from chassis.objects import ObjectStoreUnavailable, open_object_store
 from chassis.redis import Call, Redis, RedisUnavailable
@@ -52,7 +52,7 @@ async def ask_redis(url: str) -> None:
 
 async def ask_rabbitmq(url: str) -> None:
     """As a link does, which hides why it failed."""
-    connection = await aio_pika.connect(url, timeout=LINK_SECONDS, connection_class=Connection)
+    connection = await aio_pika.connect(url, timeout=LINK_SECONDS, connection_class=AmqpConnection)
     await connection.close()
 
 

@@ -38,7 +38,7 @@ async def peak(_: web.Request) -> web.Response:
 
 
 async def serve() -> None:
-    InProcessBus.ask = _ask  # type: ignore[method-assign]  # a worker's memory is not the gateway's
+    InProcessBus.request = _ask  # type: ignore[method-assign]  # a worker's memory is not the gateway's
     app = web.Application()
     app.add_routes([web.post("/forget", forget), web.get("/peak", peak)])
     runner = web.AppRunner(app)
@@ -51,7 +51,7 @@ async def serve() -> None:
         await asyncio.Event().wait()
 
 
-_ask_all = InProcessBus.ask
+_ask_all = InProcessBus.request
 
 
 async def _ask(self: Any, request: Request[Any], envelope: Envelope, *, timeout_seconds: float) -> Outcome:

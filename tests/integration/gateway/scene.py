@@ -81,7 +81,7 @@ class InProcessBus:
         self.confirms = True
         self.answers = True
 
-    async def ask(self, request: Request[Any], envelope: Envelope, *, timeout_seconds: float) -> Outcome:
+    async def request(self, request: Request[Any], envelope: Envelope, *, timeout_seconds: float) -> Outcome:
         message, received = await self._deliver(request, envelope)
         handler = self.handlers.get(type(request))
         if handler is None or not self.answers:

@@ -11,7 +11,7 @@ import pytest
 
 from autograph.doctor import command, finding
 from autograph.doctor.finding import Finding, skew
-from autograph.doctor.rabbitmq import _taken_from, behind, dead_queue, full_queue
+from autograph.doctor.rabbitmq import _consumer_findings, behind, dead_queue, full_queue
 from autograph.doctor.s3 import MAX_LISTED_KEYS, compare
 from autograph.installation import Installation
 from compose.local.servers.seaweedfs import Account
@@ -175,7 +175,7 @@ async def test_a_server_that_holds_much_is_not_called_away(
         return []
 
     monkeypatch.setattr(command, "CHECK_SECONDS", 0)
-    monkeypatch.setattr(command, "_LOOKS", {server: look})
+    monkeypatch.setattr(command, "_CHECKS", {server: look})
     nowhere = Account("http://nowhere", "", "")
     found = Installation(Servers("", "", "", "", nowhere, nowhere), secret="", auth_secret="", gateway_secret="")
 
@@ -206,7 +206,7 @@ async def test_what_postgresql_refuses_is_not_blamed_on_the_store_that_is_compar
         raise refusal
 
     monkeypatch.setattr(asyncpg, "connect", connect)
-    monkeypatch.setattr(command, "_LOOKS", {"s3": look})
+    monkeypatch.setattr(command, "_CHECKS", {"s3": look})
 
     [one] = await command.examine(an_installation())
 
@@ -219,7 +219,7 @@ async def test_a_server_that_is_silent_is_said_to_be_and_for_how_long(monkeypatc
     async def look(_: Installation) -> list[Finding]:
         raise TimeoutError
 
-    monkeypatch.setattr(command, "_LOOKS", {"redis": look})
+    monkeypatch.setattr(command, "_CHECKS", {"redis": look})
 
     [one] = await command.examine(an_installation())
 
@@ -228,5 +228,5 @@ async def test_a_server_that_is_silent_is_said_to_be_and_for_how_long(monkeypatc
 
 
 def test_a_worker_that_takes_nothing_may_also_be_one_that_hangs() -> None:
-    [one] = _taken_from("diagram.commands", 0, 0)
+    [one] = _consumer_findings("diagram.commands", 0, 0)
     assert one.do == "start the diagram worker, or restart it if it does not answer"

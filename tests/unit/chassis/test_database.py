@@ -14,8 +14,8 @@ from chassis.database import (
     DatabaseUnavailable,
     StatementTimedOut,
     _from_jsonb,
-    _to_jsonb,
     _timed_out_in_driver,
+    _to_jsonb,
     classify,
     compact,
 )

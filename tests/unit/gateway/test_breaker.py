@@ -35,7 +35,7 @@ class OneAnswer:
         self.now = 1_000.0
         self.passing = 1.0  # of a timeout
 
-    async def ask(self, request: Request[Any], envelope: Envelope, *, timeout_seconds: float) -> Outcome:  # noqa: ARG002 - the seam's
+    async def request(self, request: Request[Any], envelope: Envelope, *, timeout_seconds: float) -> Outcome:  # noqa: ARG002 - the seam's
         self.asked += 1
         if isinstance(self.answer, Exception):
             if isinstance(self.answer, ReplyTimeout):
@@ -44,7 +44,7 @@ class OneAnswer:
         return self.answer
 
     async def submit(self, request: Request[Any], envelope: Envelope, *, timeout_seconds: float) -> None:
-        await self.ask(request, envelope, timeout_seconds=timeout_seconds)
+        await self.request(request, envelope, timeout_seconds=timeout_seconds)
 
 
 class Bench:

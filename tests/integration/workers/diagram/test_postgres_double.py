@@ -248,9 +248,9 @@ async def who_is_on_record(teller: Teller) -> None:
     ours, another = UUID(int=1), UUID(int=2)
     await record.add(ours)
     await record.add(another)
-    teller.tell(await record.all() >= {ours, another}, await record.holds(ours))
+    teller.tell(await record.all() >= {ours, another}, await record.contains(ours))
     await record.remove(ours)
-    teller.tell(ours in await record.all(), await record.holds(ours), await record.holds(another))
+    teller.tell(ours in await record.all(), await record.contains(ours), await record.contains(another))
     await record.remove(another)
     await teller.database.probe()
 

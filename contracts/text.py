@@ -1,4 +1,4 @@
-"""Text that every part of the system can keep: valid UTF-8 without NUL (PostgreSQL cannot store one)."""
+"""Text that PostgreSQL can store: valid Unicode without NUL."""
 
 import re
 from typing import Any
@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError, PydanticKnownError, from_json, to
 
 from contracts.scanning import MAX_DEPTH, MAX_ZEROS, ScannedJson
 
-UNCHECKED_EXPANSION_BYTES = 64 * 1024  # whose numbers, written out, are not worth looking at
+UNCHECKED_EXPANSION_BYTES = 64 * 1024  # up to this size, numbers in decimal notation cannot become too long
 
 
 def _storable(text: str) -> str:
@@ -29,7 +29,7 @@ def _one_line(text: str) -> str:
 
 
 def _rfc_3339(value: Any) -> Any:
-    """A number would be taken for seconds since 1970, and a mistyped filter for an answer."""
+    """Refuses other notations: pydantic would take a number for seconds since 1970."""
     if isinstance(value, str) and not re.match(r"\d{4}-\d{2}-\d{2}[Tt ]", value):
         raise PydanticCustomError("malformed_time", "must be a time with its zone, as in 2026-01-31T12:00:00Z")
     return value
@@ -37,18 +37,17 @@ def _rfc_3339(value: Any) -> Any:
 
 TIME = BeforeValidator(_rfc_3339)
 
-# Stand behind a field's own constraints, so that those still name themselves in errors and in the API's description.
+# To be placed behind a field's own constraints, which then keep their names in errors and in the API's description.
 STORABLE = AfterValidator(_storable)
 ONE_LINE = AfterValidator(_one_line)
 
 
 def storable_json(value: Any, info: ValidationInfo) -> bytes:
-    """An object that we keep but do not read, as JSON: whoever checks, sends or keeps it writes it, so it is done once.
+    """An opaque JSON object as bytes, checked: depth, NUL, surrogates, and numbers that JSON cannot represent.
 
-    Checks depth, NUL, surrogates, numbers that JSON cannot write. Bytes are read first, and no less checked.
-    At the edge (``context={"edge": True}``) also how long it is when its numbers are written out; what was let in once
-    is carried out. Iterative, so that depth cannot exhaust the stack. Raises ``ValueError``, as pydantic has it.
-    What was scanned was checked so already.
+    In the gateway (``context={"edge": True}``) also the length of its numbers in decimal notation; a message that was
+    accepted is not refused later. ``ScannedJson`` was checked already. Iterative, so that depth cannot exhaust the
+    stack. Raises ``ValueError``.
     """
     if isinstance(value, ScannedJson):
         return value
@@ -58,11 +57,11 @@ def storable_json(value: Any, info: ValidationInfo) -> bytes:
         raise PydanticKnownError("dict_type")
     try:
         written = to_json(value, inf_nan_mode="constants")
-    except ValueError:  # a lone surrogate, or deeper than can be written
+    except ValueError:  # a lone surrogate, or nested too deep for the serializer
         _check_depth(value)
         _check_storable(value)
         raise
-    # What its JSON shows to be harmless, as that of most canvases, need not be walked: a tenth of the time.
+    # Most documents are seen to be harmless from their JSON, in a tenth of the time of walking the objects.
     if written.count(b"{") + written.count(b"[") > MAX_DEPTH:
         _check_depth(value)
     if any(mark in written for mark in _SUSPICIOUS):
@@ -80,8 +79,8 @@ _STRING_OR_EXPONENT = re.compile(rb'"(?:[^"\\]++|\\.)*+"|\de[+-]?(\d+)')
 
 
 def _check_expanded_length(written: bytes) -> None:
-    """PostgreSQL keeps 1e300 in a few bytes and gives it back in 301: 10 MB would come back as half a GB."""
-    # Quick, but ids in strings look like exponents too: only if there are many is it counted without strings.
+    """PostgreSQL stores 1e300 in a few bytes and returns 301: 10 MB would become half a GB."""
+    # The first pattern is fast but also matches ids in strings: only if it finds too many is the second one used.
     for pattern in (_EXPONENT, _STRING_OR_EXPONENT):
         zeros = sum(int(exponent[:4]) for exponent in pattern.findall(written) if exponent)
         if zeros <= MAX_ZEROS:
@@ -93,11 +92,11 @@ def _check_expanded_length(written: bytes) -> None:
     )
 
 
-_CONTAINERS = (dict, list)  # made once: `dict | list` is made anew for each child, a third of the time
+_CONTAINERS = (dict, list)  # a constant: building `dict | list` for each child takes a third of the time
 
 
 def _check_depth(value: Any) -> None:
-    """Level by level, through what holds something only."""
+    """Walks the containers level by level."""
     level, depth = [value], 1
     while level:
         if depth > MAX_DEPTH:

@@ -1,4 +1,4 @@
-"""What pydantic finds wrong, in this API's codes and words: no name of a Python type, and no pattern."""
+"""Pydantic's errors as this API's codes and messages, without names of Python types and patterns."""
 
 import re
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ _OBJECT = ("object_type", "must be an object")
 _TIME = ("malformed_time", "must be a time with its zone, as in 2026-01-31T12:00:00Z")
 _BOOLEAN = ("boolean_type", "must be true or false")
 
-# pydantic's type → our code, and our words where its own are not plain.
+# pydantic's type → code, and a message where pydantic's own is not clear.
 _KNOWN: Final[Mapping[str, tuple[str, str | None]]] = {
     "missing": ("required", "is required"),
     "extra_forbidden": ("unknown_field", "is not a known field"),
@@ -37,7 +37,7 @@ _KNOWN: Final[Mapping[str, tuple[str, str | None]]] = {
         _TIME,
     ),
 }  # fmt: skip
-# Of fields whose form has a name.
+# Messages for fields with a known format.
 _FORMS: Final = {
     "email": ("malformed_email", "must be an email address, as in anna@example.org"),
     "cursor": ("malformed_cursor", "must be a next_cursor of this list"),

@@ -68,8 +68,7 @@ async def _run_check(
         return [Finding(f"{server}_unreachable", True, text[:200], do)]
 
 
-# All that is kept there is looked at, which takes as long as there is much of it. That is no sign of a server that is
-# away: for each of its answers the client has a limit.
+# These checks read everything that is stored, so they have no overall limit; each single answer has one.
 _WITHOUT_TIMEOUT: Final = ("postgres", "s3")
 
 # What each server's client raises where the server is unavailable, or does not let the administrator in.

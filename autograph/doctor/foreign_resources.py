@@ -85,7 +85,10 @@ def _forwarding(rows: Iterable[Row], policies: Iterable[Row], ours: set[str]) ->
         for name in FORWARDING_ARGUMENTS:
             to = row["arguments"].get(name) or row["arguments"].get(f"x-{name}")
             if to in ours:
-                what = f"{row['name']} passes messages on to {to} by its {name}: messages that take this route bypass the permission checks"
+                what = (
+                    f"{row['name']} passes messages on to {to} by its {name}:"
+                    " messages that take this route bypass the permission checks"
+                )
                 yield Finding("foreign_route", True, what, REMOVE)
     named = {policy.name for policy in NEEDED.policies}
     for policy in policies:

@@ -1,4 +1,4 @@
-"""Publishing over AMQP: confirmed, or plainly not."""
+"""Publishing over AMQP, with and without confirms."""
 
 import asyncio
 import time
@@ -11,14 +11,14 @@ from chassis.bus.link import Link, is_cancelled
 from chassis.bus.ports import ConfirmMissing, MessageTooLarge, NotPublished, OutgoingMessage, QueueFull, Unroutable
 from chassis.bus.topology import MAX_MESSAGE_BYTES
 
-SEND_SECONDS = 5.0  # for the socket to take what nobody confirms
-MAX_IN_FLIGHT = 1_000  # acknowledging many at once costs aiormq time in proportion to all that are open
+SEND_SECONDS = 5.0  # until the socket accepts an unconfirmed message
+MAX_IN_FLIGHT = 1_000  # a confirm of several messages takes aiormq time in proportion to all open ones
 
 
 class AmqpPublisher:
     """Implements ``ports.Publisher`` on a connection of its own.
 
-    A blocked connection (the broker's memory or disk alarm) must not hold up deliveries or replies.
+    The broker blocks a publishing connection during a memory or disk alarm: that must not delay deliveries or replies.
     """
 
     def __init__(self, url: str, *, user: str, name: str) -> None:
@@ -34,12 +34,12 @@ class AmqpPublisher:
 
     async def publish(self, outgoing: OutgoingMessage, *, timeout_seconds: float = 5.0) -> None:
         _check_size(outgoing)
-        await self.check()  # while the broker is unavailable nobody waits for a place
+        await self.check()  # while the broker is unavailable, fail at once
         deadline = time.monotonic() + timeout_seconds
         await self._acquire_slot(timeout_seconds)
         try:
             channel = await self._writable(self._confirmed, deadline - time.monotonic())
-            # From here on the broker may have it, whatever happens, unless it says itself that it has not.
+            # From here on the broker may have the message, unless it rejects or returns it.
             confirm = channel.publish(outgoing)
             expiry = asyncio.get_running_loop().call_later(deadline - time.monotonic(), confirm.cancel)
             try:
@@ -75,18 +75,18 @@ class AmqpPublisher:
             raise NotPublished("no connection to the broker")
 
     async def _acquire_slot(self, timeout_seconds: float) -> None:
-        """One of the places in flight. Raises ``NotPublished``."""
-        if not self._in_flight.locked():  # taken without waiting, and without a timer
+        """Take one of the ``MAX_IN_FLIGHT`` slots. Raises ``NotPublished``."""
+        if not self._in_flight.locked():  # does not wait, so it needs no timer
             await self._in_flight.acquire()
             return
         try:
             async with asyncio.timeout(timeout_seconds):
                 await self._in_flight.acquire()
         except TimeoutError:
-            raise NotPublished("too many wait for the broker's confirm") from None
+            raise NotPublished("too many messages wait for a confirm") from None
 
     async def _writable(self, channel: PublishingChannel | None, timeout_seconds: float) -> PublishingChannel:
-        """It, once its socket has room. Raises ``NotPublished``."""
+        """The channel, once its socket accepts more. Raises ``NotPublished``."""
         try:
             if channel is not None:
                 await channel.wait_for_room(timeout_seconds)

@@ -1,7 +1,7 @@
-"""The connection's socket: what is written in one turn of the event loop goes out as one.
+"""The connection's socket: all frames of one event loop turn are written by one system call.
 
-Written one by one, as aiormq does, each publish, reply and acknowledgement is a system call of ours and a wake-up of
-the broker's, also in a busy process, where several are always ready together.
+aiormq writes each frame by itself: a system call here and a wake-up of the broker for each publish, reply and
+acknowledgement, even if several are ready together.
 """
 
 import asyncio
@@ -23,11 +23,11 @@ class BatchingWriter(asyncio.StreamWriter):
 
     @property
     def is_full(self) -> bool:
-        """Whether so much waits for the peer that whoever writes more should ``drain`` first."""
+        """Whether so much is buffered that a caller should ``drain`` before it writes more."""
         return self.transport.get_write_buffer_size() + self._buffered_bytes > LARGE_BYTES
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        if len(data) > LARGE_BYTES:  # a copy of it would cost more than a call
+        if len(data) > LARGE_BYTES:  # copying it would cost more than a system call
             self._write_out()
             super().write(data)
             return
@@ -57,9 +57,9 @@ class BatchingWriter(asyncio.StreamWriter):
 
 
 class BatchingTransport(TransportFactory):
-    """Raises ``AMQPConnectionError`` where no connection can be made."""
+    """Raises ``AMQPConnectionError`` if no connection can be made."""
 
-    writer: BatchingWriter | None = None  # of the connection that was made last
+    writer: BatchingWriter | None = None  # of the last connection
 
     async def create(self, url: URL, **options: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         tls = options.pop("ssl_context_provider")
@@ -73,7 +73,7 @@ class BatchingTransport(TransportFactory):
             transport, _ = await loop.create_connection(lambda: protocol, url.host, url.port, ssl=context, **options)
         except OSError as error:
             raise AMQPConnectionError(*error.args) from error
-        transport.set_write_buffer_limits(high=LARGE_BYTES)  # TLS would take eight times that
+        transport.set_write_buffer_limits(high=LARGE_BYTES)  # with TLS the default is eight times that
         self.writer = BatchingWriter(transport, protocol, reader, loop)
         return reader, self.writer
 
@@ -85,11 +85,11 @@ class AmqpConnection(aio_pika.Connection):
 
     @property
     def writer(self) -> BatchingWriter:
-        """Once it is connected."""
+        """Available once connected."""
         assert self._transport_factory.writer is not None
         return self._transport_factory.writer
 
     def abort(self) -> None:
-        """Gives up what has not been sent, and the connection with it."""
+        """Close the connection at once, without sending what is buffered."""
         if self._transport_factory.writer is not None:
             self._transport_factory.writer.transport.abort()

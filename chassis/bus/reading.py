@@ -1,4 +1,4 @@
-"""From a delivery to a message that may be carried out: decoded, of a known type, and from who it says."""
+"""Reads a delivery: decodes it, validates it against its contract, and checks its sender's rights."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -23,13 +23,13 @@ from contracts.wording import describe_error
 
 
 class Unreadable(Exception):
-    """Nobody here can carry it out: straight to the parking lot. ``reason`` is a constant, ``detail`` says where."""
+    """The delivery cannot be handled and is parked. ``reason`` is a constant, ``detail`` says where."""
 
     def __init__(self, reason: str, detail: str, envelope: Envelope | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
         self.detail = detail
-        self.envelope = envelope  # set where the sender is known and may be told
+        self.envelope = envelope  # set if the sender is known and gets a reply
 
 
 class Received(NamedTuple):
@@ -49,7 +49,7 @@ def read(delivery: Delivery, service: str, handlers: Mapping[str, tuple[type[Mes
     if delivery.content_type != CONTENT_TYPE:
         raise Unreadable("undecodable", f"content type is not {CONTENT_TYPE}")
     opaque = None
-    if len(delivery.body) > Message.max_bytes:  # what is smaller than any limit is parsed, whatever it is made of
+    if len(delivery.body) > Message.max_bytes:  # a body below every limit is parsed in any case
         contracts = [contract for contract, _ in handlers.values()]
         _check_size(delivery, max((contract.max_message_bytes() for contract in contracts), default=0))
         opaque = next((contract.opaque for contract in contracts if contract.opaque), None)
@@ -82,10 +82,10 @@ def _check_size(delivery: Delivery, max_bytes: int) -> None:
 
 
 def _origin(delivery: Delivery, service: str) -> tuple[str, str, int]:
-    """Who sent it first, under which key, and which attempt this is.
+    """The first sender, the first routing key, and the number of the attempt.
 
-    Copies that retry and redrive made carry that in headers, which are believed only from the service's own user and
-    the operator's: they are the only ones that make such copies.
+    Copies for retry and redrive have them in headers, which are trusted only from the service's own user and the
+    operator's: only these make such copies.
     """
     if delivery.user_id is None:
         raise Unreadable("untrusted", "user_id is not set")
@@ -101,7 +101,7 @@ def _origin(delivery: Delivery, service: str) -> tuple[str, str, int]:
 
 
 def origin(delivery: Delivery, service: str) -> tuple[str, str]:
-    """Who sent first what cannot be read, and under which key, as far as that can be believed."""
+    """The first sender and routing key of an unreadable delivery, as far as they can be trusted."""
     try:
         sender, routing_key, _ = _origin(delivery, service)
     except Unreadable:
@@ -132,11 +132,10 @@ def _check_sender(
 
 
 def check_ingress(delivery: Delivery) -> None:
-    """Raises ``Unreadable`` for a producer's message that came by a detour.
+    """Raises ``Unreadable`` for a producer's message that did not come through its ingress.
 
-    The broker holds a routing key to what a producer may send only where it publishes to, which is its own ingress, or
-    the exchanges that it wrote to before 0.2. Copies by retry and redrive are others' messages: what they are copies of
-    was looked at.
+    The broker checks the routing keys of a producer only where it publishes: at its ingress, or at the exchanges that
+    it wrote to before 0.2. Copies for retry and redrive come from other users; their originals were checked.
     """
     user = delivery.user_id or ""
     if not user.startswith(producer_user("")):
@@ -153,6 +152,6 @@ def _check_operator(actor: Actor, sender: str) -> None:
 
 
 def _describe_errors(error: ValidationError) -> str:
-    """What is wrong and where, without the values: they may be secret."""
+    """What is wrong and where, without values, which may be secret."""
     found = error.errors(include_url=False, include_context=False, include_input=False)
     return "; ".join(f"{'/'.join(map(str, item['loc']))}: {describe_error(item)[0]}" for item in found[:5])

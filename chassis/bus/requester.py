@@ -1,4 +1,4 @@
-"""Asking over the bus: a request out, its outcome back, and a plain word when there is none."""
+"""Request and reply over the bus: publish a request, await its outcome, raise if there is none in time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
@@ -35,11 +35,10 @@ class _ReplyQueueLost(Exception):
 
 
 class Requester:
-    """Many requests at once over one reply queue, which is named anew for each connection.
+    """Sends concurrent requests over one reply queue, which has a new name for each connection.
 
-    A query's reply is all the confirm that it needs: one that no queue takes has no answer, as any other that is lost.
-    A reply is believed only from the user of the worker that was asked. A reply that came too late is dropped: the
-    outcome of a command stands in its worker's inbox.
+    Queries are published without a confirm: the reply confirms them. A reply is accepted only from the broker user of
+    the requested worker. A late reply is dropped: the outcome of a command is in its worker's inbox.
     """
 
     def __init__(self, url: str, *, user: str, name: str, publisher: RequestPublisher, seal: Seal) -> None:
@@ -98,11 +97,11 @@ class Requester:
             with _stop_waiting_on_reply(reply, waiting):
                 await self._publisher.publish(outgoing, timeout_seconds=seconds)
         except ConfirmMissing:
-            return False  # the reply may come all the same
+            return False  # the reply may still come
         return True
 
     async def submit(self, request: Request[Any], envelope: Envelope, *, timeout_seconds: float) -> None:
-        """Returns once the broker has it; the outcome is asked for elsewhere.
+        """Publish a command and return once the broker has confirmed it; the outcome can be queried.
 
         Raises ``NotPublished``, or ``ReplyTimeout`` if the confirm did not come.
         """
@@ -160,11 +159,11 @@ def _outgoing(
 
 @contextmanager
 def _stop_waiting_on_reply(reply: "asyncio.Future[Outcome]", waiting: asyncio.Timeout) -> Iterator[None]:
-    """Ends *waiting* once the outcome is there: nobody needs the broker's confirm any more."""
+    """End *waiting* once the reply is here: the broker's confirm is not needed any more."""
     is_waiting = True
 
     def stop(_: "asyncio.Future[Outcome]") -> None:
-        # The loop may have been told to call this before it was removed, and by then nobody waits any more.
+        # The loop may have scheduled this before it was removed; by then the wait is over.
         if is_waiting and not waiting.expired() and _has_outcome(reply):
             waiting.reschedule(asyncio.get_running_loop().time())
 
@@ -181,13 +180,13 @@ def _has_outcome(reply: "asyncio.Future[Outcome]") -> bool:
 
 
 def _fail(reply: "asyncio.Future[Outcome]", ended: "asyncio.Future[None]") -> None:
-    """With that no queue takes the request: its worker's queue is gone, and there is nothing to wait for."""
+    """Fail *reply* if the request was returned: its queue does not exist, so no reply will come."""
     error = None if ended.cancelled() else ended.exception()
     if error is not None and not reply.done():
         reply.set_exception(error)
 
 
 def _consume(future: "asyncio.Future[Any]") -> None:
-    """The asker has gone: how this ends is of no interest, but must not be reported as never looked at."""
+    """Retrieve the exception, as asyncio reports one that is never retrieved. The caller has gone."""
     if not future.cancelled():
         future.exception()

@@ -26,7 +26,7 @@ class Timing:
         if not 0 < self.reconcile_seconds < self.reconciled_for_seconds:
             raise ValueError("a comparison with the record must outlast the next one")
         if self.dead_after_seconds <= self.reconciled_for_seconds + self.lease_seconds + self.margin_seconds:
-            raise ValueError("a member must be removed later than its invalidations end waiting")
+            raise ValueError("an invalidation must end waiting for its lease before its member is removed")
 
     @property
     def lease_ms(self) -> int:

@@ -1,4 +1,4 @@
-"""The auth worker, put together."""
+"""The auth worker's process."""
 
 import os
 
@@ -38,8 +38,8 @@ async def compose(service: Service[AuthSettings]) -> None:
         handlers,
         tools,
         unseal=open_boxes,
-        # One more than can hash at once, so that the next is at hand; all others wait in the queue, where any other
-        # worker can take them.
+        # One more than can be hashed at once, so that the next is ready; the rest stays in the queue for other
+        # workers.
         prefetch={RegisterUser.queue(): threads + 1, SignIn.queue(): threads + 1},
         transient=(PasswordsBusy,),
     )

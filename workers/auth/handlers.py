@@ -1,4 +1,4 @@
-"""What the auth service answers. Read top to bottom: this file is the service."""
+"""The auth service's handlers, one per message."""
 
 from uuid import UUID
 
@@ -59,7 +59,7 @@ from workers.auth.tools import Tools
 handlers: Handlers[Tools] = Handlers()
 handlers.include(operator_commands.handlers)
 
-# Of a password, in a sign-in: one beside it may renew an outdated hash, which is no reason to turn this one away.
+# Password checks per sign-in: a concurrent sign-in may replace an outdated hash, after which this one checks again.
 PASSWORD_CHECKS = 2
 
 
@@ -84,7 +84,7 @@ async def register_user(command: RegisterUser, envelope: Envelope, tools: Tools)
     except (PasswordTooShort, PasswordTooLong, PasswordTooCommon, Invalid):
         attempts.labels("password_refused").inc()
         raise
-    # A third of a second of CPU: before the transaction, which holds a connection.
+    # Takes 0.3 s of CPU, so it runs before the transaction, which holds a connection.
     password_hash = await tools.passwords.hash(password, Priority.REGISTRATION)
     async with tools.ledger.unit_of_work(envelope) as work:
         account = Account(
@@ -143,12 +143,12 @@ async def change_profile(command: ChangeProfile, envelope: Envelope, tools: Tool
         return work.reply(_user(account))
 
 
-# Signing in and staying so
+# Signing in and refreshing
 
 
 @handlers.answers(SignIn)
 async def sign_in(command: SignIn, envelope: Envelope, tools: Tools) -> Tokens:
-    """Raises InvalidCredentials, whatever was wrong and after the same time; SessionEndedAlready."""
+    """Raises InvalidCredentials, for every reason and after the same time; SessionEndedAlready."""
     for _ in range(PASSWORD_CHECKS):
         account, outdated = await _check_password(command, envelope, tools)
         session = await _sign_in_checked_account(command, envelope, tools, account, outdated=outdated)
@@ -159,7 +159,7 @@ async def sign_in(command: SignIn, envelope: Envelope, tools: Tools) -> Tokens:
 
 
 async def _check_password(command: SignIn, envelope: Envelope, tools: Tools) -> tuple[Account, bool]:
-    """The account whose password this is, and whether its hash is outdated. Raises InvalidCredentials."""
+    """The account, and whether its password hash is outdated. Raises InvalidCredentials."""
     async with tools.database.connection() as connection:
         account = await tools.storage.find_account_by_email(connection, email_key(command.email))
     password_hash = account.password_hash if account else None
@@ -176,7 +176,7 @@ async def _check_password(command: SignIn, envelope: Envelope, tools: Tools) -> 
 async def _sign_in_checked_account(
     command: SignIn, envelope: Envelope, tools: Tools, account: Account, *, outdated: bool
 ) -> SessionRow | None:
-    """The session that begins. None: the account was locked, or its hash is another, since it was checked."""
+    """The new session. None: the account was locked, or its hash replaced, since the password was checked."""
     password_hash = account.password_hash
     assert password_hash is not None
     new_hash = await tools.passwords.hash(reveal(command.password)) if outdated else None
@@ -187,7 +187,7 @@ async def _sign_in_checked_account(
 
 async def _begin_session(command: SignIn, work: UnitOfWork, tools: Tools, account: Account) -> SessionRow:
     session = SessionRow(
-        id=work.envelope.id,  # so that a redelivery begins no second one
+        id=work.envelope.id,  # so that a redelivery does not begin a second session
         user_id=account.id,
         created_at=work.now,
         expires_at=tools.lifetimes.session_end(work.now, remember=command.remember_me),
@@ -254,11 +254,11 @@ async def refresh_tokens(command: RefreshTokens, envelope: Envelope, tools: Tool
             announce_ended(work, session.user_id, [session.id], "refresh_reuse")
         elif (
             decision is RefreshDecision.ROTATE
-        ):  # a repeat leaves last_seen_at: it says when the token was first presented
+        ):  # a repeat does not change last_seen_at, which says when the token was first presented
             await tools.storage.advance_session(
                 work.connection, session.id, generation=number + 1, used_generation=number, now=work.now
             )
-    if decision is RefreshDecision.REUSE:  # only now: raised inside, it would roll the end of the session back
+    if decision is RefreshDecision.REUSE:  # after the transaction: inside, it would roll back the end of the session
         raise InvalidRefreshToken
     return await _issue_tokens(tools, session, number + 1)
 
@@ -282,12 +282,12 @@ async def _issue_tokens(tools: Tools, session: SessionRow, number: int) -> Token
 
 @handlers.answers(SignOut)
 async def sign_out(command: SignOut, envelope: Envelope, tools: Tools) -> None:  # noqa: ARG001 - the actor says it all
-    """Raises SessionNotFound for who acts in no session, Forbidden. One that has ended already is no mistake."""
+    """Raises SessionNotFound if the actor has no session, Forbidden. A session that has ended already is no error."""
     user_id, session_id = _caller(envelope), envelope.actor.session_id
     if session_id is None:
         raise SessionNotFound
     async with tools.ledger.unit_of_work(envelope) as work:
-        work.invalidate(f"session/{session_id}")  # whoever ended it may not have said so to the caches yet
+        work.invalidate(f"session/{session_id}")  # whoever ended it may not have invalidated the caches yet
         if await tools.storage.end_session(work.connection, session_id, user_id, "signed_out", work.now):
             announce_ended(work, user_id, [session_id], "signed_out")
         work.reply(None)
@@ -306,10 +306,10 @@ async def sign_out_everywhere(command: SignOutEverywhere, envelope: Envelope, to
 
 @handlers.answers(EndSession)
 async def end_session(command: EndSession, envelope: Envelope, tools: Tools) -> None:
-    """Raises SessionNotFound, also for somebody else's, Forbidden."""
+    """Raises SessionNotFound, also for another user's session, Forbidden."""
     user_id = _caller(envelope)
     async with tools.ledger.unit_of_work(envelope) as work:
-        work.invalidate(f"session/{command.session_id}")  # the refusal says as well that it is over
+        work.invalidate(f"session/{command.session_id}")  # a refusal also tells the caller that it has ended
         if not await tools.storage.end_session(work.connection, command.session_id, user_id, "ended", work.now):
             raise SessionNotFound
         announce_ended(work, user_id, [command.session_id], "ended")
@@ -318,7 +318,7 @@ async def end_session(command: EndSession, envelope: Envelope, tools: Tools) -> 
 
 @handlers.answers(ListSessions)
 async def list_sessions(query: ListSessions, envelope: Envelope, tools: Tools) -> Sessions:  # noqa: ARG001 - as above
-    """Raises Forbidden. ``last_seen_at`` moves at sign-in and refresh only: requests at the edge write nothing here."""
+    """Raises Forbidden. ``last_seen_at`` changes at sign-in and refresh only: other requests do not write to it."""
     async with tools.database.connection() as connection:
         sessions = await tools.storage.list_sessions(connection, _caller(envelope), tools.clock())
     return Sessions(
@@ -357,7 +357,7 @@ async def get_live_session(query: GetLiveSession, envelope: Envelope, tools: Too
 
 @handlers.answers(GetKnownNetwork)
 async def get_known_network(query: GetKnownNetwork, envelope: Envelope, tools: Tools) -> KnownNetwork:
-    """Raises Forbidden: it would tell a stranger from where somebody signs in."""
+    """Raises Forbidden for anyone but the gateway: it reveals from where an account signs in."""
     if envelope.actor.kind is not ActorKind.ANONYMOUS:
         raise Forbidden
     async with tools.database.connection() as connection:
@@ -365,7 +365,7 @@ async def get_known_network(query: GetKnownNetwork, envelope: Envelope, tools: T
     return KnownNetwork(known=query.network in map(network, addresses))
 
 
-# What others need of this service
+# Queries of other services
 
 
 @handlers.answers(GetPublicKeys)
@@ -379,7 +379,7 @@ async def get_command(query: GetAuthCommand, envelope: Envelope, tools: Tools) -
 
 
 async def record_event(event: Event, envelope: Envelope, tools: Tools) -> None:
-    """Into the audit log."""
+    """Writes the event to the audit log."""
     async with tools.ledger.unit_of_work(envelope) as work:
         session_id = audit.session_of(event)
         session = None if session_id is None else await tools.storage.find_session(work.connection, session_id)
@@ -391,7 +391,7 @@ for heard in SUBSCRIPTIONS["auth"]:
 
 
 def _caller(envelope: Envelope) -> UUID:
-    """The account that acts. Raises Forbidden for who has none."""
+    """The acting account's id. Raises Forbidden for an actor without an account."""
     if envelope.actor.kind in (ActorKind.ANONYMOUS, ActorKind.SERVICE):
         raise Forbidden("This request is not made by a user account")
     return envelope.actor.id

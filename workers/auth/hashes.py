@@ -1,8 +1,9 @@
-"""What of a password is stored, in two forms, and whether a password fits it. Pure, but a third of a second of CPU.
+"""Password hashes in two formats, and checking passwords against them. One check takes 0.3 s of CPU.
 
-``$2b$12$…``: bcrypt of the password. Earlier releases read it, and know nothing longer than 72 bytes.
+``$2b$12$…``: bcrypt of the password, of 72 bytes at most. Earlier releases read only this format.
 ``$hmac-sha384$<pepper>$2b$12$…``: bcrypt of the base64 of the password's HMAC-SHA-384 under a pepper, a secret that is
-not in the database: so a stolen database cannot be guessed at, and no byte of a long password is ignored (ASVS 6.2.9).
+not in the database: passwords of a stolen database cannot be guessed, and no byte of a long password is ignored
+(ASVS 6.2.9).
 """
 
 import base64
@@ -26,7 +27,7 @@ log = logger(__name__)
 
 class PasswordCheck(NamedTuple):
     matches: bool
-    outdated: bool  # what is stored should be replaced by what ``Hashes.make`` gives
+    outdated: bool  # the stored hash should be replaced by a new one from ``Hashes.make``
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +45,10 @@ class _StoredHash:
 
 
 class Hashes:
-    """*peppers*: the one for new hashes, then former ones. *peppered*: short passwords get the second form too.
+    """*peppers*: the one for new hashes first, then former ones. *peppered*: use the second format for all passwords.
 
-    *highest_cost*: of any hash on record. Every check costs as much as one at that cost or at *cost*, whichever is
-    higher, so that its time tells neither whether there is an account nor when it last signed in.
+    *highest_cost*: of all stored hashes. Every check takes as long as one at the higher of *highest_cost* and *cost*,
+    so that its time reveals neither whether an account exists nor when it last signed in.
     """
 
     def __init__(self, *, cost: int, peppers: tuple[bytes, ...], peppered: bool, highest_cost: int = 0) -> None:
@@ -56,11 +57,11 @@ class Hashes:
         self._current = next(iter(self._peppers))
         self._peppered = peppered
         self._max_cost = max(cost, highest_cost)
-        # Checking a password against this one costs what checking against a real one does. No password fits it.
+        # Checked where there is no account: takes as long as a real hash, and no password matches it.
         self._dummy_hash = (bcrypt.gensalt(cost) + b"." * DIGEST_CHARACTERS).decode()
 
     def make(self, password: str) -> str:
-        """*password* is one that ``check_new_password`` lets pass."""
+        """*password* has passed ``check_new_password``."""
         text = normalised(password)
         salt = bcrypt.gensalt(self._cost)
         if not self._peppered and len(text.encode()) <= BCRYPT_BYTES:
@@ -68,15 +69,15 @@ class Hashes:
         return f"$hmac-sha384${self._current}{bcrypt.hashpw(self._prehash(text, self._current), salt).decode()}"
 
     def check(self, password: str, stored: str | None) -> PasswordCheck:
-        """Without a hash the answer is no, after the same time."""
+        """*stored* is None where there is no account: no match, after the same time."""
         text = normalised(password) if is_text(password) else ""
         if not is_text(password) or len(text.encode()) > PASSWORD_MAX_BYTES:
             return PasswordCheck(
                 matches=False, outdated=False
-            )  # nobody has such a password: the quick answer tells nothing
+            )  # no account has such a password: the quick answer reveals nothing
         stored_hash = _StoredHash.read(stored or self._dummy_hash)
         matches = self._matches(text, stored_hash)
-        # Earlier releases took passwords as they came.
+        # Earlier releases did not normalise passwords.
         matches_unnormalised = password != text and self._matches(password, stored_hash) and stored_hash.pepper is None
         if stored is None or not (matches or matches_unnormalised):
             return PasswordCheck(matches=False, outdated=False)

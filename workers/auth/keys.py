@@ -1,4 +1,4 @@
-"""The service's own keys as this process holds them: the one to sign with, those to open boxes with, all to publish."""
+"""The service's key pairs in this process: to sign tokens, to open sealed boxes, and to publish."""
 
 import asyncio
 from collections.abc import Callable
@@ -18,7 +18,7 @@ log = logger(__name__)
 
 
 class NoSigningKey(Exception):
-    """Every signing key was retired and none took its place; ``autograph keys rotate signing`` makes one."""
+    """All signing keys are retired; ``autograph keys rotate signing`` makes a new one."""
 
 
 class SigningKey(NamedTuple):
@@ -36,7 +36,7 @@ class KeyRing:
         rotate_after: timedelta,
         expire_after: timedelta,
     ) -> None:
-        """*rotate_after*: how long a key is in use. *expire_after*: how long tokens that it signed may still be valid."""
+        """*rotate_after*: how long a key is in use; *expire_after*: how long its tokens may still be valid."""
         self._database = database
         self._cipher = cipher
         self._clock = clock
@@ -59,12 +59,12 @@ class KeyRing:
             )
 
     async def rotate_due_forever(self) -> NoReturn:
-        """Runs for as long as the process: rotates in time, and sees what others have rotated."""
+        """Runs until cancelled: rotates keys that are due, and loads those that other processes have rotated."""
         while True:
             await asyncio.sleep(ROTATION_CHECK_SECONDS)
             try:
                 await self.maintain()
-            except Exception as error:  # noqa: BLE001 - the keys in hand stay good while the database is unavailable
+            except Exception as error:  # noqa: BLE001 - the loaded keys stay valid while the database is unavailable
                 log.warning("key_maintenance_failed", error=type(error).__qualname__)
 
     async def signing_key(self) -> SigningKey:
@@ -80,14 +80,14 @@ class KeyRing:
         return self._signing
 
     async def sealing_key(self, key_id: str) -> bytes | None:
-        """The private key (raw X25519) that opens boxes which name *key_id*; None: there is no such key."""
+        """The private key (raw X25519) for boxes sealed to *key_id*; None if there is no such key."""
         if key_id not in self._keys:  # another process may have made it just now
             await self.reload()
         key = self._keys.get(key_id)
         return key.private if key is not None and key.purpose is Purpose.SEALING else None
 
     async def published(self) -> tuple[PublicKey, ...]:
-        """As they are on record now, the next to be used included; newest first."""
+        """All current public keys, including the next ones, from the database; newest first."""
         await self.reload()
         keys = sorted(self._keys.values(), key=lambda key: (key.active_from, key.id), reverse=True)
         return tuple(
@@ -96,7 +96,7 @@ class KeyRing:
         )
 
     async def withdraw(self, connection: Connection, key_id: str) -> str | None:
-        """In the caller's transaction. The id of the key that signs now; ``None``: no such signing key is in use."""
+        """In the caller's transaction. Returns the id of the key that signs now; None if *key_id* is not in use."""
         successor = await withdraw(connection, self._cipher, key_id, self._clock())
         return None if successor is None else successor.id
 

@@ -1,4 +1,4 @@
-"""What the installation's operator may tell this service: contain a stolen account, or a stolen key.
+"""Handlers of the operator's commands: lock or reset a stolen account, withdraw a stolen key.
 
 The chassis refuses these commands from anyone else (``operator_only``).
 """
@@ -33,7 +33,7 @@ handlers: Handlers[Tools] = Handlers()
 
 @handlers.answers(LockUser)
 async def lock_user(command: LockUser, envelope: Envelope, tools: Tools) -> AccountState:
-    """Raises UserNotFound. One that is locked already stays so."""
+    """Raises UserNotFound. Safe to repeat."""
     async with tools.ledger.unit_of_work(envelope) as work:
         if not await tools.storage.set_locked(work.connection, command.user_id, work.now, locked=True):
             raise UserNotFound
@@ -79,13 +79,13 @@ async def end_user_sessions(command: EndUserSessions, envelope: Envelope, tools:
 
 @handlers.answers(WithdrawKey)
 async def withdraw_key(command: WithdrawKey, envelope: Envelope, tools: Tools) -> KeyWithdrawn:
-    """Every gateway asks for the session of its next request again, and is told which keys are withdrawn.
+    """Invalidates all cached sessions: every gateway fetches them again, and with them the withdrawn keys.
 
     Raises KeyNotFound.
     """
     async with tools.ledger.unit_of_work(envelope) as work:
         signs_now = await tools.keys.withdraw(work.connection, command.key_id)
-        work.invalidate(ALL_ENTRIES)  # the refusal says as well that the key is withdrawn
+        work.invalidate(ALL_ENTRIES)  # a refusal also tells the operator that the key is withdrawn
         if signs_now is None:
             raise KeyNotFound
         await _record(command, work, tools, f"key/{command.key_id}")

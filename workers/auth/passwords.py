@@ -1,4 +1,4 @@
-"""Hashing of passwords in threads of its own, so that it slows nothing but hashing."""
+"""Hashes passwords in a thread pool of its own, so that hashing does not delay other work."""
 
 import asyncio
 import os
@@ -16,20 +16,20 @@ ResultT = TypeVar("ResultT")
 
 
 class PasswordsBusy(Exception):
-    """More hashes are waiting than the pool takes: try again later."""
+    """The pool's queue is full: try again later."""
 
 
 class Priority(IntEnum):
-    """Who goes first of those that wait."""
+    """The order in which waiting jobs run."""
 
-    SIGN_IN = 0  # and what the operator asks for
+    SIGN_IN = 0  # and the operator's commands
     REGISTRATION = 1
 
 
 class PasswordPool:
-    """*threads* (0: one for each core) hash at a time, *queue* more wait; whoever comes then is turned away.
+    """Runs *threads* (0: one for each core) hashes at a time and lets *queue* more wait; further ones are refused.
 
-    Of those that wait the most urgent goes first, and among equals who came first.
+    Waiting jobs run by priority, then first come, first served.
     """
 
     def __init__(self, hashes: Hashes, *, threads: int = 0, queue: int = 64) -> None:
@@ -43,15 +43,15 @@ class PasswordPool:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="passwords")  # bcrypt releases the GIL
 
     async def hash(self, password: str, priority: Priority = Priority.SIGN_IN) -> str:
-        """Raises ``PasswordsBusy``. *password* is one that ``check_new_password`` lets pass."""
+        """Raises ``PasswordsBusy``. *password* has passed ``check_new_password``."""
         return await self._run(lambda: self._hashes.make(password), priority)
 
     async def check(self, password: str, password_hash: str | None) -> PasswordCheck:
-        """Raises ``PasswordsBusy``. Without a hash the answer is no, after the same time."""
+        """Raises ``PasswordsBusy``. Without a hash there is no match, after the same time."""
         return await self._run(lambda: self._hashes.check(password, password_hash))
 
     def states(self) -> dict[str, int]:
-        """For ``PoolMetrics``: hashes under way or waiting."""
+        """For ``PoolMetrics``: hashes running or waiting."""
         return {"in_hand": self._in_flight}
 
     async def _run(self, work: Callable[[], ResultT], priority: Priority = Priority.SIGN_IN) -> ResultT:
@@ -76,7 +76,7 @@ class PasswordPool:
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():  # it was our turn already
+            if turn.done() and not turn.cancelled():  # a thread was handed to this job already
                 self._release_thread()
             raise
 
@@ -94,5 +94,5 @@ class PasswordPool:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Whatever still waits is dropped; what is being hashed is waited for, outside the event loop."""
+        """Cancels waiting jobs, and waits for running ones without blocking the event loop."""
         await asyncio.to_thread(self._pool.shutdown, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""All SQL of the auth service. Tables are those of its own schema, which its role's search path names."""
+"""All SQL of the auth service. Table names have no schema: the role's search path sets it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from uuid import UUID
 from chassis.database import Connection
 from chassis.metrics import AuthMetrics
 
-# As events tell it, and what the operator's commands leave on record besides.
+# The reasons in events, and the further ones of the operator's commands.
 EndReason = Literal["signed_out", "signed_out_everywhere", "ended", "refresh_reuse", "too_many_sessions"]
 OperatorReason = Literal["ended_by_operator", "locked", "password_reset"]
 
@@ -48,7 +48,7 @@ class SessionRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
-    """Who did what to what, and how it ended. No secrets, and nothing that a person may ask to have erased."""
+    """Who did what to what, and the outcome. No secrets, and no personal data that may have to be erased."""
 
     id: UUID
     occurred_at: datetime
@@ -64,7 +64,7 @@ class AuditEntry:
 
 
 class Storage:
-    """Every statement, counted and timed under its method's name."""
+    """One method per statement, with metrics under the method's name."""
 
     def __init__(self, metrics: AuthMetrics) -> None:
         self._metrics = metrics
@@ -78,7 +78,7 @@ class Storage:
     # Accounts
 
     async def add_account(self, connection: Connection, account: Account, email_key: str) -> bool:
-        """False: there is an account with this address. Waits for one that is being made."""
+        """False: an account with this address exists. Waits for a concurrent registration of the address."""
         with self._timed("add_account"):
             added = await connection.fetchval(
                 "INSERT INTO users (id, email, email_key, name, password_hash, roles, created_at, updated_at, sequence)"
@@ -94,7 +94,7 @@ class Storage:
         return bool(added)
 
     async def highest_cost(self, connection: Connection) -> int:
-        """Of all password hashes on record; 0 if there are none. Reads the whole table."""
+        """The highest cost of all password hashes; 0 if there are none. Reads the whole table."""
         with self._timed("highest_cost"):
             found: int = await connection.fetchval(
                 r"SELECT coalesce(max(substring(password_hash FROM '\$2[aby]\$(\d\d)\$')::int), 0) FROM users"
@@ -112,7 +112,7 @@ class Storage:
         return _account(record)
 
     async def lock_account(self, connection: Connection, user_id: UUID) -> bool:
-        """Until the transaction's end. Whoever changes several sessions takes this first: that rules deadlocks out."""
+        """Until the transaction ends. Lock the account before changing several sessions: this prevents deadlocks."""
         with self._timed("lock_account"):
             found = await connection.fetchval("SELECT true FROM users WHERE id = $1 FOR NO KEY UPDATE", user_id)
         return bool(found)
@@ -120,7 +120,7 @@ class Storage:
     async def record_sign_in(
         self, connection: Connection, user_id: UUID, password_hash: str, new_hash: str | None, now: datetime
     ) -> Account | None:
-        """Locks the account, as above. None: it was locked, or its password changed, while the password was checked."""
+        """Locks the account row. None: the account was locked, or its password changed, during the password check."""
         with self._timed("let_in"):
             record = await connection.fetchrow(
                 "UPDATE users SET last_login_at = $4, password_hash = coalesce($3, password_hash)"
@@ -133,7 +133,7 @@ class Storage:
         return _account(record)
 
     async def set_locked(self, connection: Connection, user_id: UUID, now: datetime, *, locked: bool) -> bool:
-        """Locks the row as well, as above. False: no person has this id."""
+        """Locks the account row. False: no person has this id."""
         with self._timed("set_locked"):
             found = await connection.fetchval(
                 "UPDATE users SET locked_at = CASE WHEN $3 THEN coalesce(locked_at, $2) END, updated_at = $2"
@@ -147,7 +147,7 @@ class Storage:
     async def set_password(
         self, connection: Connection, user_id: UUID, password_hash: str, now: datetime
     ) -> Account | None:
-        """Locks the row as well, as above. None: no person has this id."""
+        """Locks the account row. None: no person has this id."""
         with self._timed("set_password"):
             record = await connection.fetchrow(
                 "UPDATE users SET password_hash = $2, updated_at = $3"
@@ -161,7 +161,7 @@ class Storage:
     async def rename(
         self, connection: Connection, user_id: UUID, name: str | None, now: datetime
     ) -> tuple[Account, int] | None:
-        """The account as it is now, and its next sequence number."""
+        """The renamed account, and its next sequence number."""
         with self._timed("rename"):
             record = await connection.fetchrow(
                 "UPDATE users SET name = $2, updated_at = $3, sequence = sequence + 1"
@@ -176,7 +176,7 @@ class Storage:
     # Sessions
 
     async def add_session(self, connection: Connection, session: SessionRow, *, remember: bool) -> bool:
-        """False: there is a session with this id."""
+        """False: a session with this id exists."""
         with self._timed("add_session"):
             added = await connection.fetchval(
                 "INSERT INTO sessions (id, user_id, created_at, expires_at, last_seen_at, remember, device, address)"
@@ -224,7 +224,7 @@ class Storage:
         return None if record is None else _session(record)
 
     async def list_sessions(self, connection: Connection, user_id: UUID, now: datetime) -> list[SessionRow]:
-        """Those that live, newest first."""
+        """The user's live sessions, newest first."""
         with self._timed("list_sessions"):
             records = await connection.fetch(
                 f"{_SESSIONS} WHERE s.user_id = $1 AND s.revoked_at IS NULL AND s.expires_at > $2"
@@ -235,7 +235,7 @@ class Storage:
         return [_session(record) for record in records]
 
     async def session_addresses(self, connection: Connection, email_key: str) -> list[str]:
-        """From where the account has signed in, as far back as its sessions are kept."""
+        """The addresses of the account's sessions, as far back as sessions are kept."""
         with self._timed("session_addresses"):
             records = await connection.fetch(
                 "SELECT DISTINCT address FROM sessions JOIN users ON users.id = user_id"
@@ -259,7 +259,7 @@ class Storage:
     async def end_session(
         self, connection: Connection, session_id: UUID, user_id: UUID, reason: EndReason, now: datetime
     ) -> bool:
-        """False: the user has no such session that lives."""
+        """False: the user has no such live session."""
         with self._timed("end_session"):
             ended = await connection.fetchval(
                 "UPDATE sessions SET revoked_at = $4, revoked_reason = $3"
@@ -288,7 +288,7 @@ class Storage:
     async def end_oldest_sessions(
         self, connection: Connection, user_id: UUID, newest: UUID, others: int, now: datetime
     ) -> list[UUID]:
-        """Leave *newest* and *others* more. Lock the account first."""
+        """Ends all sessions but *newest* and *others* more. Lock the account first."""
         with self._timed("end_oldest_sessions"):
             records = await connection.fetch(
                 """
@@ -308,7 +308,7 @@ class Storage:
         return [record["id"] for record in records]
 
     async def ended_sessions(self, connection: Connection, user_id: UUID, since: datetime, limit: int) -> list[UUID]:
-        """The user's sessions that were ended after *since*, whoever ended them; the last ended first."""
+        """The user's sessions that ended after *since*, whoever ended them; last ended first."""
         with self._timed("ended_sessions"):
             records = await connection.fetch(
                 "SELECT id FROM sessions WHERE user_id = $1 AND revoked_at > $2 ORDER BY revoked_at DESC LIMIT $3",
@@ -330,7 +330,7 @@ class Storage:
     # The audit log
 
     async def add_audit_entry(self, connection: Connection, entry: AuditEntry) -> None:
-        """A trigger chains it to the one before; writers take turns until they commit, so let it be the last thing."""
+        """A trigger chains it to the previous entry under a lock that is held until commit: make it the last statement."""
         with self._timed("add_audit_entry"):
             await connection.execute(
                 "INSERT INTO audit_log (id, occurred_at, actor_kind, actor_id, action, subject, outcome, address,"

@@ -1,4 +1,4 @@
-"""Access tokens that the edge checks by itself, and refresh tokens that are computed instead of kept."""
+"""Access tokens, which gateways verify by themselves, and refresh tokens, which are computed instead of stored."""
 
 import base64
 import binascii
@@ -30,7 +30,7 @@ class ParsedRefreshToken(NamedTuple):
 
 
 class RefreshTokenSigner:
-    """``<session>.<number>.<mac>``: the same session and number always give the same token, and nobody else can."""
+    """``<session>.<number>.<mac>``: deterministic for a session and number, and unforgeable without the secret."""
 
     def __init__(self, secret: str) -> None:
         self._key = derived_key(secret, "refresh tokens")
@@ -40,7 +40,7 @@ class RefreshTokenSigner:
         return f"{signed}.{unpadded(hmac.digest(self._key, signed.encode(), 'sha256'))}"
 
     def read(self, token: str) -> ParsedRefreshToken:
-        """Raises InvalidRefreshToken for everything that ``issue`` does not give, to the last character."""
+        """Raises InvalidRefreshToken for every text that ``issue`` does not return exactly."""
         session, _, rest = token.partition(".")
         number = rest.partition(".")[0]
         if not (number.isascii() and number.isdigit() and len(number) <= MAX_NUMBER_DIGITS):
@@ -55,7 +55,7 @@ class RefreshTokenSigner:
 
 
 class TokenIssuer:
-    """Issues the pair that a session is used with."""
+    """Issues a session's pair of access and refresh token."""
 
     def __init__(self, keys: KeyRing, refresh_tokens: RefreshTokenSigner, lifetimes: Lifetimes) -> None:
         self._keys = keys

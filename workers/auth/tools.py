@@ -1,4 +1,4 @@
-"""What the handlers use, built by hand from settings and the chassis's parts."""
+"""The handlers' dependencies, built from the settings."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -20,10 +20,10 @@ from workers.auth.settings import AuthSettings
 from workers.auth.storage import Storage
 from workers.auth.tokens import RefreshTokenSigner, TokenIssuer
 
-# Longer than the inbox keeps its rows: by then nobody asks about a session, nor does the audit log for its device.
+# Longer than the inbox keeps its rows: until then the audit log may need a session's device.
 SESSION_RETENTION: Final = timedelta(days=8)
 RETENTION_CHECK_SECONDS: Final = 600.0
-DELETE_BATCH_ROWS: Final = 5_000  # rows a statement, so that no delete holds locks for long
+DELETE_BATCH_ROWS: Final = 5_000  # rows per statement, so that no delete holds locks for long
 
 log = logger(__name__)
 
@@ -54,7 +54,7 @@ async def open_tools(
     metrics: AuthMetrics,
     clock: Callable[[], datetime],
 ) -> AsyncIterator[Tools]:
-    """Makes the first keys where there are none. Raises ``KeysUnreadable`` under another secret than theirs."""
+    """Makes the first keys if there are none. Raises ``KeysUnreadable`` if the keys have another secret."""
     secret = settings.auth_secret.get_secret_value()
     lifetimes = settings.lifetimes
     keys = KeyRing(
@@ -94,13 +94,13 @@ async def open_tools(
 
 
 def _peppers(settings: AuthSettings) -> tuple[bytes, ...]:
-    """The one for new hashes first."""
+    """The pepper for new hashes comes first."""
     secrets = (settings.password_pepper, settings.auth_secret)
     return tuple(derived_key(secret.get_secret_value(), "password pepper") for secret in secrets if secret is not None)
 
 
 async def delete_expired_sessions(tools: Tools) -> int:
-    """Delete sessions that expired long ago; returns how many."""
+    """Deletes sessions that expired longer than the retention ago; returns how many."""
     forgotten = 0
     while True:
         async with tools.database.connection() as connection:
@@ -112,7 +112,7 @@ async def delete_expired_sessions(tools: Tools) -> int:
 
 
 async def delete_expired_sessions_forever(tools: Tools) -> NoReturn:
-    """Runs for as long as the process."""
+    """Runs until cancelled."""
     while True:
         try:
             await delete_expired_sessions(tools)

@@ -1,4 +1,4 @@
-"""The diagram worker, put together."""
+"""The diagram worker's process."""
 
 from chassis.lifecycle import Service, run
 from chassis.metrics import DiagramMetrics
@@ -47,7 +47,7 @@ async def compose(service: Service[DiagramSettings]) -> None:
     await consume(service, context, handlers, tools, unseal=_keep_unsealed, transient=(ObjectStoreUnavailable,))
 
 
-async def _keep_unsealed(message: Message, envelope: Envelope) -> Message:  # noqa: ARG001 - the seam's form
+async def _keep_unsealed(message: Message, envelope: Envelope) -> Message:  # noqa: ARG001 - the type requires it
     return message
 
 

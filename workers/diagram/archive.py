@@ -1,7 +1,7 @@
-"""Where old versions' content is kept: one object a version, compressed, named by its SHA-256.
+"""Archived content of old versions in the object store: one object per version, named by its SHA-256.
 
-An object holds ``{"canvas_data": …, "note_content": …}`` as gzip. The digest is of the JSON and not of the gzip, whose
-bytes differ from one zlib to another.
+An object is ``{"canvas_data": …, "note_content": …}``, compressed with gzip. The digest is that of the JSON: gzip's
+bytes differ between versions of zlib.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ BUCKET = "diagrams"
 
 @dataclass(frozen=True, slots=True)
 class ArchivedContent:
-    """A version's content on its way to the store."""
+    """A version's content as an object of the store."""
 
     key: str
     sha256: str  # of the JSON, in hex
@@ -34,14 +34,14 @@ class ArchivedContent:
 
 
 class Archive:
-    """Raises ``ObjectStoreUnavailable`` like the store itself."""
+    """All methods raise ``ObjectStoreUnavailable``."""
 
     def __init__(self, store: ObjectStore, metrics: DiagramMetrics) -> None:
         self._store = store
         self._metrics = metrics
 
     async def store(self, file_id: UUID, number: int, content: Content) -> ArchivedContent:
-        """Returns once the store has given back what it was given. Raises ``ObjectDamaged`` if it did not."""
+        """Stores the object and reads it back. Raises ``ObjectDamaged`` if it differs."""
         archived = await asyncio.to_thread(_compress, file_id, number, content)
         with self._measured("put"):
             await self._store.put(BUCKET, archived.key, archived.compressed, content_type="application/gzip")
@@ -62,7 +62,7 @@ class Archive:
             await self._store.delete(BUCKET, key)
 
     async def remove_all(self, file_id: UUID) -> int:
-        """Every object of every version of a diagram; returns how many there were."""
+        """Removes all objects of a diagram; returns how many there were."""
         with self._measured("list"):
             keys = [found.key async for found in self._store.list(BUCKET, f"{file_id}/")]
         for key in keys:

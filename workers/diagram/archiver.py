@@ -1,7 +1,7 @@
-"""Moves old versions' content from Postgres to the object store, and clears away what deleted diagrams left there.
+"""Moves old versions' content from PostgreSQL to the object store, and removes the objects of deleted diagrams.
 
-Runs in every diagram worker. There is no lease: two that meet at one version put the same bytes under the same name,
-and only one of them changes the row. Each pass goes in an order of its own, so that they rarely meet.
+Runs in every diagram worker, without a lease: two that archive the same version store the same bytes under the same
+name, and only one of them changes the row. Each pass uses a random order, so that this is rare.
 """
 
 import asyncio
@@ -19,10 +19,10 @@ from workers.diagram import storage
 from workers.diagram.archive import Archive
 from workers.diagram.storage import EPOCH, ArchivePosition, RowVersion
 
-PAGE = 1_000  # rows examined at once: no content is among them
-# Between a deletion's timestamp (its transaction's start) and its commit, generously.
+PAGE = 1_000  # rows per query, without their content
+# An upper bound of the time between a deletion's timestamp (its transaction's start) and its commit.
 MAX_COMMIT_DELAY = timedelta(minutes=5)
-# So often all that the inbox remembers is cleared again: another worker's upload may have ended after a clean-up.
+# How often all deletions in the inbox are processed again: an upload may have ended after the first clean-up.
 FULL_CLEANUP_SECONDS = 86_400.0
 BACKOFF_SECONDS = 1.0
 BACKOFF_MAX_SECONDS = 60.0
@@ -71,14 +71,14 @@ class Archiver:
         self._full_cleanup_at = float("-inf")
 
     async def run(self) -> None:
-        """For as long as the process lives. An outage delays it and loses nothing."""
+        """Runs until cancelled. An outage delays it and loses nothing."""
         backoff_seconds = BACKOFF_SECONDS
         while True:
             if await self._run_pass():
                 backoff_seconds, pause_seconds = BACKOFF_SECONDS, self._every_seconds
             else:
                 backoff_seconds, pause_seconds = min(backoff_seconds * 2, BACKOFF_MAX_SECONDS), backoff_seconds
-            await asyncio.sleep(pause_seconds * random.uniform(0.8, 1.2))  # noqa: S311 - to spread load, not for secrets
+            await asyncio.sleep(pause_seconds * random.uniform(0.8, 1.2))  # noqa: S311 - spreads load
 
     async def archive_old(self) -> int:
         """One walk over all versions in rows; returns how many were moved. Raises ``ObjectStoreUnavailable``."""
@@ -92,7 +92,7 @@ class Archiver:
             random.shuffle(past)
             for version in past:
                 if away is not None:
-                    waiting += 1  # walked over all the same, so that the gauge tells how much an outage holds up
+                    waiting += 1  # still counted, so that the gauge shows how much an outage delays
                     continue
                 try:
                     moved += await self._archive_version(version)
@@ -120,7 +120,7 @@ class Archiver:
         full_cleanup = began - self._full_cleanup_at >= FULL_CLEANUP_SECONDS
         async with self._database.connection() as connection:
             deleted = await storage.deleted_diagrams(connection, EPOCH if full_cleanup else self._removed_up_to)
-            # Asked after the list was read: a backup that begins now knows these diagrams as deleted.
+            # Checked after reading the list: for a backup that begins now these diagrams are deleted.
             if await storage.backup_is_running(connection):
                 return 0
         removed = 0
@@ -132,7 +132,7 @@ class Archiver:
         return removed
 
     async def _archive_version(self, version: RowVersion) -> bool:
-        """The row lets go of its content only after the store has given it back."""
+        """Clears the row's content only after it was read back from the store. False: it was archived or deleted."""
         file_id, number = version.file_id, version.number
         async with self._database.connection() as connection:
             content = await storage.content_in_row(connection, file_id, number)
@@ -144,20 +144,20 @@ class Archiver:
                 self._metrics.archived.inc()
                 return True
             archived_by_another = await storage.object_key(connection, file_id, number) == archived.key
-            # Another may have kept it before that: a backup's snapshot may name it, and it is left to a clean-up.
+            # A backup's snapshot may name the object: then a later clean-up removes it.
             may_remove = not archived_by_another and not await storage.backup_is_running(connection)
         if may_remove:  # the diagram was deleted meanwhile
             await self._archive.remove(archived.key)
         return False
 
     async def _run_pass(self) -> bool:
-        """Whether a pass came to its end."""
+        """Whether the pass was completed."""
         try:
             await self.remove_deleted()
             await self.archive_old()
         except ObjectStoreUnavailable as error:
             self._record_failure("object_store", error)
-        except Exception as error:  # noqa: BLE001 - whatever it is, content stays in its row, where it is found
+        except Exception as error:  # noqa: BLE001 - the content stays in its row
             if classify(error) is None:
                 _log.exception("archiver_failed")
             self._record_failure("database" if classify(error) else "bug", error)

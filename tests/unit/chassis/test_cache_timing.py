@@ -26,6 +26,6 @@ def test_a_comparison_with_the_record_must_outlast_the_next_one() -> None:
         Timing(reconcile_seconds=3, reconciled_for_seconds=2)
 
 
-def test_a_member_that_redis_never_met_gets_to_tell_before_it_is_removed() -> None:
-    with pytest.raises(ValueError, match="before it is removed"):
+def test_an_invalidation_ends_before_its_member_is_removed() -> None:
+    with pytest.raises(ValueError, match="before its member is removed"):
         Timing(reconciled_for_seconds=3, dead_after_seconds=5)

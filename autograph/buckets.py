@@ -1,4 +1,4 @@
-"""The object store as an administrator makes it, and ``autograph buckets``: what is in it."""
+"""Creates the object store's buckets, and ``autograph buckets``, which lists them."""
 
 import asyncio
 from typing import TYPE_CHECKING, Any, Final
@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # stubs
     from types_aiobotocore_s3.literals import BucketLocationConstraintType
 
 BUCKETS: Final = ("diagrams", "uploads", "exports")
-DEFAULT_REGION: Final = "us-east-1"  # the one that S3 does not take as a location
+DEFAULT_REGION: Final = "us-east-1"  # S3 does not accept it as a location constraint
 
 
 def buckets(*, as_json: AsJson = False) -> None:
@@ -25,7 +25,7 @@ def buckets(*, as_json: AsJson = False) -> None:
 
 
 async def bucket_rows(found: Installation) -> list[dict[str, Any]]:
-    """*oldest*, *newest*: when an object that is there was written; ``None`` without one."""
+    """*oldest*, *newest*: when the first and last of the objects was written; None without objects."""
     store = found.servers.s3
     async with s3_client(store.url, store.access_key, store.secret_key, region=found.s3_region) as client:
         there = {bucket["Name"] for bucket in (await client.list_buckets())["Buckets"]}
@@ -61,7 +61,7 @@ async def _create_if_missing(client: "S3Client", bucket: str, region: str) -> bo
     except client.exceptions.BucketAlreadyOwnedByYou:
         return False
     except client.exceptions.BucketAlreadyExists:
-        # Some stores say this of one's own bucket too. Somebody else's is not to be looked at.
+        # Some stores also report this for one's own bucket: head_bucket fails for another account's.
         await client.head_bucket(Bucket=bucket)
         return False
     return True

@@ -1,4 +1,4 @@
-"""The database as an administrator makes it: roles and their rights, and the schema's revisions."""
+"""Creates the database, its roles and their rights, and applies the schema's migrations."""
 
 import asyncio
 import io
@@ -33,29 +33,29 @@ from chassis.database import (
 from chassis.pooler import is_pooled, refuses_settings
 from compose.local.home import OperatorError
 
-SERVICES: Final = ("auth", "diagram")  # each has the schema of its name
+SERVICES: Final = ("auth", "diagram")  # each has a schema of the same name
 EXTENSION: Final = "pg_trgm"
 
-# Any constant would do that no other program takes: advisory locks are shared by all that use the database.
+# An arbitrary constant: advisory locks are shared by all programs that use the database.
 MIGRATION_LOCK: Final = int.from_bytes(b"autograp", "big")
 OTHER_MIGRATION_SECONDS: Final = 300.0
-# A statement that waits for a table's lock makes every query behind it wait too: give up early, try again later.
 POOLER_REFUSED: Final = (
     "AUTOGRAPH_POSTGRES_URL names a pooler (PgBouncer?): a migration keeps a lock in its session and needs"
     " the server's own address"
 )
+# Short, with retries: a statement that waits for a table's lock blocks every query behind it.
 LOCK_TIMEOUT: Final = "3s"
 ATTEMPTS: Final = 6
 PAUSE_SECONDS: Final = 0.3
 
-MAINTENANCE_DATABASES: Final = ("postgres", "template1")  # of every server; nothing of ours is in them
+MAINTENANCE_DATABASES: Final = ("postgres", "template1")  # exist on every server
 ROW_RIGHTS: Final = "SELECT, INSERT, UPDATE, DELETE"
 RACE_ERRORS: Final = (
     asyncpg.InternalServerError,  # "tuple concurrently updated": two changes of one role or database at once
     asyncpg.UniqueViolationError,
     asyncpg.DuplicateObjectError,
     asyncpg.DuplicateDatabaseError,
-    asyncpg.ObjectInUseError,  # a template that somebody else copies
+    asyncpg.ObjectInUseError,  # a template that another session copies
     asyncpg.LockNotAvailableError,
     asyncpg.DeadlockDetectedError,
 )
@@ -64,9 +64,9 @@ log = logging.getLogger(__name__)
 
 
 async def migrate_database(admin_url: str, installation_secret: str, revision: str = "head") -> list[str]:
-    """Make the database, the services' roles and the schema, whichever is missing; returns the revisions applied.
+    """Create what is missing of database, roles and schema; returns the applied revisions.
 
-    Safe to repeat, to run twice at once, and while the previous release serves. A schema that is newer stays as it is.
+    Safe to repeat, to run concurrently, and while the previous release runs. A newer schema is not changed.
     """
     target = _script().get_revision(revision).revision
     applied = []
@@ -76,7 +76,7 @@ async def migrate_database(admin_url: str, installation_secret: str, revision: s
             await _create_role(administrator, service, service_password(installation_secret, "postgres", service))
         await administrator.execute(f"CREATE SCHEMA IF NOT EXISTS {REVISION_SCHEMA}")
         current = await current_revision(administrator)
-        if current is None:  # an empty table, of a rollback that was cut short, would be in the way of the first step
+        if current is None:  # an interrupted rollback may have left an empty table
             await administrator.execute(f"DROP TABLE IF EXISTS {REVISION_SCHEMA}.{REVISION_TABLE}")
         for step in _revisions():
             if int(current or 0) < int(step) <= int(target):
@@ -89,9 +89,9 @@ async def migrate_database(admin_url: str, installation_secret: str, revision: s
 
 
 async def rollback_database(admin_url: str, revision: str) -> list[str]:
-    """Go back to *revision* (``base``: before the first), with the data of what is undone; returns what was undone.
+    """Downgrade to *revision* (``base``: before the first), which deletes data; returns the undone revisions.
 
-    Roles stay: another database of the same server may use them.
+    Roles are kept: another database of the server may use them.
     """
     target = "0" if revision == "base" else _script().get_revision(revision).revision
     undone = []
@@ -105,14 +105,14 @@ async def rollback_database(admin_url: str, revision: str) -> list[str]:
                 await _retry_on_race(partial(_run, administrator, _sql(command.downgrade, step, before)))
                 undone.append(step)
         if target == "0":
-            await administrator.execute(f"DROP SCHEMA IF EXISTS {REVISION_SCHEMA} CASCADE")  # the revision's table
+            await administrator.execute(f"DROP SCHEMA IF EXISTS {REVISION_SCHEMA} CASCADE")
     return undone
 
 
 async def check_database(url: str) -> str:
-    """The schema's revision. Any service's role may ask.
+    """The schema's revision. Any service's role may read it.
 
-    Raises ``SchemaNotReady`` if it is older than this release's; a newer one serves older releases too.
+    Raises ``SchemaNotReady`` if it is older than this release's; a newer schema works with older releases.
     """
     connection = await asyncpg.connect(url)
     try:
@@ -145,9 +145,9 @@ async def _create_database_on(server: DirectConnection, name: str) -> None:
 
 
 async def _create_role(administrator: DirectConnection, service: str, password: str) -> None:
-    """Roles belong to the whole server, so another database's migration may be making the same one right now."""
+    """Roles belong to the server: another database's migration may create the same role concurrently."""
     role = f"autograph_{service}"
-    # The verifier instead of the password: a server that logs statements does not log the password.
+    # The SCRAM verifier instead of the password, which the server could write to its log.
     login = f"{role} LOGIN PASSWORD '{scram_verifier(password)}'"
 
     async def create_or_alter() -> None:
@@ -158,7 +158,7 @@ async def _create_role(administrator: DirectConnection, service: str, password: 
 
 
 async def _grant(administrator: DirectConnection) -> None:
-    """What each role may do, whole: change its own schema's rows, and read the schema's revision."""
+    """All rights of each role: change its own schema's rows, and read the schema's revision."""
     database = _quoted(await administrator.fetchval("SELECT current_database()"))
     schemas = {row["nspname"] for row in await administrator.fetch("SELECT nspname FROM pg_namespace")}
     extension_schema = await administrator.fetchval(
@@ -181,7 +181,7 @@ async def _grant(administrator: DirectConnection) -> None:
                 grants.append(f"USAGE ON SCHEMA {path[-1]}")
             for grant in grants:
                 await administrator.execute(f"GRANT {grant} TO {role}")
-            # The limits are for services behind a pooler, which takes none at sign-in.
+            # The timeouts are for services behind a pooler, which does not accept them as connection parameters.
             for setting in (
                 f"search_path = {', '.join(path)}",
                 f"statement_timeout = '{STATEMENT_SECONDS:.0f}s'",
@@ -194,9 +194,9 @@ async def _grant(administrator: DirectConnection) -> None:
 
 
 async def _close_maintenance_databases(administrator: DirectConnection) -> None:
-    """The services' roles may not connect to them. Everybody may unless that is revoked from all.
+    """Revokes CONNECT on the maintenance databases from PUBLIC, so that the services' roles cannot connect to them.
 
-    Other roles that can sign in keep what they had. What the administrator may not change is left to the doctor.
+    Other roles that can log in keep the right. `autograph doctor` reports what the administrator may not change.
     """
     async with administrator.transaction():
         roles = await administrator.fetch(
@@ -227,7 +227,7 @@ def _alembic() -> Config:
 
 
 def head_revision() -> str:
-    """This release's."""
+    """The newest revision of this release."""
     head = _script().get_current_head()
     assert head is not None
     return head
@@ -238,14 +238,14 @@ def _script() -> ScriptDirectory:
 
 
 def _revisions() -> list[str]:
-    """All of this release, oldest first."""
+    """All revisions of this release, oldest first."""
     return [step.revision for step in _script().walk_revisions()][::-1]
 
 
 def _sql(direction: Callable[..., None], start: str, end: str) -> str:
-    """As Alembic writes it, with its BEGIN and COMMIT.
+    """The SQL that Alembic generates, with BEGIN and COMMIT.
 
-    asyncpg runs it: Alembic's own way into asyncpg switches threads of control at every statement (greenlet).
+    asyncpg runs it: Alembic's own use of asyncpg needs greenlets.
     """
     config = _alembic()
     direction(config, f"{start}:{end}", sql=True)
@@ -255,7 +255,7 @@ def _sql(direction: Callable[..., None], start: str, end: str) -> str:
 
 
 async def _run(administrator: DirectConnection, sql: str) -> None:
-    """One by one: sent together they would be one transaction, in which no index can be built CONCURRENTLY."""
+    """Statement by statement: sent together they would be one transaction, which CREATE INDEX CONCURRENTLY refuses."""
     try:
         for statement in statements(sql):
             await administrator.execute(statement)
@@ -266,7 +266,7 @@ async def _run(administrator: DirectConnection, sql: str) -> None:
 
 @asynccontextmanager
 async def _migration_lock(admin_url: str) -> AsyncIterator[DirectConnection]:
-    """A connection that holds the lock that every migration of this database takes."""
+    """A connection that holds the migration lock of this database."""
     settings = {"application_name": "autograph migrate", "lock_timeout": LOCK_TIMEOUT}
     try:
         administrator = await asyncpg.connect(admin_url, server_settings=settings)
@@ -278,18 +278,18 @@ async def _migration_lock(admin_url: str) -> AsyncIterator[DirectConnection]:
         if await is_pooled(administrator):
             raise OperatorError(POOLER_REFUSED)
         deadline = time.monotonic() + OTHER_MIGRATION_SECONDS
-        # Asked for, and not waited for: whoever waits in a statement is in the way of CREATE INDEX CONCURRENTLY.
+        # Polled instead of waiting: a waiting statement would block CREATE INDEX CONCURRENTLY.
         while not await administrator.fetchval(f"SELECT pg_try_advisory_lock({MIGRATION_LOCK})"):
             if time.monotonic() > deadline:
                 raise SchemaNotReady(f"another migration has been running for {OTHER_MIGRATION_SECONDS:.0f} s")
             await asyncio.sleep(PAUSE_SECONDS)
         yield administrator
     finally:
-        await administrator.close()  # which gives the lock back
+        await administrator.close()  # releases the lock
 
 
 async def _retry_on_race(step: Callable[[], Awaitable[None]]) -> None:
-    """Try again what lost a race against another migration on the same server, or waited too long for a lock."""
+    """Retries after a race with another migration on the same server, and after a lock timeout."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
             await step()

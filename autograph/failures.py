@@ -1,4 +1,4 @@
-"""What ends a command without being a bug: servers that are unavailable or refuse, files that cannot be used."""
+"""Messages for expected errors of a command: unavailable servers, refused logins, unusable files."""
 
 import os
 from typing import Final
@@ -9,7 +9,7 @@ import asyncpg
 from botocore.exceptions import BotoCoreError, ClientError
 from redis.exceptions import RedisError
 
-# Of PostgreSQL only what says that we are not let in, or that nothing is there yet: all else is a mistake of ours.
+# PostgreSQL's errors about connections, logins and missing schemas only: all others are bugs.
 UNAVAILABLE: Final = (
     asyncpg.PostgresConnectionError,
     asyncpg.InvalidAuthorizationSpecificationError,
@@ -25,7 +25,7 @@ UNAVAILABLE: Final = (
     ClientError,
 )
 _HINT: Final = "run `autograph status` to see what runs, and `autograph doctor` to find the cause"
-# The first that fits says it.
+# The first match applies.
 _TEXTS: Final[tuple[tuple[tuple[type[BaseException], ...], str], ...]] = (
     (
         (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError),
@@ -42,7 +42,7 @@ _TEXTS: Final[tuple[tuple[tuple[type[BaseException], ...], str], ...]] = (
 
 
 def describe_failure(error: BaseException) -> str | None:
-    """What to say of it, with what to do; ``None``: it is a bug, and must be loud."""
+    """The message with the remedy; None: a bug, to be shown with its traceback."""
     if isinstance(error, OSError) and error.filename is not None:
         return f"{os.fsdecode(error.filename)} cannot be used: {error.strerror}"
     for kinds, text in _TEXTS:

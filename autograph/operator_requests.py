@@ -1,4 +1,4 @@
-"""Telling the auth service what only the operator may: over the bus, as the operator's own user."""
+"""Sends the operator's commands to the auth service over the bus, as the operator's broker user."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -34,12 +34,12 @@ ReplyT = TypeVar("ReplyT", bound=Reply)
 
 
 def send_request(found: Installation, request: Request[ReplyT], kind: type[ReplyT]) -> ReplyT:
-    """As ``ask``, for a command that has no event loop."""
+    """``send_request_async`` for synchronous callers."""
     return asyncio.run(send_request_async(found, request, kind))
 
 
 async def send_request_async(found: Installation, request: Request[ReplyT], kind: type[ReplyT]) -> ReplyT:
-    """What the service answers. Raises ``OperatorError`` with a sentence if it refuses or does not answer."""
+    """The service's reply. Raises ``OperatorError`` if it refuses or does not reply."""
     now = datetime.now(UTC)
     envelope = Envelope(
         id=uuid7(),
@@ -108,10 +108,10 @@ def _is_access_refused(failure: Exception | None) -> bool:
     return isinstance(
         failure,
         aiormq.exceptions.AuthenticationError
-        | aiormq.exceptions.InvalidFrameError  # what aiormq makes of a virtual host that is refused
+        | aiormq.exceptions.InvalidFrameError  # aiormq's error for a refused virtual host
         | aiormq.exceptions.ProbableAuthenticationError
         | aiormq.exceptions.ChannelAccessRefused
-        | aiormq.exceptions.ChannelNotFoundEntity,  # what `autograph migrate` makes
+        | aiormq.exceptions.ChannelNotFoundEntity,  # created by `autograph migrate`
     )
 
 

@@ -1,4 +1,4 @@
-"""``autograph credentials``: gives each service what it signs in with, and none another's or an administrator's."""
+"""``autograph credentials``: writes each service's own credentials, without those of others or administrators."""
 
 import asyncio
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from compose.local.home import OperatorError
 from compose.secret_files import OWNER_READS, write_atomically
 
 OWNER_USES: Final = 0o700
-UNFINISHED: Final = f".{PREFIX}"  # as write_atomically names what a crash may leave
+UNFINISHED: Final = f".{PREFIX}"  # prefix of the temporary files of write_atomically
 
 app: Final = typer.Typer(no_args_is_help=True, help="Write each service's own credentials.")
 
@@ -28,7 +28,7 @@ def kubernetes(
     prefix: Annotated[str, typer.Argument(help="Of the Secrets' names: PREFIX-gateway and so on.")],
     *,
     api: Annotated[str, typer.Option(help="Kubernetes' address.")] = API,
-    account: Annotated[Path, typer.Option(help="A folder with token, namespace and ca.crt.")] = ACCOUNT,
+    account: Annotated[Path, typer.Option(help="The folder with token, namespace and ca.crt.")] = ACCOUNT,
 ) -> None:
     """Write Secret PREFIX-<service> with an entry for each variable, from inside the cluster. Safe to repeat."""
     found = installation()
@@ -58,7 +58,7 @@ def files(
 
 
 def service_credentials(found: Installation, service: str) -> dict[str, str]:
-    """What *service* is told of the servers, and its own secret. Raises ``OperatorError`` where that is not known."""
+    """*service*'s server URLs and its own secret, as variables. Raises ``OperatorError`` if a secret is unknown."""
     secrets = {
         "gateway": {"AUTOGRAPH_GATEWAY_SECRET": found.gateway_secret},
         "auth": {"AUTOGRAPH_AUTH_SECRET": found.auth_secret},
@@ -72,11 +72,11 @@ def service_credentials(found: Installation, service: str) -> dict[str, str]:
 
 
 def write_files(folder: Path, values: Mapping[str, str]) -> None:
-    """Each whole or not at all, for its owner only. What an earlier release wrote and this does not is removed.
+    """Writes each file atomically, readable for its owner only, and removes variables that are no longer written.
 
-    Only what has a variable's name is: the folder may be one in which others keep something.
+    Other files in the folder are not touched.
     """
-    if not folder.is_dir():  # one that is mounted has its owner's rights already
+    if not folder.is_dir():  # a mounted folder has its permissions already
         folder.mkdir(mode=OWNER_USES, parents=True)
     for name, value in values.items():
         write_atomically(folder / name, value, OWNER_READS)

@@ -1,4 +1,4 @@
-"""The settings of all programs, for finding misspelled names. Written by `make gen`."""
+"""The settings of all programs, by which each tells a slip. Written by `make gen`."""
 
 from typing import Final
 

@@ -35,8 +35,8 @@ def email_key(email: str) -> str:
 PASSWORD_MIN_CHARACTERS = 8  # ASVS 5.0 6.2.1
 PASSWORD_MAX_BYTES = 1_024  # in UTF-8; longer ones are refused, never truncated
 
-# Access tokens (RFC 9068) also have sub (the user's id), sid (the session's), roles, iat and exp. The header's kid names
-# the signing key, one of GetPublicKeys. The gateway accepts no other algorithm, type, issuer or audience.
+# Access tokens (RFC 9068) also have sub (the user's id), sid (the session's), roles, iat and exp. The header's kid is
+# that of the signing key, one of GetPublicKeys. The gateway accepts no other algorithm, type, issuer or audience.
 TOKEN_ALGORITHM = "EdDSA"  # noqa: S105 - a name (RFC 8037)
 TOKEN_TYPE = "at+jwt"  # noqa: S105 - a media type (RFC 9068 2.1)
 TOKEN_ISSUER = "autograph"  # noqa: S105 - a name

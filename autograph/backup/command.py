@@ -1,4 +1,4 @@
-"""``autograph backup`` and ``autograph restore`` as the operator types them."""
+"""The commands ``autograph backup`` and ``autograph restore``."""
 
 import asyncio
 import dataclasses
@@ -21,7 +21,7 @@ from compose.local.home import Home, OperatorError
 from compose.local.run import start_servers
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The backup's folder.")]
-INCOMPLETE = 3  # exit status: the backup is good, and something was lost before it was made
+INCOMPLETE = 3  # exit status: the backup is valid, but some objects were missing when it was made
 
 
 def backup(
@@ -68,7 +68,7 @@ def _source(settings: OperatorSettings) -> Source:
     home = _home(settings)
     unset = [name for name in ("auth_secret", "gateway_secret") if getattr(settings, name) is None]
     if unset and not (home.folder / "ports.json").exists():
-        # A home without a stack would make up new ones.
+        # A home without a stack would generate new secrets.
         variables = " and ".join(f"AUTOGRAPH_{name.upper()}" for name in unset)
         raise OperatorError(f"{variables} must be set as the services have it")
     return Source(installation(), home.programs)
@@ -90,7 +90,7 @@ async def _restore(settings: OperatorSettings, folder: Path) -> None:
             await servers.all_ready()
             found = installation_in(home, settings)
             brought = secrets_of(folder, manifest)
-            # A secret that the user names stands; the home's own was made for an installation that holds nothing.
+            # Secrets in the settings have precedence; the home's own was generated for an empty installation.
             kept = {name: secret for name, secret in brought.items() if getattr(settings, f"{name}_secret") is None}
             found = dataclasses.replace(
                 found,

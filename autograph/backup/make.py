@@ -1,4 +1,4 @@
-"""Making a backup: of one moment, at which the queues are held and the database's snapshot is taken."""
+"""Makes a backup of one moment: the queues are captured while the database's snapshot is taken."""
 
 import asyncio
 import shutil
@@ -43,11 +43,11 @@ PARTS: Final = {DUMP: True, DEFINITIONS: True, MESSAGES: True, OBJECT_LIST: Fals
 @dataclass(frozen=True, slots=True)
 class Source:
     found: Installation
-    programs: Path  # where the launcher's own PostgreSQL is, if it is
+    programs: Path  # where the launcher unpacks its PostgreSQL
 
 
 async def make(source: Source, target: Path, bars: Bars, *, with_secrets: bool) -> Manifest:
-    """Raises ``OperatorError``. *target* appears whole or not at all."""
+    """Raises ``OperatorError``. *target* is created completely or not at all."""
     with _atomic_folder(target) as folder:
         manifest = await _write_backup(source, folder, bars, with_secrets=with_secrets)
         write_manifest(folder, manifest)
@@ -64,7 +64,7 @@ async def _read_rows_and_objects(
 
 @contextmanager
 def _atomic_folder(target: Path) -> Iterator[Path]:
-    """A folder beside *target* that takes its place at the end, and is removed if it does not come to that."""
+    """A temporary folder beside *target*, renamed to it at the end, removed on failure."""
     if target.exists():
         raise OperatorError(f"{target} is there already: name a folder that is not")
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -82,7 +82,7 @@ async def _write_backup(source: Source, folder: Path, bars: Bars, *, with_secret
         rabbitmq = await write_definitions(broker, folder)
         async with messages.capture_messages(servers.rabbitmq_url, broker, folder) as capture:
             snapshot = await stack.enter_async_context(postgres.open_snapshot(servers.postgres_url))
-            # An event that was published after the queues were at rest, and whose row the snapshot no longer has.
+            # Includes events that were published after the capture began and whose rows the snapshot lacks.
             await capture.wait_until_empty()
         await postgres.check_keys(snapshot.connection, found.auth_secret)
         store = await stack.enter_async_context(

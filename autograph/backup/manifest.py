@@ -1,4 +1,4 @@
-"""What a backup consists of. The manifest is written last: a folder without one is no backup."""
+"""A backup's files and manifest. The manifest is written last: a folder without one is not a backup."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -24,11 +24,11 @@ SECRETS: Final = "secrets.json"
 CHUNK_BYTES: Final = 1 << 20
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
-Advance = Callable[[int], None]  # told the bytes that were just done
+Advance = Callable[[int], None]  # called with the number of bytes that were just processed
 
 
 class BackupBroken(OperatorError):
-    """A backup that must not be relied on; the message says which part, and is one sentence."""
+    """A damaged backup; the message says which part, in one sentence."""
 
 
 class _Record(BaseModel):
@@ -39,7 +39,7 @@ class Part(_Record):
     name: str
     bytes: int
     sha256: str
-    secret: bool  # whoever reads it can act as somebody, or read what is sealed
+    secret: bool  # contains credentials or sealed data
 
 
 class BackedUpObject(_Record):
@@ -53,7 +53,7 @@ class BackedUpObject(_Record):
 
 
 class MissingObject(_Record):
-    """Named by the database and not to be had, or damaged, when the backup was made: the loss is older than it."""
+    """Missing from the store, or damaged, when the backup was made."""
 
     bucket: str
     key: str
@@ -66,7 +66,7 @@ class Manifest(_Record):
     postgres: str  # the server's version
     pg_dump: int  # its major version
     rabbitmq: str
-    snapshot_at: datetime  # what was acknowledged before it is here, as its effect or as a message that waits
+    snapshot_at: datetime  # everything acknowledged before it is in the backup, as data or as a waiting message
     finished_at: datetime
     database_bytes: int
     rows: dict[str, int]  # schema.table → how many
@@ -75,12 +75,12 @@ class Manifest(_Record):
     objects_bytes: int
     missing: tuple[MissingObject, ...]
     secrets_included: bool
-    secret_checks: dict[str, str]  # name → what a secret must give to be the right one
+    secret_checks: dict[str, str]  # name → ``secret_check`` of the right secret
     parts: tuple[Part, ...]
 
 
 def secret_check(secret: str) -> str:
-    """Tells the right secret from a wrong one, and nothing else of it: secrets have at least 128 bits."""
+    """Identifies a secret without revealing it: secrets have at least 128 bits."""
     return derived_key(secret, "backup check").hex()
 
 
@@ -89,7 +89,7 @@ def object_file(folder: Path, sha256: str) -> Path:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Raises ``BackupBroken`` if there is none, or it was cut or changed, or is another release's format."""
+    """Raises ``BackupBroken`` if it is missing, truncated, changed, or in another format."""
     try:
         text = (folder / MANIFEST).read_bytes()
         expected = (folder / MANIFEST_SUM).read_text(encoding="ascii").strip()
@@ -116,7 +116,7 @@ def backed_up_objects(folder: Path) -> Iterator[BackedUpObject]:
 
 
 def read_lines(model: type[ModelT], path: Path) -> Iterator[ModelT]:
-    """One JSON document a line, one at a time in memory."""
+    """One JSON document per line, parsed one at a time."""
     with path.open("rb") as lines:
         for line in lines:
             yield _parsed(model, line, path)
@@ -152,7 +152,7 @@ def read_part(path: Path) -> Iterator[None]:
 
 
 class _FormatOnly(BaseModel):
-    """The one field that every format has."""
+    """The field that every format has."""
 
     format: int = 0
 

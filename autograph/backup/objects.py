@@ -1,4 +1,4 @@
-"""The object store's part: what the snapshot names, each object streamed, with its checksum."""
+"""Copies the objects that the snapshot refers to, each streamed and with its checksum."""
 
 import asyncio
 import base64
@@ -36,7 +36,7 @@ T = TypeVar("T")
 ARCHIVE: Final = "diagrams"  # the bucket of old versions' content
 CONCURRENCY: Final = 8
 PREFETCH_ROWS: Final = 1_000
-# Says that a restore began here and did not end: what is beside it is not yet anybody's.
+# Marks an unfinished restore: the other objects are incomplete.
 RESTORING: Final = ".restoring"
 OWN_KEYS: Final = frozenset({PROBE_KEY, RESTORING})
 
@@ -44,7 +44,7 @@ OWN_KEYS: Final = frozenset({PROBE_KEY, RESTORING})
 class ReferencedObject(NamedTuple):
     bucket: str
     key: str
-    content_sha256: str | None  # of what is in the gzip
+    content_sha256: str | None  # of the decompressed content
 
 
 @dataclass(slots=True)
@@ -55,11 +55,11 @@ class CopyResult:
 
 
 class ContentMismatch(Exception):
-    """The store holds something else than what the database says."""
+    """The object's content differs from the database's digest."""
 
 
 async def referenced_objects(connection: DirectConnection, client: "S3Client") -> AsyncIterator[ReferencedObject]:
-    """What the snapshot of *connection* refers to, and all that the other buckets hold."""
+    """The archived versions' objects in the snapshot, and all objects of the other buckets."""
     async for record in connection.cursor(_ARCHIVED, prefetch=PREFETCH_ROWS):
         yield ReferencedObject(ARCHIVE, record["object_key"], record["content_sha256"])
     for bucket in BUCKETS:
@@ -77,7 +77,7 @@ async def keys(client: "S3Client", bucket: str) -> AsyncIterator[str]:
 
 
 async def copy_out(connection: DirectConnection, client: "S3Client", folder: Path, advance: Advance) -> CopyResult:
-    """The list of objects is in the order of their arrival."""
+    """Copies the objects to *folder*. The list of objects is in order of arrival."""
     copied = CopyResult()
     path = folder / OBJECT_LIST
     path.touch(mode=0o600)
@@ -87,7 +87,7 @@ async def copy_out(connection: DirectConnection, client: "S3Client", folder: Pat
             try:
                 entry = await _fetch(client, folder, wanted, advance)
             except client.exceptions.NoSuchKey:
-                # In the other buckets nothing was promised: it went between being listed and being read.
+                # In the other buckets an object may be deleted between listing and reading.
                 if wanted.bucket == ARCHIVE:
                     copied.missing.append(MissingObject(bucket=wanted.bucket, key=wanted.key, why="not in the store"))
                 return
@@ -137,7 +137,7 @@ async def _fetch(client: "S3Client", folder: Path, wanted: ReferencedObject, adv
 
 
 def _decompress(gunzip: "zlib._Decompress", chunk: bytes, content: "hashlib._Hash") -> None:
-    """A piece at a time: a small object may unpack to a large one."""
+    """In chunks: a small object may decompress to a large one."""
     try:
         while chunk:
             content.update(gunzip.decompress(chunk, CHUNK_BYTES))
@@ -147,7 +147,7 @@ def _decompress(gunzip: "zlib._Decompress", chunk: bytes, content: "hashlib._Has
 
 
 async def is_empty(client: "S3Client") -> bool:
-    """Whether no bucket of ours holds anything; one that is not there holds nothing."""
+    """Whether all buckets are empty or missing."""
     for bucket in BUCKETS:
         with suppress(client.exceptions.NoSuchBucket):
             async for _ in keys(client, bucket):
@@ -164,7 +164,7 @@ async def copy_in(client: "S3Client", folder: Path, advance: Advance) -> None:
                 Body=file,
                 ContentLength=entry.bytes,
                 ContentType=entry.content_type,
-                # The store checks it against what arrived.
+                # The store verifies it.
                 ChecksumSHA256=base64.b64encode(bytes.fromhex(entry.sha256)).decode("ascii"),
             )
         advance(entry.bytes)
@@ -194,7 +194,7 @@ async def _listed(folder: Path) -> AsyncIterator[BackedUpObject]:
 
 
 async def _run_concurrently(items: AsyncIterator[T], work: Callable[[T], Awaitable[None]]) -> None:
-    """A few at once. The first failure ends the others, and is raised."""
+    """Runs a few at once. The first failure cancels the others and is raised."""
     running: set[asyncio.Future[None]] = set()
     try:
         async for item in items:
@@ -227,7 +227,7 @@ async def unmark(client: "S3Client") -> None:
 
 
 async def clear(client: "S3Client") -> None:
-    """What a restore that did not end has put; the mark goes last."""
+    """Removes the objects of an unfinished restore; its mark comes last."""
     for bucket in BUCKETS:
         async for key in keys(client, bucket):
             await client.delete_object(Bucket=bucket, Key=key)

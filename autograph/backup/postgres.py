@@ -1,4 +1,4 @@
-"""PostgreSQL's part: ``pg_dump`` and ``pg_restore``, on one snapshot that everything else in the backup follows."""
+"""``pg_dump`` and ``pg_restore``, on one snapshot that all parts of the backup use."""
 
 import asyncio
 import os
@@ -23,10 +23,10 @@ from chassis.key_pairs import KeyCipher, KeysUnreadable, load
 from compose.local.home import OperatorError
 
 SCHEMAS: Final = (*SERVICES, REVISION_SCHEMA)
-# Who may invalidate the cache is about processes that run, and in another installation those do not.
+# Cache members are running processes of this installation: not part of a backup.
 EXCLUDED_TABLES: Final = tuple(f"{schema}.cache_members" for schema in SERVICES)
-INSTALLED: Final = "/usr/lib/postgresql/*/bin"  # Debian keeps all versions there, and one of them on the PATH
-# While somebody holds it the diagram service removes no object, and the snapshot's are all there to be copied.
+INSTALLED: Final = "/usr/lib/postgresql/*/bin"  # Debian installs all versions there, and one of them on the PATH
+# While this lock is held, the diagram service removes no objects, so that the snapshot's can be copied.
 LOCK_OBJECTS: Final = "SELECT pg_advisory_lock_shared('diagram.versions'::regclass::oid::bigint)"
 _VERSION: Final = re.compile(r"\) (\d+)")
 _MAJOR: Final = 10_000  # server_version_num is 180006 for 18.6
@@ -34,7 +34,7 @@ _MAJOR: Final = 10_000  # server_version_num is 180006 for 18.6
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Holds still for as long as the connection's transaction is open."""
+    """Valid while the connection's transaction is open."""
 
     connection: DirectConnection
     name: str
@@ -70,7 +70,7 @@ async def open_snapshot(url: str) -> AsyncIterator[Snapshot]:
 
 
 async def count_rows(connection: DirectConnection) -> dict[str, int]:
-    """Of every table that a backup keeps."""
+    """Of every table in the backup."""
     tables = await connection.fetch(
         "SELECT schemaname || '.' || tablename AS name FROM pg_tables WHERE schemaname = ANY($1) ORDER BY 1",
         list(SCHEMAS),
@@ -95,10 +95,10 @@ async def check_keys(connection: DirectConnection, auth_secret: str) -> None:
 
 
 async def dump(url: str, snapshot: Snapshot, programs: Path, target: Path, advance: Advance) -> int:
-    """The version of ``pg_dump``: an older ``pg_restore`` cannot read what it wrote."""
+    """Returns the version of ``pg_dump``: an older ``pg_restore`` cannot read its output."""
     version, program = _program("pg_dump", programs, at_least=snapshot.major)
     excluded = [f"--exclude-table-data={table}" for table in EXCLUDED_TABLES]
-    # Owners and rights are the installation's: migrations give them anew.
+    # Owners and privileges belong to the installation: migrations set them again.
     command = [program, "--format=custom", "--no-owner", "--no-privileges", f"--snapshot={snapshot.name}", *excluded]
     target.touch(mode=0o600)  # noqa: ASYNC240 - a local file
     async with without_tls(url) as plain:
@@ -129,7 +129,7 @@ async def _dumped(
 
 
 async def restore(url: str, source: Path, programs: Path, version: int) -> None:
-    """Whole or not at all: one transaction. The database is there and has none of our schemas."""
+    """In one transaction. The database must exist and have none of the schemas."""
     connection = await asyncpg.connect(url)
     try:
         major = await _major(connection)
@@ -167,9 +167,9 @@ async def _major(connection: DirectConnection) -> int:
 
 
 def _program(name: str, programs: Path, *, at_least: int) -> tuple[int, str]:
-    """Version and path of the oldest that is new enough.
+    """Version and path of the oldest program that is new enough.
 
-    ``pg_dump`` refuses servers that are newer, and what newer ones write sets what older servers do not know.
+    ``pg_dump`` refuses newer servers, and the output of a newer ``pg_dump`` may use settings that the server lacks.
     """
     found = {version: path for path in _candidates(name, programs) if (version := _version_of(path))}
     usable = sorted(version for version in found if version >= at_least)
@@ -196,7 +196,7 @@ def _version_of(program: str) -> int | None:
 
 
 def _libpq(url: str) -> tuple[str, dict[str, str]]:
-    """The address without its password, which would show in the list of processes, and the environment with it."""
+    """The URL without its password, which the process list would show, and an environment with it."""
     parts = urlsplit(url)
     user, _, where = parts.netloc.rpartition("@")
     name, _, password = user.partition(":")
@@ -212,7 +212,7 @@ def _libpq(url: str) -> tuple[str, dict[str, str]]:
 
 @asynccontextmanager
 async def _terminated_at_end(process: asyncio.subprocess.Process) -> AsyncIterator[None]:
-    """Whoever is interrupted leaves no program running."""
+    """Terminates the program if the block is interrupted."""
     try:
         yield
     finally:

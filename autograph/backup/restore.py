@@ -1,8 +1,8 @@
-"""Restoring a backup into an empty installation, whole or not at all.
+"""Restores a backup into an empty installation, completely or not at all.
 
-First the backup is read back, then the target is looked at, and only then written to: objects, broker, database. The
-database comes last, in one transaction, because services start on nothing else. A mark in the object store says that
-a restore is under way; what a killed one left is cleared by the next, which finds the mark and no schema.
+The backup is verified and the target checked before anything is written: objects, broker, database. The database comes
+last, in one transaction, because services start only when its schema exists. A mark in the object store shows an
+unfinished restore: the next restore, which finds the mark and no schema, removes its remains.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ if TYPE_CHECKING:  # stubs
 @dataclass(frozen=True, slots=True)
 class Target:
     found: Installation
-    programs: Path  # where the launcher's own PostgreSQL is, if it is
+    programs: Path  # where the launcher unpacks its PostgreSQL
 
     @property
     def postgres_url(self) -> str:
@@ -44,7 +44,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    """The servers of the target, connected."""
+    """Connections to the target's servers."""
 
     target: Target
     broker: Broker
@@ -61,7 +61,7 @@ def check_release(manifest: Manifest) -> None:
 
 
 def secrets_of(folder: Path, manifest: Manifest) -> dict[str, str]:
-    """Those that the backup brings, by name."""
+    """The secrets in the backup, by name."""
     if not manifest.secrets_included:
         return {}
     kept: dict[str, str] = from_json((folder / SECRETS).read_bytes())
@@ -85,9 +85,9 @@ def check_secrets(manifest: Manifest, found: Installation) -> None:
 async def restore(
     target: Target, folder: Path, manifest: Manifest, bars: Bars, *, keep_secrets: Callable[[], None]
 ) -> None:
-    """Raises ``OperatorError``, and then nothing of the backup is left in the target. *manifest* was verified.
+    """*manifest* must be verified. Raises ``OperatorError`` after removing what was restored so far.
 
-    *keep_secrets* is called once the target is known to be empty, before there is anything that needs them.
+    *keep_secrets* is called once the target is known to be empty, before the data that needs them is restored.
     """
     servers = target.found.servers
     async with (
@@ -116,7 +116,7 @@ async def _restore_parts(opened: _Opened, folder: Path, manifest: Manifest, bars
 
 
 async def _check_database(target: Target, manifest: Manifest) -> None:
-    """As the snapshot was: as many rows, an unbroken audit log, keys that open, no object named but those copied."""
+    """Checks row counts, the audit log's chain, that the keys can be decrypted, and the number of objects."""
     connection = await asyncpg.connect(target.postgres_url)
     try:
         found = await postgres.count_rows(connection)
@@ -138,7 +138,7 @@ async def _check_database(target: Target, manifest: Manifest) -> None:
 
 
 async def _check_empty(opened: _Opened) -> None:
-    """Raises ``OperatorError`` saying what is there. What a killed restore left counts as nothing, and is cleared."""
+    """Raises ``OperatorError`` naming what exists. The remains of a killed restore are removed instead."""
     why = await _existing_schema(opened.target.postgres_url) or await _running_service(opened.broker)
     if why is None:
         if await objects.is_marked(opened.store):
@@ -185,7 +185,7 @@ async def _running_service(broker: Broker) -> str | None:
 async def _undo_on_failure(opened: _Opened, folder: Path) -> AsyncIterator[None]:
     try:
         yield
-    except BaseException:  # also an impatient Ctrl-C
+    except BaseException:  # also Ctrl-C
         await asyncio.shield(_undo(opened, folder))
         raise
 

@@ -1,7 +1,7 @@
-"""TLS to PostgreSQL on behalf of programs that speak none: the ones that the launcher and the image have.
+"""A TLS tunnel to PostgreSQL for client programs without TLS support, as the launcher and the image have them.
 
-They talk in plain text over a Unix socket that only this user can reach; what goes to the server is encrypted, and the
-server's certificate is checked as the URL's ``sslmode`` asks (libpq, "SSL Support"; asyncpg reads it alike).
+They connect in plain text to a Unix socket that only this user can reach; the connection to the server is encrypted,
+and its certificate is verified according to the URL's ``sslmode`` (libpq, "SSL Support"; asyncpg does the same).
 """
 
 import asyncio
@@ -22,7 +22,7 @@ ACCEPTED: Final = b"S"
 PORT: Final = 5432
 CONNECT_SECONDS: Final = 10.0
 READ_BYTES: Final = 1 << 16
-# Options of a URL that speak of TLS, each with the environment variable that libpq takes in its place.
+# TLS options of a URL, each with libpq's environment variable for it.
 OPTIONS: Final[Mapping[str, str]] = {
     "sslmode": "PGSSLMODE",
     "sslrootcert": "PGSSLROOTCERT",
@@ -37,7 +37,7 @@ ROOT: Final = "~/.postgresql/root.crt"
 
 @asynccontextmanager
 async def without_tls(url: str) -> AsyncIterator[str]:
-    """*url* where it asks for no TLS, else the URL of a tunnel's entrance. Raises ``OperatorError``."""
+    """*url* if it does not require TLS, else the URL of the tunnel's socket. Raises ``OperatorError``."""
     parts = urlsplit(url)
     query = parse_qsl(parts.query)
     options = {name: _option(name, query) for name in OPTIONS}
@@ -56,7 +56,7 @@ async def without_tls(url: str) -> AsyncIterator[str]:
             kept += [("host", folder), ("port", str(PORT)), ("sslmode", "disable")]
             yield urlunsplit(parts._replace(netloc=f"{user}{at}", query=urlencode(kept)))
         except OperatorError as error:
-            raise tunnel.failure or error from None  # the program knows only that its connection ended
+            raise tunnel.failure or error from None  # the program only knows that its connection was closed
         finally:
             server.close()
             tunnel.abort()
@@ -120,7 +120,7 @@ def _context(options: Mapping[str, str]) -> ssl.SSLContext:
     roots = Path(options["sslrootcert"] or ROOT).expanduser()
     mode = options["sslmode"]
     try:
-        if mode in {"verify-full", "verify-ca"} or roots.is_file():  # `require` checks with what is there
+        if mode in {"verify-full", "verify-ca"} or roots.is_file():  # `require` verifies if there are roots
             context.check_hostname = mode == "verify-full"
             context.load_verify_locations(roots)
         else:

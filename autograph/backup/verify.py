@@ -1,4 +1,4 @@
-"""Reading a backup back: every byte against its checksum, and what the parts say of each other."""
+"""Verifies a backup: every file against its checksum, and the counts in the manifest."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from autograph.backup.progress import Bars
 
 
 def verify(folder: Path, bars: Bars) -> Manifest:
-    """Raises ``BackupBroken`` for the first thing that is not as it was written."""
+    """Raises ``BackupBroken`` for the first difference."""
     manifest = read_manifest(folder)
     advance = bars.bar("reading back", sum(part.bytes for part in manifest.parts) + manifest.objects_bytes)
     for part in manifest.parts:

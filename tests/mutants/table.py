@@ -101,7 +101,8 @@ _SIMULATED: tuple[Mutant, ...] = (
         [
             Edit(
                 HANDLING,
-                'await self.publisher.publish(\n            OutgoingMessage(\n                exchange="autograph.retry"',
+                "await self.publisher.publish(\n            OutgoingMessage(\n"
+                '                exchange="autograph.retry"',
                 'await self.publisher.send(\n            OutgoingMessage(\n                exchange="autograph.retry"',
             )
         ],
@@ -113,8 +114,10 @@ _SIMULATED: tuple[Mutant, ...] = (
         [
             Edit(
                 HANDLING,
-                'await self.publisher.publish(\n            OutgoingMessage(\n                exchange="autograph.refused" if',
-                'await self.publisher.send(\n            OutgoingMessage(\n                exchange="autograph.refused" if',
+                "await self.publisher.publish(\n            OutgoingMessage(\n"
+                '                exchange="autograph.refused" if',
+                "await self.publisher.send(\n            OutgoingMessage(\n"
+                '                exchange="autograph.refused" if',
             )
         ],
     ),
@@ -225,7 +228,8 @@ _SIMULATED: tuple[Mutant, ...] = (
         [
             Edit(
                 LEDGER,
-                "            if invalidated:\n                await self._caches.invalidate(invalidated)\n            raise",
+                "            if invalidated:\n                await self._caches.invalidate(invalidated)\n"
+                "            raise",
                 "            raise",
             )
         ],

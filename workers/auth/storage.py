@@ -330,7 +330,7 @@ class Storage:
     # The audit log
 
     async def add_audit_entry(self, connection: Connection, entry: AuditEntry) -> None:
-        """A trigger chains it to the previous entry under a lock that is held until commit: make it the last statement."""
+        """A trigger chains it to the previous entry under a lock that is held until commit: call this last."""
         with self._timed("add_audit_entry"):
             await connection.execute(
                 "INSERT INTO audit_log (id, occurred_at, actor_kind, actor_id, action, subject, outcome, address,"

@@ -79,7 +79,8 @@ ASKING: dict[str, Callable[[str], Awaitable[None]]] = {
     "s3": ask_s3,
 }
 UNREACHED = (
-    DatabaseUnavailable, RedisUnavailable, ConnectionError, aiohttp.ClientError, ObjectStoreUnavailable, OperatorError, ssl.SSLError,
+    DatabaseUnavailable, RedisUnavailable, ConnectionError, aiohttp.ClientError, ObjectStoreUnavailable,
+    OperatorError, ssl.SSLError,
 )  # fmt: skip
 
 

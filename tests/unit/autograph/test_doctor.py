@@ -36,7 +36,7 @@ async def found(archived: Iterable[str], stored: dict[str, datetime]) -> list[tu
 
 
 @pytest.mark.parametrize(
-    ("apart", "coarse", "judged"),
+    ("offset_seconds", "resolution_seconds", "judged"),
     [(-0.9, 0, []), (0.9, 0, []), (-2.9, 2, []), (-3, 0, [False]), (3, 2, [False]), (-60, 2, [True]), (60, 0, [True])],
 )
 async def test_a_clock_that_is_apart_by_more_than_it_is_coarse_is_named(

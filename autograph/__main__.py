@@ -33,7 +33,7 @@ from chassis import logging
 from chassis.settings import LogFormat, SettingsInvalid, read
 from compose.local.home import OperatorError
 
-app = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)  # they may be secrets
+app = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)  # local variables may be secrets
 UNAVAILABLE = 69  # sysexits.h
 
 
@@ -89,14 +89,14 @@ app.add_typer(credentials, name="credentials")
 
 
 def _configure_logging() -> None:
-    """Standard output is a command's answer, which is piped and kept: what is logged goes to standard error."""
+    """Logs go to standard error: standard output is the command's result."""
     try:
         settings = read(OperatorSettings)
         level, log_format = settings.log_level, settings.log_format
-    except SettingsInvalid:  # said by the command, if it reads them
+    except SettingsInvalid:  # reported by the command that reads them
         level, log_format = "WARNING", LogFormat.CONSOLE
     logging.configure("autograph", level, json=log_format is LogFormat.JSON, stream=sys.stderr)
-    getLogger("aiormq").setLevel("CRITICAL")  # what it logs it also raises, and a command says that in a sentence
+    getLogger("aiormq").setLevel("CRITICAL")  # it also raises what it logs, and the command reports that
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""What travels on the bus (AsyncAPI 3), computed from the contracts."""
+"""The description of the bus (AsyncAPI 3), generated from the contracts."""
 
 from typing import Any
 

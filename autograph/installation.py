@@ -1,4 +1,4 @@
-"""The installation that an operator's command is about: the servers named by the environment, or the local stack."""
+"""The installation that a command works on: servers named by the environment, or the local stack."""
 
 from dataclasses import dataclass
 
@@ -13,14 +13,14 @@ from compose.local.stack import EXTERNAL_SERVER_VARIABLES, Servers, addresses
 class Installation:
     servers: Servers
     secret: str  # AUTOGRAPH_INSTALLATION_SECRET
-    auth_secret: str  # this and the next: empty where they are neither set nor a local stack's
+    auth_secret: str  # this and the next: empty if neither set nor known from a local stack
     gateway_secret: str
     s3_region: str = "us-east-1"
     password_pepper: str = ""  # empty: the auth service derives it from its secret
 
 
 def installation() -> Installation:
-    """Raises ``OperatorError`` if neither the environment nor a local stack says where the servers are."""
+    """Raises ``OperatorError`` if neither the environment nor a local stack names the servers."""
     settings = operator_settings()
     external = settings.external_servers()
     home = Home(settings.home)
@@ -34,9 +34,9 @@ def installation() -> Installation:
 
 
 def installation_in(home: Home, settings: OperatorSettings) -> Installation:
-    """Secrets that the user has not set are the home's, made when they are first needed.
+    """Secrets that are not set come from the home, which generates them when they are first needed.
 
-    Without a home (a container that only migrates, say) those of services are not known here, and need not be.
+    Without a home (a container that only migrates, for example) the services' secrets are empty.
     """
 
     def secret(name: str, own: str | None) -> str:

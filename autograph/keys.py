@@ -1,4 +1,4 @@
-"""``autograph keys``: the keys that tokens are signed with and that secrets are sealed to."""
+"""``autograph keys``: the key pairs that sign tokens and open sealed secrets."""
 
 import asyncio
 import json
@@ -23,8 +23,8 @@ from compose.local.home import OperatorError
 from contracts.auth_operator import KeyWithdrawn, WithdrawKey
 
 SCHEMA: Final = "auth"
-# A key that was not withdrawn is retired no sooner after its successor came into use (AUTOGRAPH_ACCESS_TOKEN_SECONDS is
-# at least 60).
+# A key that is not withdrawn is retired this long after its successor became active, or later
+# (AUTOGRAPH_ACCESS_TOKEN_SECONDS is at least 60).
 MIN_OUTLIVE: Final = CLOCK_SKEW + timedelta(seconds=60)
 
 app: Final = typer.Typer(
@@ -33,7 +33,7 @@ app: Final = typer.Typer(
 
 
 class KeysSettings(Settings):
-    """Both name the database and the secret; else they are the installation's."""
+    """Used if both are set; otherwise the installation's."""
 
     postgres_url: PostgresUrl | None = None
     auth_secret: Key | None = None
@@ -42,7 +42,7 @@ class KeysSettings(Settings):
 class Row(NamedTuple):
     purpose: str
     id: str
-    state: str  # next, current, former (still good for what it made), retired or withdrawn
+    state: str  # next, current, former (still valid for what it signed), retired or withdrawn
     in_use_from: str
     retired_at: str | None
 
@@ -91,7 +91,7 @@ def withdraw(
 def described(keys: Iterable[PublicKey], now: datetime) -> list[Row]:
     """Newest first within each purpose.
 
-    The record does not say which were withdrawn. Where one may also have come to its end, it is ``retired``.
+    The database does not say which keys were withdrawn: a key that may have expired is shown as ``retired``.
     """
     rows: list[Row] = []
     newest_first = sorted(keys, key=lambda key: (key.purpose, key.active_from, key.id), reverse=True)

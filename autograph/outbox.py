@@ -16,7 +16,7 @@ def outbox(*, as_json: AsJson = False) -> None:
 
 
 async def unpublished_events(found: Installation) -> list[dict[str, Any]]:
-    """*leased*: a sweep has them in hand. *attempts*: the most of any, by sweeps."""
+    """*leased*: being published by a sweep. *attempts*: of the event with the most."""
     connection = await asyncpg.connect(found.servers.postgres_url, timeout=5, command_timeout=30)
     try:
         return [

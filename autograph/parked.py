@@ -1,4 +1,4 @@
-"""``autograph parked``: messages that were given up, for a person to decide."""
+"""``autograph parked``: lists, redrives and discards parked messages."""
 
 import asyncio
 import hashlib
@@ -24,11 +24,11 @@ from chassis.bus import headers
 from chassis.outbox import INBOX_DAYS
 from contracts.catalogue import WORKERS
 
-MAX_TAKEN: Final = 10_000  # taken from one parking lot at a time
+MAX_TAKEN: Final = 10_000  # read from one queue at a time
 WAIT_SECONDS: Final = 3.0
 POLL_SECONDS: Final = 0.5
 PARKING_QUEUES: Final = ("parked", "refused")
-# Would only be parked again: nothing but another message mends them.
+# Would be parked again: the message itself is wrong.
 NEVER_REDRIVABLE: Final = ("undecodable", "untrusted", "invalid", "unsealable", "too_large")
 
 app: Final = typer.Typer(
@@ -78,7 +78,7 @@ class Parked:
 
     @property
     def original_user(self) -> str:
-        """Who sent it first. A header says so of what its worker parked; what the broker moved has its sender's."""
+        """The original sender. Workers copy it to a header; messages that the broker moved keep their user id."""
         sender = self.message.user_id or ""
         copies_others = sender in (headers.service_user(self.worker), headers.OPERATOR_USER)
         return (copies_others and self.header(headers.ORIGINAL_USER)) or sender
@@ -89,12 +89,12 @@ class Parked:
 
     @property
     def queue(self) -> str:
-        """Where it was taken from."""
+        """The queue from which it was parked."""
         return self.header(headers.PARKED_FROM) or str(self._death.get("queue", ""))
 
     @property
     def parked_at(self) -> datetime | None:
-        """By its worker, or by the broker itself."""
+        """When its worker, or the broker, parked it."""
         parked_at_header = self.header(headers.PARKED_AT)
         if parked_at_header:
             return datetime.fromisoformat(parked_at_header)
@@ -108,15 +108,15 @@ class Parked:
 
     @property
     def _death(self) -> dict[str, Any]:
-        """What the broker wrote when it moved the message here by itself."""
+        """The broker's x-death entry, if the broker moved the message."""
         deaths: Any = self.message.headers.get("x-death") or [{}]
         return dict(deaths[0])
 
     def refusal(self, now: datetime) -> str | None:
-        """Why it must not be put back; ``None``: it may."""
+        """Why it must not be redriven; None: it may be."""
         if self.reason in NEVER_REDRIVABLE:
             return f"it would be parked again ({self.reason})"
-        # A header only says so: whoever may park here must not reach another worker's queue by way of the operator.
+        # The header is not trusted: a worker must not reach another worker's queue through the operator.
         if not self.queue.startswith(f"{self.worker}."):
             return f"it was in no queue of {self.worker}'s"
         if self.parked_at is None or self.parked_at < now - timedelta(days=INBOX_DAYS):
@@ -220,7 +220,7 @@ async def _shown(found: Installation, identity: str) -> dict[str, Any] | None:
 async def _redrive(
     found: Installation, ids: list[str], worker: str | None, *, wait_seconds: float
 ) -> list[dict[str, Any]]:
-    """As ``_settle``, with what has come back by then: that was tried, failed, and is parked anew."""
+    """As ``_settle``; also reports messages that failed and were parked again within *wait_seconds*."""
     outcomes = await _settle(found, ids, worker, put_back=True)
     expected = {outcome["id"] for outcome in outcomes if not outcome["refused"]}
     came_back: dict[str, str] = {}
@@ -256,7 +256,7 @@ async def _settle(found: Installation, ids: list[str], worker: str | None, *, pu
 
 
 async def _put_back(channel: AbstractChannel, parked: Parked) -> None:
-    """Confirmed before the parked one is acknowledged: a crash in between leaves two, of which one has an effect."""
+    """Confirmed before the parked message is acknowledged: after a crash in between, the inbox drops the duplicate."""
     message = parked.message
     await channel.default_exchange.publish(
         aio_pika.Message(
@@ -278,9 +278,9 @@ async def _put_back(channel: AbstractChannel, parked: Parked) -> None:
 
 
 async def _all(channel: AbstractChannel, worker: str | None) -> AsyncIterator[Parked]:
-    """Each one once: what is held is not handed out again, and goes back when the channel closes.
+    """Each message once: unacknowledged messages are not delivered again, and are requeued when the channel closes.
 
-    What is parked meanwhile is not among them: a message that is put back may fail at once, and comes in behind.
+    Messages that are parked meanwhile are excluded: a redriven message may fail at once and be parked again.
     """
     queues = [
         (name, f"{name}.{queue_name}")

@@ -1,4 +1,4 @@
-"""``autograph queues``: what waits on the broker, and who takes it."""
+"""``autograph queues``: the broker's queues with their messages and consumers."""
 
 import asyncio
 from collections.abc import Mapping
@@ -16,9 +16,9 @@ def queues(*, as_json: AsJson = False) -> None:
 
 
 async def queue_rows(found: Installation) -> list[dict[str, Any]]:
-    """The platform's first, in the order of its topology, then others' (producers' and gateways' replies, taps).
+    """AutoGraph's queues in the order of the topology, then others (reply queues, taps).
 
-    One that is needed and not there is in state ``missing``.
+    A required queue that does not exist has the state ``missing``.
     """
     servers = found.servers
     async with open_broker(servers.rabbitmq_url, servers.rabbitmq_management_url) as broker:
@@ -30,7 +30,7 @@ async def queue_rows(found: Installation) -> list[dict[str, Any]]:
 
 
 def row_of(name: str, reported: Mapping[str, Any] | None, kind: str) -> dict[str, Any]:
-    """*told* is a row of the management API's; a queue that was made this moment has no figures in it yet."""
+    """*reported*: the management API's row, which has no figures for a new queue."""
     stats = (reported or {}).get("message_stats") or {}
     return {
         "queue": name,

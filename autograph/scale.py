@@ -1,4 +1,4 @@
-"""``autograph scale``: more or fewer processes of a service, in a local stack that runs."""
+"""``autograph scale``: changes the number of a service's processes in a running local stack."""
 
 import asyncio
 import re
@@ -61,7 +61,7 @@ def parse_counts(services: Sequence[str]) -> dict[str, int]:
 
 
 def count_processes(names: Iterable[str]) -> dict[str, int]:
-    """Of each service, how many processes there are."""
+    """The number of processes of each service."""
     return dict(Counter(match[1] for name in names if (match := _NAME.fullmatch(name))))
 
 
@@ -82,7 +82,7 @@ def _wait(home: Home, wanted: dict[str, int]) -> None:
 
 
 class Scale:
-    """Of one `autograph up`: its services are as many as the home's counts say, also when these change."""
+    """Keeps the number of service processes of one `autograph up` at the counts in the home."""
 
     def __init__(
         self, home: Home, installation: Installation, http_port: int, supervisor: Supervisor, report: Report
@@ -99,7 +99,7 @@ class Scale:
 
     @asynccontextmanager
     async def follow_changes(self, loop: asyncio.AbstractEventLoop) -> AsyncIterator[None]:
-        """While the block runs, each SIGUSR1 brings the services to what the home's counts say."""
+        """While the block runs, SIGUSR1 applies the counts in the home."""
         loop.add_signal_handler(signal.SIGUSR1, self._changed.set)
         self._supervisor.publish_scalable(scalable=True)
         following = asyncio.create_task(self._follow())
@@ -127,7 +127,7 @@ class Scale:
         await asyncio.gather(self._supervisor.remove(surplus), *(self._add(spec) for spec in missing))
         self._home.save_counts(
             count_processes(self._supervisor.names("service"))
-        )  # also tells who asked what was given up
+        )  # also tells `autograph scale` what could not be started
 
     async def _add(self, spec: Spec) -> None:
         try:

@@ -1,4 +1,4 @@
-"""Our own processes as the local launcher runs them."""
+"""The gateway's and workers' processes for the local launcher."""
 
 import os
 import sys
@@ -17,7 +17,7 @@ from compose.local.stack import EXTERNAL_SERVER_VARIABLES
 
 SIDE_PORTS = {"gateway": 9080, "auth": 8085, "diagram": 8082}
 MODULES = {"gateway": "gateway", "auth": "workers.auth", "diagram": "workers.diagram"}
-# Of these each service is told its own only, and none is told an administrator's.
+# Each service gets only its own of these, and none an administrator's.
 CREDENTIALS = {
     *(name for names in EXTERNAL_SERVER_VARIABLES.values() for name in names),
     "AUTOGRAPH_POSTGRES_POOLER_URL",
@@ -29,7 +29,7 @@ CREDENTIALS = {
     "AUTOGRAPH_PASSWORD_PEPPER",
     "AUTOGRAPH_GATEWAY_SECRET",
 }
-# In place of what `_spec` tells each service, whatever the environment has.
+# Stand-ins for the settings that `_spec` passes to each service.
 _SUPPLIED = {
     "profile": "local",
     "postgres_url": "postgresql://127.0.0.1/",
@@ -48,7 +48,7 @@ _SUPPLIED = {
 
 
 def check_settings() -> None:
-    """Raises ``SettingsInvalid`` with the mistakes of all programs that `autograph up` runs, itself among them."""
+    """Raises ``SettingsInvalid`` with the errors of all programs that `autograph up` runs, including itself."""
     problems: dict[str, None] = {}  # each once, in order
     for service, settings in SERVICES.items():
         supplied = {
@@ -63,7 +63,7 @@ def check_settings() -> None:
 
 
 def service_specs(home: Home, found: Installation, http_port: int, counts: dict[str, int]) -> list[Spec]:
-    """One process a service, or as many as *counts* says; ports of their own, the usual ones where they are free."""
+    """One process per service, or as *counts* says, each with its own ports: the defaults if they are free."""
     return [
         _spec(home, found, http_port, service, number)
         for service in MODULES
@@ -105,13 +105,13 @@ def _spec(home: Home, found: Installation, http_port: int, service: str, number:
 
     return Spec(
         name=name,
-        command=(sys.executable, "-P", "-m", MODULES[service]),  # nothing is imported from the folder we are in
+        command=(sys.executable, "-P", "-m", MODULES[service]),  # -P: do not import from the working directory
         environment=environment,
         folder=Path.cwd(),
         ready=ready,
         address=address,
         metrics_url=f"http://127.0.0.1:{side}/metrics",
-        ready_seconds=180.0,  # it may have to wait for a broker that still boots
-        stop_seconds=30.0,  # the drain's 20 s, and time to close
+        ready_seconds=180.0,  # it may wait for the broker to boot
+        stop_seconds=30.0,  # the drain takes up to 20 s
         kind="service",
     )

@@ -23,7 +23,7 @@ def sessions(
 
 
 async def live_sessions(found: Installation, *, user: str | None = None, limit: int = 50) -> list[dict[str, Any]]:
-    """From the sessions of record; the copies in Redis may be fewer."""
+    """Live sessions in the database; Redis caches only some of them."""
     connection = await asyncpg.connect(found.servers.postgres_url, timeout=5, command_timeout=30)
     try:
         key = None if user is None else email_key(user)

@@ -44,9 +44,9 @@ def print_stack(rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def stack_rows(home: Home, external: Mapping[str, str]) -> list[dict[str, Any]]:
-    """``where`` is a URL for what speaks HTTP, else host and port; both forms are repeated under their own names.
+    """``where`` is a URL for HTTP, else host and port; both forms also have columns of their own.
 
-    Servers that the user runs (*given*) are in state ``given``, without a pid: we do not watch them.
+    Servers that the user runs (*external*) have the state ``given`` and no pid.
     """
     state = home.state()
     supervised = state.supervisor is not None and state.supervisor.identity.alive()
@@ -72,7 +72,7 @@ def stack_rows(home: Home, external: Mapping[str, str]) -> list[dict[str, Any]]:
 def _current_state(process: RunningProcess, *, supervised: bool) -> str:
     if process.identity.alive():
         return process.state
-    # A moment may pass before the supervisor has seen that its process ended.
+    # The supervisor may not have noticed the end of its process yet.
     return "restarting" if supervised and process.state == "restarting" else "gone"
 
 

@@ -86,7 +86,7 @@ async def _up(settings: OperatorSettings, counts: dict[str, int]) -> None:
 
             scale = Scale(home, installation, settings.http_port, servers.supervisor, report)
             home.save_counts(home.counts() | counts)
-            # Services wait for nothing but the database: they may start while the broker, which takes longest, boots.
+            # Services need only the database to start: they start while the broker, which takes longest, boots.
             await asyncio.gather(broker(), servers.supervisor.start(scale.specs()))
             ready = True
             async with scale.follow_changes(loop):
@@ -103,7 +103,7 @@ async def _up(settings: OperatorSettings, counts: dict[str, int]) -> None:
 
 def _reporter(console: Console, home: Home, started: float) -> Report:
     def report(name: str, state: str) -> None:
-        # The terminal may be gone (SIGHUP): that must not keep anything from being stopped.
+        # The terminal may be closed (SIGHUP): stopping must go on.
         with contextlib.suppress(OSError):
             while home.notices:
                 console.print(home.notices.pop(), style="yellow", highlight=False, soft_wrap=True)
@@ -150,6 +150,6 @@ def down() -> None:
         Console().print(f"stopping {', '.join(names)}", highlight=False)
         stop_all([(state.supervisor.identity, signal.SIGTERM)], DOWN_SECONDS)
     if home.folder.exists():
-        with home.locked():  # a stack that somebody starts meanwhile is not what was left
+        with home.locked():  # not if another stack was started meanwhile
             stop_leftovers(home)
     Console().print(f"stopped: {', '.join(names) or 'nothing was running'}", highlight=False)

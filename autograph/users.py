@@ -1,4 +1,4 @@
-"""``autograph users``: who has an account, and containing one that was stolen."""
+"""``autograph users``: lists accounts, and locks or resets a stolen one."""
 
 import asyncio
 import secrets
@@ -70,7 +70,7 @@ def reset_password(
     """Give the account a new password, shown only now, and end its sessions. A locked account stays locked."""
     found, user_id = _account(user)
     password = sys.stdin.readline().rstrip("\r\n") if stdin else secrets.token_urlsafe(PASSWORD_BYTES)
-    if not stdin:  # before it is asked for: a command that is not answered in time may still be carried out
+    if not stdin:  # printed before it is sent: a command without a timely reply may still be carried out
         _say(f"password  {password}")
     state = send_request(found, ResetPassword(user_id=user_id, password=SecretStr(password)), AccountState)
     _say(f"sessions ended: {state.sessions_ended}{'; the account is locked' if state.locked else ''}")

@@ -1,4 +1,4 @@
-"""The command: each server is looked at, whatever the others do."""
+"""The command: checks each server, independently of the others."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ from autograph.listing import print_table
 def doctor(
     *, as_json: Annotated[bool, typer.Option("--json", help="One JSON array on standard output.")] = False
 ) -> None:
-    """Check a running installation, and say what to do. Exit status 1: there are findings; 2: no server answers."""
+    """Check a running installation, and suggest remedies. Exit status 1: there are findings; 2: no server answers."""
     findings = asyncio.run(examine(installation()))
     if as_json:
         print(json.dumps([asdict(finding) for finding in findings], indent=1))  # noqa: T201 - this is the output
@@ -71,7 +71,7 @@ async def _run_check(
 # These checks read everything that is stored, so they have no overall limit; each single answer has one.
 _WITHOUT_TIMEOUT: Final = ("postgres", "s3")
 
-# What each server's client raises where the server is unavailable, or does not let the administrator in.
+# What the clients raise if a server is unavailable or refuses the administrator.
 _UNREACHABLE: Final = (
     OSError,  # also a timeout
     aiohttp.ClientError,

@@ -1,4 +1,4 @@
-"""What the doctor says, and what all its parts ask."""
+"""The doctor's findings, and checks that several servers share."""
 
 import asyncio
 import time
@@ -13,13 +13,13 @@ from chassis.database import DirectConnection
 
 CHECK_SECONDS: Final = 30.0
 CONNECT_SECONDS: Final = 5
-SKEW_WARNING_SECONDS, SKEW_ERROR_SECONDS = 1.0, 5.0  # tokens bear 30 s, deadlines little more than a second
+SKEW_WARNING_SECONDS, SKEW_ERROR_SECONDS = 1.0, 5.0  # tokens tolerate 30 s, deadlines little more than a second
 SKEW_ATTEMPTS, SKEW_PAUSE_SECONDS = 3, 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """*code* is stable, and a heading of the runbook; *error*: something does not work, else it will not for long."""
+    """*code* is stable, and a heading of the runbook; *error*: something is broken now, else it soon will be."""
 
     code: str
     error: bool
@@ -45,13 +45,13 @@ async def skew(server: str, ask: Callable[[], Awaitable[float]], *, resolution_s
 
 
 def _between(theirs: tuple[float, float], ours: tuple[float, float]) -> float:
-    """How far *theirs* lies after *ours* (before it, if negative); 0 where they overlap."""
+    """The distance of the interval *theirs* behind *ours* (negative: before it); 0 if they overlap."""
     return max(theirs[0] - ours[1], 0.0) + min(theirs[1] - ours[0], 0.0)
 
 
 @asynccontextmanager
 async def connected(url: str) -> AsyncIterator[DirectConnection]:
-    """Raises asyncpg's errors only, so that a look at another server, too, can tell whose they are."""
+    """Raises only asyncpg's errors, so that checks of other servers can tell that PostgreSQL failed."""
     try:
         connection = await asyncpg.connect(url, timeout=CONNECT_SECONDS, command_timeout=CHECK_SECONDS)
     except OSError as error:  # also a timeout

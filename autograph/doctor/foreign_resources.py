@@ -1,4 +1,4 @@
-"""What is on the broker and not AutoGraph's, where it reaches what is: ways round the rights that users were given."""
+"""Finds resources of others on the broker that reach AutoGraph's queues, past the users' permissions."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -80,7 +80,7 @@ def _bindings(bindings: Iterable[Row], ours: set[str]) -> Iterator[Finding]:
 
 
 def _forwarding(rows: Iterable[Row], policies: Iterable[Row], ours: set[str]) -> Iterator[Finding]:
-    """By arguments, and by policies that are not ours."""
+    """Forwarding by arguments, and by policies of others."""
     for row in rows:
         for name in FORWARDING_ARGUMENTS:
             to = row["arguments"].get(name) or row["arguments"].get(f"x-{name}")
@@ -99,7 +99,7 @@ def _forwarding(rows: Iterable[Row], policies: Iterable[Row], ours: set[str]) ->
 
 
 def _users(permissions: Iterable[Row], users: Iterable[Row]) -> Iterator[Finding]:
-    """Producers' are looked at closer. Whoever administers the broker may do everything anyway."""
+    """Other users with permissions. Producers are checked separately; administrators may do everything anyway."""
     administrators = {user["name"] for user in users if "administrator" in _tags(user)}
     for row in permissions:
         user = row["user"]

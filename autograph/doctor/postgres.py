@@ -1,4 +1,4 @@
-"""The schema, what waits to be published, the audit log, and the room for connections."""
+"""Checks PostgreSQL: schema, outboxes, locks, audit log, other databases and free connections."""
 
 from typing import Final
 
@@ -8,11 +8,11 @@ from autograph.installation import Installation
 from chassis.database import DirectConnection, current_revision
 from contracts.catalogue import WORKERS
 
-OUTBOX_SECONDS: Final = 60.0  # the sweep finds what a crash left after 5
+OUTBOX_SECONDS: Final = 60.0  # after a crash the sweep publishes after 5 s
 CONNECTIONS_SHARE: Final = 0.9
-LOCK_SECONDS: Final = 2.0  # for which somebody waits: a moment's lock is nobody's trouble
+LOCK_SECONDS: Final = 2.0  # short waits for locks are normal
 TRANSACTION_SECONDS: Final = 300.0  # a backup's dump is one transaction
-AUDIT_SECONDS: Final = 900.0  # every entry is hashed again
+AUDIT_SECONDS: Final = 900.0  # rehashes every entry
 
 
 async def check(found: Installation) -> list[Finding]:
@@ -29,7 +29,7 @@ async def check(found: Installation) -> list[Finding]:
         blockers = await _blockers(connection)
         findings += blockers
         if any(finding.error for finding in blockers):
-            return findings  # what is locked cannot be looked at
+            return findings  # the tables may be locked
         findings += await _outboxes(connection)
         broken_at = await connection.fetchval("SELECT auth.audit_log_broken_at()", timeout=AUDIT_SECONDS)
         if broken_at is not None:
@@ -73,7 +73,7 @@ async def _other_databases(connection: DirectConnection) -> list[Finding]:
 
 
 async def _blockers(connection: DirectConnection) -> list[Finding]:
-    """Whoever holds others up, by a lock or by a transaction that does not end. Each for how long, and who waits."""
+    """Sessions that block others, and transactions that are open for a long time."""
     findings = []
     for row in await connection.fetch(_BLOCKING, LOCK_SECONDS):
         what = (
@@ -93,7 +93,7 @@ async def _blockers(connection: DirectConnection) -> list[Finding]:
 
 
 _WHO: Final = "coalesce(nullif(application_name, ''), usename, backend_type)"
-# The ones at the front of the queue, who wait for nobody themselves.
+# Only those that are not blocked themselves.
 _BLOCKING: Final = rf"""
     WITH waiting AS (
         SELECT unnest(pg_blocking_pids(pid)) AS blocker, pid, now() - state_change AS since

@@ -1,4 +1,4 @@
-"""Topology, alarms, and whether each queue is alive, taken from, and keeps up."""
+"""Checks RabbitMQ: topology, alarms, and each queue's leader, consumers and backlog."""
 
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
@@ -12,12 +12,10 @@ from autograph.doctor.foreign_resources import find_foreign_resources
 from autograph.installation import Installation
 from autograph.topology import NEEDED, check_topology
 
-MANY_WAITING: Final = 1_000  # messages in one queue: at 300 a second it is behind by more than three seconds
+MANY_WAITING: Final = 1_000  # messages in one queue: more than three seconds of work at 300 a second
 NEARLY_FULL, FULL = 0.8, 0.98  # of a queue's messages or bytes
-DATE_RESOLUTION_SECONDS: Final = (
-    2.0  # cut off to the second, by a server that renews the text once a second (cowboy_clock)
-)
-MAX_BACKLOG_SECONDS: Final = 10.0  # what a command's client waits for its outcome
+DATE_RESOLUTION_SECONDS: Final = 2.0  # in seconds, and updated once a second (cowboy_clock)
+MAX_BACKLOG_SECONDS: Final = 10.0  # how long a client waits for a command's outcome
 
 
 async def check(found: Installation) -> list[Finding]:
@@ -38,21 +36,21 @@ async def check(found: Installation) -> list[Finding]:
                     findings.append(Finding("broker_alarm", True, what, "give it memory or disk"))
         queue_rows = await _queue_rows(broker)
         findings += [finding for row in queue_rows.values() for finding in full_queue(row)]
-        if differences:  # a queue that is missing cannot be looked at
+        if differences:  # a missing queue cannot be declared passively
             return findings
     dead = [finding for row in queue_rows.values() for finding in dead_queue(row)]
-    if dead:  # a queue without a leader does not answer AMQP either
+    if dead:  # a queue without a leader does not answer over AMQP
         return findings + dead
     return findings + await _queue_findings(servers.rabbitmq_url, queue_rows)
 
 
 async def _queue_rows(broker: Broker) -> dict[str, Mapping[str, Any]]:
-    """By the management API, whose figures are some seconds old. Others' queues are looked at too: see the runbook."""
+    """From the management API, whose figures are seconds old. Includes queues of other programs."""
     return {row["name"]: row for row in await broker.get("queues", broker.vhost)}
 
 
 def dead_queue(row: Mapping[str, Any]) -> list[Finding]:
-    """*row* is one of the management API's ``/api/queues``. A quorum queue works as long as most of its members do."""
+    """*row*: of the management API's ``/api/queues``. A quorum queue needs a majority of its members."""
     if row.get("type") != "quorum":
         return []
     members, online, leader = row.get("members") or [], row.get("online") or [], row.get("leader")
@@ -69,11 +67,11 @@ def dead_queue(row: Mapping[str, Any]) -> list[Finding]:
 
 
 def full_queue(row: Mapping[str, Any]) -> list[Finding]:
-    """*row*: as for ``dead_queue``. By the bounds that the broker itself holds it to, whoever set them."""
+    """*row*: as for ``dead_queue``. Uses the limits that the broker enforces, whoever set them."""
     name: str = row["name"]
     worker, _, kind = name.partition(".")
     filled = max(_filled(row, "max-length", "messages_ready"), _filled(row, "max-length-bytes", "message_bytes_ready"))
-    if filled < NEARLY_FULL or name.startswith("reply.") or kind == "refused":  # in those the oldest gives way
+    if filled < NEARLY_FULL or name.startswith("reply.") or kind == "refused":  # these drop their oldest messages
         return []
     if kind == "parked":
         why, do = "what should be parked comes round again each minute", "autograph parked list, redrive, discard"
@@ -96,7 +94,7 @@ def _filled(row: Mapping[str, Any], bound: str, count: str) -> float:
 
 
 async def _queue_findings(amqp_url: str, queue_rows: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
-    """By AMQP's own counts: by the management API's, a worker that has just come is not there yet."""
+    """From AMQP's counts: the management API does not show a worker that has just connected."""
     findings = []
     async with await aio_pika.connect(amqp_url, timeout=10) as connection, connection.channel() as channel:
         for name in NEEDED.queues:
@@ -132,10 +130,10 @@ def _start(worker: str) -> str:
 
 
 def behind(name: str, waiting: int, row: Mapping[str, Any]) -> list[Finding]:
-    """How old the queue's newest message will get: what waits, by the rate at which the consumers acknowledge.
+    """How long the newest message will wait: the messages that wait, divided by the rate of acknowledgements.
 
-    The broker knows no age of a quorum queue's messages, and to look at one is to count as a delivery. What waits
-    both now and by *row*, some seconds ago, is no passing moment.
+    A quorum queue's messages have no age, and reading one counts as a delivery. Only messages that wait now and also
+    waited some seconds ago, by *row*, are a backlog.
     """
     waiting = min(waiting, row.get("messages_ready") or 0)
     if not waiting:

@@ -1,4 +1,4 @@
-"""Whether it answers and lets each service in, and what time it has: it holds nothing that is not elsewhere."""
+"""Checks Redis: that it responds, its clock, and each service's user. It stores nothing that must not be lost."""
 
 from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError

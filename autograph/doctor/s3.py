@@ -1,4 +1,4 @@
-"""Buckets, and whether what the database says is archived is there, and the reverse."""
+"""Checks the object store: buckets, archived versions without an object, and objects without a version."""
 
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -17,8 +17,8 @@ from chassis.objects import PROBE_KEY, s3_client
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
 
-ORPHAN_GRACE: Final = timedelta(days=1)  # an object is stored before its row says so
-MAX_LISTED_KEYS: Final = 1_000  # keys without an object: more are counted, and not looked at again
+ORPHAN_GRACE: Final = timedelta(days=1)  # an object is stored before its row refers to it
+MAX_LISTED_KEYS: Final = 1_000  # keys without an object: further ones are only counted
 _OURS: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/")
 
 
@@ -44,7 +44,7 @@ async def check(found: Installation) -> list[Finding]:
                 aclosing(_stored(client)) as stored,
             ):
                 comparison = await compare(archived, stored, datetime.now(UTC))
-            if comparison.lost:  # removed for good since the rows were read?
+            if comparison.lost:  # permanently deleted since the rows were read?
                 still = "SELECT object_key FROM diagram.versions WHERE object_key = ANY($1::text[])"
                 rows = await connection.fetch(still, comparison.lost)
                 gone = len(comparison.lost) - len(rows)
@@ -54,7 +54,7 @@ async def check(found: Installation) -> list[Finding]:
 
 
 async def _archived(connection: DirectConnection) -> AsyncGenerator[str]:
-    """Keys in the order of their bytes, as S3 lists them."""
+    """Keys in byte order, as S3 lists them."""
     query = 'SELECT object_key FROM diagram.versions WHERE object_key IS NOT NULL ORDER BY object_key COLLATE "C"'
     async for row in connection.cursor(query, prefetch=1000):
         yield row["object_key"]
@@ -88,7 +88,7 @@ class Comparison:
 async def compare(
     archived: AsyncIterator[str], stored: AsyncIterator[tuple[str, datetime]], now: datetime
 ) -> Comparison:
-    """Walks both side by side, and so holds a page of each, however many there are.
+    """Merges both lists, so that only a page of each is in memory.
 
     Both in the order of their bytes. *archived* is of one moment, before *stored* is listed. Stores that keep folders
     list `a-b` behind `a/b`; our own keys begin with a UUID and its folder, where that cannot differ, and others'

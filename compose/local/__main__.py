@@ -1,4 +1,4 @@
-"""``python -m compose.local serve --home DIR``: the four servers alone, in the foreground, to develop against."""
+"""``python -m compose.local serve --home DIR``: runs the four servers in the foreground, for development."""
 
 import argparse
 import asyncio

@@ -1,4 +1,4 @@
-"""Servers that the user runs: used as they are, once they have let us in."""
+"""Checks the servers that the user runs: that they can be reached with the given credentials."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -15,7 +15,7 @@ TIMEOUT_SECONDS = 5.0
 
 
 async def check_external_servers(external: Mapping[str, str]) -> None:
-    """Raises ``OperatorError`` naming each variable whose server cannot be reached, or does not let us in."""
+    """Raises ``OperatorError`` naming each variable whose server cannot be reached or refuses the login."""
     probes: dict[str, Callable[[Mapping[str, str]], Awaitable[None]]] = {
         "AUTOGRAPH_POSTGRES_URL": _postgres,
         "AUTOGRAPH_REDIS_URL": _redis,
@@ -39,7 +39,7 @@ async def _why_not(probe: Callable[[Mapping[str, str]], Awaitable[None]], extern
             await probe(external)
     except TimeoutError:
         return f"no answer within {TIMEOUT_SECONDS:.0f} s"
-    except Exception as error:  # noqa: BLE001 - each of four libraries has failures of its own
+    except Exception as error:  # noqa: BLE001 - four client libraries, each with its own exceptions
         return str(error) or type(error).__name__
     return None
 
@@ -48,7 +48,7 @@ async def _postgres(external: Mapping[str, str]) -> None:
     try:
         connection = await asyncpg.connect(external["AUTOGRAPH_POSTGRES_URL"])
     except asyncpg.InvalidCatalogNameError:
-        return  # we are let in, and `autograph migrate` makes the database
+        return  # the login works, and `autograph migrate` creates the database
     await connection.close()
 
 
@@ -58,7 +58,7 @@ async def _redis(external: Mapping[str, str]) -> None:
 
 
 async def _rabbitmq(external: Mapping[str, str]) -> None:
-    """That it listens; user and password are the management API's as well."""
+    """Checks only that it listens: the management API has the same users."""
     url = urlsplit(external["AUTOGRAPH_RABBITMQ_URL"])
     port = url.port or (5671 if url.scheme == "amqps" else 5672)
     _, writer = await asyncio.open_connection(url.hostname, port)
@@ -71,7 +71,7 @@ async def _management(external: Mapping[str, str]) -> None:
     address = url._replace(netloc=url.netloc.rpartition("@")[2], path=f"{url.path.rstrip('/')}/api/whoami")
     headers = {"Authorization": aiohttp.encode_basic_auth(url.username or "", url.password or "")}
     async with aiohttp.ClientSession(headers=headers) as http, http.get(address.geturl()) as answer:
-        if not answer.ok:  # aiohttp's own exception would show the address
+        if not answer.ok:  # aiohttp's exception would contain the URL
             raise OperatorError(f"its management API answers {answer.status} {answer.reason}")
 
 

@@ -1,4 +1,4 @@
-"""A home's small JSON files: written whole or not at all, and read with what may have become of them in mind."""
+"""A home's small JSON files: written atomically, and validated when read."""
 
 import json
 import os
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class FileDamaged(Exception):
-    """The file is there and is not what was written; the text says how."""
+    """The file exists but its content is not valid; the message says how."""
 
 
 def read(path: Path, form: TypeAdapter[T]) -> T | None:
@@ -38,7 +38,7 @@ def read(path: Path, form: TypeAdapter[T]) -> T | None:
 
 
 def write(path: Path, content: Mapping[str, Any]) -> None:
-    """Readers, and whoever comes after a crash or a power failure, see the old content or the new."""
+    """Atomic, also across a crash or power failure: readers see the old content or the new."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
@@ -51,6 +51,6 @@ def write(path: Path, content: Mapping[str, Any]) -> None:
         raise
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(folder)  # the name, too, is on the disk
+        os.fsync(folder)  # so that the new name is on disk too
     finally:
         os.close(folder)

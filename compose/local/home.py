@@ -1,4 +1,4 @@
-"""The folder that holds all that the local stack keeps: data, secrets, ports, logs, downloads, and what runs."""
+"""The local stack's folder: data, secrets, ports, logs, programs, and the state of its processes."""
 
 import asyncio
 import fcntl
@@ -22,15 +22,15 @@ from compose.local.process import Identity, marked
 
 DEFAULT = Path(".autograph")
 DOWNLOAD_POLL_SECONDS = 0.2
-REFUSED_BY_INITDB = '"$`\\'  # it asks a shell to run the programs beside it, and quotes nothing but blanks
-LOWEST_PORT = 12_000  # above most servers' usual ports
+REFUSED_BY_INITDB = '"$`\\'  # initdb runs programs through a shell, and quotes only spaces
+LOWEST_PORT = 12_000  # above most servers' default ports
 EPHEMERAL_PORTS_FROM = 32_768  # Linux' default for net.ipv4.ip_local_port_range
 HIGHEST_PORT = 65_536
 MAX_PROCESSES = 64  # of one service
 
 
 class OperatorError(Exception):
-    """Something that the stack needs cannot be had here; the message is one sentence with the way out."""
+    """Ends a command of the operator; the message is one sentence that says what to do."""
 
 
 @dataclass(slots=True)
@@ -45,7 +45,7 @@ class RunningProcess:
     metrics_url: str | None = None
     signal: int = 15
     kind: str = "server"
-    leaves: list[str] = field(default_factory=list)  # files that it would leave behind outside this folder
+    leaves: list[str] = field(default_factory=list)  # files outside this folder that it may leave behind
 
     @property
     def identity(self) -> Identity:
@@ -57,14 +57,14 @@ class State:
     supervisor: RunningProcess | None = None
     processes: list[RunningProcess] = field(default_factory=list)
     boot: str = ""
-    scalable: bool = False  # its supervisor follows ``scale.json`` when it gets SIGUSR1
+    scalable: bool = False  # its supervisor applies ``scale.json`` on SIGUSR1
 
 
 _STATE: Final = TypeAdapter(State)
 _PORTS: Final = TypeAdapter(dict[str, Annotated[int, Field(ge=1, lt=HIGHEST_PORT)]])
 _COUNTS: Final = TypeAdapter(dict[str, Annotated[int, Field(ge=1, le=MAX_PROCESSES)]])
 _SECRETS: Final = TypeAdapter(dict[str, Annotated[str, Field(min_length=1)]])
-# What was made with a secret, and cannot be opened with another.
+# Data that can only be opened with the secret it was created with.
 _ENCRYPTED_DATA: Final = {"postgres": "postgres/PG_VERSION", "rabbitmq": "rabbitmq/mnesia"}
 _RESTORE_HINT: Final = (
     "put the file back from a copy, or restore a backup into a new home (AUTOGRAPH_HOME=… autograph restore …)"
@@ -72,18 +72,18 @@ _RESTORE_HINT: Final = (
 
 
 class Home:
-    """One stack's folder. *programs* is where unpacked servers are, which several homes may share."""
+    """One stack's folder. *programs*: the folder of unpacked servers, which several homes may share."""
 
     def __init__(self, folder: Path, *, programs: Path | None = None) -> None:
         self.folder = folder.resolve()
         self.programs = (programs or self.folder / "programs").resolve()
-        self._writing = threading.RLock()  # servers are set up in threads, and share these files
-        self._ports: dict[str, int] = {}  # as they hold for this run
-        self._reservations: ExitStack | None = None  # of a supervisor, on its ports
-        self.notices: list[str] = []  # sentences on what was found damaged, and what follows from it
+        self._writing = threading.RLock()  # servers are set up in threads that share these files
+        self._ports: dict[str, int] = {}  # of this run
+        self._reservations: ExitStack | None = None  # a supervisor's reservations of its ports
+        self.notices: list[str] = []  # messages about damaged files and the consequences
 
     def attach(self) -> "Home":
-        """For whoever asks about a stack that runs: its ports are as they were kept, though of course not free.
+        """For commands on a running stack: takes its ports as recorded, without checking that they are free.
 
         Raises ``OperatorError`` if they cannot be read.
         """
@@ -97,7 +97,7 @@ class Home:
         return self
 
     def open(self) -> "Home":
-        """Raises ``OperatorError`` where the servers could not run."""
+        """Creates the folder. Raises ``OperatorError`` if the servers could not run in it."""
         for path, refused, setting in (
             (self.folder, "", "AUTOGRAPH_HOME"),
             (self.programs, REFUSED_BY_INITDB, "AUTOGRAPH_PROGRAMS"),
@@ -117,7 +117,7 @@ class Home:
 
     @contextmanager
     def _explained_os_errors(self) -> Iterator[None]:
-        """Says in one sentence that the folder, or a file in it, cannot be used."""
+        """Turns ``OSError`` into an ``OperatorError`` about the folder or file."""
         try:
             yield
         except OSError as error:
@@ -127,7 +127,7 @@ class Home:
             ) from None
 
     def subfolder(self, *names: str) -> Path:
-        """A folder of ours, made if it is not there."""
+        """A folder in the home, created if it is missing."""
         path = self.folder.joinpath(*names)
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         return path
@@ -137,17 +137,17 @@ class Home:
 
     @asynccontextmanager
     async def download_lock(self) -> AsyncIterator[None]:
-        """Held while programs are got: two stacks that share them do not get them twice."""
+        """Held while programs are downloaded, so that two stacks that share them do not download twice."""
         self.programs.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.programs.mkdir(mode=0o755, exist_ok=True)
         with (self.programs / "lock").open("a") as lock:
-            while not _try_lock(lock):  # noqa: ASYNC110 - held by another process, which signals nothing
+            while not _try_lock(lock):  # noqa: ASYNC110 - another process holds it: there is no event
                 await asyncio.sleep(DOWNLOAD_POLL_SECONDS)
             yield
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Held by the one supervisor of this home. Raises ``OperatorError`` if another one holds it."""
+        """The lock of this home's supervisor. Raises ``OperatorError`` if another supervisor holds it."""
         with self._explained_os_errors():
             lock = (self.folder / "lock").open("a", encoding="utf-8")
         with lock:
@@ -173,9 +173,9 @@ class Home:
             return False
 
     def secret(self, name: str) -> str:
-        """Made once, kept for the life of the folder, readable by its owner only.
+        """Generated once and stored in the home, readable by its owner only.
 
-        Raises ``OperatorError`` if it is lost and something was made with it: another would not open that.
+        Raises ``OperatorError`` if it is lost but data exists that needs it.
         """
         with self._writing:
             known = self._secrets()
@@ -196,12 +196,12 @@ class Home:
             raise OperatorError(f"{self.folder / 'secrets.json'} is damaged ({damage}): {_RESTORE_HINT}") from None
 
     def save_secret(self, name: str, value: str) -> None:
-        """From now on; whatever was made with the one before cannot be read any more."""
+        """Replaces a secret. Data that was created with the previous one cannot be read any more."""
         with self._writing:
             self._write("secrets.json", {**self._secrets(), name: value})
 
     def port(self, name: str, *, wanted: int | None = None) -> int:
-        """*wanted*, or the port of last time, or any: whichever is free first."""
+        """The first free one of: *wanted*, the port of the last run, any."""
         with self._writing:
             if name in self._ports:
                 return self._ports[name]
@@ -217,7 +217,7 @@ class Home:
             return port
 
     def _ports_before(self) -> dict[str, int]:
-        """Of last time. Nothing is lost with them but that a stack is where it was."""
+        """The ports of the last run. If they are lost, the servers only get new ones."""
         try:
             return self._read("ports.json", _PORTS) or {}
         except files.FileDamaged as damage:
@@ -225,9 +225,9 @@ class Home:
             return {}
 
     def _reserve_port(self, port: int) -> bool:
-        """A supervisor also claims it: two that start at once must not choose the same before either's listens.
+        """Whether the port is free. A supervisor also reserves it until its server listens, against other supervisors.
 
-        The claim is a socket's abstract name: one in the machine (or the container), and gone with its process.
+        The reservation is an abstract socket name: unique on the machine (or in the container), gone with its process.
         """
         if not _is_free(port):
             return False
@@ -244,9 +244,9 @@ class Home:
         return [self.port(name) for name in names]
 
     def state(self) -> State:
-        """What was last kept of this boot: a process of an earlier one is gone, whatever has its pid now.
+        """The recorded state if it is of this boot: processes of an earlier boot are gone, whatever has their pids now.
 
-        If that is lost, what is found among the processes that run.
+        If the record is lost, the state is built from the running processes.
         """
         try:
             known = self._read("state.json", _STATE)
@@ -258,7 +258,7 @@ class Home:
         return known if known.boot == _boot() else State()
 
     def _state_from_processes(self) -> State:
-        """By the mark that each process of a stack carries, which does not say how it is."""
+        """From the marks in the processes' environments; whether they are ready is unknown."""
         processes = [
             RunningProcess(
                 mark.name, identity.pid, identity.started, state="unknown", signal=mark.signal, kind=mark.kind
@@ -268,7 +268,7 @@ class Home:
         return State(self._supervisor_from_lock(), sorted(processes, key=lambda process: process.name), _boot())
 
     def _supervisor_from_lock(self) -> RunningProcess | None:
-        """Of the lock."""
+        """The process that holds the lock."""
         with suppress(OSError, ValueError):
             if self.is_locked():
                 pid = int((self.folder / "lock").read_text(encoding="ascii"))
@@ -283,7 +283,7 @@ class Home:
         files.write(self.folder / "state.json", asdict(State(supervisor, list(processes), _boot(), scalable)))
 
     def counts(self) -> dict[str, int]:
-        """How many processes of a service are wanted, of those for which that was said."""
+        """The wanted number of processes, of the services for which it was set."""
         try:
             return self._read("scale.json", _COUNTS) or {}
         except files.FileDamaged as damage:
@@ -315,7 +315,7 @@ def _boot() -> str:
 
 
 def _first_ephemeral_port() -> int:
-    """Below it no outgoing connection can take a port of ours while its server restarts."""
+    """Outgoing connections use ports from here on: below it, none can take a server's port while it restarts."""
     try:
         lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii").split()[0])
     except OSError:
@@ -324,10 +324,10 @@ def _first_ephemeral_port() -> int:
 
 
 def _is_free(port: int) -> bool:
-    """Whether nothing holds it, on whichever of this machine's addresses."""
-    for address in ("127.0.0.1", "0.0.0.0"):  # noqa: S104 - held for a moment, never listened on
+    """Whether the port is free on all of this machine's IPv4 addresses."""
+    for address in ("127.0.0.1", "0.0.0.0"):  # noqa: S104 - bound for a moment, never listened on
         with socket.socket() as probe:
-            # As the servers do: a port whose last connections still linger is free.
+            # As the servers do: a port with connections in TIME_WAIT is free.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((address, port))

@@ -1,6 +1,6 @@
-"""Programs from Debian's or Ubuntu's own packages, unpacked into a folder of ours: no root is needed.
+"""Programs from Debian's or Ubuntu's packages, unpacked into a folder of the stack, without root.
 
-apt verifies what it downloads against the distribution's signatures; the hashes of what was unpacked are kept.
+apt verifies downloads against the distribution's signatures; the hashes of the unpacked packages are recorded.
 """
 
 import asyncio
@@ -19,18 +19,18 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeE
 from compose.local.home import Home, OperatorError
 
 WATCH_SECONDS = 0.2
-UNSANDBOXED = "-oAPT::Sandbox::User="  # our folder is ours alone: apt's own user could not write to it
+UNSANDBOXED = "-oAPT::Sandbox::User="  # apt's own user cannot write to this folder
 
-Names = Callable[[Sequence[str]], Awaitable[list[str]]]  # the packages wanted, by apt's options
+Names = Callable[[Sequence[str]], Awaitable[list[str]]]  # apt's options → names of the packages
 
 
 class CommandFailed(Exception):
-    """A program ended with another status than 0; the text says which, and the end of what it said."""
+    """A program failed; the message has its name and the end of its output."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """*title* and *way_out* are for people: what is being got, and what they can do where it is not to be had."""
+    """*title* and *hint* are for messages: what is downloaded, and what to do if it is not available."""
 
     folder: str
     title: str
@@ -39,7 +39,7 @@ class Bundle:
 
 
 async def unpack(home: Home, bundle: Bundle) -> Path:
-    """The folder with the bundle's files, as under ``/``. Raises ``OperatorError``."""
+    """The folder with the bundle's files, as under ``/``; downloads them if needed. Raises ``OperatorError``."""
     root = home.programs / bundle.folder
     mark = root / ".installed"
     async with home.download_lock():
@@ -71,7 +71,7 @@ async def _unpack(home: Home, root: Path, bundle: Bundle) -> dict[str, str]:
 
 
 async def _download_with_lists(home: Home, debs: Path, bundle: Bundle) -> None:
-    """By the system's package lists; where they lack a package or are stale, by new ones of our own."""
+    """With the system's package lists; if they lack a package or are outdated, with a new copy of the lists."""
     try:
         await _download([], debs, bundle)
     except CommandFailed:
@@ -98,7 +98,7 @@ async def _download(options: Sequence[str], folder: Path, bundle: Bundle) -> Non
 
 @asynccontextmanager
 async def _progress_bar(folder: Path, description: str, total_bytes: int) -> AsyncIterator[None]:
-    """A progress bar of what is in *folder*: apt shows none to whoever reads its output."""
+    """A progress bar from the size of *folder*: apt shows none if its output is not a terminal."""
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, TimeElapsedColumn()) as progress:
         bar = progress.add_task(description, total=total_bytes)

@@ -1,4 +1,4 @@
-"""The servers for as long as a block runs."""
+"""Runs the servers while a block runs."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
@@ -12,14 +12,14 @@ from compose.local.supervisor import Report, Supervisor, stop_leftovers
 
 
 class ServerStartup:
-    """Servers on their way up."""
+    """Servers that are starting."""
 
     def __init__(self, home: Home, external: Mapping[str, str], report: Report) -> None:
         self.supervisor = Supervisor(home, report)
         self._all = asyncio.create_task(self._start_all(home, external))
 
     async def _start_all(self, home: Home, external: Mapping[str, str]) -> None:
-        """Each as soon as its program is there; the others' programs may still have to be got."""
+        """Starts each server as soon as its program is installed, while others are still downloaded."""
         starting: list[asyncio.Task[None]] = []
         try:
             async for specs in server_specs(home, external):
@@ -31,7 +31,7 @@ class ServerStartup:
             await asyncio.gather(*starting, return_exceptions=True)
 
     async def ready(self, *names: str) -> None:
-        """Raises ``OperatorError`` if any server, also one that is not named, cannot be provided."""
+        """Waits for the named servers. Raises ``OperatorError`` if any server cannot be started."""
         named = asyncio.create_task(self._ready(names))
         try:
             await asyncio.wait({named, self._all}, return_when=asyncio.FIRST_COMPLETED)
@@ -55,9 +55,9 @@ class ServerStartup:
 
 @asynccontextmanager
 async def start_servers(home: Home, external: Mapping[str, str], report: Report) -> AsyncIterator[ServerStartup]:
-    """All servers that are not *given*; the given ones are checked. When the block ends, all that was started stops.
+    """Starts the servers that are not *external*, checks those that are, and stops what it started at the end.
 
-    Raises ``OperatorError``. What an earlier supervisor of this home left running is stopped first.
+    Processes that an earlier supervisor of this home left running are stopped first. Raises ``OperatorError``.
     """
     with home.locked():
         stop_leftovers(home)
@@ -71,14 +71,14 @@ async def start_servers(home: Home, external: Mapping[str, str], report: Report)
 
 @asynccontextmanager
 async def run_servers(home: Home, external: Mapping[str, str], report: Report) -> AsyncIterator[Supervisor]:
-    """As ``start_servers``, all ready."""
+    """As ``start_servers``, and waits until all are ready."""
     async with start_servers(home, external, report) as starting:
         await starting.all_ready()
         yield starting.supervisor
 
 
 async def _finish_despite_cancel(work: Coroutine[Any, Any, None]) -> None:
-    """Whoever is impatient and cancels us again gets us only when all is stopped."""
+    """Completes *work* even if cancelled meanwhile, and then raises the cancellation."""
     task = asyncio.create_task(work)
     cancelled: asyncio.CancelledError | None = None
     while not task.done():

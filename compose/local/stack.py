@@ -1,4 +1,4 @@
-"""The servers that are ours to run, and the administrators' addresses of all of them."""
+"""The servers of the local stack, and the administrators' URLs of all servers."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -9,7 +9,7 @@ from compose.local.home import Home
 from compose.local.server import Spec
 from compose.local.servers import postgres, rabbitmq, seaweedfs, valkey
 
-# A server that the user names is used and not provided.
+# A server whose variables are set is external: the stack does not start it.
 EXTERNAL_SERVER_VARIABLES = {
     "postgres": ("AUTOGRAPH_POSTGRES_URL",),
     "redis": ("AUTOGRAPH_REDIS_URL",),
@@ -20,7 +20,7 @@ EXTERNAL_SERVER_VARIABLES = {
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """As an administrator reaches them."""
+    """Administrators' URLs and accounts."""
 
     postgres_url: str
     redis_url: str
@@ -28,11 +28,11 @@ class Servers:
     rabbitmq_management_url: str
     s3: seaweedfs.Account
     s3_worker: seaweedfs.Account
-    postgres_pooler_url: str = ""  # where services find PostgreSQL, if it is not at the server's own address
+    postgres_pooler_url: str = ""  # the services' URL if they use a pooler
     redis_service_users: bool = False  # each service signs in to Redis as a user of its own
 
     def environment(self) -> dict[str, str]:
-        """For `autograph migrate` and the other commands of the operator."""
+        """As variables for `autograph migrate` and other commands."""
         return {
             "AUTOGRAPH_POSTGRES_URL": self.postgres_url,
             "AUTOGRAPH_REDIS_URL": self.redis_url,
@@ -45,9 +45,9 @@ class Servers:
 
 
 def addresses(home: Home, external: Mapping[str, str]) -> Servers:
-    """*given*: the AUTOGRAPH_ variables by which the user names servers of their own."""
+    """*external*: the AUTOGRAPH_ variables of external servers."""
     own = "AUTOGRAPH_S3_URL" in external
-    if own:  # the home, which need not be there, is not asked
+    if own:  # without the home, which may not exist
         account = seaweedfs.Account(
             external["AUTOGRAPH_S3_URL"], external["AUTOGRAPH_S3_ACCESS_KEY"], external["AUTOGRAPH_S3_SECRET_KEY"]
         )
@@ -67,7 +67,7 @@ def addresses(home: Home, external: Mapping[str, str]) -> Servers:
 
 
 def _workers(account: seaweedfs.Account, external: Mapping[str, str]) -> seaweedfs.Account:
-    """S3 has no API for users: the worker's keys are those that were given for it, else the administrator's."""
+    """S3 has no API for users: the worker's keys if they are set, else the administrator's."""
     return seaweedfs.Account(
         account.url,
         external.get("AUTOGRAPH_S3_WORKER_ACCESS_KEY", account.access_key),
@@ -80,7 +80,7 @@ def is_external_server(server: str, external: Mapping[str, str]) -> bool:
 
 
 async def server_specs(home: Home, external: Mapping[str, str]) -> AsyncIterator[list[Spec]]:
-    """The servers that are not given. Groups, since what is there may start while the next is got; the broker first."""
+    """Specifications of the servers that are not external, in groups: each starts while the next is downloaded."""
     wanted = {name for name in EXTERNAL_SERVER_VARIABLES if not is_external_server(name, external)}
     if "rabbitmq" in wanted:
         yield list(rabbitmq.specs(home, await provision.broker(home)))

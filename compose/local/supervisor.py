@@ -1,4 +1,4 @@
-"""Starts processes, waits until each is ready, starts again what crashes, and stops all that it started."""
+"""Starts processes, waits until they are ready, restarts those that crash, and stops them all."""
 
 import asyncio
 import os
@@ -15,11 +15,10 @@ from compose.local.process import Identity, Mark, stop_all
 from compose.local.server import Spec
 
 PROBE_SECONDS = 0.1
-REPORT_EVERY_SECONDS = 3.0  # how often we say that something is still not ready
+REPORT_EVERY_SECONDS = 3.0  # between reports that a process is still not ready
 BACKOFF_SECONDS = (0.2, 1.0, 2.0, 5.0, 10.0)
-STEADY_SECONDS = 30.0  # a process that ran this long starts its backoff anew
-# Services first, so that they finish what is in hand on servers that still run; last epmd, of which the broker takes
-# its leave.
+STEADY_SECONDS = 30.0  # resets the backoff of a process that ran this long
+# Services first, so that they can finish what is in flight; epmd last, since the broker unregisters there.
 STOPPING = ("service", "server", "epmd")
 
 Report = Callable[[str, str], None]  # name, state
@@ -36,7 +35,7 @@ class _Child:
 class Supervisor:
     def __init__(self, home: Home, report: Report, *, backoff_seconds: Sequence[float] = BACKOFF_SECONDS) -> None:
         self._scalable = False
-        self._removed: set[str] = set()  # names of processes that are not to run any more
+        self._removed: set[str] = set()  # names of processes that must not be restarted
         self._home = home
         self._backoff_seconds = backoff_seconds
         self._report = report
@@ -44,19 +43,19 @@ class Supervisor:
         self._watchers: set[asyncio.Task[None]] = set()
         self._ready: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self._stopping = asyncio.Event()
-        self._spawning = asyncio.Lock()  # whoever stops sees all that was started, and nothing is started after
+        self._spawning = asyncio.Lock()  # stopping sees all started processes, and none is started afterwards
         me = Identity.of(os.getpid())
         assert me is not None
-        self._state_is_writable = True  # state.json could be written last time
+        self._state_is_writable = True  # whether the last write of state.json succeeded
         self._me = RunningProcess("supervisor", me.pid, me.started, state="running", kind="supervisor")
         self._save()
 
     async def start(self, specs: Sequence[Spec]) -> None:
-        """Starts all at once and returns when all are ready. Raises ``OperatorError`` if one does not get ready."""
+        """Starts all at once; returns when all are ready. Raises ``OperatorError`` if one does not become ready."""
         await asyncio.gather(*(self._start(spec) for spec in specs))
 
     async def ready(self, name: str) -> None:
-        """Waits until it was ready once."""
+        """Waits until the process was ready for the first time."""
         await self._ready[name].wait()
 
     async def _start(self, spec: Spec) -> None:
@@ -71,7 +70,7 @@ class Supervisor:
         return self._stopping.is_set() or child.spec.name in self._removed
 
     async def _spawn(self, spec: Spec) -> _Child:
-        """Raises ``OperatorError`` once the stack stops, or this one is removed."""
+        """Raises ``OperatorError`` if the stack is stopping, or the process was removed."""
         async with self._spawning:
             if self._stopping.is_set() or spec.name in self._removed:
                 raise OperatorError(f"{spec.name} was not started: the stack stops")
@@ -87,7 +86,7 @@ class Supervisor:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,  # Ctrl-C at the terminal is for the supervisor, which stops them in order
+                start_new_session=True,  # Ctrl-C goes only to the supervisor, which stops them in order
             )
         identity = Identity.of(process.pid)
         running = RunningProcess(
@@ -130,7 +129,7 @@ class Supervisor:
                 return
 
     async def _watch(self, child: _Child) -> None:
-        """Starts it again whenever it ends without our asking: the sooner, the longer it ran or if it left in order."""
+        """Restarts the process when it ends, after a backoff that is reset by a long run or a clean exit."""
         failures = 0
         ready = True
         while True:
@@ -153,10 +152,10 @@ class Supervisor:
                 await self._until_ready(child)
                 ready = True
             except (OperatorError, OSError):
-                continue  # it ended again, or could not be started: the next turn sees to it
+                continue  # try again in the next iteration
 
     def publish_scalable(self, *, scalable: bool) -> None:
-        """Says in ``state.json`` whether SIGUSR1 is taken as a request; else it would end this process."""
+        """Records in ``state.json`` whether this process handles SIGUSR1, which would otherwise end it."""
         self._scalable = scalable
         self._save()
 
@@ -164,7 +163,7 @@ class Supervisor:
         return {name for name, child in self._children.items() if child.spec.kind == kind}
 
     async def remove(self, names: Collection[str]) -> None:
-        """Stops these, each in its own time, and does not start them again."""
+        """Stops these processes, and does not restart them."""
         self._removed |= set(names)
         async with self._spawning:
             children = [child for name, child in self._children.items() if name in names]
@@ -174,7 +173,7 @@ class Supervisor:
         self._save()
 
     async def stop(self) -> None:
-        """Stops all that was started, and returns when it is gone."""
+        """Stops all processes; returns when they have ended."""
         self._stopping.set()
         async with self._spawning:
             children = list(self._children.values())
@@ -207,7 +206,7 @@ class Supervisor:
         self._save_state(self._me, [child.running for child in self._children.values()])
 
     def _save_state(self, supervisor: RunningProcess | None, processes: Sequence[RunningProcess]) -> None:
-        """A full disk must stop neither what runs nor what stops: without the file, marks find the processes."""
+        """Errors (a full disk) are reported, not raised: without the file, the processes are found by their marks."""
         try:
             self._home.save_state(supervisor, processes, scalable=self._scalable)
         except OSError as error:
@@ -219,19 +218,19 @@ class Supervisor:
 
 
 def stop_leftovers(home: Home) -> list[str]:
-    """Stops what a supervisor that died left running; returns the names. Touches no process that is not the same."""
+    """Stops the processes that a killed supervisor left running, by pid and start time; returns their names."""
     saved = home.state().processes
     left = [process for process in saved if process.identity.alive()]
     for kind in STOPPING:
         stop_all([(p.identity, signal.Signals(p.signal)) for p in left if p.kind == kind], limit_seconds=15)
     for process in saved:
         _clear(process)
-    with suppress(OSError):  # what is kept of this stack is then of processes that are gone
+    with suppress(OSError):  # the record then lists processes that have ended
         home.save_state(None, [])
     return [process.name for process in left]
 
 
 def _clear(process: RunningProcess) -> None:
     for path in process.leaves:
-        with suppress(OSError):  # it may by now be another user's, of the same name
+        with suppress(OSError):  # it may be another user's file of the same name
             Path(path).unlink(missing_ok=True)

@@ -40,7 +40,7 @@ async def test_the_doctor_names_who_holds_a_lock_for_which_others_wait(
         [finding] = findings
         assert finding.error
         assert f"process {holder.get_server_pid()} " in finding.what
-        assert "held up 1 others" in finding.what
+        assert "blocked 1 others" in finding.what
         assert "LOCK TABLE diagram.files" in finding.what
     finally:
         await holder.close()

@@ -144,7 +144,7 @@ def test_what_a_killed_up_left_on_record_is_removed(elsewhere: Path) -> None:
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (asyncpg.InvalidPasswordError("no"), "PostgreSQL does not let us in (no): check AUTOGRAPH_POSTGRES_URL"),
+        (asyncpg.InvalidPasswordError("no"), "PostgreSQL refused the connection (no): check AUTOGRAPH_POSTGRES_URL"),
         (asyncpg.UndefinedTableError("none"), "run `autograph migrate`"),
         (RedisConnectionError("refused"), "`autograph doctor`"),
         (ConnectionRefusedError(111, "refused"), "A server cannot be reached"),

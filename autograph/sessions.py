@@ -19,7 +19,7 @@ def sessions(
 ) -> None:
     """List live sessions, the last seen first. To end a user's: `autograph users end-sessions`."""
     rows = asyncio.run(live_sessions(installation(), user=user, limit=limit))
-    show(rows, as_json=as_json, nothing="Nobody is signed in." if user is None else f"{user} is not signed in.")
+    show(rows, as_json=as_json, nothing="No user is signed in." if user is None else f"{user} is not signed in.")
 
 
 async def live_sessions(found: Installation, *, user: str | None = None, limit: int = 50) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ from compose.local.stack import EXTERNAL_SERVER_VARIABLES
 def status(*, as_json: AsJson = False) -> None:
     """List name, pid, state, address and metrics of all that runs. Exit status 3 if nothing does.
 
-    What is there and does not answer within 5 s, a stopped process say, is `not answering`.
+    A process that does not respond within 5 s is `not answering`.
     """
     settings = operator_settings()
     home = Home(settings.home)

@@ -1,4 +1,4 @@
-"""Clients of what the parts cost bare. Their servers are in ``bench.floor_servers``, each a process of its own."""
+"""Clients that measure the bare parts (the floors). Their servers are in ``bench.floor_servers``."""
 
 import asyncio
 import uuid
@@ -38,7 +38,7 @@ def http(base: str, path: str) -> Workload:
 
 
 class Echo:
-    """Asks as the gateway does: mandatory and confirmed, answered over an exclusive queue."""
+    """Sends as the gateway does: mandatory and confirmed, with replies in an exclusive queue."""
 
     def __init__(self, url: str) -> None:
         self._url = url

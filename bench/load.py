@@ -1,4 +1,4 @@
-"""Closed loops that ask, and a client of HTTP/1.1 that costs little: it shares the cores with what it measures."""
+"""Closed-loop load generation, with a cheap HTTP/1.1 client: it shares the cores with what it measures."""
 
 import asyncio
 import time
@@ -20,11 +20,11 @@ Workload = Callable[[int], AbstractAsyncContextManager[Operation]]  # the operat
 
 
 class OperationFailed(Exception):
-    """An answer that is not the wanted one; counted, and not among the latencies."""
+    """An unexpected response; counted, and excluded from the latencies."""
 
 
 class Exhausted(Exception):
-    """There is nothing left to ask for: the loop ends before its time."""
+    """The workload has no operations left: the loop ends early."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Round:
 
 
 async def measure(workload: Workload, loops: int, seconds: float, meter: Meter) -> Round:
-    """*loops* at once, each asking again as soon as it is answered, for *seconds*. Connections are made before."""
+    """Runs *loops* concurrent loops for *seconds*, each without pauses. Connections are opened before."""
     latencies: list[float] = []
     failed = 0
 
@@ -95,7 +95,7 @@ class HttpConnection:
             self._streams = None
 
     async def send(self, method: str, path: str, body: bytes = b"", headers: str = "") -> tuple[int, bytes]:
-        """Status and body. Raises ``Failed`` if the connection broke; the next question makes a new one."""
+        """Status and body. Raises ``OperationFailed`` if the connection broke; the next request opens a new one."""
         content = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n" if body else ""
         head = f"{method} {path} HTTP/1.1\r\nHost: {self._host}\r\n{content}{headers}\r\n"
         try:
@@ -104,7 +104,7 @@ class HttpConnection:
             self._drop()
             raise OperationFailed(str(error)) from error
         except BaseException:
-            self._drop()  # an answer that comes after all is not the next question's
+            self._drop()  # a late response must not be taken for the next one
             raise
 
     async def _exchange(self, request: bytes) -> tuple[int, bytes]:

@@ -1,4 +1,4 @@
-"""People at work, at a pace that one machine bears: to show what a day looks like, not to measure."""
+"""Simulated users for pictures of the dashboards; not a benchmark."""
 
 import asyncio
 import random
@@ -15,7 +15,7 @@ PAUSE_SECONDS = (0.2, 0.6)
 RUSH_PAUSE_SECONDS = 0.02
 TIMEOUT = aiohttp.ClientTimeout(total=15)
 PASSWORD = "correct horse"  # noqa: S105 - of accounts that live for this run
-# What somebody does next, and how often of a hundred times.
+# Actions with their percentages.
 HABITS = {"read": 66, "list": 10, "change": 12, "create": 4, "old version": 4, "delete": 2, "sign in": 2}
 MAX_DIAGRAMS = 20
 
@@ -88,21 +88,21 @@ class Person:
     async def _ask(
         self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
     ) -> dict[str, Any]:
-        """The answer's body, or nothing: who works on goes on after a failure."""
+        """The response's body; empty after a failure."""
         asked = {**self._headers, **(headers or {})}
         try:
             async with self._http.request(method, f"{self._base}{path}", json=body, headers=asked) as answer:
                 self.answers[answer.status] += 1
-                told = await answer.json(content_type=None) if answer.status < 400 else {}  # noqa: PLR2004 - refusals
+                reply = await answer.json(content_type=None) if answer.status < 400 else {}  # noqa: PLR2004 - refusals
         except (aiohttp.ClientError, TimeoutError):
             self.answers[0] += 1
             return {}
-        return told if isinstance(told, dict) else {}
+        return reply if isinstance(reply, dict) else {}
 
 
 @asynccontextmanager
 async def people(base: str, count: int) -> AsyncIterator[list[Person]]:
-    """They have arrived; whoever is to work is told so."""
+    """Users that are signed in; start their work as tasks."""
     async with aiohttp.ClientSession(timeout=TIMEOUT) as http:
         arrived = [Person(http, base, f"person{number}") for number in range(count)]
         for person in arrived:

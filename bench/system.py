@@ -1,4 +1,4 @@
-"""What is asked of the system, over HTTP, as its clients ask."""
+"""The workloads on the system, over HTTP."""
 
 import asyncio
 import json
@@ -91,7 +91,7 @@ class System:
         return workload
 
     async def read_uncached(self) -> Workload:
-        """Each diagram once, after the cache was told to forget all. Ends early when all have been read."""
+        """Reads each diagram once, after invalidating the cache. Ends early when all have been read."""
         async with Redis.from_url(self._redis_url) as redis:
             await redis.set("cache:epoch", secrets.token_hex(16))  # part of every key
         await self._wanted("GET", self._made[0], 200, headers=self._authorized)  # the session is known again

@@ -190,8 +190,8 @@ def _candidates(name: str, programs: Path) -> Iterator[str]:
 
 
 def _version_of(program: str) -> int | None:
-    told = subprocess.run([program, "--version"], check=False, capture_output=True, text=True)  # noqa: S603 - found above
-    match = _VERSION.search(told.stdout)
+    output = subprocess.run([program, "--version"], check=False, capture_output=True, text=True)  # noqa: S603 - found above
+    match = _VERSION.search(output.stdout)
     return int(match[1]) if match else None
 
 

@@ -28,9 +28,9 @@ class Finding:
 
 
 async def skew(server: str, ask: Callable[[], Awaitable[float]], *, resolution_seconds: float = 0.0) -> list[Finding]:
-    """What *ask* is told is the server's time at some moment while it was asked, cut off by up to *coarse* seconds.
+    """Compares this machine's clock with the server's time from *ask*, which is truncated to *resolution_seconds*.
 
-    A machine that stalls makes single answers late and clocks never right: what looks wrong is asked again.
+    A stalling machine can delay a single answer, so an offset is measured again before it is reported.
     """
     for remaining in reversed(range(SKEW_ATTEMPTS)):
         before = time.time()

@@ -34,9 +34,7 @@ async def check(found: Installation) -> list[Finding]:
         broken_at = await connection.fetchval("SELECT auth.audit_log_broken_at()", timeout=AUDIT_SECONDS)
         if broken_at is not None:
             what = f"the audit log's hash chain is broken from entry {broken_at} on"
-            findings.append(
-                Finding("audit_chain_broken", True, what, "somebody changed the log: compare with a backup")
-            )
+            findings.append(Finding("audit_chain_broken", True, what, "the log was changed: compare it with a backup"))
         return [*findings, *await _other_databases(connection), *await _connection_headroom(connection)]
 
 

@@ -13,7 +13,7 @@ from autograph.installation import Installation
 from autograph.topology import NEEDED, check_topology
 
 MANY_WAITING: Final = 1_000  # messages in one queue: more than three seconds of work at 300 a second
-NEARLY_FULL, FULL = 0.8, 0.98  # of a queue's messages or bytes
+WARNING_FILL, ERROR_FILL = 0.8, 0.98  # of a queue's messages or bytes
 DATE_RESOLUTION_SECONDS: Final = 2.0  # in seconds, and updated once a second (cowboy_clock)
 MAX_BACKLOG_SECONDS: Final = 10.0  # how long a client waits for a command's outcome
 
@@ -71,7 +71,7 @@ def full_queue(row: Mapping[str, Any]) -> list[Finding]:
     name: str = row["name"]
     worker, _, kind = name.partition(".")
     filled = max(_filled(row, "max-length", "messages_ready"), _filled(row, "max-length-bytes", "message_bytes_ready"))
-    if filled < NEARLY_FULL or name.startswith("reply.") or kind == "refused":  # these drop their oldest messages
+    if filled < WARNING_FILL or name.startswith("reply.") or kind == "refused":  # these drop their oldest messages
         return []
     if kind == "parked":
         why, do = "what should be parked comes round again each minute", "autograph parked list, redrive, discard"
@@ -83,7 +83,7 @@ def full_queue(row: Mapping[str, Any]) -> list[Finding]:
         who = worker if kind == "events" else "its subscriber"
         why = f"{who} does not keep up, and events that it subscribes to stay in their outboxes"
         do = f"start {who}, or delete the queue if that is gone for good"
-    is_full = filled >= FULL
+    is_full = filled >= ERROR_FILL
     return [Finding("queue_full", is_full, f"{name} is {'full' if is_full else f'{filled:.0%} full'}: {why}", do)]
 
 

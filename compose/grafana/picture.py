@@ -1,4 +1,4 @@
-"""Dashboards as pictures: the panels and queries that Grafana has, drawn by ourselves from Prometheus' answers."""
+"""Draws dashboards as SVG pictures from Prometheus' results."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ class Run:
 
     window: Window
     notes: tuple[Note, ...]
-    told: str  # to the reader, in a line
+    caption: str  # to the reader, in a line
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def draw(answers: QueryResults, run: Run) -> str:
 
 def _head(root: ET.Element, answers: QueryResults, run: Run) -> None:
     text(root, MARGIN + 4, 24, answers.board["title"], size=18, weight="600")
-    text(root, MARGIN + 4, 42, run.told, fill=FAINT)
+    text(root, MARGIN + 4, 42, run.caption, fill=FAINT)
     done = "; ".join(f"{number}) {_clock(note.at)[:5]} {note.what}" for number, note in enumerate(run.notes, 1))
     text(root, MARGIN + 4, 58, f"Marked: {done}." if done else "", fill=FAINT, fits=WIDEST - 2 * MARGIN)
     fired = fired_when(answers.alerts, run.window)
@@ -99,11 +99,11 @@ def fired_when(alerts: Sequence[Series], window: Window) -> list[str]:
     times: dict[str, set[float]] = {}
     for alert in alerts:
         times.setdefault(alert.legend, set()).update(time for time, _ in alert.points)
-    told = []
+    caption = []
     for name, fired in sorted(times.items()):
         whiles = _stretches(Series(name, tuple((time, 1.0) for time in sorted(fired))), window)
-        told.append(" ".join([name, *(f"{_clock(stretch[0][0])}-{_clock(stretch[-1][0])}" for stretch in whiles)]))
-    return told
+        caption.append(" ".join([name, *(f"{_clock(stretch[0][0])}-{_clock(stretch[-1][0])}" for stretch in whiles)]))
+    return caption
 
 
 def _panel(root: ET.Element, shown: PanelResult, run: Run, alerts: Sequence[Series]) -> None:

@@ -1,4 +1,4 @@
-"""What a dashboard's panels show, asked of Prometheus as Grafana asks."""
+"""Runs a dashboard's queries against Prometheus, as Grafana does."""
 
 import math
 import re
@@ -53,7 +53,7 @@ class QueryResults:
 async def run_queries(
     http: aiohttp.ClientSession, prometheus: str, board: Mapping[str, Any], window: Window
 ) -> QueryResults:
-    """Raises ``RuntimeError`` with Prometheus' own words where it refuses a query."""
+    """Raises ``RuntimeError`` with Prometheus' message if it refuses a query."""
 
     async def series(expr: str, legend: str) -> list[Series]:
         query = {
@@ -75,7 +75,7 @@ async def run_queries(
 
 
 def _series(row: Mapping[str, Any], legend: str) -> Series:
-    """NaN is what a ratio or a quantile of nothing is: no value."""
+    """Skips NaN, the ratio or quantile of no values."""
     points = ((float(time), float(value)) for time, value in row["values"])
     return Series(legend_of(legend, row["metric"]), tuple(point for point in points if math.isfinite(point[1])))
 
@@ -85,5 +85,5 @@ def legend_of(pattern: str, labels: Mapping[str, str]) -> str:
 
 
 def _sorted(found: Sequence[Series]) -> list[Series]:
-    """By name, whatever Prometheus' order; what has no value is not there."""
+    """Sorted by name, without empty series."""
     return sorted((one for one in found if one.points), key=lambda one: one.legend)

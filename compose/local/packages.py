@@ -136,7 +136,7 @@ def _ignore_missing() -> Iterator[None]:
 
 
 async def run(command: Sequence[str], *, folder: Path | None = None, shown: bool = False) -> str:
-    """Its output. Raises ``Failed``; whoever is cancelled meanwhile ends it."""
+    """The command's output. Raises ``CommandFailed``. Cancelling terminates the command."""
     process = await asyncio.create_subprocess_exec(
         *command,
         stdin=subprocess.DEVNULL,

@@ -40,7 +40,7 @@ class _StoredHash:
     def read(cls, text: str) -> "_StoredHash":
         found = _STORED.fullmatch(text)
         if found is None:
-            raise ValueError("not a password hash of ours")
+            raise ValueError("unknown format of password hash")
         return cls(found["bcrypt"].encode(), int(found["cost"]), found["pepper"])
 
 

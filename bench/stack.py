@@ -1,4 +1,4 @@
-"""What is measured, and what it is measured beside, as processes."""
+"""The processes that are measured: the system, and the servers of the floors."""
 
 import asyncio
 import os

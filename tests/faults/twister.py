@@ -39,7 +39,7 @@ async def twisted(stack: FaultStack, exchange: str, queue: str, keys: Iterable[s
         for key in keys:
             await mine.bind(exchange, key)
             await theirs.unbind(exchange, key)
-        in_hand: set[asyncio.Task[None]] = set()
+        in_flight: set[asyncio.Task[None]] = set()
 
         async def pass_on(message: AbstractIncomingMessage) -> None:
             times = random.choice(TIMES)  # noqa: S311 - disorder
@@ -51,8 +51,8 @@ async def twisted(stack: FaultStack, exchange: str, queue: str, keys: Iterable[s
 
         async def take(message: AbstractIncomingMessage) -> None:
             task = asyncio.create_task(pass_on(message))
-            in_hand.add(task)
-            task.add_done_callback(in_hand.discard)
+            in_flight.add(task)
+            task.add_done_callback(in_flight.discard)
 
         tag = await mine.consume(take)
         try:
@@ -64,7 +64,7 @@ async def twisted(stack: FaultStack, exchange: str, queue: str, keys: Iterable[s
 
             async def all_passed_on() -> bool:
                 left = await channel.declare_queue(mine.name, passive=True)
-                return not in_hand and not left.declaration_result.message_count
+                return not in_flight and not left.declaration_result.message_count
 
             await eventually(all_passed_on)
             await mine.cancel(tag)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from autograph.handout import handout
 from autograph.installation import Installation
+from autograph.service_credentials import service_credentials
 from autograph.services import MODULES, SIDE_PORTS
 from autograph.settings import OperatorSettings
 from chassis.lifecycle import CLOSE_SECONDS
@@ -287,7 +287,7 @@ def files_named(name: str) -> dict[str, str]:
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_service_reads_each_file_that_is_handed_to_it(name: str) -> None:
     assert files_named(name) == {
-        variable: f"/run/autograph/{name}/{variable}" for variable in handout(INSTALLATION, name)
+        variable: f"/run/autograph/{name}/{variable}" for variable in service_credentials(INSTALLATION, name)
     }
 
 

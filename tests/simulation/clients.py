@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from chassis.bus.headers import service_user
-from chassis.bus.ports import ConfirmMissing, Delivery, Letter, NotPublished, Receipt
+from chassis.bus.ports import ConfirmMissing, Delivery, NotPublished, OutgoingMessage, Receipt
 from chassis.bus.replies import read_reply
 from chassis.cache import CacheReader, Entry, Hit
 from contracts.auth import EndSession, GetLiveSession, SessionNotFound, SignIn, SignOut, SignOutEverywhere
@@ -81,7 +81,7 @@ class Gateway:
             actor=actor,
             fingerprint="f" if request.kind is Kind.COMMAND else None,
         )
-        letter = Letter(
+        outgoing = OutgoingMessage(
             exchange=request.exchange(),
             routing_key=request.routing_key(),
             body=encode(envelope, request),
@@ -96,7 +96,7 @@ class Gateway:
         try:
             async with asyncio.timeout(seconds):
                 try:
-                    await self._publisher.publish(letter, timeout_seconds=seconds)
+                    await self._publisher.publish(outgoing, timeout_seconds=seconds)
                     confirmed = True
                 except ConfirmMissing:
                     pass  # the reply may come all the same
@@ -178,7 +178,7 @@ class Client:
             return
         shown = outcome.parsed()
         revision, digest = shown["revision"], digest_of(shown["note_content"])
-        filled = await self._gateway.cache.fill(found, f"{revision} {digest}".encode(), stay_seconds=KEPT_SECONDS)
+        filled = await self._gateway.cache.fill(found, f"{revision} {digest}".encode(), ttl_seconds=KEPT_SECONDS)
         self._world.seen["not filled"] += found.token is not None and not filled
         self._has_read(aggregate, begun_at, revision, digest)
 
@@ -232,7 +232,7 @@ class Client:
             if outcome is None or outcome.status is Status.FAILED:
                 return
             if outcome.status is Status.SUCCEEDED:
-                await self._gateway.cache.fill(found, b"lives", stay_seconds=KEPT_SECONDS)
+                await self._gateway.cache.fill(found, b"lives", ttl_seconds=KEPT_SECONDS)
             else:
                 self._world.seen["session over"] += 1
                 revision = ABSENT

@@ -14,15 +14,15 @@ import pytest
 from rich.console import Console
 
 from autograph.backup import objects
-from autograph.backup.manifest import DUMP, BackupBroken, Manifest, kept_objects
+from autograph.backup.manifest import DUMP, BackupBroken, Manifest, backed_up_objects
 from autograph.backup.postgres import _program, open_snapshot
 from autograph.backup.restore import check_release, check_secrets
 from autograph.credentials import service_environment
 from autograph.database import check_database, newest_revision, rollback_database
 from autograph.migrate import apply
-from chassis.key_pairs import Purpose, Safe, rotate
+from chassis.key_pairs import KeyCipher, Purpose, rotate
 from chassis.objects import s3_client
-from compose.local.home import CannotProvide, Home
+from compose.local.home import Home, OperatorError
 from compose.local.run import run_servers
 from compose.local.stack import addresses
 from tests.eventually import eventually
@@ -94,7 +94,7 @@ async def test_an_older_schema_is_brought_up_to_date(house: House, tmp_path: Pat
 
 
 def test_a_newer_schema_is_refused(backup: tuple[Path, Manifest]) -> None:
-    with pytest.raises(CannotProvide, match="9999"):
+    with pytest.raises(OperatorError, match="9999"):
         check_release(backup[1].model_copy(update={"revision": "9999"}))
 
 
@@ -102,7 +102,7 @@ def test_a_newer_schema_is_refused(backup: tuple[Path, Manifest]) -> None:
 def test_another_secret_is_refused_by_its_name(house: House, backup: tuple[Path, Manifest], name: str) -> None:
     check_secrets(backup[1], house.installation)
     other = house.installation_with(**{name: "c" * 48})
-    with pytest.raises(CannotProvide, match=f"^AUTOGRAPH_{name.upper()} must be"):
+    with pytest.raises(OperatorError, match=f"^AUTOGRAPH_{name.upper()} must be"):
         check_secrets(backup[1], other)
 
 
@@ -137,7 +137,7 @@ async def test_what_is_not_empty_is_refused_and_stays_as_it_is(
     await occupy(house)
     before = await house.everything()
 
-    with pytest.raises(CannotProvide, match=f"empty installation only, and this one is not: {sentence}"):
+    with pytest.raises(OperatorError, match=f"empty installation only, and this one is not: {sentence}"):
         await house.restore(*backup)
 
     assert await house.everything() == before
@@ -147,7 +147,7 @@ async def test_where_a_service_runs_nothing_is_restored(house: House, backup: tu
     url = service_environment(house.servers, house.installation.secret, "auth")["AUTOGRAPH_RABBITMQ_URL"]
     async with await aio_pika.connect(url):
         await eventually(lambda: house.is_connected("autograph-auth"))
-        with pytest.raises(CannotProvide, match="autograph-auth is running on it"):
+        with pytest.raises(OperatorError, match="autograph-auth is running on it"):
             await house.restore(*backup)
     assert await house.stored() == set()
 
@@ -157,7 +157,7 @@ async def test_a_restore_that_fails_leaves_nothing(house: House, backup: tuple[P
     folder, manifest = backup
     (folder / DUMP).write_bytes((folder / DUMP).read_bytes()[:-2000])
 
-    with pytest.raises(CannotProvide, match="pg_restore"):
+    with pytest.raises(OperatorError, match="pg_restore"):
         await house.restore(folder, manifest)
 
     assert await house.everything() == ([], set(), [], {})
@@ -195,7 +195,7 @@ async def test_an_object_that_was_lost_or_damaged_before_is_told_and_the_rest_is
 
     assert [(one.key, one.why) for one in lost.missing] == [(house.object_key, "not in the store")]
     assert [(one.key, one.why) for one in damaged.missing] == [(house.object_key, "is not gzip")]
-    assert [kept.key for kept in kept_objects(tmp_path / "lost")] == ["one.png"]
+    assert [kept.key for kept in backed_up_objects(tmp_path / "lost")] == ["one.png"]
 
 
 async def test_a_backup_that_fails_leaves_no_folder(house: House, tmp_path: Path) -> None:
@@ -206,12 +206,12 @@ async def test_a_backup_that_fails_leaves_no_folder(house: House, tmp_path: Path
 
 
 async def test_a_folder_that_is_there_is_not_written_into(house: House, tmp_path: Path) -> None:
-    with pytest.raises(CannotProvide, match="is there already"):
+    with pytest.raises(OperatorError, match="is there already"):
         await house.back_up(tmp_path)
 
 
 def test_without_programs_that_are_new_enough_one_sentence_says_what_to_install(tmp_path: Path) -> None:
-    with pytest.raises(CannotProvide, match=r"pg_dump 99 or newer is needed, .*postgresql-client"):
+    with pytest.raises(OperatorError, match=r"pg_dump 99 or newer is needed, .*postgresql-client"):
         _program("pg_dump", tmp_path, at_least=99)
 
 
@@ -222,16 +222,16 @@ async def test_a_snapshot_sees_nothing_of_what_comes_later(house: House) -> None
         s3_client(account.url, account.access_key, account.secret_key, region="us-east-1") as client,
     ):
         await house.execute("DELETE FROM diagram.files")
-        named = [one.key async for one in objects.named(snapshot.connection, client)]
+        named = [one.key async for one in objects.referenced_objects(snapshot.connection, client)]
     assert named == [house.object_key, "one.png"]
 
 
 async def test_with_a_secret_that_opens_no_key_nothing_is_backed_up(house: House, tmp_path: Path) -> None:
     connection = await house.connect()
     await connection.execute("SET search_path = auth")
-    await rotate(connection, Safe("another secret, long enough to be one"), Purpose.SIGNING, datetime.now(UTC))
+    await rotate(connection, KeyCipher("another secret, long enough to be one"), Purpose.SIGNING, datetime.now(UTC))
     await connection.close()
-    with pytest.raises(CannotProvide, match="AUTOGRAPH_AUTH_SECRET is not the one"):
+    with pytest.raises(OperatorError, match="AUTOGRAPH_AUTH_SECRET is not the one"):
         await house.back_up(tmp_path / "backup")
     assert [*tmp_path.glob("*")] == []  # noqa: ASYNC240 - a local folder
 

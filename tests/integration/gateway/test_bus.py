@@ -12,16 +12,16 @@ from uuid_utils.compat import uuid7
 
 from chassis.bus.amqp import AmqpPublisher
 from chassis.bus.ports import NotPublished
-from chassis.bus.requester import Requester, Unanswered
+from chassis.bus.requester import ReplyTimeout, Requester
 from contracts.auth import GetPublicKeys, PublicKeys, RegisterUser, User
 from contracts.diagram import CreateDiagram, DiagramNotFound, DiagramPage, GetDiagram, ListDiagrams
 from contracts.envelope import Actor, ActorKind, Envelope
 from contracts.message import Message, Request
 from contracts.outcome import Outcome, Status
 from contracts.refusal import RefusalKind
-from gateway.asking import envelope_of
+from gateway.command_client import envelope_of
 from gateway.ports import Bus
-from gateway.tokens import Keys
+from gateway.tokens import PublicKeyCache
 from tests.integration.gateway.house import House, apply_to, broker_url
 from tests.integration.gateway.scene import LONG_AGO, USER, open_scene
 from tests.servers import Vhost, fresh_vhost
@@ -42,7 +42,7 @@ async def real(vhost: Vhost, *, connected: bool = True) -> AsyncIterator[Bus]:
         return PublicKeys.model_validate((await ask(requester, GetPublicKeys())).parsed())
 
     requester = Requester(url, user="autograph-gateway", name="test", publisher=publisher, seal=seal)
-    keys = Keys(fetch)
+    keys = PublicKeyCache(fetch)
     links = [publisher.link, requester.link] if connected else []
     running = [asyncio.create_task(link.run()) for link in links]
     try:
@@ -93,7 +93,7 @@ async def unconnected_bus(request: pytest.FixtureRequest, house: House) -> Async
 
 async def ask(bus: Bus, request: Request[Any], *, timeout_seconds: float = 5.0) -> Outcome:
     envelope = envelope_of(request, SOMEBODY, correlation_id="c-1")
-    return await bus.ask(request, envelope, timeout_seconds=timeout_seconds)
+    return await bus.request(request, envelope, timeout_seconds=timeout_seconds)
 
 
 async def test_a_reply_comes_back_as_json(bus: Bus) -> None:
@@ -121,7 +121,7 @@ async def test_many_at_once_each_get_their_own(bus: Bus) -> None:
 
 
 async def test_silence_says_whether_the_broker_has_it(silent_bus: Bus) -> None:
-    with pytest.raises(Unanswered) as unanswered:
+    with pytest.raises(ReplyTimeout) as unanswered:
         await ask(silent_bus, CREATE, timeout_seconds=1.0)
     assert unanswered.value.confirmed
 

@@ -16,10 +16,10 @@ from chassis.metrics import GatewayMetrics
 from chassis.redis import Call, Redis
 from contracts.diagram import GetDiagram
 from contracts.envelope import Actor, ActorKind
-from gateway.answers import MARK_SECONDS
 from gateway.assembly import assemble
 from gateway.idempotency import message_id
-from gateway.server import Listening
+from gateway.request_handler import MARK_SECONDS
+from gateway.server import HttpServer
 from tests.eventually import eventually
 from tests.integration.chassis.proxy import Proxy
 from tests.integration.gateway import scene as in_process
@@ -241,11 +241,11 @@ async def test_without_redis_the_edge_serves_on_and_a_sign_out_holds_when_it_is_
 
 
 async def test_a_gateway_that_is_told_to_stop_answers_what_it_holds(house: House) -> None:
-    async with house.gateway() as leaving:
-        anna = await signed_up(leaving.http)
-        held = [asyncio.create_task(create(leaving.http, anna)) for _ in range(10)]
-        await eventually(lambda: _some_in_hand(leaving))
-        await leaving.stop()
+    async with house.gateway() as draining:
+        anna = await signed_up(draining.http)
+        held = [asyncio.create_task(create(draining.http, anna)) for _ in range(10)]
+        await eventually(lambda: _some_in_hand(draining))
+        await draining.stop()
         assert [status for status, _, _ in await asyncio.gather(*held)] == [201] * 10
 
 
@@ -274,7 +274,7 @@ async def test_a_cached_read_takes_one_trip_to_redis_and_nothing_else(house: Hou
         in_process.settings(rate_limit_per_user=1_000, rate_limit_per_address=1_000),
         metrics=GatewayMetrics(registry), registry=registry, health=Health("test"), redis=redis, bus=bus,
     )  # fmt: skip
-    listening = Listening(gateway.app, drain_seconds=5)
+    listening = HttpServer(gateway.app, drain_seconds=5)
     await listening.start("127.0.0.1", 0)
     try:
         async with aiohttp.ClientSession(listening.urls[0]) as http:
@@ -337,7 +337,7 @@ async def test_the_key_of_a_gateway_that_was_killed_is_soon_free_and_tells_what_
     actor = Actor(kind=ActorKind.USER, id=UUID(first["owner_id"]))
     redis = Redis(house.redis_url)
     key = str(message_id(actor, "POST", "/api/diagrams", "killed"))
-    assert await InFlight(redis).claim(key, "dead", stay_seconds=MARK_SECONDS)
+    assert await InFlight(redis).acquire(key, "dead", ttl_seconds=MARK_SECONDS)
 
     async def answered() -> tuple[int, Any, Any] | None:
         found = await create(http, anna, **{"Idempotency-Key": "killed"})

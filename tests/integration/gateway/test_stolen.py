@@ -18,11 +18,11 @@ from typer.testing import CliRunner
 from autograph import keys as keys_command
 from autograph import users as users_command
 from autograph.__main__ import app
-from autograph.operating import ask
+from autograph.operator_requests import send_request_async
 from autograph.producer import _add, _remove
 from chassis.bus.headers import producer_exchange
-from chassis.key_pairs import Purpose, Safe
-from compose.local.home import CannotProvide
+from chassis.key_pairs import KeyCipher, Purpose
+from compose.local.home import OperatorError
 from contracts.auth_operator import (
     AccountState,
     EndUserSessions,
@@ -81,7 +81,7 @@ async def test_a_locked_account_is_out_at_every_gateway_once_that_is_told(
     anna_id = await user_id(gateways[0], anna)
     assert await statuses(gateways, anna) == [200, 200]
 
-    state = await ask(house.installation, LockUser(user_id=anna_id), AccountState)
+    state = await send_request_async(house.installation, LockUser(user_id=anna_id), AccountState)
 
     assert (state.locked, state.sessions_ended) == (True, 1)
     assert await statuses(gateways, anna) == [401, 401]
@@ -89,7 +89,7 @@ async def test_a_locked_account_is_out_at_every_gateway_once_that_is_told(
         assert answer.status == 401
     assert await signs_in(gateways[0], anna) == 401
 
-    await ask(house.installation, UnlockUser(user_id=anna_id), AccountState)
+    await send_request_async(house.installation, UnlockUser(user_id=anna_id), AccountState)
 
     assert await statuses(gateways, anna) == [401, 401], "what has ended stays so"
     assert await signs_in(gateways[0], anna) == 200
@@ -105,7 +105,9 @@ async def test_a_new_password_ends_the_sessions_and_the_old_password(
     assert await statuses(gateways, anna) == [200, 200]
 
     new = "another horse altogether"
-    state = await ask(house.installation, ResetPassword(user_id=anna_id, password=SecretStr(new)), AccountState)
+    state = await send_request_async(
+        house.installation, ResetPassword(user_id=anna_id, password=SecretStr(new)), AccountState
+    )
 
     assert (state.locked, state.sessions_ended) == (False, 1)
     assert await statuses(gateways, anna) == [401, 401]
@@ -119,7 +121,7 @@ async def test_ended_sessions_leave_the_password(house: House, gateways: list[ai
     anna_id = await user_id(gateways[0], anna)
     await signs_in(gateways[1], anna)
 
-    state = await ask(house.installation, EndUserSessions(user_id=anna_id), AccountState)
+    state = await send_request_async(house.installation, EndUserSessions(user_id=anna_id), AccountState)
 
     assert (state.locked, state.sessions_ended) == (False, 2)
     assert await statuses(gateways, anna) == [401, 401]
@@ -127,10 +129,12 @@ async def test_ended_sessions_leave_the_password(house: House, gateways: list[ai
 
 
 async def test_who_is_not_there_is_refused_in_a_sentence(house: House) -> None:
-    with pytest.raises(CannotProvide, match="user_not_found"):
-        await ask(house.installation, LockUser(user_id="00000000-0000-0000-0000-000000000009"), AccountState)
-    with pytest.raises(CannotProvide, match="key_not_found"):
-        await ask(house.installation, WithdrawKey(key_id="none"), KeyWithdrawn)
+    with pytest.raises(OperatorError, match="user_not_found"):
+        await send_request_async(
+            house.installation, LockUser(user_id="00000000-0000-0000-0000-000000000009"), AccountState
+        )
+    with pytest.raises(OperatorError, match="key_not_found"):
+        await send_request_async(house.installation, WithdrawKey(key_id="none"), KeyWithdrawn)
 
 
 async def test_an_operator_does_it_all_by_the_command(
@@ -170,7 +174,7 @@ async def test_a_withdrawn_key_is_worth_nothing_at_any_gateway_once_that_is_told
     forged = Person(anna.email, {"access_token": await _forged(house, database, anna, key_id)})
     assert await statuses(gateways, forged) == [200, 200], "the thief has the key"
 
-    answer = await ask(house.installation, WithdrawKey(key_id=key_id), KeyWithdrawn)
+    answer = await send_request_async(house.installation, WithdrawKey(key_id=key_id), KeyWithdrawn)
 
     assert answer.signs_now != key_id
     assert await statuses(gateways, forged) == [401, 401]
@@ -189,7 +193,7 @@ async def test_a_withdrawn_key_is_worth_nothing_at_any_gateway_once_that_is_told
 async def _forged(house: House, database: "asyncpg.Connection[asyncpg.Record]", anna: Person, key_id: str) -> str:
     locked = await database.fetchval("SELECT private_key FROM auth.keys WHERE id = $1", key_id)
     secret = house.auth.settings.auth_secret.get_secret_value()
-    private = Safe(secret).unlock(Purpose.SIGNING, key_id, locked)
+    private = KeyCipher(secret).decrypt(Purpose.SIGNING, key_id, locked)
     claims = jwt.decode(anna.tokens["access_token"], options={"verify_signature": False})
     claims["exp"] = int(datetime.now(UTC).timestamp()) + 10**8
     return jwt.encode(
@@ -229,7 +233,7 @@ async def test_a_producer_locks_nobody_even_with_rights_on_the_whole_exchange(
             )
         # It stands before this one in its queue.
         bert = await signed_up(gateways[0])
-        await ask(house.installation, LockUser(user_id=await user_id(gateways[0], bert)), AccountState)
+        await send_request_async(house.installation, LockUser(user_id=await user_id(gateways[0], bert)), AccountState)
     finally:
         await _remove(house.installation, "mallory")
     assert await statuses(gateways, anna) == [200, 200]

@@ -78,8 +78,8 @@ async def an_account_and_who_may_come_in(teller: Teller) -> None:
     await teller.account()
     async with teller.database.transaction() as connection:
         for password_hash in ("h", "another", "h"):
-            let_in = await teller.storage.let_in(connection, teller.user, password_hash, None, LATER)
-            teller.tell(let_in and (let_in.email, let_in.roles))
+            record_sign_in = await teller.storage.record_sign_in(connection, teller.user, password_hash, None, LATER)
+            teller.tell(record_sign_in and (record_sign_in.email, record_sign_in.roles))
         teller.tell(await teller.storage.lock_account(connection, teller.user))
         teller.tell(await teller.storage.lock_account(connection, uuid4()))
     async with teller.database.connection() as connection:

@@ -8,9 +8,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from chassis.bus.ports import Letter
+from chassis.bus.ports import OutgoingMessage
 from chassis.cache.record import MemberRecord
-from chassis.database import Database, OwnConnection
+from chassis.database import Database, DirectConnection
 from chassis.exposition import Registry
 from chassis.metrics import BusMetrics
 from chassis.outbox import OutboxRelay
@@ -35,13 +35,13 @@ class Publisher:
     """Takes everything, or for once nothing."""
 
     def __init__(self) -> None:
-        self.letters: list[Letter] = []
+        self.letters: list[OutgoingMessage] = []
 
-    async def publish(self, letter: Letter, *, timeout_seconds: float = 5.0) -> None:  # noqa: ARG002 - the seam's form
-        self.letters.append(letter)
+    async def publish(self, outgoing: OutgoingMessage, *, timeout_seconds: float = 5.0) -> None:  # noqa: ARG002 - the seam's form
+        self.letters.append(outgoing)
 
-    async def send(self, letter: Letter) -> None:
-        self.letters.append(letter)
+    async def send(self, outgoing: OutgoingMessage) -> None:
+        self.letters.append(outgoing)
 
 
 class Teller:
@@ -133,7 +133,7 @@ async def a_body_that_fails_and_is_tried_again(teller: Teller) -> None:
     for fails in (True, False, False):
         try:
             async with teller.ledger.unit_of_work(teller.envelope(1)) as work:
-                work.invalidates("diagram/1")
+                work.invalidate("diagram/1")
                 work.publish(teller.announcement(), subject="diagram/1", sequence=1)
                 if fails:
                     raise Forbidden("no")  # noqa: TRY301 - a handler raises right there
@@ -239,7 +239,7 @@ async def what_a_crash_left_in_the_outbox(teller: Teller) -> None:
 
     teller.tell("swept", await eventually(is_old))
     teller.tell("gone", await relay.sweep_once(NotedCaches()))
-    teller.tell([(letter.exchange, letter.routing_key, letter.type) for letter in publisher.letters])
+    teller.tell([(outgoing.exchange, outgoing.routing_key, outgoing.type) for outgoing in publisher.letters])
     await relay._measure()
 
 
@@ -248,15 +248,15 @@ async def who_is_on_record(teller: Teller) -> None:
     ours, another = UUID(int=1), UUID(int=2)
     await record.add(ours)
     await record.add(another)
-    teller.tell(await record.all() >= {ours, another}, await record.holds(ours))
+    teller.tell(await record.all() >= {ours, another}, await record.contains(ours))
     await record.remove(ours)
-    teller.tell(ours in await record.all(), await record.holds(ours), await record.holds(another))
+    teller.tell(ours in await record.all(), await record.contains(ours), await record.contains(another))
     await record.remove(another)
     await teller.database.probe()
 
 
 @pytest.fixture
-async def owner(administrator: OwnConnection) -> AsyncIterator[UUID]:
+async def owner(administrator: DirectConnection) -> AsyncIterator[UUID]:
     owner = uuid4()
     await administrator.execute(
         "INSERT INTO auth.users (id, email, email_key) VALUES ($1, $2, $2)", owner, f"{owner}@example.org"

@@ -15,7 +15,7 @@ from chassis.bus.ports import Delivery
 from chassis.bus.reading import Unreadable, read
 from contracts.envelope import CONTENT_TYPE, Actor, ActorKind, Envelope, encode, producer_id
 from contracts.message import MAX_ENVELOPE_BYTES, Command, Event
-from contracts.scanning import Checked
+from contracts.scanning import ScannedJson
 from contracts.text import storable_json
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -230,7 +230,7 @@ def test_a_large_canvas_is_scanned_and_not_parsed() -> None:
     canvas = b'{"elements":[%b]}' % b",".join([b'{"":{}}'] * 50_000)
     message = read(drawing(canvas), "easel", handlers.by_wire_name).message
     assert isinstance(message, Draw)
-    assert isinstance(message.canvas, Checked)
+    assert isinstance(message.canvas, ScannedJson)
     assert message.canvas == canvas
 
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from compose.grafana.panels import FIRING, Dashboard, Panel, Query, rate, slowest
+from compose.grafana.panels import FIRING, Dashboard, Panel, PanelQuery, rate, slowest
 
 DASHBOARD: Final = Dashboard(
     "autograph-overview",
@@ -13,7 +13,7 @@ DASHBOARD: Final = Dashboard(
             "Requests",
             "All requests to the API.",
             "reqps",
-            (Query("sum(autograph:requests:rate5m)", "requests"),),
+            (PanelQuery("sum(autograph:requests:rate5m)", "requests"),),
             kind="stat",
             width=4,
         ),
@@ -21,7 +21,7 @@ DASHBOARD: Final = Dashboard(
             "Failed",
             "Share of responses with 5xx. The objective is 0.1 % in 30 days.",
             "percentunit",
-            (Query("autograph:errors:ratio5m", "failed"),),
+            (PanelQuery("autograph:errors:ratio5m", "failed"),),
             kind="stat",
             width=4,
             limit=0.0144,
@@ -30,7 +30,7 @@ DASHBOARD: Final = Dashboard(
             "Slow",
             "Share of requests that take longer than half a second, without sign-ins. The objective is 1 %.",
             "percentunit",
-            (Query("autograph:slow:ratio5m", "slow"),),
+            (PanelQuery("autograph:slow:ratio5m", "slow"),),
             kind="stat",
             width=4,
             limit=0.1,
@@ -39,7 +39,7 @@ DASHBOARD: Final = Dashboard(
             "Processes",
             "Processes that Prometheus can scrape.",
             "short",
-            (Query('sum(up{job="autograph"})', "up"),),
+            (PanelQuery('sum(up{job="autograph"})', "up"),),
             kind="stat",
             width=4,
         ),
@@ -47,7 +47,7 @@ DASHBOARD: Final = Dashboard(
             "Parked today",
             "Messages parked in 24 hours. Each waits for an operator's decision.",
             "short",
-            (Query("sum(increase(autograph_parked_total[24h]))", "parked"),),
+            (PanelQuery("sum(increase(autograph_parked_total[24h]))", "parked"),),
             kind="stat",
             width=4,
             limit=1,
@@ -57,7 +57,7 @@ DASHBOARD: Final = Dashboard(
             "Alerts that are firing.",
             "short",
             (
-                Query(
+                PanelQuery(
                     f"count({FIRING}) or vector(0)",
                     "alerts",
                 ),
@@ -70,21 +70,24 @@ DASHBOARD: Final = Dashboard(
             "Requests by status",
             "5xx are ours, 4xx the callers'; 429 are limits.",
             "reqps",
-            (Query(rate("api_gateway_requests_total", "status"), "{{status}}"),),
+            (PanelQuery(rate("api_gateway_requests_total", "status"), "{{status}}"),),
             stacked=True,
         ),
         Panel(
             "Requests by path",
             "Where the load comes from.",
             "reqps",
-            (Query("topk(10, sum by (method, path) (autograph:requests:rate5m))", "{{method}} {{path}}"),),
+            (PanelQuery("topk(10, sum by (method, path) (autograph:requests:rate5m))", "{{method}} {{path}}"),),
             stacked=True,
         ),
         Panel(
             "Duration",
             "Median and 99th percentile.",
             "s",
-            (Query("autograph:request_seconds:p50_5m", "p50"), Query("autograph:request_seconds:p99_5m", "p99")),
+            (
+                PanelQuery("autograph:request_seconds:p50_5m", "p50"),
+                PanelQuery("autograph:request_seconds:p99_5m", "p99"),
+            ),
             limit=0.5,
         ),
         Panel(
@@ -92,7 +95,7 @@ DASHBOARD: Final = Dashboard(
             "Sign-in and registration include a third of a second for hashing the password.",
             "s",
             (
-                Query(
+                PanelQuery(
                     f"topk(10, {slowest('api_gateway_request_duration_seconds', 'method', 'path', quantile=0.99)})",
                     "{{method}} {{path}}",
                 ),
@@ -102,13 +105,13 @@ DASHBOARD: Final = Dashboard(
             "Requests in flight",
             "Requests in flight at each gateway.",
             "short",
-            (Query("sum by (instance) (api_gateway_active_connections)", "{{instance}}"),),
+            (PanelQuery("sum by (instance) (api_gateway_active_connections)", "{{instance}}"),),
         ),
         Panel(
             "Circuit breakers",
             "0 closed, 1 open, 2 tries again.",
             "none",
-            (Query("max by (service) (api_gateway_circuit_breaker_state)", "{{service}}"),),
+            (PanelQuery("max by (service) (api_gateway_circuit_breaker_state)", "{{service}}"),),
             limit=1,
         ),
         Panel(
@@ -116,7 +119,7 @@ DASHBOARD: Final = Dashboard(
             "Timeouts, nacks and returns. Five in a row open a breaker.",
             "ops",
             (
-                Query(
+                PanelQuery(
                     rate("api_gateway_circuit_breaker_failures_total", "service"),
                     "{{service}}",
                 ),
@@ -126,7 +129,7 @@ DASHBOARD: Final = Dashboard(
             "Rate limited",
             "Requests refused by a rate limit, by policy.",
             "ops",
-            (Query(rate("api_gateway_rate_limit_exceeded_total", "key_type"), "{{key_type}}"),),
+            (PanelQuery(rate("api_gateway_rate_limit_exceeded_total", "key_type"), "{{key_type}}"),),
         ),
     ),
 )

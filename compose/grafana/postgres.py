@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from compose.grafana.panels import Dashboard, Panel, Query, rate, slowest
+from compose.grafana.panels import Dashboard, Panel, PanelQuery, rate, slowest
 
 DASHBOARD: Final = Dashboard(
     "autograph-postgres",
@@ -13,14 +13,18 @@ DASHBOARD: Final = Dashboard(
             "PostgreSQL connections",
             "By state. Near the maximum with some waiting: the pool is too small, or statements are slow.",
             "short",
-            (Query('sum by (service, state) (autograph_pool_connections{pool="postgres"})', "{{service}} {{state}}"),),
+            (
+                PanelQuery(
+                    'sum by (service, state) (autograph_pool_connections{pool="postgres"})', "{{service}} {{state}}"
+                ),
+            ),
         ),
         Panel(
             "Waiting for a connection",
             "Tasks waiting for a connection. More than 0 for minutes: the pool is too small.",
             "short",
             (
-                Query(
+                PanelQuery(
                     'sum by (service, instance, pool) (autograph_pool_connections{state="waiting"})',
                     "{{service}} {{pool}} {{instance}}",
                 ),
@@ -31,7 +35,7 @@ DASHBOARD: Final = Dashboard(
             "Auth: statements",
             "By operation.",
             "ops",
-            (Query(rate("auth_service_database_queries_total", "operation"), "{{operation}}"),),
+            (PanelQuery(rate("auth_service_database_queries_total", "operation"), "{{operation}}"),),
             stacked=True,
         ),
         Panel(
@@ -39,7 +43,7 @@ DASHBOARD: Final = Dashboard(
             "By operation.",
             "s",
             (
-                Query(
+                PanelQuery(
                     slowest("auth_service_database_query_duration_seconds", "operation"),
                     "{{operation}}",
                 ),
@@ -50,15 +54,17 @@ DASHBOARD: Final = Dashboard(
             "Connections of gateways and workers.",
             "short",
             (
-                Query("sum by (instance) (api_gateway_redis_connections)", "gateway {{instance}}"),
-                Query('sum by (service, state) (autograph_pool_connections{pool="redis"})', "{{service}} {{state}}"),
+                PanelQuery("sum by (instance) (api_gateway_redis_connections)", "gateway {{instance}}"),
+                PanelQuery(
+                    'sum by (service, state) (autograph_pool_connections{pool="redis"})', "{{service}} {{state}}"
+                ),
             ),
         ),
         Panel(
             "Dependencies",
             "Results of each process' health checks: 1 is healthy.",
             "none",
-            (Query("min by (service, check) (autograph_health_check_ok)", "{{service}} {{check}}"),),
+            (PanelQuery("min by (service, check) (autograph_health_check_ok)", "{{service}} {{check}}"),),
         ),
     ),
 )

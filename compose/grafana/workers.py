@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from compose.grafana.panels import Dashboard, Panel, Query, rate, slowest
+from compose.grafana.panels import Dashboard, Panel, PanelQuery, rate, slowest
 
 DASHBOARD: Final = Dashboard(
     "autograph-workers",
@@ -13,20 +13,24 @@ DASHBOARD: Final = Dashboard(
             "Processed",
             "Messages settled per second.",
             "ops",
-            (Query("topk(12, sum by (service, message) (autograph:deliveries:rate5m))", "{{service}} {{message}}"),),
+            (
+                PanelQuery(
+                    "topk(12, sum by (service, message) (autograph:deliveries:rate5m))", "{{service}} {{message}}"
+                ),
+            ),
             stacked=True,
         ),
         Panel(
             "Handler time, p95",
             "Time in the handler, without waiting.",
             "s",
-            (Query("autograph:handler_seconds:p95_5m", "{{service}} {{message}}"),),
+            (PanelQuery("autograph:handler_seconds:p95_5m", "{{service}} {{message}}"),),
         ),
         Panel(
             "Failed",
             "Share of messages that failed. Refusals are not counted.",
             "percentunit",
-            (Query("autograph:deliveries_failed:ratio5m", "{{service}}"),),
+            (PanelQuery("autograph:deliveries_failed:ratio5m", "{{service}}"),),
             limit=0.01,
         ),
         Panel(
@@ -34,8 +38,8 @@ DASHBOARD: Final = Dashboard(
             "Messages being processed. At most sixteen per queue.",
             "short",
             (
-                Query("sum by (instance) (auth_service_active_connections)", "auth {{instance}}"),
-                Query("sum by (instance) (diagram_service_active_connections)", "diagram {{instance}}"),
+                PanelQuery("sum by (instance) (auth_service_active_connections)", "auth {{instance}}"),
+                PanelQuery("sum by (instance) (diagram_service_active_connections)", "diagram {{instance}}"),
             ),
         ),
         Panel(
@@ -43,7 +47,7 @@ DASHBOARD: Final = Dashboard(
             "From taking a message to its acknowledgement.",
             "s",
             (
-                Query(
+                PanelQuery(
                     slowest("auth_service_request_duration_seconds", "message"),
                     "{{message}}",
                 ),
@@ -54,7 +58,7 @@ DASHBOARD: Final = Dashboard(
             "From taking a message to its acknowledgement.",
             "s",
             (
-                Query(
+                PanelQuery(
                     slowest("diagram_service_request_duration_seconds", "message"),
                     "{{message}}",
                 ),
@@ -64,14 +68,14 @@ DASHBOARD: Final = Dashboard(
             "Auth: by outcome",
             "Of its messages.",
             "ops",
-            (Query(rate("auth_service_requests_total", "outcome"), "{{outcome}}"),),
+            (PanelQuery(rate("auth_service_requests_total", "outcome"), "{{outcome}}"),),
             stacked=True,
         ),
         Panel(
             "Diagram: by outcome",
             "Of its messages.",
             "ops",
-            (Query(rate("diagram_service_requests_total", "outcome"), "{{outcome}}"),),
+            (PanelQuery(rate("diagram_service_requests_total", "outcome"), "{{outcome}}"),),
             stacked=True,
         ),
     ),

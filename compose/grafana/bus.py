@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from compose.grafana.panels import Dashboard, Panel, PanelQuery, rate
+from compose.grafana.panels import Dashboard, Panel, Query, rate
 
 DASHBOARD: Final = Dashboard(
     "autograph-bus",
@@ -13,35 +13,35 @@ DASHBOARD: Final = Dashboard(
             "Deliveries by outcome",
             "done and refused are well; retried and duplicate happen; parked and failed are not well.",
             "ops",
-            (PanelQuery("sum by (outcome) (autograph:deliveries:rate5m)", "{{outcome}}"),),
+            (Query("sum by (outcome) (autograph:deliveries:rate5m)", "{{outcome}}"),),
             stacked=True,
         ),
         Panel(
             "Queue wait, p95",
             "From the creation of a message to its delivery. At ten seconds clients time out.",
             "s",
-            (PanelQuery("autograph:queue_wait_seconds:p95_5m", "{{service}} {{message}}"),),
+            (Query("autograph:queue_wait_seconds:p95_5m", "{{service}} {{message}}"),),
             limit=5,
         ),
         Panel(
             "Outbox, oldest",
             "Age of the oldest unpublished event. Milliseconds are normal.",
             "s",
-            (PanelQuery("max by (service) (autograph_outbox_oldest_seconds)", "{{service}}"),),
+            (Query("max by (service) (autograph_outbox_oldest_seconds)", "{{service}}"),),
             limit=60,
         ),
         Panel(
             "Outbox, depth",
             "Events committed and not yet published.",
             "short",
-            (PanelQuery("max by (service) (autograph_outbox_depth)", "{{service}}"),),
+            (Query("max by (service) (autograph_outbox_depth)", "{{service}}"),),
         ),
         Panel(
             "Retries",
             "Messages scheduled for a retry, by delay.",
             "ops",
             (
-                PanelQuery(
+                Query(
                     rate("autograph_retries_total", "service", "message", "rung"),
                     "{{service}} {{message}} {{rung}}",
                 ),
@@ -52,7 +52,7 @@ DASHBOARD: Final = Dashboard(
             "Messages parked in the last hour.",
             "short",
             (
-                PanelQuery(
+                Query(
                     "sum by (service, message, reason) (increase(autograph_parked_total[1h]))",
                     "{{service}} {{message}}: {{reason}}",
                 ),
@@ -63,15 +63,15 @@ DASHBOARD: Final = Dashboard(
             "Consumers",
             "Consumers of each queue. 0: its messages are not processed.",
             "short",
-            (PanelQuery("sum by (queue) (autograph_consumers)", "{{queue}}"),),
+            (Query("sum by (queue) (autograph_consumers)", "{{queue}}"),),
         ),
         Panel(
             "Messages in the broker",
             "Ready and in flight, over all queues.",
             "short",
             (
-                PanelQuery("sum(rabbitmq_queue_messages_ready)", "ready"),
-                PanelQuery("sum(rabbitmq_queue_messages_unacked)", "in flight"),
+                Query("sum(rabbitmq_queue_messages_ready)", "ready"),
+                Query("sum(rabbitmq_queue_messages_unacked)", "in flight"),
             ),
         ),
         Panel(
@@ -79,8 +79,8 @@ DASHBOARD: Final = Dashboard(
             "1: it is short of memory or disk, and takes nothing.",
             "none",
             (
-                PanelQuery("max(rabbitmq_alarms_memory_used_watermark)", "memory"),
-                PanelQuery("max(rabbitmq_alarms_free_disk_space_watermark)", "disk"),
+                Query("max(rabbitmq_alarms_memory_used_watermark)", "memory"),
+                Query("max(rabbitmq_alarms_free_disk_space_watermark)", "disk"),
             ),
             limit=1,
         ),
@@ -88,7 +88,7 @@ DASHBOARD: Final = Dashboard(
             "Broker memory",
             "Resident memory of the broker's process.",
             "bytes",
-            (PanelQuery("sum by (instance) (rabbitmq_process_resident_memory_bytes)", "{{instance}}"),),
+            (Query("sum by (instance) (rabbitmq_process_resident_memory_bytes)", "{{instance}}"),),
         ),
     ),
 )

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from compose.grafana.panels import FIRING, Dashboard, Panel, PanelQuery, rate, slowest
+from compose.grafana.panels import FIRING, Dashboard, Panel, Query, rate, slowest
 
 DASHBOARD: Final = Dashboard(
     "autograph-overview",
@@ -13,7 +13,7 @@ DASHBOARD: Final = Dashboard(
             "Requests",
             "All requests to the API.",
             "reqps",
-            (PanelQuery("sum(autograph:requests:rate5m)", "requests"),),
+            (Query("sum(autograph:requests:rate5m)", "requests"),),
             kind="stat",
             width=4,
         ),
@@ -21,7 +21,7 @@ DASHBOARD: Final = Dashboard(
             "Failed",
             "Share of responses with 5xx. The objective is 0.1 % in 30 days.",
             "percentunit",
-            (PanelQuery("autograph:errors:ratio5m", "failed"),),
+            (Query("autograph:errors:ratio5m", "failed"),),
             kind="stat",
             width=4,
             limit=0.0144,
@@ -30,7 +30,7 @@ DASHBOARD: Final = Dashboard(
             "Slow",
             "Share of requests that take longer than half a second, without sign-ins. The objective is 1 %.",
             "percentunit",
-            (PanelQuery("autograph:slow:ratio5m", "slow"),),
+            (Query("autograph:slow:ratio5m", "slow"),),
             kind="stat",
             width=4,
             limit=0.1,
@@ -39,7 +39,7 @@ DASHBOARD: Final = Dashboard(
             "Processes",
             "Processes that Prometheus can scrape.",
             "short",
-            (PanelQuery('sum(up{job="autograph"})', "up"),),
+            (Query('sum(up{job="autograph"})', "up"),),
             kind="stat",
             width=4,
         ),
@@ -47,7 +47,7 @@ DASHBOARD: Final = Dashboard(
             "Parked today",
             "Messages parked in 24 hours. Each waits for an operator's decision.",
             "short",
-            (PanelQuery("sum(increase(autograph_parked_total[24h]))", "parked"),),
+            (Query("sum(increase(autograph_parked_total[24h]))", "parked"),),
             kind="stat",
             width=4,
             limit=1,
@@ -57,7 +57,7 @@ DASHBOARD: Final = Dashboard(
             "Alerts that are firing.",
             "short",
             (
-                PanelQuery(
+                Query(
                     f"count({FIRING}) or vector(0)",
                     "alerts",
                 ),
@@ -70,14 +70,14 @@ DASHBOARD: Final = Dashboard(
             "Requests by status",
             "5xx are ours, 4xx the callers'; 429 are limits.",
             "reqps",
-            (PanelQuery(rate("api_gateway_requests_total", "status"), "{{status}}"),),
+            (Query(rate("api_gateway_requests_total", "status"), "{{status}}"),),
             stacked=True,
         ),
         Panel(
             "Requests by path",
             "Where the load comes from.",
             "reqps",
-            (PanelQuery("topk(10, sum by (method, path) (autograph:requests:rate5m))", "{{method}} {{path}}"),),
+            (Query("topk(10, sum by (method, path) (autograph:requests:rate5m))", "{{method}} {{path}}"),),
             stacked=True,
         ),
         Panel(
@@ -85,8 +85,8 @@ DASHBOARD: Final = Dashboard(
             "Median and 99th percentile.",
             "s",
             (
-                PanelQuery("autograph:request_seconds:p50_5m", "p50"),
-                PanelQuery("autograph:request_seconds:p99_5m", "p99"),
+                Query("autograph:request_seconds:p50_5m", "p50"),
+                Query("autograph:request_seconds:p99_5m", "p99"),
             ),
             limit=0.5,
         ),
@@ -95,7 +95,7 @@ DASHBOARD: Final = Dashboard(
             "Sign-in and registration include a third of a second for hashing the password.",
             "s",
             (
-                PanelQuery(
+                Query(
                     f"topk(10, {slowest('api_gateway_request_duration_seconds', 'method', 'path', quantile=0.99)})",
                     "{{method}} {{path}}",
                 ),
@@ -105,13 +105,13 @@ DASHBOARD: Final = Dashboard(
             "Requests in flight",
             "Requests in flight at each gateway.",
             "short",
-            (PanelQuery("sum by (instance) (api_gateway_active_connections)", "{{instance}}"),),
+            (Query("sum by (instance) (api_gateway_active_connections)", "{{instance}}"),),
         ),
         Panel(
             "Circuit breakers",
             "0 closed, 1 open, 2 tries again.",
             "none",
-            (PanelQuery("max by (service) (api_gateway_circuit_breaker_state)", "{{service}}"),),
+            (Query("max by (service) (api_gateway_circuit_breaker_state)", "{{service}}"),),
             limit=1,
         ),
         Panel(
@@ -119,7 +119,7 @@ DASHBOARD: Final = Dashboard(
             "Timeouts, nacks and returns. Five in a row open a breaker.",
             "ops",
             (
-                PanelQuery(
+                Query(
                     rate("api_gateway_circuit_breaker_failures_total", "service"),
                     "{{service}}",
                 ),
@@ -129,7 +129,7 @@ DASHBOARD: Final = Dashboard(
             "Rate limited",
             "Requests refused by a rate limit, by policy.",
             "ops",
-            (PanelQuery(rate("api_gateway_rate_limit_exceeded_total", "key_type"), "{{key_type}}"),),
+            (Query(rate("api_gateway_rate_limit_exceeded_total", "key_type"), "{{key_type}}"),),
         ),
     ),
 )

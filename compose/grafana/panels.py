@@ -14,7 +14,7 @@ Unit = Literal["short", "reqps", "ops", "s", "bytes", "percentunit", "none"]
 
 
 @dataclass(frozen=True, slots=True)
-class PanelQuery:
+class Query:
     expr: str
     legend: str  # with labels in {{ }}
 
@@ -26,7 +26,7 @@ class Panel:
     title: str
     description: str
     unit: Unit
-    queries: tuple[PanelQuery, ...]
+    queries: tuple[Query, ...]
     kind: Literal["timeseries", "stat"] = "timeseries"
     width: int = 12
     limit: float | None = None

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from compose.grafana.panels import Dashboard, Panel, PanelQuery, rate, slowest
+from compose.grafana.panels import Dashboard, Panel, Query, rate, slowest
 
 DASHBOARD: Final = Dashboard(
     "autograph-postgres",
@@ -13,18 +13,14 @@ DASHBOARD: Final = Dashboard(
             "PostgreSQL connections",
             "By state. Near the maximum with some waiting: the pool is too small, or statements are slow.",
             "short",
-            (
-                PanelQuery(
-                    'sum by (service, state) (autograph_pool_connections{pool="postgres"})', "{{service}} {{state}}"
-                ),
-            ),
+            (Query('sum by (service, state) (autograph_pool_connections{pool="postgres"})', "{{service}} {{state}}"),),
         ),
         Panel(
             "Waiting for a connection",
             "Tasks waiting for a connection. More than 0 for minutes: the pool is too small.",
             "short",
             (
-                PanelQuery(
+                Query(
                     'sum by (service, instance, pool) (autograph_pool_connections{state="waiting"})',
                     "{{service}} {{pool}} {{instance}}",
                 ),
@@ -35,7 +31,7 @@ DASHBOARD: Final = Dashboard(
             "Auth: statements",
             "By operation.",
             "ops",
-            (PanelQuery(rate("auth_service_database_queries_total", "operation"), "{{operation}}"),),
+            (Query(rate("auth_service_database_queries_total", "operation"), "{{operation}}"),),
             stacked=True,
         ),
         Panel(
@@ -43,7 +39,7 @@ DASHBOARD: Final = Dashboard(
             "By operation.",
             "s",
             (
-                PanelQuery(
+                Query(
                     slowest("auth_service_database_query_duration_seconds", "operation"),
                     "{{operation}}",
                 ),
@@ -54,17 +50,15 @@ DASHBOARD: Final = Dashboard(
             "Connections of gateways and workers.",
             "short",
             (
-                PanelQuery("sum by (instance) (api_gateway_redis_connections)", "gateway {{instance}}"),
-                PanelQuery(
-                    'sum by (service, state) (autograph_pool_connections{pool="redis"})', "{{service}} {{state}}"
-                ),
+                Query("sum by (instance) (api_gateway_redis_connections)", "gateway {{instance}}"),
+                Query('sum by (service, state) (autograph_pool_connections{pool="redis"})', "{{service}} {{state}}"),
             ),
         ),
         Panel(
             "Dependencies",
             "Results of each process' health checks: 1 is healthy.",
             "none",
-            (PanelQuery("min by (service, check) (autograph_health_check_ok)", "{{service}} {{check}}"),),
+            (Query("min by (service, check) (autograph_health_check_ok)", "{{service}} {{check}}"),),
         ),
     ),
 )

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from compose.grafana.panels import Dashboard, Panel, PanelQuery
+from compose.grafana.panels import Dashboard, Panel, Query
 
 DASHBOARD: Final = Dashboard(
     "autograph-saturation",
@@ -14,7 +14,7 @@ DASHBOARD: Final = Dashboard(
             "Cores in use. A Python process can use one: start another at 0.8.",
             "none",
             (
-                PanelQuery(
+                Query(
                     'sum by (service, instance) (rate(process_cpu_seconds_total{job="autograph"}[$__rate_interval]))',
                     "{{service}} {{instance}}",
                 ),
@@ -25,14 +25,14 @@ DASHBOARD: Final = Dashboard(
             "Event loop lag, p99",
             "Delay of scheduled callbacks.",
             "s",
-            (PanelQuery("autograph:loop_lag_seconds:p99_5m", "{{service}}"),),
+            (Query("autograph:loop_lag_seconds:p99_5m", "{{service}}"),),
             limit=0.25,
         ),
         Panel(
             "Memory",
             "Resident memory. About 100 MiB is normal.",
             "bytes",
-            (PanelQuery('process_resident_memory_bytes{job="autograph"}', "{{service}} {{instance}}"),),
+            (Query('process_resident_memory_bytes{job="autograph"}', "{{service}} {{instance}}"),),
             limit=419430400,
         ),
         Panel(
@@ -40,7 +40,7 @@ DASHBOARD: Final = Dashboard(
             "Share of the limit.",
             "percentunit",
             (
-                PanelQuery(
+                Query(
                     'process_open_fds{job="autograph"} / process_max_fds{job="autograph"}', "{{service}} {{instance}}"
                 ),
             ),
@@ -50,14 +50,14 @@ DASHBOARD: Final = Dashboard(
             "Time to scrape",
             "A few milliseconds are normal.",
             "s",
-            (PanelQuery('scrape_duration_seconds{job="autograph"}', "{{service}} {{instance}}"),),
+            (Query('scrape_duration_seconds{job="autograph"}', "{{service}} {{instance}}"),),
             limit=1,
         ),
         Panel(
             "Starts",
             "Start time of each process: a step is a restart.",
             "s",
-            (PanelQuery('time() - process_start_time_seconds{job="autograph"}', "{{service}} {{instance}}"),),
+            (Query('time() - process_start_time_seconds{job="autograph"}', "{{service}} {{instance}}"),),
         ),
     ),
 )

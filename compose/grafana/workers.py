@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from compose.grafana.panels import Dashboard, Panel, PanelQuery, rate, slowest
+from compose.grafana.panels import Dashboard, Panel, Query, rate, slowest
 
 DASHBOARD: Final = Dashboard(
     "autograph-workers",
@@ -13,24 +13,20 @@ DASHBOARD: Final = Dashboard(
             "Processed",
             "Messages settled per second.",
             "ops",
-            (
-                PanelQuery(
-                    "topk(12, sum by (service, message) (autograph:deliveries:rate5m))", "{{service}} {{message}}"
-                ),
-            ),
+            (Query("topk(12, sum by (service, message) (autograph:deliveries:rate5m))", "{{service}} {{message}}"),),
             stacked=True,
         ),
         Panel(
             "Handler time, p95",
             "Time in the handler, without waiting.",
             "s",
-            (PanelQuery("autograph:handler_seconds:p95_5m", "{{service}} {{message}}"),),
+            (Query("autograph:handler_seconds:p95_5m", "{{service}} {{message}}"),),
         ),
         Panel(
             "Failed",
             "Share of messages that failed. Refusals are not counted.",
             "percentunit",
-            (PanelQuery("autograph:deliveries_failed:ratio5m", "{{service}}"),),
+            (Query("autograph:deliveries_failed:ratio5m", "{{service}}"),),
             limit=0.01,
         ),
         Panel(
@@ -38,8 +34,8 @@ DASHBOARD: Final = Dashboard(
             "Messages being processed. At most sixteen per queue.",
             "short",
             (
-                PanelQuery("sum by (instance) (auth_service_active_connections)", "auth {{instance}}"),
-                PanelQuery("sum by (instance) (diagram_service_active_connections)", "diagram {{instance}}"),
+                Query("sum by (instance) (auth_service_active_connections)", "auth {{instance}}"),
+                Query("sum by (instance) (diagram_service_active_connections)", "diagram {{instance}}"),
             ),
         ),
         Panel(
@@ -47,7 +43,7 @@ DASHBOARD: Final = Dashboard(
             "From taking a message to its acknowledgement.",
             "s",
             (
-                PanelQuery(
+                Query(
                     slowest("auth_service_request_duration_seconds", "message"),
                     "{{message}}",
                 ),
@@ -58,7 +54,7 @@ DASHBOARD: Final = Dashboard(
             "From taking a message to its acknowledgement.",
             "s",
             (
-                PanelQuery(
+                Query(
                     slowest("diagram_service_request_duration_seconds", "message"),
                     "{{message}}",
                 ),
@@ -68,14 +64,14 @@ DASHBOARD: Final = Dashboard(
             "Auth: by outcome",
             "Of its messages.",
             "ops",
-            (PanelQuery(rate("auth_service_requests_total", "outcome"), "{{outcome}}"),),
+            (Query(rate("auth_service_requests_total", "outcome"), "{{outcome}}"),),
             stacked=True,
         ),
         Panel(
             "Diagram: by outcome",
             "Of its messages.",
             "ops",
-            (PanelQuery(rate("diagram_service_requests_total", "outcome"), "{{outcome}}"),),
+            (Query(rate("diagram_service_requests_total", "outcome"), "{{outcome}}"),),
             stacked=True,
         ),
     ),

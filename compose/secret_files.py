@@ -70,8 +70,8 @@ def servers(made: dict[str, str]) -> dict[str, str]:
     """The servers' configuration files. Servers read them at their first start, so they must not change."""
     url = "http://s3:9000"
     identities = seaweedfs.identities(
-        seaweedfs.Account(url, S3_ADMINISTRATOR, made["s3"]),
-        seaweedfs.Account(url, S3_WORKER, made["s3-worker"]),
+        seaweedfs.S3Account(url, S3_ADMINISTRATOR, made["s3"]),
+        seaweedfs.S3Account(url, S3_WORKER, made["s3-worker"]),
     )
     return {
         "postgres/password": made["postgres"],

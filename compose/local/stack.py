@@ -26,8 +26,8 @@ class Servers:
     redis_url: str
     rabbitmq_url: str
     rabbitmq_management_url: str
-    s3: seaweedfs.Account
-    s3_worker: seaweedfs.Account
+    s3: seaweedfs.S3Account
+    s3_worker: seaweedfs.S3Account
     postgres_pooler_url: str = ""  # the services' URL if they use a pooler
     redis_service_users: bool = False  # each service signs in to Redis as a user of its own
 
@@ -48,7 +48,7 @@ def addresses(home: Home, external: Mapping[str, str]) -> Servers:
     """*external*: the AUTOGRAPH_ variables of external servers."""
     own = "AUTOGRAPH_S3_URL" in external
     if own:  # without the home, which may not exist
-        account = seaweedfs.Account(
+        account = seaweedfs.S3Account(
             external["AUTOGRAPH_S3_URL"], external["AUTOGRAPH_S3_ACCESS_KEY"], external["AUTOGRAPH_S3_SECRET_KEY"]
         )
     else:
@@ -66,9 +66,9 @@ def addresses(home: Home, external: Mapping[str, str]) -> Servers:
     )
 
 
-def _workers(account: seaweedfs.Account, external: Mapping[str, str]) -> seaweedfs.Account:
+def _workers(account: seaweedfs.S3Account, external: Mapping[str, str]) -> seaweedfs.S3Account:
     """S3 has no API for users: the worker's keys if they are set, else the administrator's."""
-    return seaweedfs.Account(
+    return seaweedfs.S3Account(
         account.url,
         external.get("AUTOGRAPH_S3_WORKER_ACCESS_KEY", account.access_key),
         external.get("AUTOGRAPH_S3_WORKER_SECRET_KEY", account.secret_key),

@@ -34,7 +34,7 @@ WAITING = {"diagram.commands": "diagram.commands", "diagram.parked": "diagram.pa
 
 
 @dataclass
-class House:
+class LocalSystem:
     servers: Servers
     programs: Path
     object_key: str = ""

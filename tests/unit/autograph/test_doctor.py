@@ -14,7 +14,7 @@ from autograph.doctor.finding import Finding, skew
 from autograph.doctor.rabbitmq import _consumer_findings, behind, dead_queue, full_queue
 from autograph.doctor.s3 import MAX_LISTED_KEYS, compare
 from autograph.installation import Installation
-from compose.local.servers.seaweedfs import Account
+from compose.local.servers.seaweedfs import S3Account
 from compose.local.stack import Servers
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -176,14 +176,14 @@ async def test_a_server_that_holds_much_is_not_called_away(
 
     monkeypatch.setattr(command, "CHECK_SECONDS", 0)
     monkeypatch.setattr(command, "_CHECKS", {server: look})
-    nowhere = Account("http://nowhere", "", "")
+    nowhere = S3Account("http://nowhere", "", "")
     found = Installation(Servers("", "", "", "", nowhere, nowhere), secret="", auth_secret="", gateway_secret="")
 
     assert [finding.code for finding in await command.examine(found)] == codes
 
 
 def an_installation(postgres_url: str = "") -> Installation:
-    nowhere = Account("http://nowhere", "", "")
+    nowhere = S3Account("http://nowhere", "", "")
     return Installation(Servers(postgres_url, "", "", "", nowhere, nowhere), "", auth_secret="", gateway_secret="")
 
 

@@ -1,4 +1,4 @@
-"""Telling the auth service what only the operator may: over the bus, as the operator's own user."""
+"""Telling a service what only the operator may: over the bus, as the operator's own user."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -57,7 +57,7 @@ async def ask(found: Installation, request: Request[ReplyT], kind: type[ReplyT])
             raise CannotProvide(f"The broker did not take the command, so nothing was changed ({error})") from None
         except Unanswered as unanswered:
             raise CannotProvide(
-                "The auth service has not answered. The command waits in its queue and will be carried out."
+                f"The {request.worker()} service has not answered. The command waits in its queue and will be done."
                 if unanswered.confirmed
                 else "Whether the broker has the command is not known: give it again, which does no harm."
             ) from None

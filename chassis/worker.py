@@ -29,7 +29,6 @@ from chassis.unit_of_work import Ledger
 from contracts.envelope import Envelope
 from contracts.message import Event, Message, Request
 
-SCHEMA_REVISION = "0006"  # the oldest that this release can work with
 # Deliveries of one queue in hand at once. Their transactions share a pool of 30 connections.
 PREFETCH = 16
 PRODUCERS_PREFETCH = 4  # of what is not a user's who waits
@@ -62,8 +61,11 @@ class Ground:
     pools: PoolMetrics
 
 
-async def lay_ground(service: Service[SettingsT], requests: RequestMetrics) -> Ground:
-    """Waits for nothing but the database, without which there is nothing to do."""
+async def lay_ground(service: Service[SettingsT], requests: RequestMetrics, *, revision: str) -> Ground:
+    """Waits for nothing but the database, without which there is nothing to do.
+
+    *revision*: the oldest of the schema's that the worker can work with.
+    """
     settings, name = service.settings, service.name
     metrics = BusMetrics(service.registry, requests)
     pools = PoolMetrics(service.registry)
@@ -75,7 +77,8 @@ async def lay_ground(service: Service[SettingsT], requests: RequestMetrics) -> G
             pool_max=settings.postgres_pool_max,
         )
     )
-    await database.check_revision(SCHEMA_REVISION)
+    await database.check_revision(revision)
+    await database.check_standard_tables()
     redis = Redis(settings.redis_url.get_secret_value(), max_connections=settings.redis_pool_max)
     service.closes(redis.close)
     caches = CacheMember(redis, database.pool, name)

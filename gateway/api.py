@@ -1,6 +1,11 @@
 """The public API, whole, on one screen. ``docs/openapi.json`` is generated from this table."""
 
+from collections.abc import Callable
+from typing import Any
+
 from contracts import auth, diagram
+from contracts.catalogue import REQUESTS
+from contracts.message import Request
 from contracts.refusal import Forbidden
 from gateway.endpoint import Cached, Endpoint
 
@@ -55,5 +60,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
              refusals=(*SEES, diagram.VersionNotFound), summary="A version with its content"),
 )  # fmt: skip
 
-# How the outcome of a worker's command is asked for.
-OUTCOMES = {"auth": auth.GetAuthCommand, "diagram": diagram.GetDiagramCommand}
+# How the outcome of a worker's command is asked for: each worker answers a query of this name.
+OUTCOMES: dict[str, Callable[..., Request[Any]]] = {
+    request.worker(): request for request in REQUESTS if request.action() == "get_command"
+}

@@ -15,6 +15,7 @@ from chassis.metrics import GatewayMetrics
 from chassis.redis import Redis
 from contracts.auth import GetPublicKeys, PublicKeys
 from contracts.catalogue import REQUESTS
+from contracts.services import SERVICES
 from gateway.answers import Answers
 from gateway.asking import GATEWAY, Asking, envelope_of, part_of
 from gateway.breaker import Breaker
@@ -29,7 +30,7 @@ from gateway.settings import GatewaySettings
 from gateway.tokens import Keys, Tokens
 
 # Who invalidates which entries: the schema whose members hold the leases.
-CACHE_OWNERS = {"diagram": "diagram", "session": "auth"}
+CACHE_OWNERS = {kind: service.name for service in SERVICES for kind in service.caches}
 
 
 @dataclass(frozen=True, slots=True)

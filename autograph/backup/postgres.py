@@ -17,14 +17,14 @@ import asyncpg
 
 from autograph.backup.manifest import CHUNK_BYTES, Advance
 from autograph.backup.tunnel import without_tls
-from autograph.database import SERVICES
+from autograph.database import ROLES
 from chassis.database import REVISION_SCHEMA, OwnConnection, current_revision
 from chassis.key_pairs import KeysUnreadable, Safe, load
 from compose.local.home import CannotProvide
 
-SCHEMAS: Final = (*SERVICES, REVISION_SCHEMA)
+SCHEMAS: Final = (*(service.name for service in ROLES), REVISION_SCHEMA)
 # Who may invalidate the cache is about processes that run, and in another installation those do not.
-NOT_KEPT: Final = tuple(f"{schema}.cache_members" for schema in SERVICES)
+NOT_KEPT: Final = tuple(f"{service.name}.cache_members" for service in ROLES)
 INSTALLED: Final = "/usr/lib/postgresql/*/bin"  # Debian keeps all versions there, and one of them on the PATH
 # While somebody holds it the diagram service removes no object, and the snapshot's are all there to be copied.
 KEEP_OBJECTS: Final = "SELECT pg_advisory_lock_shared('diagram.versions'::regclass::oid::bigint)"

@@ -14,15 +14,15 @@ from compose.local.supervisor import Report, Supervisor, stop_left
 class Starting:
     """Servers on their way up."""
 
-    def __init__(self, home: Home, given: Mapping[str, str], report: Report) -> None:
+    def __init__(self, home: Home, given: Mapping[str, str], report: Report, connections: int | None) -> None:
         self.supervisor = Supervisor(home, report)
-        self._all = asyncio.create_task(self._start_all(home, given))
+        self._all = asyncio.create_task(self._start_all(home, given, connections))
 
-    async def _start_all(self, home: Home, given: Mapping[str, str]) -> None:
+    async def _start_all(self, home: Home, given: Mapping[str, str], connections: int | None) -> None:
         """Each as soon as its program is there; the others' programs may still have to be got."""
         starting: list[asyncio.Task[None]] = []
         try:
-            async for specs in server_specs(home, given):
+            async for specs in server_specs(home, given, connections=connections):
                 starting += [asyncio.create_task(self.supervisor.start(specs))]
             await asyncio.gather(*starting)
         finally:
@@ -54,15 +54,18 @@ class Starting:
 
 
 @asynccontextmanager
-async def start_servers(home: Home, given: Mapping[str, str], report: Report) -> AsyncIterator[Starting]:
+async def start_servers(
+    home: Home, given: Mapping[str, str], report: Report, *, connections: int | None = None
+) -> AsyncIterator[Starting]:
     """All servers that are not *given*; the given ones are checked. When the block ends, all that was started stops.
 
+    *connections*: what PostgreSQL takes, if other than for the usual number of processes.
     Raises ``CannotProvide``. What an earlier supervisor of this home left running is stopped first.
     """
     with home.locked():
         stop_left(home)
         await check_given(given)
-        starting = Starting(home, given, report)
+        starting = Starting(home, given, report, connections)
         try:
             yield starting
         finally:

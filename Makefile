@@ -61,7 +61,7 @@ sbom: ## Write what the image contains to dist/autograph.cdx.json (needs a Docke
 	@docker build --file compose/Dockerfile --target sbom --output type=local,dest=dist .
 
 .PHONY: gen
-gen: $(VENV)/.development ## Write the API's and the bus's description, the dashboards and the chart's copies anew
+gen: $(VENV)/.development ## Write what follows from the code anew: descriptions, dashboards, what files say of the services, the chart's copies
 	@$(BIN)/autograph generate
 
 .PHONY: format

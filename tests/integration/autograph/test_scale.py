@@ -6,13 +6,12 @@ import pytest
 
 from autograph.scale import say_what_is_short
 from compose.local.home import Home
-from compose.local.stack import Servers
 from contracts.services import PROCESSES
 
 
 @pytest.mark.parametrize("processes", [PROCESSES, 50])
 async def test_too_few_connections_are_told(
-    servers: Servers,
+    database_url: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -20,7 +19,7 @@ async def test_too_few_connections_are_told(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("AUTOGRAPH_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("AUTOGRAPH_POSTGRES_URL", servers.postgres_url)
+    monkeypatch.setenv("AUTOGRAPH_POSTGRES_URL", database_url)
 
     await say_what_is_short(Home(tmp_path / "home").open(), {"diagram": processes})
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from autograph.handout import handout
 from autograph.installation import Installation
+from autograph.service_credentials import service_credentials
 from autograph.settings import OperatorSettings
 from autograph.settings_page import settings_of
 from chassis.lifecycle import CLOSE_SECONDS
-from compose.local.servers.seaweedfs import Account
+from compose.local.servers.seaweedfs import S3Account
 from compose.local.stack import Servers
 from compose.secret_files import NAMES, operators
 from compose.secret_files import servers as server_files
@@ -35,7 +35,7 @@ from tests.tools import ROOT, run, tool
 SETTINGS = {service.name: settings_of(service) for service in ENTRIES}
 LONG_RUNNING = [name for name in services() if name not in JOBS]
 OTHERS = [name for name in services() if name not in OURS]
-ACCOUNT = Account("http://s3:9000", "key", "secret")
+ACCOUNT = S3Account("http://s3:9000", "key", "secret")
 INSTALLATION = Installation(
     servers=Servers("postgresql://p/a", "redis://r", "amqp://b/a", "http://b", ACCOUNT, ACCOUNT),
     secret="i" * 32, own_secrets={service.name: "s" * 32 for service in ENTRIES if service.own_secret},
@@ -291,7 +291,7 @@ def files_named(name: str) -> dict[str, str]:
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_service_reads_each_file_that_is_handed_to_it(name: str) -> None:
     assert files_named(name) == {
-        variable: f"/run/autograph/{name}/{variable}" for variable in handout(INSTALLATION, name)
+        variable: f"/run/autograph/{name}/{variable}" for variable in service_credentials(INSTALLATION, name)
     }
 
 

@@ -112,7 +112,7 @@ async def diagram_created(event: DiagramCreated, envelope: Envelope, tools: Tool
 
 from chassis.lifecycle import Service, run
 from chassis.metrics import RequestMetrics
-from chassis.worker import lay_ground, take_deliveries
+from chassis.worker import open_worker, consume
 from contracts.envelope import Envelope
 from contracts.message import Message
 from contracts.services import entry
@@ -122,9 +122,9 @@ from workers.stamps.settings import StampsSettings
 
 async def compose(service: Service[StampsSettings]) -> None:
     requests = RequestMetrics(service.registry, "stamps_service")
-    ground = await lay_ground(service, requests, revision=entry("stamps").revision)
+    ground = await open_worker(service, requests, revision=entry("stamps").revision)
     tools = Tools(ground.ledger, ground.database)
-    await take_deliveries(service, ground, handlers, tools, unseal=_nothing_is_sealed)
+    await consume(service, ground, handlers, tools, unseal=_nothing_is_sealed)
 
 
 async def _nothing_is_sealed(message: Message, envelope: Envelope) -> Message:

@@ -156,7 +156,7 @@ async def asking(stack: Stack) -> AsyncIterator[Any]:
             id=uuid7(), source="/test", type=request.wire_name, time=now, correlationid=str(uuid7()), actor=actor,
             deadline=now + timedelta(seconds=SECONDS),
         )  # fmt: skip
-        return await requester.ask(request, envelope, timeout_seconds=SECONDS)
+        return await requester.request(request, envelope, timeout_seconds=SECONDS)
 
     async with running(publisher.link.run(), requester.link.run()):
         await publisher.link.wait_up()

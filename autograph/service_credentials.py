@@ -1,4 +1,4 @@
-"""``autograph credentials``: gives each service what it signs in with, and none another's or an administrator's."""
+"""``autograph credentials``: writes each service's own credentials, without those of others or administrators."""
 
 import asyncio
 from collections.abc import Mapping
@@ -13,14 +13,14 @@ from autograph.credentials import own_secrets, service_environment
 from autograph.installation import Installation, installation
 from autograph.kubernetes import ACCOUNT, API, open_secrets
 from chassis.settings import PREFIX
-from compose.local.home import CannotProvide
-from compose.secret_files import OWNER_READS, write_whole
+from compose.local.home import OperatorError
+from compose.secret_files import OWNER_READS, write_atomically
 from contracts.services import SERVICES, entry
 
 OWNER_USES: Final = 0o700
-UNFINISHED: Final = f".{PREFIX}"  # as write_whole names what a crash may leave
+UNFINISHED: Final = f".{PREFIX}"  # prefix of the temporary files of write_atomically
 
-app: Final = typer.Typer(no_args_is_help=True, help="Hand each service its own credentials.")
+app: Final = typer.Typer(no_args_is_help=True, help="Write each service's own credentials.")
 
 
 @app.command()
@@ -28,11 +28,11 @@ def kubernetes(
     prefix: Annotated[str, typer.Argument(help="Of the Secrets' names: PREFIX-gateway and so on.")],
     *,
     api: Annotated[str, typer.Option(help="Kubernetes' address.")] = API,
-    account: Annotated[Path, typer.Option(help="A folder with token, namespace and ca.crt.")] = ACCOUNT,
+    account: Annotated[Path, typer.Option(help="The folder with token, namespace and ca.crt.")] = ACCOUNT,
 ) -> None:
     """Write Secret PREFIX-<service> with an entry for each variable, from inside the cluster. Safe to repeat."""
     found = installation()
-    values = {f"{prefix}-{service.name}": handout(found, service.name) for service in SERVICES}
+    values = {f"{prefix}-{service.name}": service_credentials(found, service.name) for service in SERVICES}
 
     async def apply() -> None:
         async with open_secrets(api, account) as secrets:
@@ -42,7 +42,7 @@ def kubernetes(
     try:
         asyncio.run(apply())
     except (aiohttp.ClientError, TimeoutError) as error:
-        raise CannotProvide(f"Kubernetes at {api} does not answer: {str(error) or type(error).__name__}") from None
+        raise OperatorError(f"Kubernetes at {api} does not answer: {str(error) or type(error).__name__}") from None
     Console().print(f"credentials: {', '.join(values)}")
 
 
@@ -53,28 +53,28 @@ def files(
     """Write FOLDER/<service>/<VARIABLE>, for AUTOGRAPH_*_FILE to name. Safe to repeat, also while they are read."""
     found = installation()
     for service in SERVICES:
-        write_files(folder / service.name, handout(found, service.name))
+        write_files(folder / service.name, service_credentials(found, service.name))
     Console().print(f"credentials: {', '.join(service.name for service in SERVICES)}")
 
 
-def handout(found: Installation, service: str) -> dict[str, str]:
-    """What *service* is told of the servers, and its own secret. Raises ``CannotProvide`` where that is not known."""
+def service_credentials(found: Installation, service: str) -> dict[str, str]:
+    """*service*'s server URLs and its own secrets, as variables. Raises ``OperatorError`` if a secret is unknown."""
     secrets = own_secrets(found, service)
     variable = entry(service).secret_variable
     if entry(service).own_secret and variable not in secrets:
-        raise CannotProvide(f"{variable} is not set: without it the {service} service cannot start")
+        raise OperatorError(f"{variable} is not set: without it the {service} service cannot start")
     return service_environment(found.servers, found.secret, service) | secrets
 
 
 def write_files(folder: Path, values: Mapping[str, str]) -> None:
-    """Each whole or not at all, for its owner only. What an earlier release wrote and this does not is removed.
+    """Writes each file atomically, readable for its owner only, and removes variables that are no longer written.
 
-    Only what has a variable's name is: the folder may be one in which others keep something.
+    Other files in the folder are not touched.
     """
-    if not folder.is_dir():  # one that is mounted has its owner's rights already
+    if not folder.is_dir():  # a mounted folder has its permissions already
         folder.mkdir(mode=OWNER_USES, parents=True)
     for name, value in values.items():
-        write_whole(folder / name, value, OWNER_READS)
+        write_atomically(folder / name, value, OWNER_READS)
     for left in folder.iterdir():
         if left.name.startswith((PREFIX, UNFINISHED)) and left.name not in values:
             left.unlink()

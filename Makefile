@@ -61,7 +61,7 @@ sbom: ## Write what the image contains to dist/autograph.cdx.json (needs a Docke
 	@docker build --file compose/Dockerfile --target sbom --output type=local,dest=dist .
 
 .PHONY: gen
-gen: $(VENV)/.development ## Regenerate the descriptions of API and bus, the dashboards, and the chart's README and copies
+gen: $(VENV)/.development ## Regenerate what follows from the code: descriptions, dashboards, the services' sections of files, the chart's copies
 	@$(BIN)/autograph generate
 
 .PHONY: format

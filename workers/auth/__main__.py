@@ -11,6 +11,7 @@ from contracts.auth import RegisterUser, SignIn
 from contracts.envelope import Envelope
 from contracts.message import Message
 from contracts.sealed import Box, sealed_fields
+from contracts.services import entry
 from workers.auth.handlers import handlers
 from workers.auth.keys import KeyRing
 from workers.auth.passwords import PasswordsBusy
@@ -20,7 +21,7 @@ from workers.auth.tools import delete_expired_sessions_forever, open_tools
 
 async def compose(service: Service[AuthSettings]) -> None:
     metrics = AuthMetrics(service.registry)
-    context = await open_worker(service, metrics.requests)
+    context = await open_worker(service, metrics.requests, revision=entry("auth").revision)
     tools = await service.enter(
         open_tools(service.settings, ledger=context.ledger, database=context.database, metrics=metrics, clock=utc_now)
     )

@@ -6,6 +6,7 @@ from chassis.objects import ObjectStoreUnavailable, open_object_store
 from chassis.worker import consume, open_worker
 from contracts.envelope import Envelope
 from contracts.message import Message
+from contracts.services import entry
 from workers.diagram.archive import BUCKET, Archive
 from workers.diagram.archiver import Archiver, ArchiverMetrics
 from workers.diagram.handlers import handlers
@@ -17,7 +18,7 @@ from workers.diagram.tools import Tools
 async def compose(service: Service[DiagramSettings]) -> None:
     settings = service.settings
     metrics = DiagramMetrics(service.registry)
-    context = await open_worker(service, metrics.requests)
+    context = await open_worker(service, metrics.requests, revision=entry("diagram").revision)
     store = await service.enter(
         open_object_store(
             settings.s3_url.get_secret_value(),

@@ -32,7 +32,7 @@ async def test_a_running_stack_whose_state_was_damaged_is_listed_and_stopped_by_
     started = await another.identities()
     damage(another.home / "state.json", b"")
 
-    assert {name: row["pid"] for name, row in (await another.status()).items()} == before
+    assert {name: row["pid"] for name, row in (await another.told_status()).items()} == before
     damage(another.home / "ports.json", b"{")
     doctor = await another.run("doctor")
     assert_no_trace(doctor)

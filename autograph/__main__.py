@@ -1,70 +1,39 @@
 """``autograph``: the operator's command."""
 
 import sys
-from importlib import import_module
 from logging import getLogger
-from typing import Annotated, Any, Final
+from typing import Annotated
 
 import typer
 from rich.console import Console
-from typer.core import TyperGroup
-from typer.main import get_command, get_group
 
+from autograph.backup.command import backup, restore_command
+from autograph.buckets import buckets
+from autograph.doctor.command import doctor
+from autograph.failures import describe_failure
+from autograph.flags import flags
+from autograph.generate import generate
+from autograph.keys import app as keys
+from autograph.migrate import migrate
+from autograph.outbox import outbox
+from autograph.parked import app as parked
+from autograph.producer import app as producer
+from autograph.queues import queues
+from autograph.scale import scale
+from autograph.service_credentials import app as credentials
+from autograph.sessions import sessions
 from autograph.settings import OperatorSettings
 from autograph.stacks import running_stacks
+from autograph.status import status
+from autograph.up import down, up
+from autograph.users import app as users
 from chassis import logging
 from chassis.settings import LogFormat, SettingsInvalid, read
 from compose.local.home import OperatorError
 from contracts.version import VERSION
 
+app = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)  # local variables may be secrets
 UNAVAILABLE = 69  # sysexits.h
-# Where each is, in the order of the help. Only the one that is run is imported: all of them take a second of CPU.
-COMMANDS: Final = {
-    "up": "autograph.up:up",
-    "down": "autograph.up:down",
-    "status": "autograph.status:status",
-    "scale": "autograph.scale:scale",
-    "doctor": "autograph.doctor.command:doctor",
-    "queues": "autograph.queues:queues",
-    "outbox": "autograph.outbox:outbox",
-    "sessions": "autograph.sessions:sessions",
-    "buckets": "autograph.buckets:buckets",
-    "flags": "autograph.flags:flags",
-    "migrate": "autograph.migrate:migrate",
-    "backup": "autograph.backup.command:backup",
-    "restore": "autograph.backup.command:restore_command",
-    "generate": "autograph.generate:generate",
-    "parked": "autograph.parked:app",
-    "producer": "autograph.producer:app",
-    "keys": "autograph.keys:app",
-    "users": "autograph.users:app",
-    "credentials": "autograph.service_credentials:app",
-}
-
-
-class _Commands(TyperGroup):
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        names: dict[str, Any] = dict.fromkeys(COMMANDS)
-        self.commands = names  # which are listed, and suggested to whoever mistypes one
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - typer's
-        if cmd_name not in COMMANDS:
-            return None
-        module, _, name = COMMANDS[cmd_name].partition(":")
-        found = getattr(import_module(module), name)
-        if isinstance(found, typer.Typer):
-            command: Any = get_group(found)
-        else:
-            single = typer.Typer(add_completion=False)
-            single.command(cmd_name)(found)
-            command = get_command(single)
-        command.name = cmd_name
-        return command
-
-
-# The values of local variables may be secrets.
-app = typer.Typer(cls=_Commands, add_completion=False, pretty_exceptions_show_locals=False)
 
 
 def _show_version(*, wanted: bool) -> None:
@@ -96,6 +65,27 @@ def autograph(
         raise typer.Exit
 
 
+app.command()(up)
+app.command()(down)
+app.command()(status)
+app.command()(scale)
+app.command()(doctor)
+app.command()(queues)
+app.command()(outbox)
+app.command()(sessions)
+app.command()(buckets)
+app.command()(flags)
+app.command()(migrate)
+app.command()(backup)
+app.command("restore")(restore_command)
+app.command()(generate)
+app.add_typer(parked, name="parked")
+app.add_typer(producer, name="producer")
+app.add_typer(keys, name="keys")
+app.add_typer(users, name="users")
+app.add_typer(credentials, name="credentials")
+
+
 def _configure_logging() -> None:
     """Logs go to standard error: standard output is the command's result."""
     try:
@@ -114,8 +104,6 @@ def main() -> None:
     except OperatorError as refusal:
         raise SystemExit(str(refusal)) from None
     except Exception as error:
-        from autograph.failures import describe_failure  # noqa: PLC0415 - it imports the clients of all servers
-
         text = describe_failure(error)
         if text is None:
             raise

@@ -1,6 +1,5 @@
 """`autograph` as it is typed: what it says of itself, which stack it means, and how it says what is wrong."""
 
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from rich.table import Table
 
 from autograph import stacks
-from autograph.__main__ import COMMANDS, main
+from autograph.__main__ import main
 from autograph.failures import describe_failure
 from autograph.listing import print_table
 from autograph.services import check_settings
@@ -52,29 +51,6 @@ def test_it_says_its_release_and_its_name(say: Say) -> None:
         _, said, _ = say(*words)
         assert "Usage: autograph" in said
         assert "__main__" not in said
-
-
-def test_every_command_of_the_help_is_there_and_one_that_is_mistyped_is_suggested(say: Say) -> None:
-    _, listed, _ = say("--help")
-    for name in COMMANDS:
-        assert f"│ {name} " in listed
-        status, said, _ = say(name, "--help")
-        assert (status, f"Usage: autograph {name} " in said) == (0, True)
-    assert "Did you mean 'status'?" in say("statsu")[2]
-
-
-def test_a_command_imports_no_library_that_only_others_need() -> None:
-    ask = "import sys, autograph.__main__ as command; command.app(['status', '--help'], standalone_mode=False)"
-    told = subprocess.run(
-        [sys.executable, "-c", f"{ask}; print(*sys.modules)"],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    loaded = set(told.stdout.split())
-    assert "autograph.status" in loaded
-    assert not loaded & {"alembic", "aio_pika", "gateway", "workers"}
 
 
 def test_up_says_all_mistakes_of_all_services_before_anything_starts(

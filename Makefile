@@ -9,7 +9,7 @@ VENV := .venv
 PYTHON_IN_VENV := $(VENV)/bin/python
 BIN := $(VENV)/bin
 # How many processes test at once. More than there are processors: tests of whole stacks wait most of their time.
-PROCESSES := $(shell echo $$(($$(nproc) + 1)))
+PROCESSES ?= $(shell echo $$(($$(nproc) + 1)))
 IN_PARALLEL := -n $(PROCESSES)
 CODE := $(patsubst %/,%,$(sort $(dir $(wildcard */*.py))))
 

@@ -12,6 +12,12 @@ import pytest
 SLOW_SECONDS = 10.0
 MAX_SECONDS_WITHOUT_REASON = 30.0
 MAX_REASON_LENGTH = 100
+# Marks of whole suites that say it already.
+SUITES = {
+    "clients": "generates and compiles a client",
+    "deploy": "starts, stops and heals containers",
+    "matrix": "breaks a system under load, and waits until it is whole again",
+}
 PROPERTY = "slow because"  # of a report: it travels from a worker process of xdist to the one that prints
 
 
@@ -58,10 +64,10 @@ def load() -> float:
 
 
 def reason_of(item: pytest.Item) -> str:
-    """Of its mark, empty without one. Raises ``pytest.UsageError`` if the mark gives none, or not in one line."""
+    """Of its mark or its suite's, or empty. Raises ``pytest.UsageError`` if the mark gives none, or not in one line."""
     mark = item.get_closest_marker("slow")
     if mark is None:
-        return ""
+        return next((reason for suite, reason in SUITES.items() if item.get_closest_marker(suite)), "")
     match mark.args:
         case (str(reason),) if reason.strip() and "\n" not in reason and len(reason) <= MAX_REASON_LENGTH:
             return reason

@@ -57,6 +57,7 @@ async def test_tables_are_whole_at_80_columns(stack: Stack) -> None:
     assert "…" not in shown + listed
 
 
+@pytest.mark.slow("starts and stops a stack twice")
 async def test_a_later_up_finds_what_the_last_one_left_and_its_services_start_while_the_broker_boots(
     another: Stack,
 ) -> None:
@@ -88,6 +89,7 @@ async def test_a_later_up_finds_what_the_last_one_left_and_its_services_start_wh
     assert await another.end(signal.SIGHUP) == 0
 
 
+@pytest.mark.slow("starts a second stack, kills it, and clears up")
 async def test_down_stops_what_a_killed_up_left_and_nothing_of_the_stack_beside_it(
     stack: Stack, another: Stack
 ) -> None:
@@ -112,6 +114,7 @@ async def test_down_stops_what_a_killed_up_left_and_nothing_of_the_stack_beside_
     assert all(identity.alive() for identity in beside)
 
 
+@pytest.mark.slow("starts a stack twice, and kills it once")
 async def test_up_clears_away_what_a_killed_one_left_and_down_stops_an_up_that_runs(another: Stack) -> None:
     another.up()
     await another.ready()
@@ -148,6 +151,7 @@ async def test_an_impatient_ctrl_c_while_it_starts_leaves_nothing_running(anothe
 
 
 @pytest.mark.parametrize("server", ["redis", "postgres", "s3", "rabbitmq"])
+@pytest.mark.slow("waits until a server is back and all services have found it")
 async def test_a_server_that_was_killed_is_started_again(stack: Stack, gateway: str, server: str) -> None:
     killed = Identity.of((await stack.status())[server]["pid"])
     assert killed is not None

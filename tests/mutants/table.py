@@ -27,7 +27,9 @@ def _tests(file: str) -> Suite:
 ANYTHING, CACHE, SLOW, CRASHES, SESSIONS, LADDER, GROUPS = map(_simulation, THEMES)
 STATEMENTS = _tests("workers/diagram/test_postgres_double")
 LEDGER = "chassis/unit_of_work.py"
-HANDLING = "chassis/bus/handling.py"
+DECISIONS = "chassis/bus/decisions.py"
+EXECUTOR = "chassis/bus/executor.py"
+PARKING = "chassis/bus/parking.py"
 MEMBER = "chassis/cache/member.py"
 SCRIPTS = "chassis/cache/scripts"
 OUTBOX = "chassis/outbox.py"
@@ -100,9 +102,9 @@ _SIMULATED: tuple[Mutant, ...] = (
         Promise.LOST,
         [
             Edit(
-                HANDLING,
-                'await self.publisher.publish(\n            Letter(\n                exchange="autograph.retry"',
-                'await self.publisher.send(\n            Letter(\n                exchange="autograph.retry"',
+                EXECUTOR,
+                'await self._publisher.publish(\n            Letter(\n                exchange="autograph.retry"',
+                'await self._publisher.send(\n            Letter(\n                exchange="autograph.retry"',
             )
         ],
     ),
@@ -112,9 +114,9 @@ _SIMULATED: tuple[Mutant, ...] = (
         Promise.LOST,
         [
             Edit(
-                HANDLING,
-                'await self.publisher.publish(\n            Letter(\n                exchange="autograph.refused" if',
-                'await self.publisher.send(\n            Letter(\n                exchange="autograph.refused" if',
+                PARKING,
+                'await self._publisher.publish(\n            Letter(\n                exchange="autograph.refused" if',
+                'await self._publisher.send(\n            Letter(\n                exchange="autograph.refused" if',
             )
         ],
     ),
@@ -122,7 +124,7 @@ _SIMULATED: tuple[Mutant, ...] = (
         "attempts are not counted",
         LADDER,
         Promise.LEFT_OVER,
-        [Edit(HANDLING, "rung, attempt=received.attempt + 1)", "rung, attempt=received.attempt)")],
+        [Edit(DECISIONS, "Retry(rung, attempt + 1)", "Retry(rung, attempt)")],
     ),
     Mutant(
         "what is parked is not on record",
@@ -130,9 +132,9 @@ _SIMULATED: tuple[Mutant, ...] = (
         Promise.LOST,
         [
             Edit(
-                HANDLING,
-                "                if not await self.inbox.record(received.envelope, outcome):\n"
-                "                    outcome, _ = await self._told_before(received)\n",
+                EXECUTOR,
+                "            if not await self._inbox.record(received.envelope, outcome):\n"
+                "                outcome = (await recorded_outcome(self._inbox, received)).outcome\n",
                 "",
             )
         ],

@@ -8,8 +8,9 @@ import asyncpg
 import pytest
 
 from chassis.bus import headers
+from chassis.bus.dead_letters import HARMLESS_BYTES
 from chassis.bus.failures import RUNGS
-from chassis.bus.handling import CLOCK_SKEW, HARMLESS_BYTES
+from chassis.bus.handling import CLOCK_SKEW
 from chassis.bus.ports import NotPublished, QueueFull
 from chassis.database import DatabaseUnavailable
 from contracts.outcome import Status

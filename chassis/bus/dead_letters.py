@@ -1,0 +1,124 @@
+"""What is parked without being carried out: what nobody here can read, and what has killed its worker twice."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from chassis.bus.decisions import Settled, internal_error, parked
+from chassis.bus.failures import Failure
+from chassis.bus.gate import Gate
+from chassis.bus.handlers import Handler
+from chassis.bus.inbox import Inbox
+from chassis.bus.parking import POISON, ParkingLot
+from chassis.bus.ports import Delivery, Publisher
+from chassis.bus.reading import Received, Unreadable, hold_to_straight_ways, read
+from chassis.bus.replies import send_reply
+from chassis.logging import logger
+from chassis.metrics import BusMetrics
+from contracts.envelope import Envelope
+from contracts.message import Kind, Message
+from contracts.outcome import Outcome
+from contracts.refusal import FieldError, Invalid
+
+POISON_DETAIL = "its worker died or was blocked three times, the last two with nothing else in hand"
+HARMLESS_BYTES = 64 * 1024  # so small that to read it cannot have been what killed
+
+_log = logger(__name__)
+
+
+class DeadLetters:
+    """Both methods raise if the broker did not take the copy."""
+
+    def __init__(
+        self,
+        service: str,
+        handlers: Mapping[str, tuple[type[Message], Handler[Any]]],
+        *,
+        parking_lot: ParkingLot,
+        inbox: Inbox,
+        publisher: Publisher,
+        gate: Gate,
+        metrics: BusMetrics,
+        classify: Callable[[BaseException], Failure],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._service = service
+        self._handlers = handlers
+        self._parking_lot = parking_lot
+        self._inbox = inbox
+        self._publisher = publisher
+        self._gate = gate
+        self._metrics = metrics
+        self._classify = classify
+        self._clock = clock
+
+    async def reject(self, delivery: Delivery, unreadable: Unreadable) -> None:
+        """Park it, and tell the sender where the sender is known: a program that sent nonsense should hear so."""
+        _log.error("message parked", reason=unreadable.reason, detail=unreadable.detail, queue=delivery.queue)
+        envelope = unreadable.envelope
+        if envelope is None:
+            await self._parking_lot.park(delivery, unreadable.reason, unreadable.detail, told=False)
+            self._metrics.settled("unreadable", Settled.PARKED)
+            return
+        outcome = Outcome.refused(Invalid(errors=tuple(_field_errors(unreadable.detail))))
+        contract, _ = self._handlers[envelope.type]
+        is_command = contract.kind is Kind.COMMAND
+        if is_command and (before := await self._record_failure(envelope)) is not None:
+            outcome = before  # a newer release than this one has carried it out
+        await self._parking_lot.park(delivery, unreadable.reason, unreadable.detail, told=is_command)
+        self._metrics.settled("unreadable", Settled.PARKED)
+        await self._reply(delivery, envelope, outcome)
+
+    async def give_up(self, delivery: Delivery) -> None:
+        """Park what has killed or blocked its worker twice, without carrying it out once more.
+
+        Its sender is told, and its outcome kept, if it is small enough to be read.
+        """
+        try:
+            if len(delivery.body) <= HARMLESS_BYTES:
+                received = read(delivery, self._service, self._handlers)
+            else:
+                received = None
+                hold_to_straight_ways(delivery)
+        except Unreadable as unreadable:
+            await self.reject(delivery, unreadable)
+            return
+        if received is not None:
+            await self._give_up_readable(received)
+            return
+        await self._parking_lot.park(delivery, POISON, "not read again: its size may be the reason", told=False)
+        self._metrics.settled("unreadable", Settled.PARKED)
+
+    async def _give_up_readable(self, received: Received) -> None:
+        name, delivery, envelope = received.contract.action(), received.delivery, received.envelope
+        is_command = received.contract.kind is Kind.COMMAND
+        if is_command and (before := await self._record_failure(envelope)) is not None:
+            self._metrics.settled(name, Settled.DUPLICATE)  # it was done, and killed afterwards
+            await self._reply(delivery, envelope, before)
+            return
+        await self._parking_lot.park(delivery, POISON, POISON_DETAIL, told=is_command, received=received)
+        self._metrics.settled(name, Settled.PARKED)
+        await self._reply(delivery, envelope, parked() if is_command else internal_error())
+
+    async def _record_failure(self, envelope: Envelope) -> Outcome | None:
+        """The outcome that it had already, if it had one. Waits while the database is down."""
+        while True:
+            try:
+                if await self._inbox.record(envelope, parked()):
+                    return None
+                row = await self._inbox.find(envelope.actor.key, envelope.id)
+            except Exception as error:
+                if self._classify(error) not in (Failure.DEPENDENCY, Failure.LOST):
+                    raise
+                self._gate.close()
+                await self._gate.wait()
+            else:
+                return None if row is None else row.outcome_for(envelope.fingerprint)
+
+    async def _reply(self, delivery: Delivery, envelope: Envelope, outcome: Outcome) -> None:
+        await send_reply(self._publisher, self._service, delivery, envelope, outcome, now=self._clock())
+
+
+def _field_errors(detail: str) -> list[FieldError]:
+    found = (place.partition(": ") for place in detail.split("; "))
+    return [FieldError(pointer=f"/{path}", code=code, detail=code.replace("_", " ")) for path, _, code in found]

@@ -18,6 +18,10 @@ SUBSCRIPTIONS: dict[str, tuple[type[Event], ...]] = {
     ),
 }
 
+# Events that a subscriber takes from a queue of its own, as its other work must not wait behind them: the bulkhead's
+# name, by worker and event.
+EVENT_BULKHEADS: dict[str, dict[type[Event], str]] = {}
+
 WORKERS: tuple[str, ...] = tuple(sorted({message.worker() for message in MESSAGES}))
 
 REQUESTS: tuple[type[Request], ...] = tuple(m for m in MESSAGES if issubclass(m, Request))  # type: ignore[type-arg]  # any reply

@@ -6,6 +6,7 @@ the queue; one policy applies to a queue.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from chassis.bus.failures import RUNGS
@@ -27,20 +28,22 @@ DELIVERY_LIMIT = 100
 # and what PostgreSQL gives back 16 more. The broker has in memory what has come of a message, and ends the channel on
 # which more comes, with all that is in flight there.
 MAX_MESSAGE_BYTES = 64 << 20
-# Each queue's messages and bytes. Beyond, publishing is refused: the gateway sheds, an event stays in its outbox, a
-# delivery is not acknowledged. Classic queues may hold all of it in the broker's memory, quorum queues have it on disk.
+# Each queue's messages and bytes. Beyond, publishing is refused: the gateway sheds, a delivery is not acknowledged.
+# Classic queues may hold all of it in the broker's memory, quorum queues have it on disk.
 COMMANDS_MAX, COMMANDS_MAX_BYTES = 100_000, 1 << 30
 TRANSIENT_MAX, TRANSIENT_MAX_BYTES = 10_000, 64 << 20  # what waits longer than its deadline is dropped anyway
 PRODUCERS_MAX, PRODUCERS_MAX_BYTES = 10_000, 128 << 20
 PRODUCERS_TRANSIENT_MAX_BYTES = 16 << 20
-EVENTS_MAX, EVENTS_MAX_BYTES = 1_000_000, 1 << 30
 RETRY_MAX, RETRY_MAX_BYTES = 1_000_000, 1 << 30
 PARKED_MAX, PARKED_MAX_BYTES = 100_000, 1 << 30
 # From here on the oldest are dropped: nobody can carry them out, and a reply's outcome stands in the inbox.
 REFUSED_MAX, REFUSED_MAX_BYTES = 1_000, 64 << 20
 REPLIES_MAX, REPLIES_MAX_BYTES, REPLIES_SECONDS = 10_000, 256 << 20, 60
-# Whoever looks into a parking lot puts the messages back, which counts; since 4.0 the broker's own limit is 20.
-PARKED_DELIVERY_LIMIT = 1_000_000_000
+# Of a program outside, which may be stopped for days: it is told in which order events happened, and can see a gap.
+SUBSCRIBERS_MAX, SUBSCRIBERS_MAX_BYTES = 100_000, 256 << 20
+# Whoever looks into a parking lot puts the messages back, which counts; since 4.0 the broker's own limit is 20, beyond
+# which it drops what has no dead letters.
+NO_DELIVERY_LIMIT = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +72,12 @@ class Topology:
 
 
 def topology(
-    requests: Iterable[type[Request[Any]]], subscriptions: Mapping[str, Iterable[type[Event]]], workers: Iterable[str]
+    requests: Iterable[type[Request[Any]]],
+    subscriptions: Mapping[str, Iterable[type[Event]]],
+    workers: Iterable[str],
+    event_bulkheads: Mapping[str, Mapping[type[Event], str]] = MappingProxyType({}),
 ) -> Topology:
+    """*subscriptions*, *event_bulkheads*: by worker."""
     workers = tuple(sorted(workers))
     queues: dict[str, str] = {}
     bindings: list[Binding] = []
@@ -79,8 +86,11 @@ def topology(
         queues[request.queue()] = queues[request.producers_queue()] = kind
         bindings.append(Binding(request.exchange(), request.queue(), request.routing_key()))
     for worker, events in subscriptions.items():
-        queues[f"{worker}.events"] = "quorum"
-        bindings += [Binding(EVENTS, f"{worker}.events", event.routing_key()) for event in events]
+        bulkheads = event_bulkheads.get(worker, {})
+        for event in events:
+            queue = event.queue(worker, bulkheads.get(event))
+            queues[queue] = "quorum"
+            bindings.append(Binding(EVENTS, queue, event.routing_key()))
     for rung in RUNGS:
         queues[f"retry.{rung}"] = "quorum"
         bindings.append(Binding(RETRY, f"retry.{rung}", rung=rung))
@@ -132,14 +142,19 @@ def _policies() -> list[Policy]:
         Policy(
             "autograph-parked",
             r"^[a-z]+\.parked$",
-            {"delivery-limit": PARKED_DELIVERY_LIMIT, "overflow": "reject-publish"}
-            | _bounds(PARKED_MAX, PARKED_MAX_BYTES),
+            {"delivery-limit": NO_DELIVERY_LIMIT, "overflow": "reject-publish"} | _bounds(PARKED_MAX, PARKED_MAX_BYTES),
         ),
         Policy(
             "autograph-refused",
             r"^[a-z]+\.refused$",
-            {"delivery-limit": PARKED_DELIVERY_LIMIT, "overflow": "drop-head"}
-            | _bounds(REFUSED_MAX, REFUSED_MAX_BYTES),
+            {"delivery-limit": NO_DELIVERY_LIMIT, "overflow": "drop-head"} | _bounds(REFUSED_MAX, REFUSED_MAX_BYTES),
+        ),
+        Policy(
+            "autograph-subscribers",
+            r"^autograph\.subscribers\.",
+            # To refuse one would refuse it to whoever published it, which publishes it once more to all (ADR 33).
+            {"delivery-limit": NO_DELIVERY_LIMIT, "overflow": "drop-head"}
+            | _bounds(SUBSCRIBERS_MAX, SUBSCRIBERS_MAX_BYTES),
         ),
         Policy(
             "autograph-replies",
@@ -154,18 +169,21 @@ def _bounds(messages: int, size: int) -> dict[str, int]:
 
 
 def _event_policies(subscriptions: Iterable[str]) -> list[Policy]:
-    """A dead event goes to its subscriber's parking lot, not to that of the service that announced it."""
+    """A dead event goes to its subscriber's parking lot, not to that of the service that announced it.
+
+    Without bounds: a queue that refuses an event refuses it to the publisher, who then publishes it once more to all
+    (ADR 33). ``reject-publish`` is what at-least-once needs.
+    """
     return [
         Policy(
             f"autograph-events-{worker}",
-            rf"^{worker}\.events$",
+            rf"^{worker}\.events(\.[a-z]+)?$",
             {
                 "dead-letter-exchange": PARKED,
                 "dead-letter-routing-key": f"{worker}.event",
                 "dead-letter-strategy": "at-least-once",
                 "overflow": "reject-publish",
                 "delivery-limit": DELIVERY_LIMIT,
-                **_bounds(EVENTS_MAX, EVENTS_MAX_BYTES),
             },
         )
         for worker in subscriptions

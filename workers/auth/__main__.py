@@ -8,6 +8,7 @@ from chassis.metrics import AuthMetrics
 from chassis.sealing import Unsealable, unseal
 from chassis.worker import lay_ground, take_deliveries, utc_now
 from contracts.auth import RegisterUser, SignIn
+from contracts.catalogue import EVENT_BULKHEADS, SUBSCRIPTIONS
 from contracts.envelope import Envelope
 from contracts.message import Message
 from contracts.sealed import Box, sealed_fields
@@ -38,6 +39,8 @@ async def compose(service: Service[AuthSettings]) -> None:
         handlers,
         tools,
         unseal=open_boxes,
+        hears=SUBSCRIPTIONS[ground.name],
+        event_bulkheads=EVENT_BULKHEADS.get(ground.name, {}),
         # One more than can hash at once, so that the next is at hand; all others wait in the queue, where any other
         # worker can take them.
         prefetch={RegisterUser.queue(): threads + 1, SignIn.queue(): threads + 1},

@@ -4,6 +4,7 @@ from chassis.lifecycle import Service, run
 from chassis.metrics import DiagramMetrics
 from chassis.objects import ObjectStoreAway, open_object_store
 from chassis.worker import lay_ground, take_deliveries
+from contracts.catalogue import EVENT_BULKHEADS, SUBSCRIPTIONS
 from contracts.envelope import Envelope
 from contracts.message import Message
 from workers.diagram.archive import BUCKET, Archive
@@ -44,7 +45,16 @@ async def compose(service: Service[DiagramSettings]) -> None:
         metrics=metrics,
         diagram_rows=diagram_rows(ground.database),
     )
-    await take_deliveries(service, ground, handlers, tools, unseal=_nothing_is_sealed, transient=(ObjectStoreAway,))
+    await take_deliveries(
+        service,
+        ground,
+        handlers,
+        tools,
+        unseal=_nothing_is_sealed,
+        hears=SUBSCRIPTIONS.get(ground.name, ()),
+        event_bulkheads=EVENT_BULKHEADS.get(ground.name, {}),
+        transient=(ObjectStoreAway,),
+    )
 
 
 async def _nothing_is_sealed(message: Message, envelope: Envelope) -> Message:  # noqa: ARG001 - the seam's form

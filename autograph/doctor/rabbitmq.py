@@ -11,9 +11,11 @@ from autograph.doctor.finding import Finding, skew
 from autograph.doctor.strangers import look_for_strangers
 from autograph.installation import Installation
 from autograph.topology import NEEDED, check_topology
+from chassis.bus.headers import subscriber_queue, subscriber_user
 
 WAITING: Final = 1_000  # messages in one queue: at 300 a second it is behind by more than three seconds
 FILLS, FULL = 0.8, 0.98  # of a queue's messages or bytes
+SUBSCRIBERS: Final = subscriber_queue(subscriber_user(""))
 DATE_COARSE_SECONDS: Final = 2.0  # cut off to the second, by a server that renews the text once a second (cowboy_clock)
 BEHIND_SECONDS: Final = 10.0  # what a command's client waits for its outcome
 
@@ -67,6 +69,8 @@ def dead_queue(row: Mapping[str, Any]) -> list[Finding]:
 def full_queue(row: Mapping[str, Any]) -> list[Finding]:
     """*row*: as for ``dead_queue``. By the bounds that the broker itself holds it to, whoever set them."""
     name: str = row["name"]
+    if name.startswith(SUBSCRIBERS):
+        return _full_subscriber(row, name.removeprefix(SUBSCRIBERS))
     worker, _, kind = name.partition(".")
     filled = max(_filled(row, "max-length", "messages_ready"), _filled(row, "max-length-bytes", "message_bytes_ready"))
     if filled < FILLS or name.startswith("reply.") or kind == "refused":  # in those the oldest gives way
@@ -77,12 +81,32 @@ def full_queue(row: Mapping[str, Any]) -> list[Finding]:
         why, do = "what is sent to it is refused", f"start more {worker} workers"
     elif name.startswith("retry."):
         why, do = "what fails stays with its worker", "look at the workers' logs: why so much is tried again"
-    else:
-        who = worker if kind == "events" else "its subscriber"
-        why = f"{who} does not keep up, and events that it subscribes to stay in their outboxes"
-        do = f"start {who}, or delete the queue if that is gone for good"
+    else:  # ours have no bound
+        why = "its subscriber does not keep up, and if it refuses what is beyond, events stay in their outboxes"
+        do = "start its subscriber, or delete the queue if that is gone for good"
     is_full = filled >= FULL
     return [Finding("queue_full", is_full, f"{name} is {'full' if is_full else f'{filled:.0%} full'}: {why}", do)]
+
+
+def _full_subscriber(row: Mapping[str, Any], name: str) -> list[Finding]:
+    """Of a program outside: its oldest events give way. Nobody else waits for it."""
+    filled = max(_filled(row, "max-length", "messages_ready"), _filled(row, "max-length-bytes", "message_bytes_ready"))
+    if filled < FILLS:
+        return []
+    waiting, do = row.get("messages_ready") or 0, f"start it, or autograph subscriber remove {name}"
+    if filled >= FULL:
+        lost = _lost(row)
+        what = f"subscriber {name} takes too little: {waiting} events wait, and with each new one the oldest is dropped"
+        return [Finding("subscriber_full", True, what + (f" ({lost} so far)" if lost else ""), do)]
+    what = f"subscriber {name} falls behind: {waiting} events wait, {filled:.0%} of what is kept for it"
+    return [Finding("subscriber_full", False, what, do)]
+
+
+def _lost(row: Mapping[str, Any]) -> int:
+    """How many the broker has dropped, by its own counts since it was started."""
+    stats = row.get("message_stats") or {}
+    gone = sum(stats.get(kind) or 0 for kind in ("ack", "deliver_no_ack", "get_no_ack"))
+    return max(0, (stats.get("publish") or 0) - gone - (row.get("messages") or 0))
 
 
 def _filled(row: Mapping[str, Any], bound: str, count: str) -> float:

@@ -27,6 +27,16 @@ def producer_exchange(user: str) -> str:
     return f"autograph.producers.{user.removeprefix(producer_user(''))}"
 
 
+def subscriber_user(name: str) -> str:
+    """The broker user of a program outside that takes events."""
+    return f"subscriber-{name}"
+
+
+def subscriber_queue(user: str) -> str:
+    """Of the subscriber with this broker user: the only queue that it may read."""
+    return f"autograph.subscribers.{user.removeprefix(subscriber_user(''))}"
+
+
 def reply_queue(user: str, number: int) -> str:
     """Of a producer, from 1. Made by the operator, since the right to make queues is the right to make detours."""
     return f"reply.{user}.{number}"

@@ -19,8 +19,8 @@ exchanges that are named here are the gateway's and the workers'. Every body is 
 mode; `data` is described here. Replies come to the AMQP property `reply_to`, a queue of the asker's: a producer has
 `reply.producer-<name>.1` and, for each more of its processes, the next number, and takes from them as an exclusive
 consumer. A reply has the request's id as `causationid`. A `user_id` property is needed: the broker vouches for it.
-A subscriber outside takes events from `autograph.subscribers.<name>`, which the operator binds to what it may have, and
-acknowledges each. It holds 100,000 events or 256 MiB; then the oldest go. An event may come more than once (same `id`) and
+A subscriber outside takes events from `autograph.subscribers.<name>`, which the operator binds to what it may have,
+and acknowledges each. It holds 100,000 events or 256 MiB; then the oldest go. An event may come more than once (same `id`) and
 in any order: `sequence` counts a subject's without gaps.
 """
 REPLIES = "replies"

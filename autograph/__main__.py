@@ -1,9 +1,7 @@
 """``autograph``: the operator's command."""
 
 import sys
-import tomllib
 from logging import getLogger
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,10 +10,9 @@ from rich.console import Console
 from autograph.backup.command import backup, restore_command
 from autograph.buckets import buckets
 from autograph.doctor.command import doctor
-from autograph.failures import sentence
+from autograph.failures import describe_failure
 from autograph.flags import flags
 from autograph.generate import generate
-from autograph.handout import app as credentials
 from autograph.keys import app as keys
 from autograph.migrate import migrate
 from autograph.outbox import outbox
@@ -23,6 +20,7 @@ from autograph.parked import app as parked
 from autograph.producer import app as producer
 from autograph.queues import queues
 from autograph.scale import scale
+from autograph.service_credentials import app as credentials
 from autograph.sessions import sessions
 from autograph.settings import OperatorSettings
 from autograph.stacks import running_stacks
@@ -32,16 +30,16 @@ from autograph.up import down, up
 from autograph.users import app as users
 from chassis import logging
 from chassis.settings import LogFormat, SettingsInvalid, read
-from compose.local.home import CannotProvide
+from compose.local.home import OperatorError
+from contracts.version import VERSION
 
-app = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)  # they may be secrets
+app = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)  # local variables may be secrets
 UNAVAILABLE = 69  # sysexits.h
 
 
 def _show_version(*, wanted: bool) -> None:
     if wanted:
-        pyproject = (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
-        typer.echo(f"autograph {tomllib.loads(pyproject)['project']['version']}")
+        typer.echo(f"autograph {VERSION}")
         raise typer.Exit
 
 
@@ -91,27 +89,27 @@ app.add_typer(credentials, name="credentials")
 
 
 def _configure_logging() -> None:
-    """Standard output is a command's answer, which is piped and kept: what is logged goes to standard error."""
+    """Logs go to standard error: standard output is the command's result."""
     try:
         settings = read(OperatorSettings)
         level, log_format = settings.log_level, settings.log_format
-    except SettingsInvalid:  # said by the command, if it reads them
+    except SettingsInvalid:  # reported by the command that reads them
         level, log_format = "WARNING", LogFormat.CONSOLE
     logging.configure("autograph", level, json=log_format is LogFormat.JSON, stream=sys.stderr)
-    getLogger("aiormq").setLevel("CRITICAL")  # what it logs it also raises, and a command says that in a sentence
+    getLogger("aiormq").setLevel("CRITICAL")  # it also raises what it logs, and the command reports that
 
 
 def main() -> None:
     _configure_logging()
     try:
         app(prog_name="autograph")
-    except CannotProvide as refusal:
+    except OperatorError as refusal:
         raise SystemExit(str(refusal)) from None
     except Exception as error:
-        said = sentence(error)
-        if said is None:
+        text = describe_failure(error)
+        if text is None:
             raise
-        typer.echo(said, err=True)
+        typer.echo(text, err=True)
         raise SystemExit(1 if isinstance(error, OSError) and error.filename else UNAVAILABLE) from None
 
 

@@ -1,4 +1,4 @@
-"""The services' own users on the servers: passwords derived, so that nothing has to keep them."""
+"""The services' own users on the servers. Their passwords are derived, so that none is stored."""
 
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
@@ -9,12 +9,12 @@ __all__ = ["as_user", "redis_secret", "service_environment", "service_password"]
 
 
 def redis_secret(redis_url: str, installation_secret: str) -> str:
-    """What the users' passwords are derived from: the server's own secret, so that its configuration can name them."""
+    """The secret for Redis users' passwords: the server's own password, which its configuration file knows."""
     return unquote(urlsplit(redis_url).password or "") or installation_secret
 
 
 def service_environment(servers: Servers, installation_secret: str, service: str) -> dict[str, str]:
-    """Where *service* (``gateway``, ``auth``, ``diagram``) finds its servers, under its own users.
+    """The variables with *service*'s server URLs, with its own users.
 
     No service gets another's credentials, nor an administrator's.
     """

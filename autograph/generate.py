@@ -1,4 +1,4 @@
-"""``autograph generate``: the committed documents that follow from the code or from one another."""
+"""``autograph generate``: writes the committed files that are generated from the code or from other files."""
 
 import json
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ DOCS = ROOT / "docs"
 DASHBOARDS = ROOT / "compose" / "grafana" / "dashboards"
 CHART = ROOT / "helm" / "autograph"
 CHART_FILES: Final = "helm/autograph/files"
-# A chart can only carry what is in its own folder.
+# A chart can only contain files of its own folder.
 COPIED: Final = {
     "rules": ("compose/prometheus/rules", "*.yaml"),
     "dashboards": ("compose/grafana/dashboards", "*.json"),
@@ -43,14 +43,14 @@ def generate(
 
 
 def chart_readme(chart: Path) -> str:
-    """Its README as it is, with the tables of its values written anew."""
+    """The chart's README with regenerated tables of values."""
     from autograph.chart_values import with_tables  # noqa: PLC0415 - reads YAML: as in _yaml
 
     return with_tables((chart / "README.md").read_text("utf-8"), (chart / "values.yaml").read_text("utf-8"))
 
 
 def copies(root: Path) -> dict[Path, str | None]:
-    """What the chart in *root* carries of others' files; ``None`` for one whose original is gone."""
+    """The files that the chart in *root* contains as copies; None for a copy without original."""
     wanted: dict[Path, str | None] = {}
     for name, (originals, pattern) in COPIED.items():
         folder = root / CHART_FILES / name
@@ -60,7 +60,7 @@ def copies(root: Path) -> dict[Path, str | None]:
 
 
 def bring_up_to_date(documents: Mapping[Path, str | None], *, check: bool) -> list[str]:
-    """Writes what differs and removes what shall not be; returns what was done. With *check*, exits instead."""
+    """Writes files that differ and removes those with None; returns what was done. With *check*, exits instead."""
     stale = [path for path, text in documents.items() if (path.read_text("utf-8") if path.exists() else None) != text]
     if check and stale:
         names = ", ".join(path.name for path in stale)
@@ -85,7 +85,7 @@ def _yaml(document: dict[str, Any]) -> str:
     import yaml  # noqa: PLC0415 - a developer's package: the other commands run without it
 
     class Readable(yaml.SafeDumper):
-        """Text of several lines stands as it is."""
+        """Multi-line text in block style."""
 
     def text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
         style = "|" if "\n" in value else None

@@ -1,4 +1,4 @@
-"""Our own processes as the local launcher runs them."""
+"""The gateway's and workers' processes for the local launcher."""
 
 import os
 import sys
@@ -13,13 +13,13 @@ from autograph.settings_page import SERVICES
 from chassis.settings import SettingsInvalid, read
 from compose.local.home import Home
 from compose.local.server import Spec
-from compose.local.stack import GIVEN_BY
+from compose.local.stack import EXTERNAL_SERVER_VARIABLES
 
 SIDE_PORTS = {"gateway": 9080, "auth": 8085, "diagram": 8082}
 MODULES = {"gateway": "gateway", "auth": "workers.auth", "diagram": "workers.diagram"}
-# Of these each service is told its own only, and none is told an administrator's.
+# Each service gets only its own of these, and none an administrator's.
 CREDENTIALS = {
-    *(name for names in GIVEN_BY.values() for name in names),
+    *(name for names in EXTERNAL_SERVER_VARIABLES.values() for name in names),
     "AUTOGRAPH_POSTGRES_POOLER_URL",
     "AUTOGRAPH_REDIS_SERVICE_USERS",
     "AUTOGRAPH_S3_WORKER_ACCESS_KEY",
@@ -29,17 +29,17 @@ CREDENTIALS = {
     "AUTOGRAPH_PASSWORD_PEPPER",
     "AUTOGRAPH_GATEWAY_SECRET",
 }
-# In place of what `_spec` tells each service, whatever the environment has.
-_TOLD = {
+# Stand-ins for the settings that `_spec` passes to each service.
+_SUPPLIED = {
     "profile": "local",
     "postgres_url": "postgresql://127.0.0.1/",
     "redis_url": "redis://127.0.0.1/",
     "rabbitmq_url": "amqp://127.0.0.1/",
     "s3_url": "http://127.0.0.1/",
-    "s3_access_key": "told",
-    "s3_secret_key": "told",
-    "auth_secret": "told" * 8,
-    "gateway_secret": "told" * 8,
+    "s3_access_key": "placeholder",
+    "s3_secret_key": "placeholder",
+    "auth_secret": "placeholder" * 4,
+    "gateway_secret": "placeholder" * 4,
     "side_host": "127.0.0.1",
     "side_port": 0,
     "http_host": "127.0.0.1",
@@ -48,12 +48,14 @@ _TOLD = {
 
 
 def check_settings() -> None:
-    """Raises ``SettingsInvalid`` with the mistakes of all programs that `autograph up` runs, itself among them."""
+    """Raises ``SettingsInvalid`` with the errors of all programs that `autograph up` runs, including itself."""
     problems: dict[str, None] = {}  # each once, in order
     for service, settings in SERVICES.items():
-        told = {name: value for name, value in _TOLD.items() if name in settings.model_fields and service in MODULES}
+        supplied = {
+            name: value for name, value in _SUPPLIED.items() if name in settings.model_fields and service in MODULES
+        }
         try:
-            read(settings, given=told)
+            read(settings, overrides=supplied)
         except SettingsInvalid as invalid:
             problems |= dict.fromkeys(invalid.problems)
     if problems:
@@ -61,7 +63,7 @@ def check_settings() -> None:
 
 
 def service_specs(home: Home, found: Installation, http_port: int, counts: dict[str, int]) -> list[Spec]:
-    """One process a service, or as many as *counts* says; ports of their own, the usual ones where they are free."""
+    """One process per service, or as *counts* says, each with its own ports: the defaults if they are free."""
     return [
         _spec(home, found, http_port, service, number)
         for service in MODULES
@@ -103,13 +105,13 @@ def _spec(home: Home, found: Installation, http_port: int, service: str, number:
 
     return Spec(
         name=name,
-        command=(sys.executable, "-P", "-m", MODULES[service]),  # nothing is imported from the folder we are in
+        command=(sys.executable, "-P", "-m", MODULES[service]),  # -P: do not import from the working directory
         environment=environment,
         folder=Path.cwd(),
         ready=ready,
         address=address,
         metrics_url=f"http://127.0.0.1:{side}/metrics",
-        ready_seconds=180.0,  # it may have to wait for a broker that still boots
-        stop_seconds=30.0,  # the drain's 20 s, and time to close
+        ready_seconds=180.0,  # it may wait for the broker to boot
+        stop_seconds=30.0,  # the drain takes up to 20 s
         kind="service",
     )

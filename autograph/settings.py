@@ -1,4 +1,4 @@
-"""What the operator's command is told: which servers are the user's own, and where the local stack is."""
+"""Settings of the operator's command: external servers, and the local stack's folder."""
 
 from pathlib import Path
 from typing import ClassVar, Final, Literal
@@ -7,13 +7,13 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from autograph.stacks import running_stacks
 from chassis.settings import HttpUrl, Key, LogFormat, PostgresUrl, RabbitmqUrl, RedisUrl, SecretUrl, Settings, load
-from compose.local.home import DEFAULT, CannotProvide
+from compose.local.home import DEFAULT, OperatorError
 
 CHECKOUT: Final = Path(__file__).parents[1]
 
 
 class OperatorSettings(Settings):
-    """Administrators' addresses. A server that is not named is the local stack's.
+    """Administrators' URLs. A server that is not set is the local stack's.
 
     ``AUTOGRAPH_HOME`` is the local stack's folder. ``AUTOGRAPH_PROGRAMS`` is where its servers' programs are unpacked,
     which several homes may share: otherwise each gets its own, in its ``programs/``.
@@ -86,8 +86,8 @@ class OperatorSettings(Settings):
             raise ValueError("AUTOGRAPH_S3_WORKER_ACCESS_KEY and AUTOGRAPH_S3_WORKER_SECRET_KEY go together")
         return value
 
-    def given(self) -> dict[str, str]:
-        """The servers that the user named, as environment variables."""
+    def external_servers(self) -> dict[str, str]:
+        """The servers that are set, as environment variables."""
         values = {
             "AUTOGRAPH_POSTGRES_URL": self.postgres_url,
             "AUTOGRAPH_POSTGRES_POOLER_URL": self.postgres_pooler_url,
@@ -107,9 +107,9 @@ class OperatorSettings(Settings):
 
 
 def operator_settings(*, starts: bool = False) -> OperatorSettings:
-    """With the home that is meant: the one that is named, this folder's, the one that runs, or the checkout's.
+    """With the home: the one that is set, the working directory's, the running one, or the checkout's.
 
-    *starts*: whoever starts a stack does not mean the one that runs. Raises ``CannotProvide`` if several run.
+    *starts*: do not select a running stack. Raises ``OperatorError`` if several are running.
     """
     settings = load(OperatorSettings)
     if "home" in settings.model_fields_set or DEFAULT.is_dir():
@@ -117,7 +117,7 @@ def operator_settings(*, starts: bool = False) -> OperatorSettings:
     running = [] if starts else running_stacks()
     if len(running) > 1:
         homes = ", ".join(str(stack.home) for stack in running)
-        raise CannotProvide(f"Several stacks run: set AUTOGRAPH_HOME to the one that you mean ({homes})")
+        raise OperatorError(f"Several stacks run: set AUTOGRAPH_HOME to the one that you mean ({homes})")
     if running:
         [stack] = running
         settings = load(OperatorSettings, env_files=(stack.folder / ".env", Path(".env")))

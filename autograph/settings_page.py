@@ -1,4 +1,4 @@
-"""docs/settings.md, and the names by which a slip is noticed: both follow from the settings' own classes."""
+"""Generates docs/settings.md, and the module of known setting names, from the settings classes."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -21,7 +21,7 @@ SERVICES: Final[Mapping[str, type[Settings]]] = {
     "diagram": DiagramSettings,
     "autograph": OperatorSettings,
 }
-# Variables that no process of ours reads as a setting.
+# Variables that no process reads as a setting.
 OTHERS: Final = {
     "IMAGE": "compose: the image of gateway, workers and jobs, where it is not built here.",
     "OPERATOR_IMAGE": "compose: the same with PostgreSQL's programs, of migration and operator.",
@@ -71,7 +71,7 @@ def page() -> str:
 def names_module() -> str:
     names = sorted({name.upper() for service in SERVICES.values() for name in service.model_fields} | OTHERS.keys())
     lines = "".join(f'        "{name}",\n' for name in names)
-    return f'''"""The settings of all programs, by which each tells a slip. Written by `make gen`."""
+    return f'''"""The names of all programs' settings, to detect misspelled ones. Written by `make gen`."""
 
 from typing import Final
 
@@ -99,7 +99,7 @@ def _rows() -> Iterator[tuple[str, ...]]:
 
 
 def description(settings: type[Settings], name: str) -> str:
-    """Of the class that says it: one that only changes the default need not say it again."""
+    """The description in the first class that has one: subclasses may only change the default."""
     for one in settings.__mro__:
         field = one.model_fields.get(name) if issubclass(one, Settings) else None
         if field is not None and field.description:
@@ -152,7 +152,7 @@ def _defaults(name: str, fields: Mapping[str, FieldInfo]) -> str:
 
 
 def _joined(said: Mapping[str, list[str]]) -> str:
-    """What all say once, else each text with who says it."""
+    """The common text, or each text with its services."""
     return next(iter(said)) if len(said) == 1 else "; ".join(f"{', '.join(who)}: {text}" for text, who in said.items())
 
 

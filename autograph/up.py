@@ -14,17 +14,17 @@ from rich.console import Console
 
 from autograph.installation import installation_in
 from autograph.migrate import apply_broker, apply_storage
-from autograph.scale import Scale, counts_of
+from autograph.scale import Scale, parse_counts
 from autograph.services import check_settings
 from autograph.settings import OperatorSettings, operator_settings
 from autograph.stacks import recorded
-from autograph.status import found, print_stack
+from autograph.status import print_stack, stack_rows
 from chassis.settings import EX_CONFIG, SettingsInvalid
-from compose.local.home import CannotProvide, Home
+from compose.local.home import Home, OperatorError
 from compose.local.process import stop_all
 from compose.local.run import start_servers
-from compose.local.stack import is_given
-from compose.local.supervisor import Report, stop_left
+from compose.local.stack import is_external_server
+from compose.local.supervisor import Report, stop_leftovers
 
 DOWN_SECONDS = 60.0
 
@@ -43,8 +43,8 @@ def up(
         raise typer.Exit(EX_CONFIG) from None
     settings = operator_settings(starts=True)
     try:
-        asyncio.run(_up(settings, counts_of(workers or [])))
-    except CannotProvide as sentence:
+        asyncio.run(_up(settings, parse_counts(workers or [])))
+    except OperatorError as sentence:
         Console(stderr=True).print(str(sentence), style="bold red", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from None
 
@@ -53,7 +53,7 @@ async def _up(settings: OperatorSettings, counts: dict[str, int]) -> None:
     console = Console()
     started = time.monotonic()
     home = Home(settings.home, programs=settings.programs).open()
-    given = settings.given()
+    external = settings.external_servers()
     stop = asyncio.Event()
     composer = asyncio.current_task()
     assert composer is not None
@@ -70,9 +70,11 @@ async def _up(settings: OperatorSettings, counts: dict[str, int]) -> None:
 
     report = _reporter(console, home, started)
     try:
-        async with start_servers(home, given, report) as servers, on_record(home):
+        async with start_servers(home, external, report) as servers, on_record(home):
             installation = installation_in(home, settings)
-            await servers.ready(*(name for name in ("postgres", "redis", "s3") if not is_given(name, given)))
+            await servers.ready(
+                *(name for name in ("postgres", "redis", "s3") if not is_external_server(name, external))
+            )
             report("schema", "migrating")
             await apply_storage(installation, Console(quiet=True))
             report("schema", "up to date")
@@ -83,13 +85,13 @@ async def _up(settings: OperatorSettings, counts: dict[str, int]) -> None:
                 report("topology", "up to date")
 
             scale = Scale(home, installation, settings.http_port, servers.supervisor, report)
-            home.keep_counts(home.counts() | counts)
-            # Services wait for nothing but the database: they may start while the broker, which takes longest, boots.
+            home.save_counts(home.counts() | counts)
+            # Services need only the database to start: they start while the broker, which takes longest, boots.
             await asyncio.gather(broker(), servers.supervisor.start(scale.specs()))
             ready = True
-            async with scale.followed(loop):
+            async with scale.follow_changes(loop):
                 if not stop.is_set():
-                    _tell(console, home, given, settings.http_port, time.monotonic() - started)
+                    _print_summary(console, home, external, settings.http_port, time.monotonic() - started)
                 await stop.wait()
             report("autograph", "stopping")
     except asyncio.CancelledError:
@@ -101,7 +103,7 @@ async def _up(settings: OperatorSettings, counts: dict[str, int]) -> None:
 
 def _reporter(console: Console, home: Home, started: float) -> Report:
     def report(name: str, state: str) -> None:
-        # The terminal may be gone (SIGHUP): that must not keep anything from being stopped.
+        # The terminal may be closed (SIGHUP): stopping must go on.
         with contextlib.suppress(OSError):
             while home.notices:
                 console.print(home.notices.pop(), style="yellow", highlight=False, soft_wrap=True)
@@ -116,8 +118,8 @@ async def on_record(home: Home) -> AsyncIterator[None]:
         yield
 
 
-def _tell(console: Console, home: Home, given: Mapping[str, str], http_port: int, seconds: float) -> None:
-    rows = found(home, given)
+def _print_summary(console: Console, home: Home, external: Mapping[str, str], http_port: int, seconds: float) -> None:
+    rows = stack_rows(home, external)
     gateway = next(row["where"] for row in rows if row["name"] == "gateway")
     console.print()
     print_stack(rows)
@@ -131,7 +133,7 @@ def _tell(console: Console, home: Home, given: Mapping[str, str], http_port: int
         )
     console.print(
         f"\nAutoGraph is ready after {seconds:.1f} s: [bold]{gateway}/api/docs[/bold]\n"
-        f"Data and logs are in {home.folder}. Ctrl-C stops it all; what is kept is there next time.",
+        f"Data and logs are in {home.folder}. Ctrl-C stops everything; the data is kept.",
         highlight=False,
         soft_wrap=True,
     )
@@ -148,6 +150,6 @@ def down() -> None:
         Console().print(f"stopping {', '.join(names)}", highlight=False)
         stop_all([(state.supervisor.identity, signal.SIGTERM)], DOWN_SECONDS)
     if home.folder.exists():
-        with home.locked():  # a stack that somebody starts meanwhile is not what was left
-            stop_left(home)
+        with home.locked():  # not if another stack was started meanwhile
+            stop_leftovers(home)
     Console().print(f"stopped: {', '.join(names) or 'nothing was running'}", highlight=False)

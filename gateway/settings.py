@@ -1,4 +1,4 @@
-"""What the gateway is told from outside."""
+"""The gateway's settings."""
 
 from typing import Annotated
 from urllib.parse import urlsplit

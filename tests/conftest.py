@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from autograph.buckets import ensure_buckets
-from compose.local.servers.seaweedfs import Account
+from compose.local.servers.seaweedfs import S3Account
 from compose.local.stack import Servers
 from tests.databases import unused_database
 from tests.servers import Vhost, fresh_vhost, own_redis_database, running_servers
@@ -82,7 +82,7 @@ async def redis_url(servers: Servers) -> AsyncIterator[str]:
 
 
 @pytest.fixture(scope="session")
-async def s3(servers: Servers) -> Account:
+async def s3(servers: Servers) -> S3Account:
     account = servers.s3
     await ensure_buckets(account.url, account.access_key, account.secret_key, "us-east-1")
     return account

@@ -5,14 +5,14 @@ from datetime import datetime
 from typing import Any
 
 from chassis.bus.decisions import Settled, internal_error, parked
-from chassis.bus.failures import Failure
 from chassis.bus.gate import Gate
 from chassis.bus.handlers import Handler
 from chassis.bus.inbox import Inbox
 from chassis.bus.parking import POISON, ParkingLot
 from chassis.bus.ports import Delivery, Publisher
-from chassis.bus.reading import Received, Unreadable, hold_to_straight_ways, read
+from chassis.bus.reading import Received, Unreadable, check_ingress, read
 from chassis.bus.replies import send_reply
+from chassis.failures import Failure
 from chassis.logging import logger
 from chassis.metrics import BusMetrics
 from contracts.envelope import Envelope
@@ -21,7 +21,7 @@ from contracts.outcome import Outcome
 from contracts.refusal import FieldError, Invalid
 
 POISON_DETAIL = "its worker died or was blocked three times, the last two with nothing else in hand"
-HARMLESS_BYTES = 64 * 1024  # so small that to read it cannot have been what killed
+SAFE_TO_READ_BYTES = 64 * 1024  # so small that to read it cannot have been what killed
 
 _log = logger(__name__)
 
@@ -54,7 +54,7 @@ class DeadLetters:
 
     async def reject(self, delivery: Delivery, unreadable: Unreadable) -> None:
         """Park it, and tell the sender where the sender is known: a program that sent nonsense should hear so."""
-        _log.error("message parked", reason=unreadable.reason, detail=unreadable.detail, queue=delivery.queue)
+        _log.error("message_parked", reason=unreadable.reason, detail=unreadable.detail, queue=delivery.queue)
         envelope = unreadable.envelope
         if envelope is None:
             await self._parking_lot.park(delivery, unreadable.reason, unreadable.detail, told=False)
@@ -75,11 +75,11 @@ class DeadLetters:
         Its sender is told, and its outcome kept, if it is small enough to be read.
         """
         try:
-            if len(delivery.body) <= HARMLESS_BYTES:
+            if len(delivery.body) <= SAFE_TO_READ_BYTES:
                 received = read(delivery, self._service, self._handlers)
             else:
                 received = None
-                hold_to_straight_ways(delivery)
+                check_ingress(delivery)
         except Unreadable as unreadable:
             await self.reject(delivery, unreadable)
             return

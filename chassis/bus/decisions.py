@@ -6,8 +6,8 @@
 from enum import StrEnum
 from typing import NamedTuple
 
-from chassis.bus.failures import Failure, next_rung
 from chassis.bus.reading import Unreadable
+from chassis.failures import Failure, next_rung
 from contracts.message import Kind
 from contracts.outcome import Outcome
 

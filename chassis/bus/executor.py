@@ -20,7 +20,7 @@ from chassis.bus.decisions import (
 from chassis.bus.gate import Gate
 from chassis.bus.inbox import Inbox, recorded_outcome
 from chassis.bus.parking import ParkingLot
-from chassis.bus.ports import Letter, Publisher, QueueFull
+from chassis.bus.ports import OutgoingMessage, Publisher, QueueFull
 from chassis.bus.reading import Received
 from chassis.bus.replies import send_reply
 from chassis.logging import logger
@@ -79,7 +79,7 @@ class Executor:
     async def _retry(self, received: Received, decision: Retry) -> None:
         delivery = received.delivery
         await self._publisher.publish(
-            Letter(
+            OutgoingMessage(
                 exchange="autograph.retry",
                 routing_key=delivery.queue,
                 body=delivery.body,

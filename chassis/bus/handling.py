@@ -24,7 +24,6 @@ from chassis.bus.decisions import (
     is_worthless_late,
 )
 from chassis.bus.executor import Executor
-from chassis.bus.failures import Failure, on_lost, where
 from chassis.bus.gate import Gate
 from chassis.bus.handlers import Handlers
 from chassis.bus.inbox import Inbox, recorded_outcome
@@ -32,6 +31,7 @@ from chassis.bus.parking import ParkingLot
 from chassis.bus.ports import Delivery, Publisher
 from chassis.bus.reading import Received, Unreadable, read
 from chassis.byte_budget import ByteBudget
+from chassis.failures import Failure, error_location, failure_after_loss
 from chassis.logging import bind, logger
 from chassis.metrics import BusMetrics
 from chassis.parser_thread import run_in_parser_thread
@@ -113,7 +113,7 @@ class Handling(Generic[ToolsT]):
             await self._measured(received)
             return
         name = received.contract.wire_name
-        with tracing.handling(name, delivery.queue, received.envelope.traceparent) as span:
+        with tracing.consumer_span(name, delivery.queue, received.envelope.traceparent) as span:
             within = received.envelope.model_copy(update={"traceparent": span.traceparent})
             settled = await self._measured(received._replace(envelope=within))
             span.ended(
@@ -128,7 +128,7 @@ class Handling(Generic[ToolsT]):
     async def _measured(self, received: Received) -> Settled:
         name = received.contract.action()
         with (
-            bind(correlation_id=received.envelope.correlationid, **_about(received)),
+            bind(correlation_id=received.envelope.correlationid, **_log_fields(received)),
             self._metrics.delivery(name),
         ):
             self._metrics.waited(name, (self._clock() - received.envelope.time).total_seconds())
@@ -136,7 +136,7 @@ class Handling(Generic[ToolsT]):
             self._metrics.settled(name, settled)
             level = logging.DEBUG if settled is Settled.DONE and received.contract.kind is Kind.QUERY else logging.INFO
             if logging.root.isEnabledFor(level):
-                _log.log(level, "message settled", outcome=settled.value, attempt=received.attempt)
+                _log.log(level, "message_settled", outcome=settled.value, attempt=received.attempt)
             return settled
 
     async def _settle(self, received: Received) -> Settled:
@@ -153,8 +153,8 @@ class Handling(Generic[ToolsT]):
                     failure = self._classify(error)
                     if failure is Failure.LOST:
                         losses += 1
-                        failure = on_lost(losses)
-                    result = self._failed(failure, error)
+                        failure = failure_after_loss(losses)
+                    result = self._record_failure(failure, error)
             settled = await self._executor.carry_out(received, decide(kind, received.attempt, result))
             if settled is not None:
                 return settled
@@ -180,31 +180,31 @@ class Handling(Generic[ToolsT]):
         kind, outcome = received.contract.kind, Outcome.refused(refusal)
         if kind is Kind.EVENT:
             _log_failure(Failure.BUG, refusal)
-            return Refused(outcome, where(refusal))
-        _log.info("message refused", actor=received.envelope.actor.key, code=refusal.code)
+            return Refused(outcome, error_location(refusal))
+        _log.info("message_refused", actor=received.envelope.actor.key, code=refusal.code)
         # Whoever was first wins: this may be a repeat of what succeeded, refused since it has.
         if kind is Kind.COMMAND and not await self._inbox.record(received.envelope, outcome):
             return await recorded_outcome(self._inbox, received)
-        return Refused(outcome, where(refusal))
+        return Refused(outcome, error_location(refusal))
 
-    def _failed(self, failure: Failure, error: Exception) -> Failed:
+    def _record_failure(self, failure: Failure, error: Exception) -> Failed:
         _log_failure(failure, error)
         if failure is Failure.DEPENDENCY:
             self.gate.close()
-        return Failed(failure, where(error))
+        return Failed(failure, error_location(error))
 
 
 def _log_failure(failure: Failure, error: Exception) -> None:
     _log.log(
         logging.ERROR if failure is Failure.BUG else logging.WARNING,
-        "handler failed",
+        "handler_failed",
         failure=failure.value,
-        error=where(error),
+        error=error_location(error),
         exc_info=error if failure is Failure.BUG else None,
     )
 
 
-def _about(received: Received) -> dict[str, str]:
+def _log_fields(received: Received) -> dict[str, str]:
     """Who acts, and on what, for every line that is logged meanwhile; ids only."""
     facts = {"message": received.contract.wire_name, "actor": received.envelope.actor.key}
     subject = received.envelope.subject

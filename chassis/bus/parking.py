@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from chassis.bus import headers
-from chassis.bus.ports import Delivery, Letter, Publisher
+from chassis.bus.ports import Delivery, OutgoingMessage, Publisher
 from chassis.bus.reading import Received, origin
 from chassis.metrics import BusMetrics
 
@@ -38,12 +38,12 @@ class ParkingLot:
             headers.ORIGINAL_USER: received.sender if received else sender,
             headers.ORIGINAL_ROUTING_KEY: received.routing_key if received else routing_key,
             headers.ATTEMPT: received.attempt if received else 1,
-            headers.FAILURE_TOLD: int(told),
+            headers.FAILURE_NOTIFIED: int(told),
         }
         action = received.contract.action() if received else "unreadable"
         is_producers = received is None and reason != POISON and delivery.queue.endswith(".producers")
         await self._publisher.publish(
-            Letter(
+            OutgoingMessage(
                 exchange="autograph.refused" if is_producers else "autograph.parked",
                 routing_key=f"{self._service}.{action}",
                 body=delivery.body,

@@ -7,7 +7,7 @@ from chassis.bus.handlers import Handlers
 from contracts.message import Event
 
 
-class SubscriptionsDiffer(Exception):  # noqa: N818 - states what is so
+class SubscriptionsDiffer(Exception):
     """Names each event that is on one side only."""
 
 

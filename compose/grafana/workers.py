@@ -1,4 +1,4 @@
-"""How each message is carried out."""
+"""How the workers process messages."""
 
 from typing import Final
 
@@ -7,31 +7,31 @@ from compose.grafana.panels import Dashboard, Panel, Query, rate, slowest
 DASHBOARD: Final = Dashboard(
     "autograph-workers",
     "Workers",
-    "How each message is carried out.",
+    "How the workers process messages.",
     (
         Panel(
-            "Carried out",
-            "Messages settled a second.",
+            "Processed",
+            "Messages settled per second.",
             "ops",
             (Query("topk(12, sum by (service, message) (autograph:deliveries:rate5m))", "{{service}} {{message}}"),),
             stacked=True,
         ),
         Panel(
             "Handler time, p95",
-            "Of the handler alone, without waiting.",
+            "Time in the handler, without waiting.",
             "s",
             (Query("autograph:handler_seconds:p95_5m", "{{service}} {{message}}"),),
         ),
         Panel(
             "Failed",
-            "Ended by faults of ours, of all. Refusals are not counted.",
+            "Share of messages that failed. Refusals are not counted.",
             "percentunit",
             (Query("autograph:deliveries_failed:ratio5m", "{{service}}"),),
             limit=0.01,
         ),
         Panel(
-            "In hand",
-            "Messages being carried out. Sixteen a queue at most.",
+            "In flight",
+            "Messages being processed. At most sixteen per queue.",
             "short",
             (
                 Query("sum by (instance) (auth_service_active_connections)", "auth {{instance}}"),

@@ -1,6 +1,6 @@
-"""Programs from Debian's or Ubuntu's own packages, unpacked into a folder of ours: no root is needed.
+"""Programs from Debian's or Ubuntu's packages, unpacked into a folder of the stack, without root.
 
-apt verifies what it downloads against the distribution's signatures; the hashes of what was unpacked are kept.
+apt verifies downloads against the distribution's signatures; the hashes of the unpacked packages are recorded.
 """
 
 import asyncio
@@ -16,38 +16,38 @@ from pathlib import Path
 
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TransferSpeedColumn
 
-from compose.local.home import CannotProvide, Home
+from compose.local.home import Home, OperatorError
 
 WATCH_SECONDS = 0.2
-UNSANDBOXED = "-oAPT::Sandbox::User="  # our folder is ours alone: apt's own user could not write to it
+UNSANDBOXED = "-oAPT::Sandbox::User="  # apt's own user cannot write to this folder
 
-Names = Callable[[Sequence[str]], Awaitable[list[str]]]  # the packages wanted, by apt's options
+Names = Callable[[Sequence[str]], Awaitable[list[str]]]  # apt's options → names of the packages
 
 
-class Failed(Exception):  # noqa: N818 - states the outcome
-    """A program ended with another status than 0; the text says which, and the end of what it said."""
+class CommandFailed(Exception):
+    """A program failed; the message has its name and the end of its output."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """*title* and *way_out* are for people: what is being got, and what they can do where it is not to be had."""
+    """*title* and *hint* are for messages: what is downloaded, and what to do if it is not available."""
 
     folder: str
     title: str
     names: Names
-    way_out: str
+    hint: str
 
 
-async def unpacked(home: Home, bundle: Bundle) -> Path:
-    """The folder with the bundle's files, as under ``/``. Raises ``CannotProvide``."""
+async def unpack(home: Home, bundle: Bundle) -> Path:
+    """The folder with the bundle's files, as under ``/``; downloads them if needed. Raises ``OperatorError``."""
     root = home.programs / bundle.folder
     mark = root / ".installed"
-    async with home.providing():
+    async with home.download_lock():
         if not mark.exists():
             if shutil.which("apt-get") is None or shutil.which("dpkg") is None:
-                raise CannotProvide(
+                raise OperatorError(
                     f"{bundle.title} is taken from Debian's or Ubuntu's packages, and there is no apt here: "
-                    f"{bundle.way_out}"
+                    f"{bundle.hint}"
                 )
             hashes = await _unpack(home, root, bundle)
             mark.write_text(json.dumps(hashes, indent=1), encoding="ascii")
@@ -63,18 +63,18 @@ async def _unpack(home: Home, root: Path, bundle: Bundle) -> dict[str, str]:
         for deb in sorted(debs.glob("*.deb")):
             hashes[deb.name] = hashlib.sha256(deb.read_bytes()).hexdigest()
             await run(["dpkg", "-x", str(deb), str(root)])
-    except Failed as failure:
-        raise CannotProvide(f"{bundle.title}'s packages could not be got ({failure}): {bundle.way_out}") from None
+    except CommandFailed as failure:
+        raise OperatorError(f"{bundle.title}'s packages could not be got ({failure}): {bundle.hint}") from None
     finally:
         shutil.rmtree(debs, ignore_errors=True)
     return hashes
 
 
 async def _download_with_lists(home: Home, debs: Path, bundle: Bundle) -> None:
-    """By the system's package lists; where they lack a package or are stale, by new ones of our own."""
+    """With the system's package lists; if they lack a package or are outdated, with a new copy of the lists."""
     try:
         await _download([], debs, bundle)
-    except Failed:
+    except CommandFailed:
         own = home.programs / "apt"
         for folder in ("lists/partial", "cache/archives/partial"):
             (own / folder).mkdir(parents=True, exist_ok=True)
@@ -92,13 +92,13 @@ async def _download(options: Sequence[str], folder: Path, bundle: Bundle) -> Non
     listed = await run([*command, "--print-uris", *names])
     total = sum(int(line.split()[-2]) for line in listed.splitlines() if line.startswith("'"))
     _make_empty(folder)
-    async with _watched(folder, f"Getting {bundle.title} ({len(names)} packages)", total):
+    async with _progress_bar(folder, f"Getting {bundle.title} ({len(names)} packages)", total):
         await run([*command, *names], folder=folder)
 
 
 @asynccontextmanager
-async def _watched(folder: Path, description: str, total_bytes: int) -> AsyncIterator[None]:
-    """A progress bar of what is in *folder*: apt shows none to whoever reads its output."""
+async def _progress_bar(folder: Path, description: str, total_bytes: int) -> AsyncIterator[None]:
+    """A progress bar from the size of *folder*: apt shows none if its output is not a terminal."""
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, TimeElapsedColumn()) as progress:
         bar = progress.add_task(description, total=total_bytes)
@@ -123,12 +123,12 @@ def _make_empty(folder: Path) -> None:
 
 def _sizes(folder: Path) -> Iterator[int]:
     for entry in os.scandir(folder):
-        with _gone_meanwhile():
+        with _ignore_missing():
             yield entry.stat().st_size
 
 
 @contextmanager
-def _gone_meanwhile() -> Iterator[None]:
+def _ignore_missing() -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
@@ -136,7 +136,7 @@ def _gone_meanwhile() -> Iterator[None]:
 
 
 async def run(command: Sequence[str], *, folder: Path | None = None, shown: bool = False) -> str:
-    """Its output. Raises ``Failed``; whoever is cancelled meanwhile ends it."""
+    """The command's output. Raises ``CommandFailed``. Cancelling terminates the command."""
     process = await asyncio.create_subprocess_exec(
         *command,
         stdin=subprocess.DEVNULL,
@@ -151,5 +151,5 @@ async def run(command: Sequence[str], *, folder: Path | None = None, shown: bool
             process.terminate()
             await process.wait()
     if process.returncode:
-        raise Failed(f"{command[0]}: {(errors or b'').decode(errors='replace').strip()[-300:]}")
+        raise CommandFailed(f"{command[0]}: {(errors or b'').decode(errors='replace').strip()[-300:]}")
     return (output or b"").decode(errors="replace")

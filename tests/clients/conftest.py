@@ -4,7 +4,7 @@ import pytest
 
 from compose.local.stack import Servers
 from tests.databases import unused_database
-from tests.integration.gateway.house import Gateway, open_house
+from tests.integration.gateway.local_system import Gateway, open_system
 from tests.servers import Vhost
 
 
@@ -12,7 +12,7 @@ from tests.servers import Vhost
 async def gateway(servers: Servers, vhost: Vhost, database_url: str, redis_url: str) -> AsyncIterator[Gateway]:
     async with (
         unused_database(database_url) as own_url,
-        open_house(servers, vhost, own_url, redis_url) as house,
-        house.gateway(sign_in_attempts=0, public_details=True) as gateway,
+        open_system(servers, vhost, own_url, redis_url) as system,
+        system.gateway(sign_in_attempts=0, public_details=True) as gateway,
     ):
         yield gateway

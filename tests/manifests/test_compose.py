@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from autograph.handout import handout
 from autograph.installation import Installation
+from autograph.service_credentials import service_credentials
 from autograph.services import MODULES, SIDE_PORTS
 from autograph.settings import OperatorSettings
 from chassis.lifecycle import CLOSE_SECONDS
 from chassis.settings import ServiceSettings
-from compose.local.servers.seaweedfs import Account
+from compose.local.servers.seaweedfs import S3Account
 from compose.local.stack import Servers
 from compose.secret_files import NAMES, operators
 from compose.secret_files import servers as server_files
@@ -39,7 +39,7 @@ SETTINGS: dict[str, type[ServiceSettings]] = {
 }  # fmt: skip
 LONG_RUNNING = [name for name in services() if name not in JOBS]
 OTHERS = [name for name in services() if name not in OURS]
-ACCOUNT = Account("http://s3:9000", "key", "secret")
+ACCOUNT = S3Account("http://s3:9000", "key", "secret")
 INSTALLATION = Installation(
     servers=Servers("postgresql://p/a", "redis://r", "amqp://b/a", "http://b", ACCOUNT, ACCOUNT),
     secret="i" * 32, auth_secret="a" * 32, gateway_secret="g" * 32,
@@ -287,7 +287,7 @@ def files_named(name: str) -> dict[str, str]:
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_service_reads_each_file_that_is_handed_to_it(name: str) -> None:
     assert files_named(name) == {
-        variable: f"/run/autograph/{name}/{variable}" for variable in handout(INSTALLATION, name)
+        variable: f"/run/autograph/{name}/{variable}" for variable in service_credentials(INSTALLATION, name)
     }
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from autograph.status import found
+from autograph.status import stack_rows
 from compose.local.home import Home
 from compose.local.process import Identity
 from compose.local.stack import Servers, addresses
@@ -128,7 +128,7 @@ class Stack:
 
     def row(self, name: str) -> dict[str, Any]:
         """As ``status``, without starting a program for it: for tests that must be quick."""
-        return next(row for row in found(Home(self.home), {}) if row["name"] == name)
+        return next(row for row in stack_rows(Home(self.home), {}) if row["name"] == name)
 
     async def identities(self) -> list[Identity]:
         running = [Identity.of(row["pid"]) for row in (await self.status()).values() if row["pid"]]

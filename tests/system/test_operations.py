@@ -108,7 +108,7 @@ async def test_a_correlation_id_is_on_the_lines_of_gateway_and_worker(stack: Sta
     async def written() -> bool:
         return all(
             any(line.get("correlation_id") == mine and line["event"] == event for line in stack.log(service))
-            for service, event in (("gateway", "request answered"), ("diagram", "message settled"))
+            for service, event in (("gateway", "request_answered"), ("diagram", "message_settled"))
         )
 
     await eventually(written)

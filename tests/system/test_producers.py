@@ -124,7 +124,7 @@ async def test_what_was_parked_is_carried_out_once_it_is_put_back(stack: Stack, 
         as_worker(stack, "diagram"),  # who alone is believed about who sent it first
         document, exchange="autograph.parked",
         kept={
-            headers.PARKED_REASON: "bug", headers.PARKED_FROM: "diagram.commands", headers.FAILURE_TOLD: 1,
+            headers.PARKED_REASON: "bug", headers.PARKED_FROM: "diagram.commands", headers.FAILURE_NOTIFIED: 1,
             headers.PARKED_AT: document["time"], headers.ORIGINAL_USER: "producer-reports",
             headers.ORIGINAL_ROUTING_KEY: "diagram.create_diagram",
         },

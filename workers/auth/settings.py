@@ -1,4 +1,4 @@
-"""What the auth service is told from outside."""
+"""The auth service's settings."""
 
 from datetime import timedelta
 from typing import Annotated

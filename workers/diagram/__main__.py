@@ -1,9 +1,9 @@
-"""The diagram worker, put together."""
+"""The diagram worker's process."""
 
 from chassis.lifecycle import Service, run
 from chassis.metrics import DiagramMetrics
-from chassis.objects import ObjectStoreAway, open_object_store
-from chassis.worker import lay_ground, take_deliveries
+from chassis.objects import ObjectStoreUnavailable, open_object_store
+from chassis.worker import consume, open_worker
 from contracts.catalogue import EVENT_BULKHEADS, SUBSCRIPTIONS
 from contracts.envelope import Envelope
 from contracts.message import Message
@@ -18,7 +18,7 @@ from workers.diagram.tools import Tools
 async def compose(service: Service[DiagramSettings]) -> None:
     settings = service.settings
     metrics = DiagramMetrics(service.registry)
-    ground = await lay_ground(service, metrics.requests)
+    context = await open_worker(service, metrics.requests)
     store = await service.enter(
         open_object_store(
             settings.s3_url.get_secret_value(),
@@ -29,7 +29,7 @@ async def compose(service: Service[DiagramSettings]) -> None:
     )
     archive = Archive(store, metrics)
     archiver = Archiver(
-        ground.database,
+        context.database,
         archive,
         ArchiverMetrics(service.registry),
         after_seconds=settings.archive_after_seconds,
@@ -39,25 +39,25 @@ async def compose(service: Service[DiagramSettings]) -> None:
         service.background(archiver.run(), name="archiver")
     service.health.check("objects", lambda: store.probe(BUCKET), needed=False)
     tools = Tools(
-        ledger=ground.ledger,
-        database=ground.database,
+        ledger=context.ledger,
+        database=context.database,
         archive=archive,
         metrics=metrics,
-        diagram_rows=diagram_rows(ground.database),
+        diagram_rows=diagram_rows(context.database),
     )
-    await take_deliveries(
+    await consume(
         service,
-        ground,
+        context,
         handlers,
         tools,
-        unseal=_nothing_is_sealed,
-        hears=SUBSCRIPTIONS.get(ground.name, ()),
-        event_bulkheads=EVENT_BULKHEADS.get(ground.name, {}),
-        transient=(ObjectStoreAway,),
+        unseal=_keep_unsealed,
+        hears=SUBSCRIPTIONS.get(context.name, ()),
+        event_bulkheads=EVENT_BULKHEADS.get(context.name, {}),
+        transient=(ObjectStoreUnavailable,),
     )
 
 
-async def _nothing_is_sealed(message: Message, envelope: Envelope) -> Message:  # noqa: ARG001 - the seam's form
+async def _keep_unsealed(message: Message, envelope: Envelope) -> Message:  # noqa: ARG001 - the type requires it
     return message
 
 

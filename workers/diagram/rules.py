@@ -1,4 +1,4 @@
-"""What is allowed and what follows from what: pure functions, no I/O."""
+"""Rules for diagrams; pure functions."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -36,8 +36,8 @@ def _in_utc(moment: datetime) -> datetime:
 Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 
 
-class Standing(Protocol):
-    """What the rules need to know of a diagram as it stands."""
+class DiagramState(Protocol):
+    """A diagram's current state, as far as the rules need it."""
 
     @property
     def revision(self) -> int: ...
@@ -46,7 +46,7 @@ class Standing(Protocol):
 
 
 class Conditional(Protocol):
-    """A command that may name the revisions that it is based on."""
+    """A command that may name the revisions on which it is based."""
 
     @property
     def expected_revision(self) -> Expected | None: ...
@@ -55,7 +55,7 @@ class Conditional(Protocol):
 
 
 def reader(actor: Actor) -> UUID:
-    """Whose diagrams *actor* may read. Raises ``Forbidden``."""
+    """The owner whose diagrams *actor* may read. Raises ``Forbidden``."""
     if actor.kind not in _OWNERS:
         raise Forbidden("Diagrams belong to users: sign in first")
     if actor.kind is ActorKind.API_KEY and not actor.scopes:
@@ -64,7 +64,7 @@ def reader(actor: Actor) -> UUID:
 
 
 def writer(actor: Actor) -> UUID:
-    """Whose diagrams *actor* may make and change. Raises ``Forbidden``."""
+    """The owner whose diagrams *actor* may create and change. Raises ``Forbidden``."""
     owner = reader(actor)
     if actor.kind is ActorKind.API_KEY and not {"write", "admin"} & set(actor.scopes):
         raise Forbidden("The API key lacks the scope write")
@@ -72,19 +72,19 @@ def writer(actor: Actor) -> UUID:
 
 
 def size_bytes(canvas: bytes | None, note: str | None) -> int:
-    """Of the canvas as compact JSON."""
+    """Size of the canvas as compact JSON, plus the note in UTF-8."""
     return len(canvas or b"") + len((note or "").encode())
 
 
 def without_repeats(tags: Iterable[str]) -> list[str]:
-    """In the order in which they were first named."""
+    """Keeps the order of first occurrence."""
     return list(dict.fromkeys(tags))
 
 
 def check_type(kind: DiagramType, *, has_canvas: bool, has_note: bool, asked: Iterable[str]) -> None:
-    """A canvas has no note and a note no canvas; either may be empty, and a mixed diagram may have both.
+    """A canvas has no note and a note has no canvas; a mixed diagram may have both. Raises ``Invalid``.
 
-    *asked* are the fields that the request sets: the pointer names the one that does not fit. Raises ``Invalid``.
+    *asked*: the fields that the request sets, of which the error's pointer names one.
     """
     for field, present in (("canvas_data", has_canvas), ("note_content", has_note)):
         if present and kind == _TYPES_WITHOUT[field]:
@@ -94,7 +94,7 @@ def check_type(kind: DiagramType, *, has_canvas: bool, has_note: bool, asked: It
 
 
 def check_change(command: ChangeDiagram) -> None:
-    """What can be said of a change without knowing the diagram. Raises ``Invalid``, ``RevisionRequired``."""
+    """Checks that need no state of the diagram. Raises ``Invalid``, ``RevisionRequired``."""
     errors = tuple(
         FieldError(pointer=f"/{field}", code="null", detail="must not be null")
         for field in NEVER_NULL
@@ -106,26 +106,26 @@ def check_change(command: ChangeDiagram) -> None:
         raise RevisionRequired
 
 
-def check_revision(command: Conditional, found: Standing) -> None:
+def check_revision(command: Conditional, found: DiagramState) -> None:
     """Raises ``StaleRevision``."""
     if command.expected_revision not in (None, "*", found.revision) and found.revision not in command.other_revisions:
         raise StaleRevision(current_revision=found.revision)
 
 
-def check_live(found: Standing) -> None:
+def check_live(found: DiagramState) -> None:
     """Raises ``InTrash``."""
     if found.in_trash:
         raise InTrash
 
 
-def check_in_trash(found: Standing) -> None:
+def check_in_trash(found: DiagramState) -> None:
     """Raises ``NotInTrash``."""
     if not found.in_trash:
         raise NotInTrash
 
 
 def check_moments(**fields: datetime | None) -> None:
-    """PostgreSQL keeps UTC, where the first and the last hours of other zones' calendars do not exist.
+    """Refuses moments that are outside the calendar in UTC, in which PostgreSQL stores them.
 
     Raises ``Invalid``.
     """

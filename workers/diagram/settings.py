@@ -1,4 +1,4 @@
-"""What a diagram worker is told from outside."""
+"""The diagram worker's settings."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""All SQL on diagrams and their versions. Table names have no schema: the role's search path names it."""
+"""All SQL on diagrams and their versions. Table names have no schema: the role's search path sets it."""
 
 import re
 from collections.abc import Sequence
@@ -32,13 +32,13 @@ _SUMMARY = """
 """
 _VERSION_SUMMARY = "number, label, description, size_bytes, created_at, created_by"
 
-Place = tuple[datetime, UUID, int]  # of a version in the order in which they are archived
+ArchivePosition = tuple[datetime, UUID, int]  # of a version, in the order of archiving
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-RECENT_DAYS = 30  # for which what was changed or viewed counts as recent
-NAME_PREFIX = "diagram/"  # of a diagram's cache entry, and of events about it
-_BEFORE_ALL: Place = (EPOCH, UUID(int=0), 0)
-_ABOVE_ALL = 2**31 - 1  # no version has it: it takes as many changes to get there
+RECENT_DAYS = 30  # the view "recent": changed or viewed in this time
+NAME_PREFIX = "diagram/"  # of a diagram's cache entry, and of the subject of its events
+_FIRST_POSITION: ArchivePosition = (EPOCH, UUID(int=0), 0)
+_MAX_NUMBER = 2**31 - 1  # above every version's number
 _OWNER_IS_A_USER = "files_owner_id_fkey"
 
 
@@ -55,7 +55,7 @@ class NewDiagram:
     now: datetime
 
     def summary(self) -> DiagramSummary:
-        """As it will stand once it is created."""
+        """The diagram's summary after its creation."""
         return DiagramSummary(
             id=self.id,
             title=self.title,
@@ -84,7 +84,7 @@ class NewDiagram:
 
 @dataclass(frozen=True, slots=True)
 class LockedDiagram:
-    """A diagram whose row this transaction has locked: nobody else can change it before the end."""
+    """A diagram whose row this transaction has locked: no other transaction can change it."""
 
     summary: DiagramSummary
     sequence: int
@@ -106,7 +106,7 @@ class LockedDiagram:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What a diagram is to be. Content is taken only where it is said to be set."""
+    """The diagram's new values. Content applies only where ``sets_…`` is true."""
 
     title: str
     type: DiagramType
@@ -124,13 +124,13 @@ class Change:
 @dataclass(frozen=True, slots=True)
 class Changed:
     summary: DiagramSummary
-    fields: tuple[str, ...]  # which really differ
+    fields: tuple[str, ...]  # that differ from the previous values
 
 
 async def create(ledger: Ledger, work: Work, diagram: NewDiagram) -> None:
-    """With its first version, and with what *work* comes to.
+    """Inserts the diagram, its first version, and the outcome and events of *work*.
 
-    Raises ``Forbidden`` if there is no such user to own it, ``AlreadyHandled``.
+    Raises ``Forbidden`` if the owner does not exist, ``AlreadyHandled``.
     """
     values = (
         diagram.id,
@@ -144,7 +144,7 @@ async def create(ledger: Ledger, work: Work, diagram: NewDiagram) -> None:
         diagram.now,
     )
     try:
-        await ledger.carry_out(work, Writes(_CREATE, values))
+        await ledger.execute(work, Writes(_CREATE, values))
     except asyncpg.ForeignKeyViolationError as error:
         if error.constraint_name == _OWNER_IS_A_USER:
             raise Forbidden("There is no such user") from error
@@ -152,9 +152,9 @@ async def create(ledger: Ledger, work: Work, diagram: NewDiagram) -> None:
 
 
 async def lock(connection: Connection, diagram_id: UUID, owner_id: UUID) -> LockedDiagram:
-    """The owner's diagram as the last committed change left it; waits for a change that is under way.
+    """Locks the owner's diagram and reads its committed state; waits for a concurrent change.
 
-    Raises ``DiagramNotFound``, also for another's.
+    Raises ``DiagramNotFound``, also for another owner's diagram.
     """
     record = await connection.fetchrow(_LOCK, diagram_id, owner_id)
     if record is None:
@@ -163,9 +163,9 @@ async def lock(connection: Connection, diagram_id: UUID, owner_id: UUID) -> Lock
 
 
 async def change(connection: Connection, diagram_id: UUID, change: Change) -> Changed | None:
-    """The diagram must be locked. None: it is as asked already, and nothing was written.
+    """The diagram must be locked. None: it has these values already, and nothing was written.
 
-    Content that differs, or that is given a label, makes the next version.
+    Different content, or a label, makes a new version.
     """
     record = await connection.fetchrow(
         _CHANGE,
@@ -197,7 +197,7 @@ async def restore(connection: Connection, diagram_id: UUID) -> DiagramSummary:
 
 
 async def delete(connection: Connection, diagram_id: UUID) -> None:
-    """With all that hangs on it; objects in the store are left to the archiver."""
+    """With its versions; the archiver removes its objects."""
     await connection.execute("DELETE FROM files WHERE id = $1", diagram_id)
 
 
@@ -207,7 +207,7 @@ DiagramRows: TypeAlias = Loader[tuple[UUID, UUID], asyncpg.Record]  # by diagram
 def diagram_rows(database: Database) -> DiagramRows:
     async def read(asked: Sequence[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], asyncpg.Record]:
         async with database.connection() as connection:
-            if len(asked) == 1:  # 10 us less for each of us than a list of one (2026-11-28)
+            if len(asked) == 1:  # 10 µs faster than a list of one (2026-11-28)
                 record = await connection.fetchrow(_DIAGRAM, *asked[0])
                 records = [] if record is None else [record]
             else:
@@ -227,7 +227,7 @@ async def diagram(rows: DiagramRows, diagram_id: UUID, owner_id: UUID) -> Diagra
 
 @dataclass(frozen=True, slots=True)
 class VersionRow:
-    """A version and, once it is archived, where its content is."""
+    """A version and, once it is archived, the key and digest of its object."""
 
     version: Version
     object_key: str | None
@@ -235,7 +235,7 @@ class VersionRow:
 
 
 async def version(connection: Connection, diagram_id: UUID, owner_id: UUID, number: int) -> VersionRow:
-    """Raises ``DiagramNotFound``, also for another's, and ``VersionNotFound``."""
+    """Raises ``DiagramNotFound``, also for another owner's diagram, and ``VersionNotFound``."""
     record = await connection.fetchrow(_VERSION, diagram_id, owner_id, number)
     if record is None:
         raise DiagramNotFound
@@ -248,8 +248,8 @@ async def version(connection: Connection, diagram_id: UUID, owner_id: UUID, numb
 async def versions(
     connection: Connection, diagram_id: UUID, owner_id: UUID, *, before: int | None, limit: int
 ) -> tuple[list[VersionSummary], int]:
-    """Newest first, and how many there are in all. Raises ``DiagramNotFound``, also for another's."""
-    records = await connection.fetch(_VERSIONS, diagram_id, owner_id, before or _ABOVE_ALL, limit)
+    """One page, newest first, and the total. Raises ``DiagramNotFound``, also for another owner's diagram."""
+    records = await connection.fetch(_VERSIONS, diagram_id, owner_id, before or _MAX_NUMBER, limit)
     if not records:
         raise DiagramNotFound
     found = [VersionSummary.model_validate(dict(record)) for record in records if record["number"] is not None]
@@ -259,16 +259,16 @@ async def versions(
 @dataclass(frozen=True, slots=True)
 class Page:
     items: list[DiagramSummary]
-    total: int  # on all pages
-    end: Position | None  # where the next page begins; None: this is the last
+    total: int  # over all pages
+    end: Position | None  # position of the last item; None: this is the last page
 
 
 async def diagrams(connection: Connection, owner_id: UUID, query: ListDiagrams, position: Position | None) -> Page:
-    """The owner's diagrams behind *position*."""
+    """The page of the owner's diagrams behind *position*."""
     sort, order = _SORTS[query.sort], query.order.upper()
     conditions, values = _conditions(owner_id, query)
     matching = " AND ".join(conditions)
-    counting, counted = f"SELECT count(*) FROM files WHERE {matching}", list(values)  # noqa: S608 - as below
+    counting, counted = f"SELECT count(*) FROM files WHERE {matching}", list(values)
     if position is not None:
         values += position
         behind = sort.value.format(f"${len(values) - 1}")
@@ -279,7 +279,7 @@ async def diagrams(connection: Connection, owner_id: UUID, query: ListDiagrams, 
         WHERE {" AND ".join(conditions)}
         ORDER BY {sort.key} {order}, id {order}
         LIMIT {query.limit + 1}
-        """,  # noqa: S608 - constants of this file and numbered parameters
+        """,
         *values,
     )
     if not records:
@@ -308,18 +308,18 @@ def _conditions(owner_id: UUID, query: ListDiagrams) -> tuple[list[str], list[An
 
 
 def like_pattern(text: str) -> str:
-    """Matches what contains *text*, taken literally."""
+    """A LIKE pattern that matches text containing *text* literally."""
     return "%" + re.sub(r"([\\%_])", r"\\\1", text) + "%"
 
 
 @dataclass(frozen=True, slots=True)
 class _Sort:
-    key: str  # what rows are ordered by, never null
-    shown: str  # what a cursor keeps of it
-    value: str  # the key again, from what the cursor has kept
+    key: str  # SQL: the sort key, never null
+    shown: str  # SQL: its form in a cursor
+    value: str  # SQL: the sort key from the cursor's form
 
 
-# Never viewed comes before everything that was ever viewed: last when the newest are first.
+# Never viewed sorts before all viewed diagrams: last in descending order.
 _SORTS = {
     "title": _Sort('sort_key(title) COLLATE "C"', "sort_key(title)", "{}::text"),
     "created_at": _Sort("created_at", "created_at", "{}::timestamptz"),
@@ -338,29 +338,29 @@ class RowVersion:
     file_id: UUID
     number: int
     created_at: datetime
-    is_past: bool  # a later one is current
+    is_past: bool  # not the current version
 
     @property
-    def place(self) -> Place:
+    def position(self) -> ArchivePosition:
         return self.created_at, self.file_id, self.number
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    canvas_json: bytes | None  # as PostgreSQL writes it
+    canvas_json: bytes | None  # in PostgreSQL's notation
     note: str | None
 
 
 async def versions_in_rows(
-    connection: Connection, *, after: Place | None, older_than: timedelta, limit: int
+    connection: Connection, *, after: ArchivePosition | None, older_than: timedelta, limit: int
 ) -> list[RowVersion]:
-    """Oldest first. Empty ones are left out: there is nothing to move."""
-    records = await connection.fetch(_VERSIONS_IN_ROWS, *(after or _BEFORE_ALL), older_than, limit)
+    """Versions with content in their row, oldest first; empty ones are left out."""
+    records = await connection.fetch(_VERSIONS_IN_ROWS, *(after or _FIRST_POSITION), older_than, limit)
     return [RowVersion(**record) for record in records]
 
 
 async def content_in_row(connection: Connection, file_id: UUID, number: int) -> Content | None:
-    """None: it was archived, or deleted, meanwhile."""
+    """None: it was archived or deleted meanwhile."""
     record = await connection.fetchrow(_CONTENT_IN_ROW, file_id, number)
     if record is None:
         return None
@@ -369,7 +369,7 @@ async def content_in_row(connection: Connection, file_id: UUID, number: int) -> 
 
 
 async def drop_content(connection: Connection, file_id: UUID, number: int, key: str, sha256: str) -> bool:
-    """From the row, which names the object instead. False: it was archived, or deleted, meanwhile."""
+    """Replaces the row's content by the object's key. False: it was archived or deleted meanwhile."""
     return bool(await connection.fetchval(_DROP_CONTENT, file_id, number, key, sha256))
 
 
@@ -380,16 +380,16 @@ async def object_key(connection: Connection, file_id: UUID, number: int) -> str 
     return key
 
 
-async def objects_are_kept(connection: Connection) -> bool:
-    """Whether a backup is under way, which holds this lock shared."""
-    return not await connection.fetchval(_OBJECTS_MAY_GO)
+async def backup_is_running(connection: Connection) -> bool:
+    """A running backup holds this advisory lock in shared mode."""
+    return not await connection.fetchval(_NO_BACKUP_RUNNING)
 
 
 async def deleted_diagrams(connection: Connection, since: datetime) -> list[tuple[UUID, datetime]]:
-    """What was deleted for good and when, oldest first, as the inbox remembers it (7 days).
+    """Permanently deleted diagrams with the time of deletion, oldest first, from the inbox (kept for 7 days).
 
-    The record is the command's own: committed with the deletion, so that a crash behind it forgets nothing. That a
-    diagram is not in the database is no proof: a database may have been restored, or be the wrong one.
+    The inbox row is committed with the deletion, so a crash loses nothing. That a diagram is not in the database is no
+    proof of its deletion: the database may have been restored, or be the wrong one.
     """
     records = await connection.fetch(_DELETED, DeleteDiagram.wire_name, since)
     return [
@@ -413,7 +413,7 @@ def _for_owner(record: asyncpg.Record) -> dict[str, Any]:
     return {**record, "permission": "owner", "thumbnail_url": None}
 
 
-# What is not named here begins as its column's default, which `NewDiagram.summary` repeats.
+# Other columns get their defaults, which `NewDiagram.summary` repeats.
 _CREATE = """
     file AS (
         INSERT INTO files (id, owner_id, title, type, tags, canvas_data, note_content, size_bytes, sequence,
@@ -428,14 +428,14 @@ _CREATE = """
     )
 """
 
-# The lock that an UPDATE takes: what only refers to the diagram (a comment, say) need not wait.
+# The lock of an UPDATE: inserts that only refer to the diagram by a foreign key do not wait for it.
 _LOCK = f"""
     SELECT {_SUMMARY}, sequence, canvas_data IS NOT NULL AS has_canvas, note_content IS NOT NULL AS has_note
     FROM files WHERE id = $1 AND owner_id = $2
     FOR NO KEY UPDATE
-"""  # noqa: S608 - as above
+"""
 
-# The content travels once; whether it differs is for jsonb to say, to which order of keys and 1 or 1.0 are the same.
+# jsonb decides whether content differs: it ignores the order of keys and treats 1 and 1.0 as equal.
 _CHANGE = f"""
     WITH compared AS (
         SELECT title <> $2 AS title_differs,
@@ -480,36 +480,36 @@ _CHANGE = f"""
         FROM file WHERE makes_version
     )
     SELECT {_SUMMARY}, fields FROM file
-"""  # noqa: S608 - as above
+"""
 
 _SET_DELETED_AT = f"""
     UPDATE files SET deleted_at = $2, revision = revision + 1, sequence = sequence + 1
     WHERE id = $1
     RETURNING {_SUMMARY}
-"""  # noqa: S608 - as above
+"""
 
-# The canvas as text: nobody here looks into it.
+# The canvas as text: it is not parsed here.
 _DIAGRAM = f"""
     SELECT {_SUMMARY}, canvas_data::text AS canvas_json, note_content
     FROM files WHERE id = $1 AND owner_id = $2
-"""  # noqa: S608 - as above
+"""
 
-# LIMIT keeps the planner from joining: while files are few, it would read them all to find 16.
+# LIMIT prevents a join: while there are few files, the planner would read all of them to find 16.
 _DIAGRAMS = f"""
     SELECT file.* FROM unnest($1::uuid[], $2::uuid[]) AS asked (asked_id, asked_owner_id)
     CROSS JOIN LATERAL (
         SELECT {_SUMMARY}, canvas_data::text AS canvas_json, note_content FROM files
         WHERE id = asked_id AND owner_id = asked_owner_id LIMIT 1
     ) AS file
-"""  # noqa: S608 - as above
+"""
 
 _VERSION = f"""
     SELECT {_VERSION_SUMMARY}, canvas_data::text AS canvas_json, note_content, object_key, content_sha256
     FROM (SELECT id FROM files WHERE id = $1 AND owner_id = $2) AS file
     LEFT JOIN versions ON file_id = file.id AND number = $3
-"""  # noqa: S608 - as above
+"""
 
-# Numbers have no gaps, so the newest is also how many there are.
+# Numbers have no gaps, so the newest number is the total.
 _VERSIONS = f"""
     SELECT {_VERSION_SUMMARY}, total
     FROM (SELECT id, version AS total FROM files WHERE id = $1 AND owner_id = $2) AS file
@@ -519,9 +519,9 @@ _VERSIONS = f"""
         ORDER BY number DESC LIMIT $4
     ) AS page ON true
     ORDER BY number DESC
-"""  # noqa: S608 - as above
+"""
 
-# Only the index on created_at bounds this walk; the page is small enough to be examined row by row.
+# The index on created_at bounds this scan; a page is small enough for a check of each row.
 _VERSIONS_IN_ROWS = """
     SELECT page.*, page.number < files.version AS is_past
     FROM (
@@ -546,7 +546,7 @@ _DROP_CONTENT = """
     RETURNING true
 """
 
-_OBJECTS_MAY_GO = "SELECT pg_try_advisory_xact_lock('versions'::regclass::oid::bigint)"
+_NO_BACKUP_RUNNING = "SELECT pg_try_advisory_xact_lock('versions'::regclass::oid::bigint)"
 
 _DELETED = """
     SELECT invalidates, handled_at FROM inbox

@@ -5,7 +5,7 @@ import pytest
 
 from autograph.credentials import as_user, service_password
 from autograph.database import migrate_database
-from chassis.database import OwnConnection
+from chassis.database import DirectConnection
 from tests.databases import unused_database
 from tests.integration.autograph.installation import INSTALLATION_SECRET
 from tests.logging_state import logging_as_before
@@ -29,7 +29,7 @@ async def admin_url(database_url: str) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def administrator(admin_url: str) -> AsyncIterator[OwnConnection]:
+async def administrator(admin_url: str) -> AsyncIterator[DirectConnection]:
     """A superuser's connection; what is done with it is rolled back."""
     connection = await asyncpg.connect(admin_url)
     transaction = connection.transaction()

@@ -25,7 +25,7 @@ from autograph.installation import Installation
 from autograph.migrate import apply
 from autograph.subscribers import Subscriber, find_subscribers, make_subscriber
 from chassis.bus.headers import producer_user, subscriber_user
-from chassis.database import OwnConnection
+from chassis.database import DirectConnection
 from chassis.objects import s3_client
 from compose.local.stack import Servers
 from tests.integration.autograph.installation import INSTALLATION_SECRET
@@ -36,7 +36,7 @@ WAITING = {"diagram.commands": "diagram.commands", "diagram.parked": "diagram.pa
 
 
 @dataclass
-class House:
+class LocalSystem:
     servers: Servers
     programs: Path
     object_key: str = ""
@@ -45,7 +45,7 @@ class House:
     def installation(self) -> Installation:
         return Installation(servers=self.servers, secret=INSTALLATION_SECRET, **SECRETS)
 
-    async def connect(self) -> OwnConnection:
+    async def connect(self) -> DirectConnection:
         return await asyncpg.connect(self.servers.postgres_url)
 
     async def execute(self, *statements: str) -> None:

@@ -12,8 +12,8 @@ from aiormq.abc import AbstractChannel
 from typer.testing import CliRunner
 
 from autograph.broker import Broker, open_broker
+from autograph.doctor.foreign_resources import find_foreign_resources
 from autograph.doctor.rabbitmq import full_queue
-from autograph.doctor.strangers import look_for_strangers
 from autograph.installation import Installation
 from autograph.subscriber import _add, _list, _remove, app, matches
 from autograph.subscribers import restore_subscribers
@@ -184,9 +184,9 @@ async def test_a_worker_of_ours_that_is_stopped_keeps_every_event_and_refuses_no
     """As many as filled a queue before, at a hundredth of the size: the policy has no number to be reached."""
     async with prepared_vhost(servers) as vhost, opened(vhost) as broker:
         async with open_publisher(vhost, "auth") as publisher:
-            letter = a_letter(REGISTERED, exchange="autograph.events")
+            outgoing = a_letter(REGISTERED, exchange="autograph.events")
             for _ in range(10):
-                await asyncio.gather(*(publisher.publish(letter) for _ in range(1_000)))
+                await asyncio.gather(*(publisher.publish(outgoing) for _ in range(1_000)))
 
         async def effective() -> dict[str, object]:
             row = await broker.get("queues", vhost.name, "auth.events")
@@ -268,7 +268,7 @@ async def test_a_removed_one_is_cut_off_and_leaves_nothing(
 async def test_the_doctor_takes_it_for_no_stranger(broker: Vhost, installation: Installation, name: str) -> None:
     await _add(installation, name, ["#"], rotate=False)
     async with opened(broker) as found:
-        assert await look_for_strangers(found) == []
+        assert await find_foreign_resources(found) == []
 
 
 BY_HAND: dict[str, Callable[[Broker, str], Awaitable[None]]] = {
@@ -298,7 +298,7 @@ async def test_what_was_changed_by_hand_is_listed_named_by_the_doctor_and_mended
             return "; ".join(row["differs"])
 
         assert difference in await eventually(differs)
-        findings = [finding for finding in await look_for_strangers(found) if finding.code == "subscriber_rights"]
+        findings = [finding for finding in await find_foreign_resources(found) if finding.code == "subscriber_rights"]
         assert any(difference in finding.what for finding in findings)
         await restore_subscribers(found)
         assert await differs() == ""

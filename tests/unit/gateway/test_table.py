@@ -20,7 +20,7 @@ from gateway.endpoint import IF_MATCH_FIELDS, Endpoint
 from gateway.idempotency import read_key
 from gateway.openapi import KEY_PATTERN, TAGS_PATTERN, codes, document
 from gateway.preconditions import read_if_match
-from gateway.problems import EDGE_PROBLEMS, STATUS_OF, Problem, of_refusal
+from gateway.problems import EDGE_PROBLEMS, STATUS_OF, HttpProblem, from_refusal
 from workers.auth.handlers import handlers as auth_handlers
 from workers.diagram.handlers import handlers as diagram_handlers
 
@@ -46,7 +46,7 @@ def test_each_placeholder_is_a_field(row: Endpoint) -> None:
 def test_each_option_names_a_field(row: Endpoint) -> None:
     reply = row.request.reply_type()
     request_fields, reply_fields = set(row.request.model_fields), set(reply.model_fields if reply else ())
-    assert row.from_edge <= request_fields
+    assert row.set_by_edge <= request_fields
     assert {row.attempts_on} - {None} <= request_fields
     assert row.if_match is bool(request_fields & set(IF_MATCH_FIELDS))
     assert {row.etag} - {None} <= reply_fields
@@ -137,7 +137,7 @@ def test_codes_are_one_each() -> None:
 
 @pytest.mark.parametrize("refusal_type", REFUSALS.values(), ids=lambda found: found.__name__)
 def test_every_refusal_has_a_status(refusal_type: type[Refusal]) -> None:
-    problem = of_refusal(refusal_type().problem())
+    problem = from_refusal(refusal_type().problem())
     assert 400 <= problem.status < 500
     assert (problem.code, problem.title) == (refusal_type.code, refusal_type.title)
 
@@ -192,6 +192,6 @@ def test_the_key_and_the_tags_have_the_form_that_is_read() -> None:
 def accepts(read: Callable[[str], object], text: str) -> bool:
     try:
         read(text)
-    except Problem:
+    except HttpProblem:
         return False
     return True

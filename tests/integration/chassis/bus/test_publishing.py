@@ -42,10 +42,10 @@ async def test_what_is_confirmed_is_in_its_queue(broker: Vhost) -> None:
 
 
 async def test_a_message_says_who_sent_it_and_what_it_is(broker: Vhost) -> None:
-    letter = a_letter(CREATE, b"{}", reply_to="reply.autograph-gateway.1", headers={"x-attempt": 2})
+    outgoing = a_letter(CREATE, b"{}", reply_to="reply.autograph-gateway.1", headers={"x-attempt": 2})
     async with open_publisher(broker, "gateway") as publisher, open_channel(broker.url) as channel:
-        await publisher.publish(letter)
-        await publisher.publish(letter)
+        await publisher.publish(outgoing)
+        await publisher.publish(outgoing)
         queue = await channel.get_queue("diagram.commands", ensure=False)
         first, second = await queue.get(), await queue.get()
         assert (first.user_id, first.app_id, first.type) == ("autograph-gateway", "autograph", "test")
@@ -166,7 +166,7 @@ async def test_what_finds_no_room_on_its_way_was_certainly_not_published_and_all
     """As with a broker that reads no more, since its memory or its disk is full."""
     async with publisher_behind_proxy(broker) as (publisher, proxy):
         proxy.freeze()
-        publishing = [publisher.publish(letter, timeout_seconds=0.5) for letter in MORE_THAN_FITS]
+        publishing = [publisher.publish(outgoing, timeout_seconds=0.5) for outgoing in MORE_THAN_FITS]
         outcomes = await asyncio.gather(*publishing, return_exceptions=True)
         unknown = sum(isinstance(outcome, ConfirmMissing) for outcome in outcomes)
         assert 0 < unknown < len(MORE_THAN_FITS)
@@ -185,7 +185,7 @@ async def test_a_connection_that_takes_nothing_more_is_given_up_in_seconds_and_a
     """Aiormq would wait for it for a minute and a half, and nothing would be published for as long."""
     async with publisher_behind_proxy(broker) as (publisher, proxy):
         proxy.freeze()
-        publishing = [publisher.publish(letter, timeout_seconds=0.2) for letter in MORE_THAN_FITS]
+        publishing = [publisher.publish(outgoing, timeout_seconds=0.2) for outgoing in MORE_THAN_FITS]
         await asyncio.gather(*publishing, return_exceptions=True)
         publisher.link.drop()
 

@@ -21,8 +21,8 @@ from chassis.bus.decisions import (
     internal_error,
     unavailable,
 )
-from chassis.bus.failures import RUNGS, Failure
 from chassis.bus.reading import Unreadable
+from chassis.failures import RUNGS, Failure
 from contracts.message import Kind
 from contracts.outcome import Outcome
 from contracts.refusal import Forbidden

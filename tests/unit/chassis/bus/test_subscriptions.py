@@ -8,7 +8,7 @@ import pytest
 
 from chassis.bus.handlers import Handlers
 from chassis.bus.subscriptions import SubscriptionsDiffer, check_subscriptions
-from chassis.worker import _queues, take_deliveries
+from chassis.worker import _queues, consume
 from contracts.catalogue import EVENT_BULKHEADS, SUBSCRIPTIONS, WORKERS
 from contracts.envelope import Envelope
 from contracts.message import Command, Event
@@ -67,7 +67,7 @@ async def test_a_worker_whose_sides_differ_does_not_start() -> None:
     async def unseal(message: Any, envelope: Envelope) -> Any: ...
 
     with pytest.raises(SubscriptionsDiffer, match="fell"):
-        await take_deliveries(service, context, handlers_of(Hung), None, unseal=unseal, hears=(Hung, Fell))
+        await consume(service, context, handlers_of(Hung), None, unseal=unseal, hears=(Hung, Fell))
 
 
 def test_a_worker_takes_an_event_with_a_bulkhead_from_that_queue() -> None:

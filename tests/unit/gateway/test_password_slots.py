@@ -8,8 +8,8 @@ import pytest
 from pydantic import SecretStr
 
 from contracts.auth import SignIn
-from gateway.passwords import MIN_PLACES, PasswordLimits
-from gateway.problems import Problem
+from gateway.passwords import MIN_SLOTS, PasswordLimits
+from gateway.problems import HttpProblem
 from gateway.settings import GatewaySettings
 
 
@@ -23,10 +23,10 @@ class Places:
             gateway_secret="gateway secret of this test, long enough",
             max_password_requests=24,
         )
-        self.entrance = MagicMock()
+        self.admission = MagicMock()
         self.limits = PasswordLimits(
             settings,
-            entrance=self.entrance,
+            admission=self.admission,
             limits=MagicMock(),
             signer=MagicMock(),
             metrics=MagicMock(),
@@ -36,38 +36,38 @@ class Places:
     def at_once(self, *, seconds: float) -> int:
         """How many sign-ins from addresses of their own are let in together; each then takes *seconds*."""
         request: Any = SignIn(email="anna@example.org", password=SecretStr("correct horse"))
-        let_in = 0
+        record_sign_in = 0
         with ExitStack() as stack:
-            with suppress(Problem):
+            with suppress(HttpProblem):
                 while True:
-                    self.entrance.address.return_value = f"192.0.2.{let_in}"
-                    stack.enter_context(self.limits.place(MagicMock(), request))
-                    let_in += 1
+                    self.admission.address.return_value = f"192.0.2.{record_sign_in}"
+                    stack.enter_context(self.limits.slot(MagicMock(), request))
+                    record_sign_in += 1
             self.now += seconds
-        return let_in
+        return record_sign_in
 
 
 def test_there_are_fewer_places_while_answers_are_slow_and_all_again_when_they_are_not() -> None:
-    places = Places()
-    slow = [places.at_once(seconds=5) for _ in range(8)]
+    slots = Places()
+    slow = [slots.at_once(seconds=5) for _ in range(8)]
     assert slow[0] == 24
     assert slow == sorted(slow, reverse=True)
-    assert slow[-1] == MIN_PLACES
+    assert slow[-1] == MIN_SLOTS
 
-    quick = [places.at_once(seconds=0.3) for _ in range(40)]
+    quick = [slots.at_once(seconds=0.3) for _ in range(40)]
     assert quick == sorted(quick)
     assert quick[-1] == 24
 
 
 def test_one_address_has_a_quarter_of_them() -> None:
-    places = Places()
-    places.entrance.address.return_value = "192.0.2.1"
+    slots = Places()
+    slots.admission.address.return_value = "192.0.2.1"
     request: Any = SignIn(email="anna@example.org", password=SecretStr("correct horse"))
     with ExitStack() as stack:
         for _ in range(6):
-            stack.enter_context(places.limits.place(MagicMock(), request))
-        with pytest.raises(Problem) as refused:
-            stack.enter_context(places.limits.place(MagicMock(), request))
+            stack.enter_context(slots.limits.slot(MagicMock(), request))
+        with pytest.raises(HttpProblem) as refused:
+            stack.enter_context(slots.limits.slot(MagicMock(), request))
         assert (refused.value.status, refused.value.headers["Retry-After"]) == (429, "1")
-        places.entrance.address.return_value = "192.0.2.2"
-        stack.enter_context(places.limits.place(MagicMock(), request))
+        slots.admission.address.return_value = "192.0.2.2"
+        stack.enter_context(slots.limits.slot(MagicMock(), request))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chassis.bus.failures import RUNGS, Failure, next_rung, where
+from chassis.failures import RUNGS, Failure, error_location, next_rung
 
 
 def test_a_transient_failure_climbs_every_rung_and_is_then_parked() -> None:
@@ -17,6 +17,6 @@ def test_a_failure_is_named_by_place_and_never_by_its_text() -> None:
     with pytest.raises(ValueError, match="hunter2") as caught:
         int("hunter2")
 
-    named = where(caught.value)
+    named = error_location(caught.value)
     assert named.startswith("ValueError in test_a_failure_is_named")
     assert "hunter2" not in named

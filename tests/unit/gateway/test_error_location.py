@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.locating import MAX_TOKENS, located, unstorable, why_malformed
-from gateway.problems import Problem
+from gateway.error_location import MAX_TOKENS, describe_malformed, find_unstorable, locate_error
+from gateway.problems import HttpProblem
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ from gateway.problems import Problem
     ],
 )  # fmt: skip
 def test_the_element_that_cannot_be_kept_is_named(raw: bytes, pointer: str, code: str) -> None:
-    found = unstorable(raw)
+    found = find_unstorable(raw)
     assert found is not None
     assert (found.pointer, found.code) == (pointer, code)
     assert json.dumps(found.detail)
@@ -41,7 +41,7 @@ def test_the_element_that_cannot_be_kept_is_named(raw: bytes, pointer: str, code
     [b"{}", rb'{"a": "\\u0000", "b": "\ud83d\ude00", "NaN": "Infinity", "c": [1e300, -0.0, 1e-400]}', b"9" * 400, b""],
 )
 def test_what_can_be_kept_is_not_named(raw: bytes) -> None:
-    assert unstorable(raw) is None
+    assert find_unstorable(raw) is None
 
 
 VALUES = st.recursive(
@@ -54,10 +54,10 @@ VALUES = st.recursive(
 @given(st.dictionaries(st.text(max_size=3), VALUES, max_size=4), st.booleans())
 def test_the_first_is_found_wherever_it_stands(document: dict[str, Any], ascii_only: bool) -> None:  # noqa: FBT001 - drawn
     raw = json.dumps(document, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
-    found, expected = unstorable(json.dumps(document).encode()), first_unstorable(document, "")
+    found, expected = find_unstorable(json.dumps(document).encode()), first_unstorable(document, "")
     assert (None if found is None else found.pointer) == expected
     if expected is None:
-        assert unstorable(raw) is None
+        assert find_unstorable(raw) is None
 
 
 def first_unstorable(value: Any, pointer: str) -> str | None:
@@ -84,7 +84,7 @@ def unkept(text: str) -> bool:
 
 def test_no_search_goes_on_for_long() -> None:
     raw = b'{"a": [' + b"[]," * MAX_TOKENS + rb'"\u0000"]}'
-    assert unstorable(raw) is None
+    assert find_unstorable(raw) is None
 
 
 @pytest.mark.parametrize(
@@ -102,17 +102,17 @@ def test_no_search_goes_on_for_long() -> None:
     ],
 )
 def test_what_is_no_json_is_told_where(raw: bytes, why: str) -> None:
-    assert why_malformed(raw) == why
+    assert describe_malformed(raw) == why
 
 
 async def test_other_problems_stay_as_they_are() -> None:
-    for problem in (Problem("body_too_large"), Problem("invalid")):
-        assert await located(problem, rb'{"a": "\u0000"}') is problem
+    for problem in (HttpProblem("body_too_large"), HttpProblem("invalid")):
+        assert await locate_error(problem, rb'{"a": "\u0000"}') is problem
 
 
 def test_a_text_that_never_ends_is_looked_through_once() -> None:
     """Each of its quotes began another search to the end: 8 KB took half a second of the event loop."""
     began = time.process_time()
-    why_malformed(b'{"email":"\\u0041' + b'\\"' * 100_000)
-    assert unstorable(b'{"email":"\\u0041' + b'\\"' * 100_000) is None
+    describe_malformed(b'{"email":"\\u0041' + b'\\"' * 100_000)
+    assert find_unstorable(b'{"email":"\\u0041' + b'\\"' * 100_000) is None
     assert time.process_time() - began < 2

@@ -1,4 +1,4 @@
-"""Where in a refused body it is wrong, for people who must find it: only looked for once the body was refused."""
+"""Finds where in a refused body the error is, for the problem document. Runs only after the body was refused."""
 
 import json
 import re
@@ -8,10 +8,10 @@ import msgspec
 
 from chassis.parser_thread import run_in_parser_thread
 from contracts.refusal import FieldError
-from gateway.problems import Problem, pointer_of
+from gateway.problems import HttpProblem, pointer_of
 
-ASIDE_BYTES = 64 * 1024  # beyond this it goes on in a thread
-MAX_TOKENS = 300_000  # that are looked through, in 0.2 s; behind them only the field is named
+LOCATE_IN_THREAD_BYTES = 64 * 1024  # larger bodies are searched in a thread
+MAX_TOKENS = 300_000  # examined at most, in 0.2 s; behind them only the field is named
 
 NUL, SURROGATE, NUMBER = "nul_in_text", "lone_surrogate", "number_out_of_range"
 DETAILS = {
@@ -22,21 +22,25 @@ DETAILS = {
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[{}\[\],]|-?[0-9][^\s,\]}]*+|NaN|-?Infinity', re.DOTALL)
 
 
-async def located(problem: Problem, raw: bytes) -> Problem:
-    """*problem*, which *raw* was refused with, and where in *raw* it is."""
+async def locate_error(problem: HttpProblem, raw: bytes) -> HttpProblem:
+    """*problem* with the position of the error in *raw*."""
     if problem.code not in ("malformed_json", "invalid"):
         return problem
-    return await run_in_parser_thread(_located, problem, raw) if len(raw) > ASIDE_BYTES else _located(problem, raw)
+    return (
+        await run_in_parser_thread(_locate_error, problem, raw)
+        if len(raw) > LOCATE_IN_THREAD_BYTES
+        else _locate_error(problem, raw)
+    )
 
 
-def _located(problem: Problem, raw: bytes) -> Problem:
+def _locate_error(problem: HttpProblem, raw: bytes) -> HttpProblem:
     if problem.code == "malformed_json":
-        found = unstorable(raw) if b"\\u" in raw else None
-        if found is not None and found.code == SURROGATE:  # JSON has a way to write it, so it is JSON (RFC 8259 8.2)
-            return Problem("invalid", errors=(found,))
-        return Problem("malformed_json", why_malformed(raw))
+        found = find_unstorable(raw) if b"\\u" in raw else None
+        if found is not None and found.code == SURROGATE:  # valid JSON syntax (RFC 8259 8.2), so not malformed
+            return HttpProblem("invalid", errors=(found,))
+        return HttpProblem("malformed_json", describe_malformed(raw))
     if any(error.code in DETAILS for error in problem.errors):
-        found = unstorable(raw)
+        found = find_unstorable(raw)
         if found is not None:
             problem.errors = tuple(
                 found if error.code == found.code and f"{found.pointer}/".startswith(f"{error.pointer}/") else error
@@ -45,10 +49,10 @@ def _located(problem: Problem, raw: bytes) -> Problem:
     return problem
 
 
-def unstorable(raw: bytes) -> FieldError | None:
-    """The first text or number of *raw*, which is JSON, that cannot be kept."""
-    objects: list[bool] = []  # whether each that is open is one, or a list
-    places: list[bytes | int] = []  # in each of them
+def find_unstorable(raw: bytes) -> FieldError | None:
+    """The first text or number in *raw*, which is JSON, that PostgreSQL cannot store."""
+    objects: list[bool] = []  # for each open container: True for an object, False for an array
+    places: list[bytes | int] = []  # the current name or index in each
     name_next = False
     for match in islice(_TOKEN.finditer(raw), MAX_TOKENS):
         token = match[0]
@@ -71,13 +75,13 @@ def unstorable(raw: bytes) -> FieldError | None:
                 if name_next:
                     places[-1] = token
                     name_next = False
-                code = _unstorable(token)
+                code = _unstorable_code(token)
                 if code is not None:
                     return FieldError(pointer=pointer_of(map(_name, places)), code=code, detail=DETAILS[code])
     return None
 
 
-def _unstorable(token: bytes) -> str | None:
+def _unstorable_code(token: bytes) -> str | None:
     try:
         if token.startswith(b'"'):
             return _unstorable_text(token) if b"\\u" in token else None
@@ -106,8 +110,8 @@ def _name(place: bytes | int) -> str:
     return name.encode("utf-8", "replace").decode()
 
 
-def why_malformed(raw: bytes) -> str:
-    """In words, and where; never what stands there, which may be secret."""
+def describe_malformed(raw: bytes) -> str:
+    """The syntax error and its position; never the text there, which may be secret."""
     if not raw.strip():
         return "The body is empty"
     try:
@@ -120,7 +124,7 @@ def why_malformed(raw: bytes) -> str:
         found = re.fullmatch(r"JSON is malformed: (.*) \(byte (\d+)\)", str(error))
         if found is None:
             return f"The JSON ends early, at {_line_and_column(raw, len(raw))}"
-        offset = int(found[2]) - found[1].startswith("trailing characters")  # of these it has read the first
+        offset = int(found[2]) - found[1].startswith("trailing characters")  # it has read the first of these
         return f"{found[1].capitalize()} at {_line_and_column(raw, offset)}"
     except RecursionError:
         return "Nested too deep"

@@ -1,4 +1,4 @@
-"""``autograph credentials``: gives each service what it signs in with, and none another's or an administrator's."""
+"""``autograph credentials``: writes each service's own credentials, without those of others or administrators."""
 
 import asyncio
 from collections.abc import Mapping
@@ -14,13 +14,13 @@ from autograph.installation import Installation, installation
 from autograph.kubernetes import ACCOUNT, API, open_secrets
 from autograph.services import MODULES
 from chassis.settings import PREFIX
-from compose.local.home import CannotProvide
-from compose.secret_files import OWNER_READS, write_whole
+from compose.local.home import OperatorError
+from compose.secret_files import OWNER_READS, write_atomically
 
 OWNER_USES: Final = 0o700
-UNFINISHED: Final = f".{PREFIX}"  # as write_whole names what a crash may leave
+UNFINISHED: Final = f".{PREFIX}"  # prefix of the temporary files of write_atomically
 
-app: Final = typer.Typer(no_args_is_help=True, help="Hand each service its own credentials.")
+app: Final = typer.Typer(no_args_is_help=True, help="Write each service's own credentials.")
 
 
 @app.command()
@@ -28,11 +28,11 @@ def kubernetes(
     prefix: Annotated[str, typer.Argument(help="Of the Secrets' names: PREFIX-gateway and so on.")],
     *,
     api: Annotated[str, typer.Option(help="Kubernetes' address.")] = API,
-    account: Annotated[Path, typer.Option(help="A folder with token, namespace and ca.crt.")] = ACCOUNT,
+    account: Annotated[Path, typer.Option(help="The folder with token, namespace and ca.crt.")] = ACCOUNT,
 ) -> None:
     """Write Secret PREFIX-<service> with an entry for each variable, from inside the cluster. Safe to repeat."""
     found = installation()
-    values = {f"{prefix}-{service}": handout(found, service) for service in MODULES}
+    values = {f"{prefix}-{service}": service_credentials(found, service) for service in MODULES}
 
     async def apply() -> None:
         async with open_secrets(api, account) as secrets:
@@ -42,7 +42,7 @@ def kubernetes(
     try:
         asyncio.run(apply())
     except (aiohttp.ClientError, TimeoutError) as error:
-        raise CannotProvide(f"Kubernetes at {api} does not answer: {str(error) or type(error).__name__}") from None
+        raise OperatorError(f"Kubernetes at {api} does not answer: {str(error) or type(error).__name__}") from None
     Console().print(f"credentials: {', '.join(values)}")
 
 
@@ -53,33 +53,33 @@ def files(
     """Write FOLDER/<service>/<VARIABLE>, for AUTOGRAPH_*_FILE to name. Safe to repeat, also while they are read."""
     found = installation()
     for service in MODULES:
-        write_files(folder / service, handout(found, service))
+        write_files(folder / service, service_credentials(found, service))
     Console().print(f"credentials: {', '.join(MODULES)}")
 
 
-def handout(found: Installation, service: str) -> dict[str, str]:
-    """What *service* is told of the servers, and its own secret. Raises ``CannotProvide`` where that is not known."""
+def service_credentials(found: Installation, service: str) -> dict[str, str]:
+    """*service*'s server URLs and its own secret, as variables. Raises ``OperatorError`` if a secret is unknown."""
     secrets = {
         "gateway": {"AUTOGRAPH_GATEWAY_SECRET": found.gateway_secret},
         "auth": {"AUTOGRAPH_AUTH_SECRET": found.auth_secret},
         "diagram": {},
     }[service]
     if missing := [variable for variable, value in secrets.items() if not value]:
-        raise CannotProvide(f"{missing[0]} is not set: without it the {service} service cannot start")
+        raise OperatorError(f"{missing[0]} is not set: without it the {service} service cannot start")
     if service == "auth" and found.password_pepper:
         secrets["AUTOGRAPH_PASSWORD_PEPPER"] = found.password_pepper
     return service_environment(found.servers, found.secret, service) | secrets
 
 
 def write_files(folder: Path, values: Mapping[str, str]) -> None:
-    """Each whole or not at all, for its owner only. What an earlier release wrote and this does not is removed.
+    """Writes each file atomically, readable for its owner only, and removes variables that are no longer written.
 
-    Only what has a variable's name is: the folder may be one in which others keep something.
+    Other files in the folder are not touched.
     """
-    if not folder.is_dir():  # one that is mounted has its owner's rights already
+    if not folder.is_dir():  # a mounted folder has its permissions already
         folder.mkdir(mode=OWNER_USES, parents=True)
     for name, value in values.items():
-        write_whole(folder / name, value, OWNER_READS)
+        write_atomically(folder / name, value, OWNER_READS)
     for left in folder.iterdir():
         if left.name.startswith((PREFIX, UNFINISHED)) and left.name not in values:
             left.unlink()

@@ -1,4 +1,4 @@
-"""Telling the auth service what only the operator may: over the bus, as the operator's own user."""
+"""Sends the operator's commands to the auth service over the bus, as the operator's broker user."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -17,10 +17,10 @@ from chassis.bus.amqp import AmqpPublisher
 from chassis.bus.headers import OPERATOR_USER
 from chassis.bus.link import Link
 from chassis.bus.ports import NotPublished
-from chassis.bus.requester import Requester, Unanswered
+from chassis.bus.requester import ReplyTimeout, Requester
 from chassis.key_pairs import Purpose, list_all
 from chassis.sealing import seal
-from compose.local.home import CannotProvide
+from compose.local.home import OperatorError
 from contracts.envelope import Actor, ActorKind, Envelope
 from contracts.message import Message, Reply, Request
 from contracts.outcome import Status
@@ -33,13 +33,13 @@ OPERATOR = Actor(kind=ActorKind.SERVICE, id=UUID(int=1), name=OPERATOR_USER)
 ReplyT = TypeVar("ReplyT", bound=Reply)
 
 
-def tell(found: Installation, request: Request[ReplyT], kind: type[ReplyT]) -> ReplyT:
-    """As ``ask``, for a command that has no event loop."""
-    return asyncio.run(ask(found, request, kind))
+def send_request(found: Installation, request: Request[ReplyT], kind: type[ReplyT]) -> ReplyT:
+    """``send_request_async`` for synchronous callers."""
+    return asyncio.run(send_request_async(found, request, kind))
 
 
-async def ask(found: Installation, request: Request[ReplyT], kind: type[ReplyT]) -> ReplyT:
-    """What the service answers. Raises ``CannotProvide`` with a sentence if it refuses or does not answer."""
+async def send_request_async(found: Installation, request: Request[ReplyT], kind: type[ReplyT]) -> ReplyT:
+    """The service's reply. Raises ``OperatorError`` if it refuses or does not reply."""
     now = datetime.now(UTC)
     envelope = Envelope(
         id=uuid7(),
@@ -52,19 +52,19 @@ async def ask(found: Installation, request: Request[ReplyT], kind: type[ReplyT])
     )
     async with _requester(found) as requester:
         try:
-            outcome = await requester.ask(request, envelope, timeout_seconds=request.timeout.total_seconds())
+            outcome = await requester.request(request, envelope, timeout_seconds=request.timeout.total_seconds())
         except NotPublished as error:
-            raise CannotProvide(f"The broker did not take the command, so nothing was changed ({error})") from None
-        except Unanswered as unanswered:
-            raise CannotProvide(
+            raise OperatorError(f"The broker did not take the command, so nothing was changed ({error})") from None
+        except ReplyTimeout as unanswered:
+            raise OperatorError(
                 "The auth service has not answered. The command waits in its queue and will be carried out."
                 if unanswered.confirmed
-                else "Whether the broker has the command is not known: give it again, which does no harm."
+                else "It is not known whether the broker accepted the command: repeat it, which is safe."
             ) from None
     if outcome.status is not Status.SUCCEEDED:
         problem = outcome.problem
         assert problem is not None
-        raise CannotProvide(f"Refused: {problem.detail or problem.title} ({problem.code})")
+        raise OperatorError(f"Refused: {problem.detail or problem.title} ({problem.code})")
     return kind.model_validate_json(outcome.reply or b"null")
 
 
@@ -96,10 +96,10 @@ async def _wait_up(links: Sequence[Link]) -> None:
                 await link.wait_up()
     except TimeoutError:
         if any(_is_access_refused(link.failure) for link in links):
-            raise CannotProvide(
-                "The broker does not let the operator's user in: `autograph migrate` gives it its rights"
+            raise OperatorError(
+                "The broker refused the operator's user: `autograph migrate` gives it its rights"
             ) from None
-        raise CannotProvide("RabbitMQ does not answer; nothing was changed") from None
+        raise OperatorError("RabbitMQ does not answer; nothing was changed") from None
 
 
 def _is_access_refused(failure: Exception | None) -> bool:
@@ -108,10 +108,10 @@ def _is_access_refused(failure: Exception | None) -> bool:
     return isinstance(
         failure,
         aiormq.exceptions.AuthenticationError
-        | aiormq.exceptions.InvalidFrameError  # what aiormq makes of a virtual host that is refused
+        | aiormq.exceptions.InvalidFrameError  # aiormq's error for a refused virtual host
         | aiormq.exceptions.ProbableAuthenticationError
         | aiormq.exceptions.ChannelAccessRefused
-        | aiormq.exceptions.ChannelNotFoundEntity,  # what `autograph migrate` makes
+        | aiormq.exceptions.ChannelNotFoundEntity,  # created by `autograph migrate`
     )
 
 
@@ -126,6 +126,6 @@ async def _sealed(found: Installation, message: Message, envelope: Envelope) -> 
     now = datetime.now(UTC)
     usable = [key for key in keys if key.purpose is Purpose.SEALING and key.active_from <= now and not key.retired_at]
     if not usable:
-        raise CannotProvide("There is no key to seal the password with: the auth service makes it when it first starts")
+        raise OperatorError("There is no key to seal the password with: the auth service makes it when it first starts")
     newest = max(usable, key=lambda key: key.active_from)
     return seal(message, envelope.id, newest.id, newest.public)

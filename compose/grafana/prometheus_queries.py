@@ -1,4 +1,4 @@
-"""What a dashboard's panels show, asked of Prometheus as Grafana asks."""
+"""Runs a dashboard's queries against Prometheus, as Grafana does."""
 
 import math
 import re
@@ -33,25 +33,27 @@ class Series:
         return self.points[-1][1]
 
     @property
-    def most(self) -> float:
+    def maximum(self) -> float:
         return max(value for _, value in self.points)
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class PanelResult:
     panel: Mapping[str, Any]
     series: tuple[Series, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class QueryResults:
     board: Mapping[str, Any]
-    panels: tuple[Shown, ...]
+    panels: tuple[PanelResult, ...]
     alerts: tuple[Series, ...]  # a point for each step in which one fired
 
 
-async def ask(http: aiohttp.ClientSession, prometheus: str, board: Mapping[str, Any], window: Window) -> Answers:
-    """Raises ``RuntimeError`` with Prometheus' own words where it refuses a query."""
+async def run_queries(
+    http: aiohttp.ClientSession, prometheus: str, board: Mapping[str, Any], window: Window
+) -> QueryResults:
+    """Raises ``RuntimeError`` with Prometheus' message if it refuses a query."""
 
     async def series(expr: str, legend: str) -> list[Series]:
         query = {
@@ -67,13 +69,13 @@ async def ask(http: aiohttp.ClientSession, prometheus: str, board: Mapping[str, 
     panels = []
     for panel in board["panels"]:
         found = [one for target in panel["targets"] for one in await series(target["expr"], target["legendFormat"])]
-        panels.append(Shown(panel, tuple(_in_order(found))))
+        panels.append(PanelResult(panel, tuple(_sorted(found))))
     alerts = [one for note in board["annotations"]["list"] for one in await series(note["expr"], note["titleFormat"])]
-    return Answers(board, tuple(panels), tuple(_in_order(alerts)))
+    return QueryResults(board, tuple(panels), tuple(_sorted(alerts)))
 
 
 def _series(row: Mapping[str, Any], legend: str) -> Series:
-    """NaN is what a ratio or a quantile of nothing is: no value."""
+    """Skips NaN, the ratio or quantile of no values."""
     points = ((float(time), float(value)) for time, value in row["values"])
     return Series(legend_of(legend, row["metric"]), tuple(point for point in points if math.isfinite(point[1])))
 
@@ -82,6 +84,6 @@ def legend_of(pattern: str, labels: Mapping[str, str]) -> str:
     return re.sub(r"\{\{\s*(\w+)\s*\}\}", lambda found: labels.get(found[1], ""), pattern).strip()
 
 
-def _in_order(found: Sequence[Series]) -> list[Series]:
-    """By name, whatever Prometheus' order; what has no value is not there."""
+def _sorted(found: Sequence[Series]) -> list[Series]:
+    """Sorted by name, without empty series."""
     return sorted((one for one in found if one.points), key=lambda one: one.legend)

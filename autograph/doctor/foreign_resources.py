@@ -1,4 +1,4 @@
-"""What is on the broker and not AutoGraph's, where it reaches what is: ways round the rights that users were given."""
+"""Finds resources of others on the broker that reach AutoGraph's queues, past the users' permissions."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,13 +16,13 @@ from chassis.bus.topology import EVENTS, EXCHANGES
 from contracts.catalogue import WORKERS
 
 SERVICES: Final = {OPERATOR_USER, service_user("gateway"), *map(service_user, WORKERS)}
-DETOURS: Final = ("alternate-exchange", "dead-letter-exchange")
+FORWARDING_ARGUMENTS: Final = ("alternate-exchange", "dead-letter-exchange")
 REMOVE: Final = "delete it, unless you know what it is for"
 
 Row = Mapping[str, Any]
 
 
-async def look_for_strangers(broker: Broker) -> list[Finding]:
+async def find_foreign_resources(broker: Broker) -> list[Finding]:
     vhost = broker.vhost
     producers = await find_producers(broker)
     findings = [
@@ -49,31 +49,31 @@ async def look_for_strangers(broker: Broker) -> list[Finding]:
     subscribed = {subscriber.queue for subscriber in subscribers}
     known = {*EXCHANGES, *(producer_exchange(producer.user) for producer in producers)}
     replies = {f"reply.{user}." for user in (OPERATOR_USER, service_user("gateway"), *(p.user for p in producers))}
-    exchanges = [row for row in await broker.get("exchanges", vhost) if not _is_brokers(row["name"])]
+    exchanges = [row for row in await broker.get("exchanges", vhost) if not _is_built_in(row["name"])]
     queues = await broker.get("queues", vhost)
     policies = await broker.get("policies", vhost)
-    strange_exchanges = [row for row in exchanges if row["name"] not in known]
-    strange_queues = [
+    foreign_exchanges = [row for row in exchanges if row["name"] not in known]
+    foreign_queues = [
         row
         for row in queues
         if row["name"] not in NEEDED.queues.keys() | subscribed and not row["name"].startswith(tuple(replies))
     ]
     ours = known | NEEDED.queues.keys()
-    findings += [*_named_as_ours(strange_exchanges, "exchange"), *_named_as_ours(strange_queues, "queue")]
+    findings += [*_reserved_names(foreign_exchanges, "exchange"), *_reserved_names(foreign_queues, "queue")]
     findings += _bindings(await broker.get("bindings", vhost), ours, subscribed)
-    findings += _detours([*exchanges, *queues], policies, ours)
+    findings += _forwarding([*exchanges, *queues], policies, ours)
     findings += _users(await broker.get("vhosts", vhost, "permissions"), await broker.get("users"))
     return findings
 
 
-def _is_brokers(exchange: str) -> bool:
+def _is_built_in(exchange: str) -> bool:
     return exchange == "" or exchange.startswith("amq.")
 
 
-def _named_as_ours(rows: Iterable[Row], kind: str) -> Iterator[Finding]:
+def _reserved_names(rows: Iterable[Row], kind: str) -> Iterator[Finding]:
     for row in rows:
         if row["name"].startswith(("autograph.", "reply.")):
-            what = f"{kind} {row['name']} has a name as AutoGraph gives them, and is none of its own"
+            what = f"{kind} {row['name']} uses a name that is reserved for AutoGraph"
             yield Finding("foreign_route", True, what, REMOVE)
 
 
@@ -88,33 +88,36 @@ def _bindings(bindings: Iterable[Row], ours: set[str], subscribed: set[str]) -> 
             continue
         if source == EVENTS and destination in subscribed:
             continue
-        way = f"{source} is bound to {destination} by {key!r}"
+        route = f"{source} is bound to {destination} by {key!r}"
         if destination in ours:
-            yield Finding("foreign_route", True, f"{way}: on that way nobody's rights are checked", REMOVE)
+            yield Finding(
+                "foreign_route", True, f"{route}: messages that take this route bypass the permission checks", REMOVE
+            )
         elif source in ours:
-            yield Finding("foreign_copy", False, f"{way}: it gets copies of all such messages", REMOVE)
+            yield Finding("foreign_copy", False, f"{route}: it gets a copy of each of these messages", REMOVE)
 
 
-def _detours(rows: Iterable[Row], policies: Iterable[Row], ours: set[str]) -> Iterator[Finding]:
-    """By arguments, and by policies that are not ours."""
+def _forwarding(rows: Iterable[Row], policies: Iterable[Row], ours: set[str]) -> Iterator[Finding]:
+    """Forwarding by arguments, and by policies of others."""
     for row in rows:
-        for name in DETOURS:
+        for name in FORWARDING_ARGUMENTS:
             to = row["arguments"].get(name) or row["arguments"].get(f"x-{name}")
             if to in ours:
                 what = (
-                    f"{row['name']} passes messages on to {to} by its {name}: on that way nobody's rights are checked"
+                    f"{row['name']} passes messages on to {to} by its {name}:"
+                    " messages that take this route bypass the permission checks"
                 )
                 yield Finding("foreign_route", True, what, REMOVE)
     named = {policy.name for policy in NEEDED.policies}
     for policy in policies:
-        for name in DETOURS:
+        for name in FORWARDING_ARGUMENTS:
             to = policy["definition"].get(name)
             if policy["name"] not in named and to in ours:
                 yield Finding("foreign_route", True, f"policy {policy['name']} passes messages on to {to}", REMOVE)
 
 
 def _users(permissions: Iterable[Row], users: Iterable[Row]) -> Iterator[Finding]:
-    """Programs' are looked at closer. Whoever administers the broker may do everything anyway."""
+    """Other users with permissions. Programs are checked separately; administrators may do everything anyway."""
     administrators = {user["name"] for user in users if "administrator" in _tags(user)}
     for row in permissions:
         user = row["user"]
@@ -122,7 +125,7 @@ def _users(permissions: Iterable[Row], users: Iterable[Row]) -> Iterator[Finding
             continue
         may = [right for right in ("configure", "write", "read") if row[right] not in ("", NOTHING)]
         if may:
-            what = f"user {user} is none of AutoGraph's and may {' and '.join(may)} here"
+            what = f"user {user} does not belong to AutoGraph and may {' and '.join(may)} here"
             yield Finding("foreign_user", True, what, "take its permissions away, unless you know what it is for")
 
 

@@ -7,8 +7,8 @@ import aiohttp
 import pytest
 
 from bench.prometheus import running_prometheus
-from compose.grafana.asking import Answers, Window, ask
 from compose.grafana.panels import Dashboard, Panel, Query, document
+from compose.grafana.prometheus_queries import QueryResults, Window, run_queries
 from tests.eventually import eventually
 
 # Nobody answers there: `up` is 0, and nothing else is told.
@@ -32,10 +32,10 @@ async def prometheus(http: aiohttp.ClientSession) -> AsyncIterator[str]:
         yield address
 
 
-async def asked(http: aiohttp.ClientSession, prometheus: str, *queries: Query) -> Answers:
+async def asked(http: aiohttp.ClientSession, prometheus: str, *queries: Query) -> QueryResults:
     board = document(Dashboard("one", "One", "A dashboard.", (Panel("A", "B.", "short", queries),)), ())
     now = time.time()
-    return await ask(http, prometheus, board, Window(now - 30, now, step=1, rate_seconds=4))
+    return await run_queries(http, prometheus, board, Window(now - 30, now, step=1, rate_seconds=4))
 
 
 async def test_a_panel_gets_its_series_by_name_and_only_values_that_are_numbers(

@@ -11,17 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from autograph import operating
+from autograph import operator_requests
 from autograph.installation import Installation
-from compose.local.home import CannotProvide
-from compose.local.servers.seaweedfs import Account
+from compose.local.home import OperatorError
+from compose.local.servers.seaweedfs import S3Account
 from compose.local.stack import Servers
 from contracts.auth_operator import KeyWithdrawn, WithdrawKey
 from tests.brokers import prepared_vhost
 from tests.integration.autograph.installation import INSTALLATION_SECRET
 from tests.servers import REPOSITORY, fresh_vhost
 
-NOWHERE = Account("http://127.0.0.1:1", "", "")
+NOWHERE = S3Account("http://127.0.0.1:1", "", "")
 
 
 @pytest.fixture
@@ -42,8 +42,8 @@ def installation(servers: Servers, secret: str = INSTALLATION_SECRET) -> Install
 
 
 async def said(found: Installation) -> str:
-    with pytest.raises(CannotProvide) as refused:
-        await operating.ask(found, WithdrawKey(key_id="none"), KeyWithdrawn)
+    with pytest.raises(OperatorError) as refused:
+        await operator_requests.send_request_async(found, WithdrawKey(key_id="none"), KeyWithdrawn)
     return str(refused.value)
 
 
@@ -51,7 +51,7 @@ async def said(found: Installation) -> str:
 async def test_a_broker_that_does_not_answer_is_not_said_to_refuse(
     url: str, silent_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(operating, "CONNECT_SECONDS", 1)
+    monkeypatch.setattr(operator_requests, "CONNECT_SECONDS", 1)
     url = silent_url if url == "silent" else url
 
     found = installation(Servers("", "", url, "", NOWHERE, NOWHERE))
@@ -62,17 +62,17 @@ async def test_a_broker_that_does_not_answer_is_not_said_to_refuse(
 async def test_a_broker_that_refuses_the_operators_user_is_said_to(
     prepared: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(operating, "CONNECT_SECONDS", 3)
-    assert "does not let the operator's user in: `autograph migrate`" in await said(installation(prepared, "wrong"))
+    monkeypatch.setattr(operator_requests, "CONNECT_SECONDS", 3)
+    assert "refused the operator's user: `autograph migrate`" in await said(installation(prepared, "wrong"))
 
 
 async def test_a_virtual_host_on_which_the_operators_user_has_no_rights_is_a_refusal(
     prepared: Servers, servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(operating, "CONNECT_SECONDS", 3)
+    monkeypatch.setattr(operator_requests, "CONNECT_SECONDS", 3)
     async with fresh_vhost(servers) as other:
         found = installation(replace(prepared, rabbitmq_url=other.url))
-        assert "does not let the operator's user in" in await said(found)
+        assert "refused the operator's user" in await said(found)
 
 
 LOGS = """
@@ -81,8 +81,8 @@ from autograph import __main__
 from chassis.logging import logger
 log = logger("chassis.bus.link")
 def app(**_):
-    log.info("broker link up")
-    log.warning("broker link lost")
+    log.info("broker_link_up")
+    log.warning("broker_link_lost")
     print("password  xyz")
 __main__.app = app
 __main__.main()
@@ -92,9 +92,9 @@ __main__.main()
 @pytest.mark.parametrize(
     ("variables", "logged"),
     [
-        ({}, ["broker link lost"]),
-        ({"AUTOGRAPH_LOG_LEVEL": "info", "AUTOGRAPH_LOG_FORMAT": "json"}, ['"broker link up"', '"broker link lost"']),
-        ({"AUTOGRAPH_LOG_LEVEL": "nonsense"}, ["broker link lost"]),
+        ({}, ["broker_link_lost"]),
+        ({"AUTOGRAPH_LOG_LEVEL": "info", "AUTOGRAPH_LOG_FORMAT": "json"}, ['"broker_link_up"', '"broker_link_lost"']),
+        ({"AUTOGRAPH_LOG_LEVEL": "nonsense"}, ["broker_link_lost"]),
     ],
 )
 def test_what_a_command_logs_is_not_in_its_output(variables: dict[str, str], logged: list[str], tmp_path: Path) -> None:

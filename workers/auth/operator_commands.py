@@ -1,4 +1,4 @@
-"""What the installation's operator may tell this service: contain a stolen account, or a stolen key.
+"""Handlers of the operator's commands: lock or reset a stolen account, withdraw a stolen key.
 
 The chassis refuses these commands from anyone else (``operator_only``).
 """
@@ -6,7 +6,7 @@ The chassis refuses these commands from anyone else (``operator_only``).
 from uuid import UUID
 
 from chassis.bus.handlers import Handlers
-from chassis.cache import EVERYTHING
+from chassis.cache import ALL_ENTRIES
 from chassis.unit_of_work import UnitOfWork
 from contracts.auth import UserNotFound
 from contracts.auth_operator import (
@@ -21,7 +21,7 @@ from contracts.auth_operator import (
 )
 from contracts.envelope import Envelope
 from contracts.message import Request
-from contracts.sealed import plain
+from contracts.sealed import reveal
 from workers.auth import audit
 from workers.auth.ending import end_all_sessions
 from workers.auth.rules import check_new_password
@@ -33,11 +33,11 @@ handlers: Handlers[Tools] = Handlers()
 
 @handlers.answers(LockUser)
 async def lock_user(command: LockUser, envelope: Envelope, tools: Tools) -> AccountState:
-    """Raises UserNotFound. One that is locked already stays so."""
+    """Raises UserNotFound. Safe to repeat."""
     async with tools.ledger.unit_of_work(envelope) as work:
         if not await tools.storage.set_locked(work.connection, command.user_id, work.now, locked=True):
             raise UserNotFound
-        return await _ended(command, work, tools, command.user_id, "locked", locked=True)
+        return await _end_sessions(command, work, tools, command.user_id, "locked", locked=True)
 
 
 @handlers.answers(UnlockUser)
@@ -53,7 +53,7 @@ async def unlock_user(command: UnlockUser, envelope: Envelope, tools: Tools) -> 
 @handlers.answers(ResetPassword)
 async def reset_password(command: ResetPassword, envelope: Envelope, tools: Tools) -> AccountState:
     """Raises UserNotFound, PasswordTooShort, PasswordTooLong, PasswordTooCommon, Invalid."""
-    password = plain(command.password)
+    password = reveal(command.password)
     async with tools.database.connection() as connection:
         found = await tools.storage.find_account(connection, command.user_id)
     if found is None:
@@ -64,7 +64,7 @@ async def reset_password(command: ResetPassword, envelope: Envelope, tools: Tool
         account = await tools.storage.set_password(work.connection, command.user_id, password_hash, work.now)
         if account is None:
             raise UserNotFound
-        return await _ended(command, work, tools, command.user_id, "password_reset", locked=account.locked)
+        return await _end_sessions(command, work, tools, command.user_id, "password_reset", locked=account.locked)
 
 
 @handlers.answers(EndUserSessions)
@@ -74,25 +74,25 @@ async def end_user_sessions(command: EndUserSessions, envelope: Envelope, tools:
         account = await tools.storage.find_account(work.connection, command.user_id)
         if account is None or not await tools.storage.lock_account(work.connection, command.user_id):
             raise UserNotFound
-        return await _ended(command, work, tools, command.user_id, "ended_by_operator", locked=account.locked)
+        return await _end_sessions(command, work, tools, command.user_id, "ended_by_operator", locked=account.locked)
 
 
 @handlers.answers(WithdrawKey)
 async def withdraw_key(command: WithdrawKey, envelope: Envelope, tools: Tools) -> KeyWithdrawn:
-    """Every gateway asks for the session of its next request again, and is told which keys are withdrawn.
+    """Invalidates all cached sessions: every gateway fetches them again, and with them the withdrawn keys.
 
     Raises KeyNotFound.
     """
     async with tools.ledger.unit_of_work(envelope) as work:
         signs_now = await tools.keys.withdraw(work.connection, command.key_id)
-        work.invalidates(EVERYTHING)  # the refusal says as well that the key is withdrawn
+        work.invalidate(ALL_ENTRIES)  # a refusal also tells the operator that the key is withdrawn
         if signs_now is None:
             raise KeyNotFound
         await _record(command, work, tools, f"key/{command.key_id}")
         return work.reply(KeyWithdrawn(key_id=command.key_id, signs_now=signs_now))
 
 
-async def _ended(
+async def _end_sessions(
     command: Request[AccountState],
     work: UnitOfWork,
     tools: Tools,

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from chassis.bus.handling import _about
+from chassis.bus.handling import _log_fields
 from chassis.bus.ports import Delivery
 from chassis.bus.reading import Received
 from contracts.auth import EndSession, GetMe
@@ -39,7 +39,7 @@ def received(message: Message, subject: str | None) -> Received:
     ],
 )
 def test_a_line_names_who_acts_and_on_what_by_ids_only(message: Message, subject: str | None, said: str | None) -> None:
-    facts = _about(received(message, subject))
+    facts = _log_fields(received(message, subject))
 
     assert facts["actor"] == USER.key
     assert facts.get("subject") == said
@@ -48,4 +48,4 @@ def test_a_line_names_who_acts_and_on_what_by_ids_only(message: Message, subject
 def test_what_a_user_wrote_is_in_no_line() -> None:
     message = CreateDiagram.model_validate({"title": "Private", "type": "note", "note_content": "Secret"})
 
-    assert not {"Private", "Secret"} & set(_about(received(message, None)).values())
+    assert not {"Private", "Secret"} & set(_log_fields(received(message, None)).values())

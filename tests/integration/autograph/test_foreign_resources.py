@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from autograph.broker import Broker, open_broker
+from autograph.doctor.foreign_resources import find_foreign_resources
 from autograph.doctor.rabbitmq import full_queue
-from autograph.doctor.strangers import look_for_strangers
 from chassis.bus.ports import QueueFull
 from compose.local.stack import Servers
 from tests.brokers import limit_queue, open_channel, prepared_vhost
@@ -27,7 +27,7 @@ async def prepared(servers: Servers) -> AsyncIterator[Broker]:
 
 
 async def found(broker: Broker) -> list[str]:
-    return [f"{finding.code}: {finding.what}" for finding in await look_for_strangers(broker)]
+    return [f"{finding.code}: {finding.what}" for finding in await find_foreign_resources(broker)]
 
 
 async def an_exchange(broker: Broker, name: str, **arguments: str) -> None:

@@ -7,9 +7,9 @@ import pytest
 from typer.testing import CliRunner
 
 from autograph.__main__ import app
-from autograph.handout import handout, write_files
 from autograph.installation import installation
-from compose.local.home import CannotProvide
+from autograph.service_credentials import service_credentials, write_files
+from compose.local.home import OperatorError
 
 OWN = "administrators-own"
 ENVIRONMENT = {
@@ -101,8 +101,8 @@ def test_a_secret_that_is_not_known_is_named_instead_of_handed_out_empty(
 ) -> None:
     monkeypatch.delenv(variable)
 
-    with pytest.raises(CannotProvide, match=variable):
-        handout(installation(), service)
+    with pytest.raises(OperatorError, match=variable):
+        service_credentials(installation(), service)
 
 
 def test_keys_of_the_store_for_the_worker_go_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

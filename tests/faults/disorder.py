@@ -1,4 +1,4 @@
-"""Between an exchange of ours and a queue: everything comes one to three times, late and out of order."""
+"""A proxy between an exchange and a queue: delivers each message one to three times, late and out of order."""
 
 import asyncio
 import random
@@ -18,15 +18,15 @@ TIMES = (1, 2, 3)
 
 
 @dataclass(slots=True)
-class Twisted:
+class Disorder:
     copies: int = 0  # beyond the first of each
 
 
 @asynccontextmanager
-async def twisted(stack: FaultStack, exchange: str, queue: str, keys: Iterable[str]) -> AsyncIterator[Twisted]:
-    """What *exchange* has for *queue* under *keys* goes through here, as whoever sent it."""
+async def disordered(stack: FaultStack, exchange: str, queue: str, keys: Iterable[str]) -> AsyncIterator[Disorder]:
+    """Route messages of *exchange* for *queue* under *keys* through the proxy, with their original users."""
     url = stack.installation.servers.rabbitmq_url
-    seen = Twisted()
+    seen = Disorder()
     await _may_speak_for_others(stack)
     async with await aio_pika.connect(url) as connection, connection.channel() as channel:
         await channel.set_qos(prefetch_count=200)
@@ -39,7 +39,7 @@ async def twisted(stack: FaultStack, exchange: str, queue: str, keys: Iterable[s
         for key in keys:
             await mine.bind(exchange, key)
             await theirs.unbind(exchange, key)
-        in_hand: set[asyncio.Task[None]] = set()
+        in_flight: set[asyncio.Task[None]] = set()
 
         async def pass_on(message: AbstractIncomingMessage) -> None:
             times = random.choice(TIMES)  # noqa: S311 - disorder
@@ -51,8 +51,8 @@ async def twisted(stack: FaultStack, exchange: str, queue: str, keys: Iterable[s
 
         async def take(message: AbstractIncomingMessage) -> None:
             task = asyncio.create_task(pass_on(message))
-            in_hand.add(task)
-            task.add_done_callback(in_hand.discard)
+            in_flight.add(task)
+            task.add_done_callback(in_flight.discard)
 
         tag = await mine.consume(take)
         try:
@@ -64,7 +64,7 @@ async def twisted(stack: FaultStack, exchange: str, queue: str, keys: Iterable[s
 
             async def all_passed_on() -> bool:
                 left = await channel.declare_queue(mine.name, passive=True)
-                return not in_hand and not left.declaration_result.message_count
+                return not in_flight and not left.declaration_result.message_count
 
             await eventually(all_passed_on)
             await mine.cancel(tag)

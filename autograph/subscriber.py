@@ -1,4 +1,4 @@
-"""``autograph subscriber``: programs outside that take events, each with a queue and a broker user of its own."""
+"""``autograph subscriber``: outside programs that consume events, each with its own queue and broker user."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ from contracts.catalogue import EVENTS
 
 _PATTERN: Final = re.compile(r"[a-z_]+|\*|#")  # each word of it
 
-app: Final = typer.Typer(no_args_is_help=True, help="Programs that take events with credentials of their own.")
+app: Final = typer.Typer(no_args_is_help=True, help="Outside programs that consume events with their own credentials.")
 
 
 @app.command()
@@ -34,10 +34,11 @@ def add(
     ],
     *,
     rotate: Annotated[
-        bool, typer.Option("--rotate", help="Give one that exists a new password and these events; what waits stays.")
+        bool,
+        typer.Option("--rotate", help="Give an existing subscriber a new password and these events. Its queue stays."),
     ] = False,
 ) -> None:
-    """Make a subscriber, and print its AMQP address, which is shown only now."""
+    """Create a subscriber, and print its AMQP address, which is shown only once."""
     if not NAME.fullmatch(name):
         raise typer.BadParameter("a name has 1 to 40 lower-case letters, digits and hyphens")
     known = {event.routing_key() for event in EVENTS}
@@ -55,7 +56,7 @@ def add(
 def list_subscribers(
     *, as_json: Annotated[bool, typer.Option("--json", help="One JSON array on standard output.")] = False
 ) -> None:
-    """List the subscribers, what each is sent, how much waits for it, and how the broker differs from that."""
+    """List the subscribers, their events, how many messages wait, and differences on the broker."""
     rows = asyncio.run(_list(installation()))
     if as_json:
         print(json.dumps(rows, indent=1))  # noqa: T201 - this is the output
@@ -72,14 +73,14 @@ def list_subscribers(
 
 @app.command()
 def remove(name: str) -> None:
-    """Take a subscriber's credentials away, end its connections, and remove its queue with what waits there."""
+    """Remove a subscriber's credentials, close its connections, and delete its queue with all messages."""
     if not asyncio.run(_remove(installation(), name)):
         raise SystemExit(f"There is no subscriber {name}")
     Console().print(f"removed: {name}")
 
 
 def matches(pattern: str, routing_key: str) -> bool:
-    """As a topic exchange does: ``*`` is one word, ``#`` any number of them, also none."""
+    """As a topic exchange matches: ``*`` is one word, ``#`` zero or more."""
     return _match(pattern.split("."), routing_key.split("."))
 
 

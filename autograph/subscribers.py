@@ -1,4 +1,4 @@
-"""A program outside that takes events, on the broker: its user, its queue, what that is bound to, and its limits."""
+"""Outside subscribers on the broker: their users, queues, bindings and limits."""
 
 import asyncio
 from collections.abc import Iterable, Mapping
@@ -12,17 +12,17 @@ from chassis.bus.permissions import subscriber_rights
 from chassis.bus.topology import EVENTS
 
 PREFIX: Final = subscriber_user("")
-# Of all its processes: one connection each, and as many while they restart.
+# For all processes of one subscriber: one connection each, and another while it restarts.
 LIMITS: Final = {"max-connections": 8, "max-channels": 8}
 QUEUE: Final = {"durable": True, "arguments": {"x-queue-type": "quorum"}}
 
 
 @dataclass(frozen=True, slots=True)
 class Subscriber:
-    """As the broker has it.
+    """A subscriber as found on the broker.
 
-    *events*: patterns of routing keys. *differences*: how the rest is not what `autograph subscriber add` makes, a
-    sentence each.
+    *events*: patterns of routing keys. *differences*: one sentence for each difference from what `autograph subscriber
+    add` creates.
     """
 
     name: str
@@ -40,9 +40,9 @@ class Subscriber:
 
 
 async def make_subscriber(broker: Broker, name: str, events: Iterable[str]) -> None:
-    """Makes all that a subscriber has beside its user, or makes it what it should be. Its connections are closed.
+    """Creates or corrects everything of a subscriber but its user, and closes its connections.
 
-    What waits in its queue stays, unless the queue is of another kind.
+    Messages in its queue stay, unless the queue itself must be replaced.
     """
     user, vhost = subscriber_user(name), broker.vhost
     queue, events = subscriber_queue(user), set(events)
@@ -62,7 +62,7 @@ async def make_subscriber(broker: Broker, name: str, events: Iterable[str]) -> N
 
 
 async def remove_subscriber(broker: Broker, name: str) -> bool:
-    """Its user, its connections and its queue; whether there was any of it."""
+    """Removes its user, connections and queue. Returns whether any existed."""
     user, vhost = subscriber_user(name), broker.vhost
     queue = subscriber_queue(user)
     was_there = any(one["name"] == user for one in await broker.get("users"))
@@ -74,7 +74,7 @@ async def remove_subscriber(broker: Broker, name: str) -> bool:
 
 
 async def restore_subscribers(broker: Broker) -> list[Subscriber]:
-    """Makes every subscriber what it should be; returns those that were not."""
+    """Corrects every subscriber; returns those that differed."""
     wrong = [subscriber for subscriber in await find_subscribers(broker) if subscriber.differences]
     for subscriber in wrong:
         found = await broker.get("users", subscriber.user)
@@ -89,7 +89,7 @@ async def restore_subscribers(broker: Broker) -> list[Subscriber]:
 
 
 async def find_subscribers(broker: Broker) -> list[Subscriber]:
-    """All whose users have any right in this virtual host, by name."""
+    """All subscribers whose users have a permission in this virtual host, by name."""
     users, permissions, topics, limits, queues, bindings = await asyncio.gather(
         broker.get("users"),
         broker.get("permissions"),

@@ -41,10 +41,10 @@ async def apply_topology(amqp_url: str, management_url: str, installation_secret
 
 
 async def _unbind_moved_events(broker: Broker) -> None:
-    """From the queue where a worker heard them before they had a bulkhead, or another one: once they are bound anew.
+    """Unbind events from the queue that a worker consumed them from before they got a bulkhead, or another one.
 
-    An event that a worker no longer hears at all stays bound, as a process of the previous release still hears it; the
-    doctor names what is left.
+    An event that a worker no longer subscribes to stays bound: a process of the previous release may still handle it.
+    The doctor names such a binding.
     """
     heard = {(binding.queue.partition(".")[0], binding.routing_key): binding.queue for binding in NEEDED.bindings
              if binding.exchange == EVENTS}  # fmt: skip

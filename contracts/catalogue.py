@@ -18,8 +18,7 @@ SUBSCRIPTIONS: dict[str, tuple[type[Event], ...]] = {
     ),
 }
 
-# Events that a subscriber takes from a queue of its own, as its other work must not wait behind them: the bulkhead's
-# name, by worker and event.
+# Worker → event → bulkhead: a queue and consumers of its own, so that a slow event delays no others.
 EVENT_BULKHEADS: dict[str, dict[type[Event], str]] = {}
 
 WORKERS: tuple[str, ...] = tuple(sorted({message.worker() for message in MESSAGES}))

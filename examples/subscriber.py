@@ -1,9 +1,9 @@
-"""Prints what happens, one line an event, with nothing of AutoGraph's but the contract's JSON.
+"""Prints events, one line each, with nothing of AutoGraph's but the contract's JSON.
 
 Run: python examples/subscriber.py 'amqp://subscriber-…' (the address that `autograph subscriber add` printed).
 
-It acknowledges an event after it has handled it, so that none is lost when it is killed, and goes on by itself after
-the broker was restarted. Several processes of it share the events.
+It acknowledges an event after handling it, so that none is lost when it is killed, and reconnects when the broker
+restarts. Several processes share the events.
 """
 
 import asyncio
@@ -16,10 +16,10 @@ import aio_pika
 from aio_pika.abc import AbstractIncomingMessage
 from aio_pika.exceptions import AMQPError, ProbableAuthenticationError
 
-PREFETCH = 50  # events on their way at once
+PREFETCH = 50  # unacknowledged events at once
 REMEMBERED = 10_000
 
-handled: OrderedDict[str, None] = OrderedDict()  # keep them beside your own data, and they outlive the process
+handled: OrderedDict[str, None] = OrderedDict()  # a real program stores them with its own data
 
 
 async def main(address: str) -> None:
@@ -35,7 +35,7 @@ async def main(address: str) -> None:
 
 async def take(message: AbstractIncomingMessage) -> None:
     event = json.loads(message.body)
-    # An event may come more than once: after a crash, on their side or on this one. Its id stays the same.
+    # An event may be delivered more than once, after a crash of a service or of this program, with the same id.
     if event["id"] not in handled:
         handle(event)
         handled[event["id"]] = None
@@ -45,7 +45,7 @@ async def take(message: AbstractIncomingMessage) -> None:
 
 
 def handle(event: dict[str, Any]) -> None:
-    """`sequence` counts a subject's events without gaps: one that is missing was dropped, or is still on its way."""
+    """`sequence` numbers a subject's events without gaps: a missing one was dropped, or is not delivered yet."""
     print(json.dumps({name: event.get(name) for name in ("type", "subject", "sequence", "time", "data")}), flush=True)
 
 

@@ -83,29 +83,29 @@ def full_queue(row: Mapping[str, Any]) -> list[Finding]:
         why, do = "what is sent to it is refused", f"start more {worker} workers"
     elif name.startswith("retry."):
         why, do = "what fails stays with its worker", "look at the workers' logs: why so much is tried again"
-    else:  # ours have no bound
-        why = "its subscriber does not keep up, and if it refuses what is beyond, events stay in their outboxes"
+    else:  # not a worker's: those have no bound
+        why = "its subscriber does not keep up, and if it rejects events they stay in their outboxes"
         do = "start its subscriber, or delete the queue if that is gone for good"
     is_full = filled >= ERROR_FILL
     return [Finding("queue_full", is_full, f"{name} is {'full' if is_full else f'{filled:.0%} full'}: {why}", do)]
 
 
 def _full_subscriber(row: Mapping[str, Any], name: str) -> list[Finding]:
-    """Of a program outside: its oldest events give way. Nobody else waits for it."""
+    """The queue of an outside subscriber drops its oldest events. It delays nobody else."""
     filled = max(_filled(row, "max-length", "messages_ready"), _filled(row, "max-length-bytes", "message_bytes_ready"))
     if filled < WARNING_FILL:
         return []
     waiting, do = row.get("messages_ready") or 0, f"start it, or autograph subscriber remove {name}"
     if filled >= ERROR_FILL:
         lost = _lost(row)
-        what = f"subscriber {name} takes too little: {waiting} events wait, and with each new one the oldest is dropped"
+        what = f"subscriber {name} is full: {waiting} events wait, and each new one drops the oldest"
         return [Finding("subscriber_full", True, what + (f" ({lost} so far)" if lost else ""), do)]
-    what = f"subscriber {name} falls behind: {waiting} events wait, {filled:.0%} of what is kept for it"
+    what = f"subscriber {name} falls behind: {waiting} events wait, {filled:.0%} of its queue"
     return [Finding("subscriber_full", False, what, do)]
 
 
 def _lost(row: Mapping[str, Any]) -> int:
-    """How many the broker has dropped, by its own counts since it was started."""
+    """How many messages the broker has dropped since it was started, by its own counters."""
     stats = row.get("message_stats") or {}
     gone = sum(stats.get(kind) or 0 for kind in ("ack", "deliver_no_ack", "get_no_ack"))
     return max(0, (stats.get("publish") or 0) - gone - (row.get("messages") or 0))

@@ -1,4 +1,4 @@
-"""What is parked without being carried out: what nobody here can read, and what has killed its worker twice."""
+"""Parks messages that are not handled: unreadable ones, and those that killed their worker twice."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -21,13 +21,13 @@ from contracts.outcome import Outcome
 from contracts.refusal import FieldError, Invalid
 
 POISON_DETAIL = "its worker died or was blocked three times, the last two with nothing else in hand"
-SAFE_TO_READ_BYTES = 64 * 1024  # so small that to read it cannot have been what killed
+SAFE_TO_READ_BYTES = 64 * 1024  # too small to have killed by being read
 
 _log = logger(__name__)
 
 
 class DeadLetters:
-    """Both methods raise if the broker did not take the copy."""
+    """Its methods raise if the broker did not accept the copy."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class DeadLetters:
         self._clock = clock
 
     async def reject(self, delivery: Delivery, unreadable: Unreadable) -> None:
-        """Park it, and tell the sender where the sender is known: a program that sent nonsense should hear so."""
+        """Park it. If the sender is known it gets a reply that says what is invalid."""
         _log.error("message_parked", reason=unreadable.reason, detail=unreadable.detail, queue=delivery.queue)
         envelope = unreadable.envelope
         if envelope is None:
@@ -64,15 +64,15 @@ class DeadLetters:
         contract, _ = self._handlers[envelope.type]
         is_command = contract.kind is Kind.COMMAND
         if is_command and (before := await self._record_failure(envelope)) is not None:
-            outcome = before  # a newer release than this one has carried it out
+            outcome = before  # a newer release has handled it
         await self._parking_lot.park(delivery, unreadable.reason, unreadable.detail, told=is_command)
         self._metrics.settled("unreadable", Settled.PARKED)
         await self._reply(delivery, envelope, outcome)
 
     async def give_up(self, delivery: Delivery) -> None:
-        """Park what has killed or blocked its worker twice, without carrying it out once more.
+        """Park a message that killed or blocked its worker twice, without handling it again.
 
-        Its sender is told, and its outcome kept, if it is small enough to be read.
+        If it is small enough to be read, its sender gets a reply, and the inbox its outcome.
         """
         try:
             if len(delivery.body) <= SAFE_TO_READ_BYTES:
@@ -93,7 +93,7 @@ class DeadLetters:
         name, delivery, envelope = received.contract.action(), received.delivery, received.envelope
         is_command = received.contract.kind is Kind.COMMAND
         if is_command and (before := await self._record_failure(envelope)) is not None:
-            self._metrics.settled(name, Settled.DUPLICATE)  # it was done, and killed afterwards
+            self._metrics.settled(name, Settled.DUPLICATE)  # it was handled before it killed
             await self._reply(delivery, envelope, before)
             return
         await self._parking_lot.park(delivery, POISON, POISON_DETAIL, told=is_command, received=received)
@@ -101,7 +101,7 @@ class DeadLetters:
         await self._reply(delivery, envelope, parked() if is_command else internal_error())
 
     async def _record_failure(self, envelope: Envelope) -> Outcome | None:
-        """The outcome that it had already, if it had one. Waits while the database is down."""
+        """The outcome that the inbox has already, if any. Waits while the database is down."""
         while True:
             try:
                 if await self._inbox.record(envelope, parked()):

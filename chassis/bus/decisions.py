@@ -1,4 +1,4 @@
-"""What becomes of a delivery: a value that ``decide`` chooses from what its handler came to. Pure rules, no I/O.
+"""How a delivery is settled: a value that ``decide`` computes from the result of its handler. Pure rules, no I/O.
 
 ``executor.Executor`` is the one place that carries a decision out.
 """
@@ -11,7 +11,7 @@ from chassis.failures import Failure, next_rung
 from contracts.message import Kind
 from contracts.outcome import Outcome
 
-# After which what should be parked comes again, while its parking lot is full.
+# The retry delay of a message that should be parked, while its parking lot is full.
 PARKING_FULL_RUNG = "1m"
 
 
@@ -24,10 +24,10 @@ class Settled(StrEnum):
     PARKED = "parked"
     EXPIRED = "expired"
     DUPLICATE = "duplicate"
-    FAILED = "failed"  # of queries and transient commands, which are never tried again
+    FAILED = "failed"  # a query or transient command, which is never retried
 
 
-# What the handler came to
+# Results
 
 
 class Succeeded(NamedTuple):
@@ -40,7 +40,7 @@ class Refused(NamedTuple):
 
 
 class Duplicate(NamedTuple):
-    outcome: Outcome  # of the first delivery, as the inbox has it
+    outcome: Outcome  # of the first delivery, from the inbox
 
 
 class Failed(NamedTuple):
@@ -49,17 +49,17 @@ class Failed(NamedTuple):
 
 
 class Expired(NamedTuple):
-    """Its deadline was over before it was handled."""
+    """Its deadline passed before it was handled."""
 
 
 Result = Succeeded | Refused | Duplicate | Failed | Expired | Unreadable
 
 
-# What is done about it
+# Decisions
 
 
 class Reply(NamedTuple):
-    """Tell the asker *outcome*, and acknowledge."""
+    """Reply with *outcome*, and acknowledge."""
 
     outcome: Outcome
     settled: Settled
@@ -72,34 +72,34 @@ class Acknowledge(NamedTuple):
 
 
 class Retry(NamedTuple):
-    """A copy comes back to the same queue after the time of *rung*, as that *attempt*."""
+    """Publish a copy that returns to the same queue after the delay of *rung*, as that *attempt*."""
 
     rung: str
     attempt: int
 
 
 class Park(NamedTuple):
-    """It has spent its attempts: a person decides. The sender of a command is told."""
+    """No attempts are left: the parking lot, and a reply to the sender of a command."""
 
     reason: str
     detail: str
 
 
 class Reject(NamedTuple):
-    """Nobody here can carry it out: parked at once, and the sender is told what is wrong with it."""
+    """It cannot be read: the parking lot at once, and a reply that says why."""
 
     unreadable: Unreadable
 
 
 class Hold(NamedTuple):
-    """A dependency is down: handle it again once the gate is open. No attempt is spent on an outage."""
+    """A dependency is down: handle it again once the gate is open. An outage costs no attempts."""
 
 
 Decision = Reply | Acknowledge | Retry | Park | Reject | Hold
 
 
 def decide(kind: Kind, attempt: int, result: Result) -> Decision:
-    """*attempt*: which one this was, from 1."""
+    """*attempt*: the one that gave *result*, from 1."""
     if isinstance(result, Unreadable):
         return Reject(result)
     if isinstance(result, Expired):
@@ -108,13 +108,13 @@ def decide(kind: Kind, attempt: int, result: Result) -> Decision:
         return _after_failure(kind, result.failure, attempt, result.at)
     if kind is not Kind.EVENT:
         return Reply(result.outcome, _SETTLED[type(result)])
-    if isinstance(result, Refused):  # nobody asked, so nobody would hear of it, and the event would be gone
+    if isinstance(result, Refused):  # there is no caller to be refused: acknowledged, the event would be lost
         return _after_failure(kind, Failure.BUG, attempt, result.at)
     return Acknowledge(_SETTLED[type(result)])
 
 
 def is_worthless_late(kind: Kind) -> bool:
-    """Never tried again, and dropped after its deadline: its asker has gone."""
+    """Whether it is dropped after its deadline and never retried: its caller no longer waits."""
     return kind in (Kind.QUERY, Kind.TRANSIENT)
 
 

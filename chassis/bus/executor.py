@@ -1,4 +1,4 @@
-"""The one place that carries decisions out: what is published, recorded and counted for each of them."""
+"""Carries out decisions: the one place that publishes, records and counts what each of them means."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -54,9 +54,9 @@ class Executor:
         self._clock = clock
 
     async def carry_out(self, received: Received, decision: Decision) -> Settled | None:
-        """How the delivery ended, and may now be acknowledged; None: it is to be handled again.
+        """How the delivery ended: it may be acknowledged. None: handle it again.
 
-        Raises if the broker did not take a copy.
+        Raises if the broker did not accept a copy.
         """
         if isinstance(decision, Reply):
             await self._reply(received, decision.outcome)
@@ -100,7 +100,7 @@ class Executor:
         delivery, is_command = received.delivery, received.contract.kind is Kind.COMMAND
         try:
             await self._parking_lot.park(delivery, decision.reason, decision.detail, told=is_command, received=received)
-        except QueueFull:  # comes again in a while, so that it is not lost and holds up no other
+        except QueueFull:  # it returns later: not lost, and it blocks no other
             _log.error("parking_lot_full", failure=decision.reason, queue=delivery.queue)
             await self._retry(received, Retry(PARKING_FULL_RUNG, received.attempt))
             return Settled.RETRIED

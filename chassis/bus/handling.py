@@ -1,6 +1,6 @@
-"""One delivery: read, handled, and what became of it decided and carried out. Knows no AMQP.
+"""Handles one delivery: read it, run its handler, decide, and carry the decision out. Knows no AMQP.
 
-``deliver`` returns when the delivery may be acknowledged. It raises only if the broker did not take a copy (retry,
+``deliver`` returns when the delivery may be acknowledged. It raises only if the broker did not accept a copy (retry,
 parking), and then the delivery must go back to its queue.
 """
 
@@ -160,7 +160,7 @@ class Handling(Generic[ToolsT]):
                 return settled
 
     async def _handle(self, received: Received) -> Result:
-        """What its handler came to. Whatever else it raises, and the database, passes."""
+        """Run the handler. Its failures, and the database's, pass."""
         contract, envelope = received.contract, received.envelope
         try:
             message = await self._unseal(received.message, envelope)

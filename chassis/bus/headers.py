@@ -28,12 +28,12 @@ def producer_exchange(user: str) -> str:
 
 
 def subscriber_user(name: str) -> str:
-    """The broker user of a program outside that takes events."""
+    """The broker user of an outside program that consumes events."""
     return f"subscriber-{name}"
 
 
 def subscriber_queue(user: str) -> str:
-    """Of the subscriber with this broker user: the only queue that it may read."""
+    """The queue of the subscriber with this broker user: the only one that it may read."""
     return f"autograph.subscribers.{user.removeprefix(subscriber_user(''))}"
 
 

@@ -1,4 +1,4 @@
-"""The inbox as the bus needs it: what a message's outcome was, and a place to keep one."""
+"""The inbox as message handling uses it: find and record a message's outcome."""
 
 from typing import Protocol
 from uuid import UUID
@@ -16,7 +16,7 @@ class Inbox(Protocol):
 
 
 async def recorded_outcome(inbox: Inbox, received: Received) -> Duplicate | Refused:
-    """Of a message that the inbox has. ``Refused``: the sender used the id for another request before."""
+    """The outcome of a message that is in the inbox. ``Refused``: its id was used for another request."""
     row = await inbox.find(received.envelope.actor.key, received.envelope.id)
     if row is None:
         raise LookupError("the inbox refused a message that it does not have")

@@ -1,4 +1,4 @@
-"""The copy that goes to the parking lot, with where it came from and why."""
+"""Publishes a copy to the parking lot, with its origin and the reason in headers."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -26,8 +26,8 @@ class ParkingLot:
     ) -> None:
         """Raises ``QueueFull`` while the lot is full. *told*: the caller is told that it failed.
 
-        What a producer sent and nobody can carry out has a lot of its own, whose oldest gives way: no outsider fills
-        the one in which what was accepted waits for a person.
+        Unreadable messages of producers have a lot of their own, which drops its oldest: no producer can fill the lot
+        of messages that were accepted.
         """
         sender, routing_key = origin(delivery, self._service)
         kept: dict[str, str | int] = {

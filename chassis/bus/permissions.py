@@ -54,7 +54,7 @@ def producer_rights(name: str, allowed: Iterable[str]) -> Rights:
 
 
 def subscriber_rights(name: str) -> Rights:
-    """It takes from its own queue and does nothing else: the operator binds that to the events which it may have."""
+    """Consumes its own queue and does nothing else: the operator binds that queue."""
     user = subscriber_user(name)
     return Rights(user=user, configure=NOTHING, write=NOTHING, read=_just(subscriber_queue(user)), topics=_topics({}))
 

@@ -1,4 +1,4 @@
-"""What a worker subscribes to and what it has handlers for are the same events."""
+"""Checks that a worker has handlers for the events that it subscribes to, and for no others."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,14 +8,14 @@ from contracts.message import Event
 
 
 class SubscriptionsDiffer(Exception):
-    """Names each event that is on one side only."""
+    """Names each event that lacks a handler or a subscription."""
 
 
 def check_subscriptions(worker: str, hears: Iterable[type[Event]], handlers: Handlers[Any]) -> None:
     """Raises ``SubscriptionsDiffer``.
 
-    An event without a handler would be parked each time that it is announced; a handler without a subscription would
-    never be called, and nobody would notice.
+    An event without a handler would be parked each time that it is published; a handler without a subscription would
+    never be called.
     """
     subscribed = {event.wire_name for event in hears}
     handled = {name for name, (message, _) in handlers.by_wire_name.items() if issubclass(message, Event)}

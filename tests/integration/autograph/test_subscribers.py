@@ -170,7 +170,7 @@ async def test_a_full_one_loses_its_own_oldest_is_named_and_delays_nobody(
                 return [finding.what for finding in full_queue(row) if finding.what.endswith(" so far)")]
 
             [what] = await eventually(is_named, within_seconds=20)
-            assert f"subscriber {name} takes too little: {kept} events wait" in what
+            assert f"subscriber {name} is full: {kept} events wait" in what
             assert f"({announced - kept} so far)" in what
             async with open_channel(address) as channel:
                 waiting = await channel.get_queue(queue)

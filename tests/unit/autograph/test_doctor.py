@@ -144,12 +144,12 @@ def test_a_subscriber_outside_is_named_before_and_when_its_oldest_events_are_dro
 
     [behind] = full_queue({**row, "messages_ready": 85})
     assert (behind.code, behind.error) == ("subscriber_full", False)
-    assert behind.what == "subscriber reports falls behind: 85 events wait, 85% of what is kept for it"
+    assert behind.what == "subscriber reports falls behind: 85 events wait, 85% of its queue"
 
     stats = {"publish": 130, "ack": 10, "deliver_no_ack": 5}
     [full] = full_queue({**row, "messages_ready": 100, "messages": 100, "message_stats": stats})
     assert (full.code, full.error) == ("subscriber_full", True)
-    assert "subscriber reports takes too little: 100 events wait" in full.what
+    assert "subscriber reports is full: 100 events wait" in full.what
     assert full.what.endswith("(15 so far)")
     assert "autograph subscriber remove reports" in full.do
 

@@ -36,6 +36,8 @@ class Service:
     needs: AbstractSet[Engine] = frozenset()  # beside Redis and RabbitMQ, which every service has
     messages: tuple[type[Message], ...] = ()  # requests that it carries out, events that it announces
     hears: tuple[type[Event], ...] = ()
+    # Events whose handling is slow: each named bulkhead is a queue with consumers of its own.
+    event_bulkheads: Mapping[type[Event], str] = field(default_factory=dict)
     # Requests that it may send on behalf of the user whose message it handles.
     asks: tuple[type[Request[Any]], ...] = ()
     revision: str = "0001"  # the oldest of the schema's that it works with

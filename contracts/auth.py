@@ -10,7 +10,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from contracts.message import Command, Event, Query, Reply, TransientCommand
-from contracts.outcome import Outcome
+from contracts.outcome import outcome_query
 from contracts.refusal import Refusal, RefusalKind
 from contracts.sealed import SealedText
 from contracts.text import ONE_LINE
@@ -220,24 +220,6 @@ class GetPublicKeys(Query[PublicKeys]):
     timeout: ClassVar[timedelta] = timedelta(seconds=5)
 
 
-Fingerprint = Annotated[str, StringConstraints(max_length=64)]
-
-
-class CommandOutcome(Reply):
-    """A command's outcome from the inbox; None while the command has not been carried out."""
-
-    outcome: Outcome | None
-
-
-class GetAuthCommand(Query[CommandOutcome]):
-    """How one of the caller's commands ended."""
-
-    wire_name: ClassVar[str] = "autograph.auth.get_command.v1"
-
-    command_id: UUID
-    fingerprint: Fingerprint | None = None  # of the request, if it had an idempotency key
-
-
 class UserRegistered(Event):
     wire_name: ClassVar[str] = "autograph.auth.user_registered.v1"
 
@@ -330,6 +312,6 @@ class UserNotFound(Refusal):
 
 MESSAGES = (
     RegisterUser, SignIn, RefreshTokens, SignOut, SignOutEverywhere, EndSession, ChangeProfile,
-    GetMe, ListSessions, GetLiveSession, GetKnownNetwork, GetPublicKeys, GetAuthCommand,
+    GetMe, ListSessions, GetLiveSession, GetKnownNetwork, GetPublicKeys, outcome_query("auth"),
     UserRegistered, ProfileChanged, SessionStarted, SessionEnded,
 )  # fmt: skip

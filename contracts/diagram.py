@@ -7,8 +7,8 @@ from pydantic import AwareDatetime, Field, PlainValidator, StringConstraints, Wi
 from pydantic_core import to_json
 
 from contracts.absent import NOT_NULL
-from contracts.auth import CommandOutcome, Fingerprint
 from contracts.message import Command, Event, Query, Reply
+from contracts.outcome import outcome_query
 from contracts.raw_json import RawJson
 from contracts.refusal import Refusal, RefusalKind
 from contracts.text import ONE_LINE, STORABLE, TIME, storable_json
@@ -202,15 +202,6 @@ class GetVersion(Query[Version]):
     number: Annotated[int, Field(ge=1, le=2_147_483_647)]
 
 
-class GetDiagramCommand(Query[CommandOutcome]):
-    """How one of the caller's commands ended."""
-
-    wire_name: ClassVar[str] = "autograph.diagram.get_command.v1"
-
-    command_id: UUID
-    fingerprint: Fingerprint | None = None  # of the request, if it had an idempotency key
-
-
 class DiagramCreated(Event):
     wire_name: ClassVar[str] = "autograph.diagram.diagram_created.v1"
 
@@ -316,6 +307,6 @@ def _with_canvas(command: CreateDiagram | ChangeDiagram) -> bytes:
 
 MESSAGES = (
     CreateDiagram, ChangeDiagram, TrashDiagram, RestoreDiagram, DeleteDiagram,
-    GetDiagram, ListDiagrams, ListVersions, GetVersion, GetDiagramCommand,
+    GetDiagram, ListDiagrams, ListVersions, GetVersion, outcome_query("diagram"),
     DiagramCreated, DiagramChanged, DiagramTrashed, DiagramRestored, DiagramDeleted,
 )  # fmt: skip

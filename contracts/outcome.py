@@ -1,12 +1,14 @@
 """The outcome of a request: in the reply, in the inbox, and at a command's address."""
 
 from enum import StrEnum
+from functools import cache
 from typing import Annotated, Any, Self
+from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, StringConstraints, WithJsonSchema, create_model
 from pydantic_core import from_json
 
-from contracts.message import Reply
+from contracts.message import Query, Reply
 from contracts.raw_json import RawJson
 from contracts.refusal import Problem, Refusal
 
@@ -50,3 +52,29 @@ class Outcome(BaseModel):
     @classmethod
     def failed(cls, code: str, title: str) -> Self:
         return cls(status=Status.FAILED, problem=Problem(code=code, title=title))
+
+
+class CommandOutcome(Reply):
+    """A command's outcome from the inbox; None while the command has not been carried out."""
+
+    outcome: Outcome | None
+
+
+Fingerprint = Annotated[str, StringConstraints(max_length=64)]
+
+
+class GetOutcome(Query[CommandOutcome]):
+    """How one of the caller's commands ended."""
+
+    command_id: UUID
+    fingerprint: Fingerprint | None = None  # of the request, if it had an idempotency key
+
+
+@cache
+def outcome_query(worker: str) -> type[GetOutcome]:
+    """*worker*'s own ``GetOutcome``: each worker is asked for its own commands, whose outcomes are in its inbox."""
+    query = create_model(
+        f"Get{worker.capitalize()}Command", __base__=GetOutcome, __module__=__name__, __doc__=GetOutcome.__doc__
+    )
+    query.wire_name = f"autograph.{worker}.get_command.v1"
+    return query

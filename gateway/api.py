@@ -1,6 +1,8 @@
 """The public API as one table, from which ``docs/openapi.json`` is generated."""
 
 from contracts import auth, diagram
+from contracts.catalogue import REQUESTS
+from contracts.outcome import GetOutcome
 from contracts.refusal import Forbidden
 from gateway.endpoint import Cached, Endpoint
 
@@ -56,4 +58,4 @@ ENDPOINTS: tuple[Endpoint, ...] = (
 )  # fmt: skip
 
 # The query for the outcome of a command, by worker.
-OUTCOMES = {"auth": auth.GetAuthCommand, "diagram": diagram.GetDiagramCommand}
+OUTCOMES = {request.worker(): request for request in REQUESTS if issubclass(request, GetOutcome)}

@@ -8,10 +8,10 @@ from aiohttp import web
 
 from chassis.cache import CacheReader, Entry, Hit, Miss
 from chassis.inflight import InFlight
-from contracts.auth import CommandOutcome, GetKnownNetwork, GetLiveSession, KnownNetwork, LiveSession
+from contracts.auth import GetKnownNetwork, GetLiveSession, KnownNetwork, LiveSession
 from contracts.envelope import Envelope
 from contracts.message import Kind, Request
-from contracts.outcome import Outcome, Status
+from contracts.outcome import CommandOutcome, Outcome, Status
 from gateway import responses
 from gateway.admission import Admission, AdmittedRequest, Credentials, InFlightMark
 from gateway.api import OUTCOMES

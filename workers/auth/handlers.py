@@ -6,13 +6,12 @@ from uuid_utils.compat import uuid7
 
 from chassis.bus.handlers import Handlers
 from chassis.networks import network
+from chassis.outcomes import outcome_handlers
 from chassis.unit_of_work import UnitOfWork
 from contracts.auth import (
     ChangeProfile,
-    CommandOutcome,
     EmailTaken,
     EndSession,
-    GetAuthCommand,
     GetKnownNetwork,
     GetLiveSession,
     GetMe,
@@ -58,6 +57,7 @@ from workers.auth.tools import Tools
 
 handlers: Handlers[Tools] = Handlers()
 handlers.include(operator_commands.handlers)
+handlers.include(outcome_handlers("auth"))
 
 # Password checks per sign-in: a concurrent sign-in may replace an outdated hash, after which this one checks again.
 PASSWORD_CHECKS = 2
@@ -371,11 +371,6 @@ async def get_known_network(query: GetKnownNetwork, envelope: Envelope, tools: T
 @handlers.answers(GetPublicKeys)
 async def get_public_keys(query: GetPublicKeys, envelope: Envelope, tools: Tools) -> PublicKeys:  # noqa: ARG001 - the same for all
     return PublicKeys(keys=await tools.keys.published())
-
-
-@handlers.answers(GetAuthCommand)
-async def get_command(query: GetAuthCommand, envelope: Envelope, tools: Tools) -> CommandOutcome:
-    return CommandOutcome(outcome=await tools.ledger.outcome(envelope.actor.key, query.command_id, query.fingerprint))
 
 
 async def record_event(event: Event, envelope: Envelope, tools: Tools) -> None:

@@ -6,8 +6,8 @@ from uuid_utils.compat import uuid7
 
 from chassis.bus.handlers import Handlers
 from chassis.objects import ObjectMissing
+from chassis.outcomes import outcome_handlers
 from chassis.unit_of_work import UnitOfWork, Work
-from contracts.auth import CommandOutcome
 from contracts.diagram import (
     ChangeDiagram,
     CreateDiagram,
@@ -21,7 +21,6 @@ from contracts.diagram import (
     DiagramSummary,
     DiagramTrashed,
     GetDiagram,
-    GetDiagramCommand,
     GetVersion,
     ListDiagrams,
     ListVersions,
@@ -37,6 +36,7 @@ from workers.diagram.storage import NAME_PREFIX, Change, LockedDiagram, NewDiagr
 from workers.diagram.tools import Tools
 
 handlers: Handlers[Tools] = Handlers()
+handlers.include(outcome_handlers("diagram"))
 
 
 @handlers.answers(CreateDiagram)
@@ -201,11 +201,6 @@ async def get_version(query: GetVersion, envelope: Envelope, tools: Tools) -> Ve
             await storage.version(connection, query.id, owner, query.number)
         raise
     return found.version.model_copy(update={"canvas_data": canvas, "note_content": note})
-
-
-@handlers.answers(GetDiagramCommand)
-async def get_diagram_command(query: GetDiagramCommand, envelope: Envelope, tools: Tools) -> CommandOutcome:
-    return CommandOutcome(outcome=await tools.ledger.outcome(envelope.actor.key, query.command_id, query.fingerprint))
 
 
 async def _locked(work: UnitOfWork, diagram_id: UUID, owner: UUID) -> LockedDiagram:

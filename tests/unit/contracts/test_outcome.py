@@ -7,9 +7,8 @@ from uuid import UUID
 import pytest
 from pydantic_core import from_json
 
-from contracts.auth import CommandOutcome
 from contracts.diagram import Diagram, Version
-from contracts.outcome import Outcome
+from contracts.outcome import CommandOutcome, Outcome
 from contracts.refusal import FieldError, Forbidden, Invalid
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -11,7 +11,7 @@ from pydantic_core import CoreSchema
 
 from contracts.message import Command, Event, Query, Reply, TransientCommand
 from contracts.outcome import outcome_query
-from contracts.refusal import Refusal, RefusalKind
+from contracts.refusal import Forbidden, Refusal, RefusalKind, Refusals
 from contracts.sealed import SealedText
 from contracts.text import ONE_LINE
 
@@ -52,6 +52,66 @@ class _OfANewPassword:
 
 
 NewPassword = Annotated[SealedText, _OfANewPassword()]
+
+
+class EmailTaken(Refusal):
+    kind = RefusalKind.CONFLICT
+    code = "email_taken"
+    title = "An account with this email address exists"
+
+
+class RegistrationClosed(Refusal):
+    kind = RefusalKind.FORBIDDEN
+    code = "registration_closed"
+    title = "Registration is closed: ask an administrator for an account"
+
+
+class PasswordTooShort(Refusal):
+    kind = RefusalKind.INVALID
+    code = "password_too_short"
+    title = f"A password has at least {PASSWORD_MIN_CHARACTERS} characters"
+
+
+class PasswordTooLong(Refusal):
+    kind = RefusalKind.INVALID
+    code = "password_too_long"
+    title = f"A password has at most {PASSWORD_MAX_BYTES} bytes in UTF-8"
+
+
+class PasswordTooCommon(Refusal):
+    kind = RefusalKind.INVALID
+    code = "password_too_common"
+    title = "This password is too common"
+
+
+class InvalidCredentials(Refusal):
+    kind = RefusalKind.UNAUTHENTICATED
+    code = "invalid_credentials"
+    title = "Wrong email or password"
+
+
+class InvalidRefreshToken(Refusal):
+    kind = RefusalKind.UNAUTHENTICATED
+    code = "invalid_refresh_token"
+    title = "Invalid refresh token"
+
+
+class SessionEndedAlready(Refusal):
+    kind = RefusalKind.UNAUTHENTICATED
+    code = "session_ended"
+    title = "This session has ended"
+
+
+class SessionNotFound(Refusal):
+    kind = RefusalKind.NOT_FOUND
+    code = "session_not_found"
+    title = "No such session"
+
+
+class UserNotFound(Refusal):
+    kind = RefusalKind.NOT_FOUND
+    code = "user_not_found"
+    title = "No such user"
 
 
 class User(Reply):
@@ -125,6 +185,7 @@ class RegisterUser(Command[User]):
 
     wire_name: ClassVar[str] = "autograph.auth.register_user.v1"
     bulkhead: ClassVar[str | None] = "passwords"
+    refuses: ClassVar[Refusals] = (EmailTaken, PasswordTooShort, PasswordTooLong, PasswordTooCommon, RegistrationClosed)
 
     email: EmailAddress
     password: NewPassword
@@ -136,6 +197,7 @@ class SignIn(TransientCommand[Tokens]):
 
     wire_name: ClassVar[str] = "autograph.auth.sign_in.v1"
     bulkhead: ClassVar[str | None] = "passwords"
+    refuses: ClassVar[Refusals] = (InvalidCredentials, SessionEndedAlready)
 
     email: EmailAddress
     password: SealedText
@@ -148,6 +210,7 @@ class RefreshTokens(TransientCommand[Tokens]):
     """Exchange a refresh token for the next pair of tokens."""
 
     wire_name: ClassVar[str] = "autograph.auth.refresh_tokens.v1"
+    refuses: ClassVar[Refusals] = (InvalidRefreshToken,)
 
     refresh_token: SealedText
 
@@ -156,18 +219,21 @@ class SignOut(Command[None]):
     """End the caller's current session."""
 
     wire_name: ClassVar[str] = "autograph.auth.sign_out.v1"
+    refuses: ClassVar[Refusals] = (Forbidden, SessionNotFound)
 
 
 class SignOutEverywhere(Command[None]):
     """End all sessions of the caller."""
 
     wire_name: ClassVar[str] = "autograph.auth.sign_out_everywhere.v1"
+    refuses: ClassVar[Refusals] = (Forbidden, UserNotFound)
 
 
 class EndSession(Command[None]):
     """End one of the caller's sessions."""
 
     wire_name: ClassVar[str] = "autograph.auth.end_session.v1"
+    refuses: ClassVar[Refusals] = (Forbidden, SessionNotFound)
 
     session_id: UUID
 
@@ -176,18 +242,21 @@ class ChangeProfile(Command[User]):
     """Change what is set; ``name: null`` removes the name."""
 
     wire_name: ClassVar[str] = "autograph.auth.change_profile.v1"
+    refuses: ClassVar[Refusals] = (Forbidden, UserNotFound)
 
     name: Name | None = None
 
 
 class GetMe(Query[User]):
     wire_name: ClassVar[str] = "autograph.auth.get_me.v1"
+    refuses: ClassVar[Refusals] = (Forbidden, UserNotFound)
 
 
 class ListSessions(Query[Sessions]):
     """The caller's live sessions, newest first."""
 
     wire_name: ClassVar[str] = "autograph.auth.list_sessions.v1"
+    refuses: ClassVar[Refusals] = (Forbidden,)
 
 
 class GetLiveSession(Query[LiveSession]):
@@ -195,6 +264,7 @@ class GetLiveSession(Query[LiveSession]):
 
     wire_name: ClassVar[str] = "autograph.auth.get_live_session.v1"
     timeout: ClassVar[timedelta] = timedelta(seconds=5)
+    refuses: ClassVar[Refusals] = (SessionEndedAlready,)
 
     session_id: UUID
 
@@ -208,6 +278,7 @@ class GetKnownNetwork(Query[KnownNetwork]):
 
     wire_name: ClassVar[str] = "autograph.auth.get_known_network.v1"
     timeout: ClassVar[timedelta] = timedelta(seconds=5)
+    refuses: ClassVar[Refusals] = (Forbidden,)
 
     email: EmailAddress
     network: Annotated[str, StringConstraints(max_length=64)]  # an IPv4 address, or an IPv6 one's /64
@@ -248,66 +319,6 @@ class SessionEnded(Event):
     user_id: UUID
     session_id: UUID
     reason: Literal["signed_out", "signed_out_everywhere", "ended", "refresh_reuse", "too_many_sessions"]
-
-
-class EmailTaken(Refusal):
-    kind = RefusalKind.CONFLICT
-    code = "email_taken"
-    title = "An account with this email address exists"
-
-
-class RegistrationClosed(Refusal):
-    kind = RefusalKind.FORBIDDEN
-    code = "registration_closed"
-    title = "Registration is closed: ask an administrator for an account"
-
-
-class PasswordTooShort(Refusal):
-    kind = RefusalKind.INVALID
-    code = "password_too_short"
-    title = f"A password has at least {PASSWORD_MIN_CHARACTERS} characters"
-
-
-class PasswordTooLong(Refusal):
-    kind = RefusalKind.INVALID
-    code = "password_too_long"
-    title = f"A password has at most {PASSWORD_MAX_BYTES} bytes in UTF-8"
-
-
-class PasswordTooCommon(Refusal):
-    kind = RefusalKind.INVALID
-    code = "password_too_common"
-    title = "This password is too common"
-
-
-class InvalidCredentials(Refusal):
-    kind = RefusalKind.UNAUTHENTICATED
-    code = "invalid_credentials"
-    title = "Wrong email or password"
-
-
-class InvalidRefreshToken(Refusal):
-    kind = RefusalKind.UNAUTHENTICATED
-    code = "invalid_refresh_token"
-    title = "Invalid refresh token"
-
-
-class SessionEndedAlready(Refusal):
-    kind = RefusalKind.UNAUTHENTICATED
-    code = "session_ended"
-    title = "This session has ended"
-
-
-class SessionNotFound(Refusal):
-    kind = RefusalKind.NOT_FOUND
-    code = "session_not_found"
-    title = "No such session"
-
-
-class UserNotFound(Refusal):
-    kind = RefusalKind.NOT_FOUND
-    code = "user_not_found"
-    title = "No such user"
 
 
 MESSAGES = (

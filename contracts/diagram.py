@@ -10,7 +10,7 @@ from contracts.absent import NOT_NULL
 from contracts.message import Command, Event, Query, Reply
 from contracts.outcome import outcome_query
 from contracts.raw_json import RawJson
-from contracts.refusal import Refusal, RefusalKind
+from contracts.refusal import Forbidden, Refusal, RefusalKind, Refusals
 from contracts.text import ONE_LINE, STORABLE, TIME, storable_json
 
 Title = Annotated[str, StringConstraints(min_length=1, max_length=255, strip_whitespace=True), ONE_LINE]
@@ -32,6 +32,54 @@ Expected = Annotated[int, Field(ge=0)] | Literal["*"]
 # Further accepted revisions. A separate field, so that a release that does not know it refuses more, never less.
 Others = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(max_length=100)]
 MAX_CONTENT_BYTES = 32 * 1024 * 1024  # upper bound of AUTOGRAPH_MAX_BODY_BYTES
+
+
+class DiagramNotFound(Refusal):
+    kind = RefusalKind.NOT_FOUND
+    code = "diagram_not_found"
+    title = "No such diagram"
+
+
+class VersionNotFound(Refusal):
+    kind = RefusalKind.NOT_FOUND
+    code = "version_not_found"
+    title = "No such version"
+
+
+class StaleRevision(Refusal):
+    """``extra`` has ``current_revision``, which the gateway returns as the current ETag."""
+
+    kind = RefusalKind.PRECONDITION_FAILED
+    code = "stale_revision"
+    title = "The diagram was changed after the revision that this request is based on"
+
+
+class RevisionRequired(Refusal):
+    kind = RefusalKind.PRECONDITION_REQUIRED
+    code = "if_match_required"
+    title = "Changing the content requires If-Match with the ETag that the change is based on"
+
+
+class NotInTrash(Refusal):
+    kind = RefusalKind.CONFLICT
+    code = "not_in_trash"
+    title = "The diagram is not in the trash"
+
+
+class InTrash(Refusal):
+    kind = RefusalKind.CONFLICT
+    code = "in_trash"
+    title = "The diagram is in the trash: restore it first"
+
+
+class InvalidCursor(Refusal):
+    kind = RefusalKind.INVALID
+    code = "invalid_cursor"
+    title = "Invalid cursor"
+
+
+_SEES: Refusals = (Forbidden, DiagramNotFound)
+_CHANGES: Refusals = (*_SEES, StaleRevision)
 
 
 class DiagramSummary(Reply):
@@ -103,6 +151,7 @@ class CreateDiagram(Command[DiagramSummary]):
     wire_name: ClassVar[str] = "autograph.diagram.create_diagram.v1"
     max_bytes: ClassVar[int] = MAX_CONTENT_BYTES
     opaque: ClassVar[str | None] = "canvas_data"
+    refuses: ClassVar[Refusals] = (Forbidden,)
 
     title: Title
     type: DiagramType
@@ -120,6 +169,7 @@ class ChangeDiagram(Command[DiagramSummary]):
     wire_name: ClassVar[str] = "autograph.diagram.change_diagram.v1"
     max_bytes: ClassVar[int] = MAX_CONTENT_BYTES
     opaque: ClassVar[str | None] = "canvas_data"
+    refuses: ClassVar[Refusals] = (*_CHANGES, RevisionRequired, InTrash)
 
     id: UUID
     expected_revision: Expected | None = None  # required for a change of content
@@ -138,6 +188,7 @@ class ChangeDiagram(Command[DiagramSummary]):
 
 class TrashDiagram(Command[None]):
     wire_name: ClassVar[str] = "autograph.diagram.trash_diagram.v1"
+    refuses: ClassVar[Refusals] = _CHANGES
 
     id: UUID
     expected_revision: Expected | None = None
@@ -148,6 +199,7 @@ class RestoreDiagram(Command[DiagramSummary]):
     """Restore a diagram from the trash."""
 
     wire_name: ClassVar[str] = "autograph.diagram.restore_diagram.v1"
+    refuses: ClassVar[Refusals] = (*_CHANGES, NotInTrash)
 
     id: UUID
     expected_revision: Expected | None = None
@@ -158,6 +210,7 @@ class DeleteDiagram(Command[None]):
     """Permanently delete a diagram with all its versions, whether or not it is in the trash."""
 
     wire_name: ClassVar[str] = "autograph.diagram.delete_diagram.v1"
+    refuses: ClassVar[Refusals] = _CHANGES
 
     id: UUID
     expected_revision: Expected | None = None
@@ -166,12 +219,14 @@ class DeleteDiagram(Command[None]):
 
 class GetDiagram(Query[Diagram]):
     wire_name: ClassVar[str] = "autograph.diagram.get_diagram.v1"
+    refuses: ClassVar[Refusals] = _SEES
 
     id: UUID
 
 
 class ListDiagrams(Query[DiagramPage]):
     wire_name: ClassVar[str] = "autograph.diagram.list_diagrams.v1"
+    refuses: ClassVar[Refusals] = (Forbidden, InvalidCursor)
 
     view: Literal["all", "recent", "trash"] = "all"
     type: DiagramType | None = None
@@ -189,6 +244,7 @@ class ListVersions(Query[VersionPage]):
     """Newest first."""
 
     wire_name: ClassVar[str] = "autograph.diagram.list_versions.v1"
+    refuses: ClassVar[Refusals] = (*_SEES, InvalidCursor)
 
     id: UUID
     limit: Annotated[int, Field(ge=1, le=100)] = 20
@@ -197,6 +253,7 @@ class ListVersions(Query[VersionPage]):
 
 class GetVersion(Query[Version]):
     wire_name: ClassVar[str] = "autograph.diagram.get_version.v1"
+    refuses: ClassVar[Refusals] = (*_SEES, VersionNotFound)
 
     id: UUID
     number: Annotated[int, Field(ge=1, le=2_147_483_647)]
@@ -244,50 +301,6 @@ class DiagramDeleted(Event):
 
     diagram_id: UUID
     owner_id: UUID
-
-
-class DiagramNotFound(Refusal):
-    kind = RefusalKind.NOT_FOUND
-    code = "diagram_not_found"
-    title = "No such diagram"
-
-
-class VersionNotFound(Refusal):
-    kind = RefusalKind.NOT_FOUND
-    code = "version_not_found"
-    title = "No such version"
-
-
-class StaleRevision(Refusal):
-    """``extra`` has ``current_revision``, which the gateway returns as the current ETag."""
-
-    kind = RefusalKind.PRECONDITION_FAILED
-    code = "stale_revision"
-    title = "The diagram was changed after the revision that this request is based on"
-
-
-class RevisionRequired(Refusal):
-    kind = RefusalKind.PRECONDITION_REQUIRED
-    code = "if_match_required"
-    title = "Changing the content requires If-Match with the ETag that the change is based on"
-
-
-class NotInTrash(Refusal):
-    kind = RefusalKind.CONFLICT
-    code = "not_in_trash"
-    title = "The diagram is not in the trash"
-
-
-class InTrash(Refusal):
-    kind = RefusalKind.CONFLICT
-    code = "in_trash"
-    title = "The diagram is in the trash: restore it first"
-
-
-class InvalidCursor(Refusal):
-    kind = RefusalKind.INVALID
-    code = "invalid_cursor"
-    title = "Invalid cursor"
 
 
 def _with_content(whole: Diagram | Version) -> bytes:

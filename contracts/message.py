@@ -10,6 +10,8 @@ from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict
 
+from contracts.refusal import REFUSED_BY_ANY, Refusal, Refusals
+
 ReplyT = TypeVar("ReplyT", bound="Reply | None")
 
 # Around a payload on the bus: the envelope, and what sealing adds to secrets.
@@ -78,6 +80,7 @@ class Request(Message, Generic[ReplyT]):
         None  # a queue and consumers of its own, so that slow work does not delay other messages
     )
     operator_only: ClassVar[bool] = False  # refused unless the operator's broker user sent it
+    refuses: ClassVar[Refusals] = ()  # with REFUSED_BY_ANY all refusals that its handler may raise
 
     @classmethod
     def queue(cls) -> str:
@@ -93,6 +96,10 @@ class Request(Message, Generic[ReplyT]):
     @classmethod
     def exchange(cls) -> str:
         return "autograph.queries" if cls.kind is Kind.QUERY else "autograph.commands"
+
+    @classmethod
+    def declares(cls, refusal: Refusal) -> bool:
+        return isinstance(refusal, (*cls.refuses, *REFUSED_BY_ANY))
 
     @classmethod
     def reply_type(cls) -> type[Reply] | None:

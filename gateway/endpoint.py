@@ -11,7 +11,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from contracts.message import Kind, Request
-from contracts.refusal import FieldError, Refusal
+from contracts.refusal import FieldError
 from gateway.body import parse, read_body
 from gateway.error_location import locate_error
 from gateway.preconditions import read_if_match, whole_header
@@ -43,7 +43,6 @@ class Endpoint:
     request: type[Request[Any]]
     success: int = 200
     public: bool = False  # True: also for callers who are not signed in
-    refusals: tuple[type[Refusal], ...] = ()
     when: tuple[str, bool] | None = None  # query flag that selects one of two rows, and this row's value
     set_by_edge: frozenset[str] = field(default_factory=frozenset)  # fields that only the gateway sets
     if_match: bool = False  # If-Match is read into expected_revision and other_revisions

@@ -95,7 +95,7 @@ def document() -> dict[str, Any]:
 
 def codes() -> dict[str, tuple[int, str]]:
     """Every problem code, with its status and title: those of the edge and those of the services."""
-    refusals = {refusal for endpoint in ENDPOINTS for refusal in endpoint.refusals} | {IdempotencyKeyReused}
+    refusals = {refusal for endpoint in ENDPOINTS for refusal in endpoint.request.refuses} | {IdempotencyKeyReused}
     return dict(sorted(({r.code: (STATUS_OF[r.kind], r.title) for r in refusals} | dict(EDGE_PROBLEMS)).items()))
 
 
@@ -182,7 +182,7 @@ def _responses(endpoint: Endpoint, refer: Refer) -> dict[str, Any]:
             "content": {JSON: {"schema": {"$ref": REFERENCE.format(model="Accepted")}}},
         }
     by_status: dict[int, list[str]] = {}
-    for refusal in endpoint.refusals:
+    for refusal in endpoint.request.refuses:
         by_status.setdefault(STATUS_OF[refusal.kind], []).append(refusal.code)
     known = codes()
     for code in _edge_codes(endpoint):

@@ -191,6 +191,9 @@ class Handling(Generic[ToolsT]):
     async def _refused(self, received: Received, refusal: Refusal) -> tuple[Outcome, Settled]:
         outcome = Outcome.refused(refusal)
         _log.info("message_refused", actor=received.envelope.actor.key, code=refusal.code)
+        if issubclass(received.contract, Request) and not received.contract.declares(refusal):
+            # A bug, of which the caller still hears as of any refusal: its contract and the API's description lack it.
+            _log.error("undeclared_refusal", code=refusal.code, error=error_location(refusal))
         # Whoever was first wins: this may be a repeat of what succeeded, refused since it has.
         if received.contract.kind is Kind.COMMAND and not await self.inbox.record(received.envelope, outcome):
             return await self._recorded_outcome(received)

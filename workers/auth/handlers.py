@@ -68,7 +68,6 @@ PASSWORD_CHECKS = 2
 
 @handlers.answers(RegisterUser)
 async def register_user(command: RegisterUser, envelope: Envelope, tools: Tools) -> User:
-    """Raises EmailTaken, PasswordTooShort, PasswordTooLong, PasswordTooCommon, RegistrationClosed, Invalid."""
     attempts = tools.metrics.registrations
     if not tools.open_registration and envelope.actor.kind is not ActorKind.PRODUCER:
         attempts.labels("closed").inc()
@@ -112,7 +111,6 @@ async def register_user(command: RegisterUser, envelope: Envelope, tools: Tools)
 
 @handlers.answers(GetMe)
 async def get_me(query: GetMe, envelope: Envelope, tools: Tools) -> User:  # noqa: ARG001 - the actor says it all
-    """Raises UserNotFound, Forbidden."""
     async with tools.database.connection() as connection:
         account = await tools.storage.find_account(connection, _caller(envelope))
     if account is None:
@@ -122,7 +120,6 @@ async def get_me(query: GetMe, envelope: Envelope, tools: Tools) -> User:  # noq
 
 @handlers.answers(ChangeProfile)
 async def change_profile(command: ChangeProfile, envelope: Envelope, tools: Tools) -> User:
-    """Raises UserNotFound, Forbidden."""
     user_id = _caller(envelope)
     async with tools.ledger.unit_of_work(envelope) as work:
         if "name" not in command.model_fields_set:
@@ -148,7 +145,7 @@ async def change_profile(command: ChangeProfile, envelope: Envelope, tools: Tool
 
 @handlers.answers(SignIn)
 async def sign_in(command: SignIn, envelope: Envelope, tools: Tools) -> Tokens:
-    """Raises InvalidCredentials, for every reason and after the same time; SessionEndedAlready."""
+    """Wrong credentials are refused for every reason alike, and after the same time."""
     for _ in range(PASSWORD_CHECKS):
         account, outdated = await _check_password(command, envelope, tools)
         session = await _sign_in_checked_account(command, envelope, tools, account, outdated=outdated)
@@ -234,7 +231,6 @@ async def _sign_in_failed(
 
 @handlers.answers(RefreshTokens)
 async def refresh_tokens(command: RefreshTokens, envelope: Envelope, tools: Tools) -> Tokens:
-    """Raises InvalidRefreshToken."""
     session_id, number = tools.refresh_tokens.read(reveal(command.refresh_token))
     async with tools.ledger.transaction(envelope) as work:
         session = await tools.storage.lock_session(work.connection, session_id)
@@ -282,7 +278,7 @@ async def _issue_tokens(tools: Tools, session: SessionRow, number: int) -> Token
 
 @handlers.answers(SignOut)
 async def sign_out(command: SignOut, envelope: Envelope, tools: Tools) -> None:  # noqa: ARG001 - the actor says it all
-    """Raises SessionNotFound if the actor has no session, Forbidden. A session that has ended already is no error."""
+    """A session that has ended already is no error."""
     user_id, session_id = _caller(envelope), envelope.actor.session_id
     if session_id is None:
         raise SessionNotFound
@@ -295,7 +291,6 @@ async def sign_out(command: SignOut, envelope: Envelope, tools: Tools) -> None: 
 
 @handlers.answers(SignOutEverywhere)
 async def sign_out_everywhere(command: SignOutEverywhere, envelope: Envelope, tools: Tools) -> None:  # noqa: ARG001 - as above
-    """Raises UserNotFound, Forbidden."""
     user_id = _caller(envelope)
     async with tools.ledger.unit_of_work(envelope) as work:
         if not await tools.storage.lock_account(work.connection, user_id):
@@ -306,7 +301,7 @@ async def sign_out_everywhere(command: SignOutEverywhere, envelope: Envelope, to
 
 @handlers.answers(EndSession)
 async def end_session(command: EndSession, envelope: Envelope, tools: Tools) -> None:
-    """Raises SessionNotFound, also for another user's session, Forbidden."""
+    """Another user's session is not found."""
     user_id = _caller(envelope)
     async with tools.ledger.unit_of_work(envelope) as work:
         work.invalidate(f"session/{command.session_id}")  # a refusal also tells the caller that it has ended
@@ -318,7 +313,7 @@ async def end_session(command: EndSession, envelope: Envelope, tools: Tools) -> 
 
 @handlers.answers(ListSessions)
 async def list_sessions(query: ListSessions, envelope: Envelope, tools: Tools) -> Sessions:  # noqa: ARG001 - as above
-    """Raises Forbidden. ``last_seen_at`` changes at sign-in and refresh only: other requests do not write to it."""
+    """``last_seen_at`` changes at sign-in and refresh only: other requests do not write to it."""
     async with tools.database.connection() as connection:
         sessions = await tools.storage.list_sessions(connection, _caller(envelope), tools.clock())
     return Sessions(
@@ -339,7 +334,6 @@ async def list_sessions(query: ListSessions, envelope: Envelope, tools: Tools) -
 
 @handlers.answers(GetLiveSession)
 async def get_live_session(query: GetLiveSession, envelope: Envelope, tools: Tools) -> LiveSession:  # noqa: ARG001 - the edge asks for anybody
-    """Raises SessionEndedAlready."""
     now = tools.clock()
     async with tools.database.connection() as connection:
         found = await tools.storage.live_session(connection, query.session_id, now - ENDED_SESSIONS_WINDOW)
@@ -357,7 +351,7 @@ async def get_live_session(query: GetLiveSession, envelope: Envelope, tools: Too
 
 @handlers.answers(GetKnownNetwork)
 async def get_known_network(query: GetKnownNetwork, envelope: Envelope, tools: Tools) -> KnownNetwork:
-    """Raises Forbidden for anyone but the gateway: it reveals from where an account signs in."""
+    """Forbidden for anyone but the gateway: it reveals from where an account signs in."""
     if envelope.actor.kind is not ActorKind.ANONYMOUS:
         raise Forbidden
     async with tools.database.connection() as connection:

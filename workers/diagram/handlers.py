@@ -41,7 +41,6 @@ handlers.include(outcome_handlers("diagram"))
 
 @handlers.answers(CreateDiagram)
 async def create_diagram(command: CreateDiagram, envelope: Envelope, tools: Tools) -> DiagramSummary:
-    """Raises Forbidden, Invalid."""
     owner = rules.writer(envelope.actor)
     rules.check_type(
         command.type,
@@ -82,7 +81,6 @@ async def change_diagram(command: ChangeDiagram, envelope: Envelope, tools: Tool
     """A change of content makes a new version, and so does a label.
 
     A command that changes nothing makes no version, no revision and no event.
-    Raises Forbidden, Invalid, RevisionRequired, DiagramNotFound, InTrash, StaleRevision.
     """
     owner = rules.writer(envelope.actor)
     rules.check_change(command)
@@ -109,10 +107,7 @@ async def change_diagram(command: ChangeDiagram, envelope: Envelope, tools: Tool
 
 @handlers.answers(TrashDiagram)
 async def trash_diagram(command: TrashDiagram, envelope: Envelope, tools: Tools) -> None:
-    """A diagram that is in the trash already stays there, whatever revision was expected: a repeat is no conflict.
-
-    Raises Forbidden, DiagramNotFound, StaleRevision.
-    """
+    """A diagram that is in the trash already stays there, whatever revision was expected: a repeat is no conflict."""
     owner = rules.writer(envelope.actor)
     async with tools.ledger.unit_of_work(envelope) as work:
         found = await _locked(work, command.id, owner)
@@ -127,7 +122,6 @@ async def trash_diagram(command: TrashDiagram, envelope: Envelope, tools: Tools)
 
 @handlers.answers(RestoreDiagram)
 async def restore_diagram(command: RestoreDiagram, envelope: Envelope, tools: Tools) -> DiagramSummary:
-    """Raises Forbidden, DiagramNotFound, NotInTrash, StaleRevision."""
     owner = rules.writer(envelope.actor)
     async with tools.ledger.unit_of_work(envelope) as work:
         found = await _locked(work, command.id, owner)
@@ -141,10 +135,7 @@ async def restore_diagram(command: RestoreDiagram, envelope: Envelope, tools: To
 
 @handlers.answers(DeleteDiagram)
 async def delete_diagram(command: DeleteDiagram, envelope: Envelope, tools: Tools) -> None:
-    """The archiver removes the diagram's objects later.
-
-    Raises Forbidden, DiagramNotFound, StaleRevision.
-    """
+    """The archiver removes the diagram's objects later."""
     owner = rules.writer(envelope.actor)
     async with tools.ledger.unit_of_work(envelope) as work:
         found = await _locked(work, command.id, owner)
@@ -157,14 +148,13 @@ async def delete_diagram(command: DeleteDiagram, envelope: Envelope, tools: Tool
 
 @handlers.answers(GetDiagram)
 async def get_diagram(query: GetDiagram, envelope: Envelope, tools: Tools) -> Diagram:
-    """Includes diagrams in the trash. Raises Forbidden, DiagramNotFound."""
+    """Includes diagrams in the trash."""
     owner = rules.reader(envelope.actor)
     return await storage.diagram(tools.diagram_rows, query.id, owner)
 
 
 @handlers.answers(ListDiagrams)
 async def list_diagrams(query: ListDiagrams, envelope: Envelope, tools: Tools) -> DiagramPage:
-    """Raises Forbidden, Invalid, InvalidCursor."""
     owner = rules.reader(envelope.actor)
     rules.check_moments(created_from=query.created_from, created_to=query.created_to)
     position = cursors.diagram_position(query)
@@ -176,7 +166,6 @@ async def list_diagrams(query: ListDiagrams, envelope: Envelope, tools: Tools) -
 
 @handlers.answers(ListVersions)
 async def list_versions(query: ListVersions, envelope: Envelope, tools: Tools) -> VersionPage:
-    """Raises Forbidden, DiagramNotFound, InvalidCursor."""
     owner = rules.reader(envelope.actor)
     before = cursors.version_position(query)
     async with tools.database.connection() as connection:
@@ -188,7 +177,6 @@ async def list_versions(query: ListVersions, envelope: Envelope, tools: Tools) -
 
 @handlers.answers(GetVersion)
 async def get_version(query: GetVersion, envelope: Envelope, tools: Tools) -> Version:
-    """Raises Forbidden, DiagramNotFound, VersionNotFound."""
     owner = rules.reader(envelope.actor)
     async with tools.database.connection() as connection:
         found = await storage.version(connection, query.id, owner, query.number)

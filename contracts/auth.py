@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, GetJsonSchemaHandler, StringConstraints
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from contracts.cache_name import CacheName
 from contracts.message import Command, Event, Query, Reply, TransientCommand
 from contracts.outcome import outcome_query
 from contracts.refusal import Forbidden, Refusal, RefusalKind, Refusals
@@ -153,6 +154,7 @@ class Sessions(Reply):
 
 KeyId = Annotated[str, StringConstraints(max_length=64)]  # a JWK thumbprint (RFC 7638)
 
+SESSION_CACHE = CacheName("session", "session_id")
 # The longest time that the gateway caches a live session, unless it is invalidated.
 LIVE_SESSION_TTL = timedelta(hours=24)
 
@@ -234,6 +236,7 @@ class EndSession(Command[None]):
 
     wire_name: ClassVar[str] = "autograph.auth.end_session.v1"
     refuses: ClassVar[Refusals] = (Forbidden, SessionNotFound)
+    invalidates: ClassVar[tuple[CacheName, ...]] = (SESSION_CACHE,)
 
     session_id: UUID
 
@@ -265,6 +268,7 @@ class GetLiveSession(Query[LiveSession]):
     wire_name: ClassVar[str] = "autograph.auth.get_live_session.v1"
     timeout: ClassVar[timedelta] = timedelta(seconds=5)
     refuses: ClassVar[Refusals] = (SessionEndedAlready,)
+    cached: ClassVar[CacheName | None] = SESSION_CACHE
 
     session_id: UUID
 

@@ -4,9 +4,9 @@ from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
 from pydantic import AwareDatetime, Field, PlainValidator, StringConstraints, WithJsonSchema
-from pydantic_core import to_json
 
 from contracts.absent import NOT_NULL
+from contracts.cache_name import CacheName
 from contracts.message import Command, Event, Query, Reply
 from contracts.outcome import outcome_query
 from contracts.raw_json import RawJson
@@ -31,6 +31,7 @@ Time = Annotated[AwareDatetime, TIME]
 Expected = Annotated[int, Field(ge=0)] | Literal["*"]
 # Further accepted revisions. A separate field, so that a release that does not know it refuses more, never less.
 Others = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(max_length=100)]
+DIAGRAM_CACHE = CacheName("diagram", "id")
 MAX_CONTENT_BYTES = 32 * 1024 * 1024  # upper bound of AUTOGRAPH_MAX_BODY_BYTES
 
 
@@ -113,9 +114,6 @@ class Diagram(DiagramSummary):
     canvas_data: CanvasJson | None
     note_content: str | None
 
-    def json_bytes(self) -> bytes:
-        return _with_content(self)
-
 
 class DiagramPage(Reply):
     items: tuple[DiagramSummary, ...]
@@ -137,9 +135,6 @@ class Version(VersionSummary):
     canvas_data: CanvasJson | None
     note_content: str | None
 
-    def json_bytes(self) -> bytes:
-        return _with_content(self)
-
 
 class VersionPage(Reply):
     items: tuple[VersionSummary, ...]
@@ -159,9 +154,6 @@ class CreateDiagram(Command[DiagramSummary]):
     note_content: Note | None = None
     tags: Tags = ()
 
-    def json_bytes(self) -> bytes:
-        return _with_canvas(self)
-
 
 class ChangeDiagram(Command[DiagramSummary]):
     """Change what is set (RFC 7396 on the top level: null removes). A change of content makes the next version."""
@@ -170,6 +162,7 @@ class ChangeDiagram(Command[DiagramSummary]):
     max_bytes: ClassVar[int] = MAX_CONTENT_BYTES
     opaque: ClassVar[str | None] = "canvas_data"
     refuses: ClassVar[Refusals] = (*_CHANGES, RevisionRequired, InTrash)
+    invalidates: ClassVar[tuple[CacheName, ...]] = (DIAGRAM_CACHE,)
 
     id: UUID
     expected_revision: Expected | None = None  # required for a change of content
@@ -182,13 +175,11 @@ class ChangeDiagram(Command[DiagramSummary]):
     version_label: Label | None = None
     version_description: Description | None = None
 
-    def json_bytes(self) -> bytes:
-        return _with_canvas(self)
-
 
 class TrashDiagram(Command[None]):
     wire_name: ClassVar[str] = "autograph.diagram.trash_diagram.v1"
     refuses: ClassVar[Refusals] = _CHANGES
+    invalidates: ClassVar[tuple[CacheName, ...]] = (DIAGRAM_CACHE,)
 
     id: UUID
     expected_revision: Expected | None = None
@@ -200,6 +191,7 @@ class RestoreDiagram(Command[DiagramSummary]):
 
     wire_name: ClassVar[str] = "autograph.diagram.restore_diagram.v1"
     refuses: ClassVar[Refusals] = (*_CHANGES, NotInTrash)
+    invalidates: ClassVar[tuple[CacheName, ...]] = (DIAGRAM_CACHE,)
 
     id: UUID
     expected_revision: Expected | None = None
@@ -211,6 +203,7 @@ class DeleteDiagram(Command[None]):
 
     wire_name: ClassVar[str] = "autograph.diagram.delete_diagram.v1"
     refuses: ClassVar[Refusals] = _CHANGES
+    invalidates: ClassVar[tuple[CacheName, ...]] = (DIAGRAM_CACHE,)
 
     id: UUID
     expected_revision: Expected | None = None
@@ -220,6 +213,7 @@ class DeleteDiagram(Command[None]):
 class GetDiagram(Query[Diagram]):
     wire_name: ClassVar[str] = "autograph.diagram.get_diagram.v1"
     refuses: ClassVar[Refusals] = _SEES
+    cached: ClassVar[CacheName | None] = DIAGRAM_CACHE
 
     id: UUID
 
@@ -301,21 +295,6 @@ class DiagramDeleted(Event):
 
     diagram_id: UUID
     owner_id: UUID
-
-
-def _with_content(whole: Diagram | Version) -> bytes:
-    """As ``model_dump_json`` writes it, faster."""
-    rest = whole.model_dump_json(exclude={"canvas_data", "note_content"}).encode().removesuffix(b"}")
-    canvas, note = whole.canvas_data or b"null", to_json(whole.note_content)
-    return b'%b,"canvas_data":%b,"note_content":%b}' % (rest, canvas, note)
-
-
-def _with_canvas(command: CreateDiagram | ChangeDiagram) -> bytes:
-    """As ``model_dump_json`` writes what is set, faster."""
-    canvas = command.canvas_data
-    rest = command.model_dump_json(exclude_unset=True, exclude=None if canvas is None else {"canvas_data"}).encode()
-    # A comma is right: both commands always have another field that is set.
-    return rest if canvas is None else b'%b,"canvas_data":%b}' % (rest.removesuffix(b"}"), canvas)
 
 
 MESSAGES = (

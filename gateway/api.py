@@ -3,7 +3,7 @@
 from contracts import auth, diagram
 from contracts.catalogue import REQUESTS
 from contracts.outcome import GetOutcome
-from gateway.endpoint import Cached, Endpoint
+from gateway.endpoint import Endpoint
 
 DIAGRAM = "/api/diagrams/{id}"
 OF_SIGN_IN = frozenset({"device", "address"})
@@ -29,7 +29,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(method="GET", path="/api/diagrams", request=diagram.ListDiagrams, compressed=True,
              summary="List the caller's diagrams, a page at a time"),
     Endpoint(method="GET", path=DIAGRAM, request=diagram.GetDiagram, etag="revision",
-             cached=Cached("diagram/{id}", seconds=300), compressed=True, summary="Get a diagram with its content"),
+             cached_seconds=300, compressed=True, summary="Get a diagram with its content"),
     Endpoint(method="PATCH", path=DIAGRAM, request=diagram.ChangeDiagram, etag="revision", if_match=True,
              summary="Change a diagram; a change of content makes the next version"),
     Endpoint(method="DELETE", path=DIAGRAM, when=("permanent", False), request=diagram.TrashDiagram, success=204,

@@ -29,7 +29,7 @@ from gateway.settings import GatewaySettings
 from gateway.tokens import AccessTokenVerifier, PublicKeyCache
 
 # The worker that invalidates entries of each kind, whose processes hold the leases.
-CACHE_OWNERS = {"diagram": "diagram", "session": "auth"}
+CACHE_OWNERS = {request.cached.kind: request.worker() for request in REQUESTS if request.cached is not None}
 
 
 @dataclass(frozen=True, slots=True)

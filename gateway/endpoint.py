@@ -28,14 +28,6 @@ class _StrictPart(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-@dataclass(frozen=True)
-class Cached:
-    """A read that may be answered from the cache. Entries are per reader."""
-
-    name: str  # a template with the path's placeholders
-    seconds: float
-
-
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
     method: str
@@ -48,7 +40,7 @@ class Endpoint:
     if_match: bool = False  # If-Match is read into expected_revision and other_revisions
     etag: str | None = None  # the reply's field that is the ETag
     location: str | None = None  # template of the new resource's URL, with the reply's fields
-    cached: Cached | None = None
+    cached_seconds: float | None = None  # answered from the cache, under the request's name, an entry per reader
     compressed: bool = False  # compress large replies: only where they hold no secret (BREACH)
     attempts_on: str | None = None  # failed attempts are limited per value of this field and address
     no_idempotency: bool = False  # the Idempotency-Key is ignored: repeating is safe without one

@@ -9,6 +9,7 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from contracts.absent import AbsentIsNotNull, without_null
 from contracts.message import Kind, Reply
+from contracts.outcome import OUTCOME_DAYS
 from contracts.refusal import FieldError, IdempotencyKeyReused
 from contracts.version import VERSION
 from gateway.api import ENDPOINTS
@@ -38,9 +39,13 @@ _TAGS = {
     "commands": "Outcomes of commands that the client did not wait for",
     "system": "Status of the installation",
 }
+_KEY_DESCRIPTION = (
+    "1 to 255 visible ASCII characters, quoted or bare; the same again gives the first outcome, for "
+    f"{OUTCOME_DAYS} days"
+)
 _HEADERS: Mapping[str, tuple[str, dict[str, Any]]] = {
     "Idempotency-Key": (
-        "1 to 255 visible ASCII characters, quoted or bare; the same again gives the first outcome, for 7 days",
+        _KEY_DESCRIPTION,
         {"type": "string", "pattern": KEY_PATTERN, "examples": ["0199b2a0-4711-7000-8000-000000000001"]},
     ),
     "Prefer": ("`respond-async` or `wait=N` (seconds)", {"type": "string", "examples": ["respond-async", "wait=5"]}),

@@ -352,8 +352,8 @@ _SIMULATED: tuple[Mutant, ...] = (
         SESSIONS,
         Promise.STALE,
         [
-            Edit(AUTH, '        work.invalidate(f"session/{session_id}")  # whoever', "        # whoever"),
-            Edit(ENDING, '        work.invalidate(f"session/{session_id}")\n\n', "\n"),
+            Edit(AUTH, "        work.invalidate(SESSION_CACHE.of(session_id))  # whoever", "        # whoever"),
+            Edit(ENDING, "        work.invalidate(SESSION_CACHE.of(session_id))\n\n", "\n"),
         ],
     ),
     Mutant(
@@ -390,9 +390,8 @@ MUTANTS: tuple[Mutant, ...] = (
         [
             Edit(
                 LEDGER,
-                "SET status = excluded.status, outcome = excluded.outcome, handled_at = now()\n"
-                "        WHERE kept.status = 'failed' AND",
-                "SET status = excluded.status, outcome = excluded.outcome, handled_at = now()\n        WHERE",
+                "WHERE kept.status = 'failed' AND kept.fingerprint IS NOT DISTINCT FROM excluded.fingerprint",
+                "WHERE kept.fingerprint IS NOT DISTINCT FROM excluded.fingerprint",
             )
         ],
     ),

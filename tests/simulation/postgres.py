@@ -362,9 +362,9 @@ async def _keep(  # noqa: PLR0917 - a statement's parameters, in its order
     message: UUID,
     type_: str,
     fingerprint: str | None,
+    _: str,
     status: str,
     outcome: bytes,
-    _: str,
 ) -> Row | None:
     key = (consumer, actor, message)
     await work.lock("inbox", key)

@@ -9,6 +9,7 @@ from chassis.networks import network
 from chassis.outcomes import outcome_handlers
 from chassis.unit_of_work import UnitOfWork
 from contracts.auth import (
+    SESSION_CACHE,
     ChangeProfile,
     EmailTaken,
     EndSession,
@@ -200,7 +201,7 @@ async def _begin_session(command: SignIn, work: UnitOfWork, tools: Tools, accoun
     if not await tools.storage.add_session(work.connection, session, remember=command.remember_me):
         begun = await tools.storage.find_session(work.connection, session.id)
         if begun is None or begun.user_id != account.id or not begun.lives(work.now):
-            work.invalidate(f"session/{session.id}")
+            work.invalidate(SESSION_CACHE.of(session.id))
             raise SessionEndedAlready
         await invalidate_ended(work, tools, account.id)
         return begun
@@ -235,7 +236,7 @@ async def refresh_tokens(command: RefreshTokens, envelope: Envelope, tools: Tool
     async with tools.ledger.transaction(envelope) as work:
         session = await tools.storage.lock_session(work.connection, session_id)
         if session is None or not session.lives(work.now):
-            work.invalidate(f"session/{session_id}")
+            work.invalidate(SESSION_CACHE.of(session_id))
             raise InvalidRefreshToken
         decision = decide_refresh(
             number,
@@ -283,7 +284,7 @@ async def sign_out(command: SignOut, envelope: Envelope, tools: Tools) -> None: 
     if session_id is None:
         raise SessionNotFound
     async with tools.ledger.unit_of_work(envelope) as work:
-        work.invalidate(f"session/{session_id}")  # whoever ended it may not have invalidated the caches yet
+        work.invalidate(SESSION_CACHE.of(session_id))  # whoever ended it may not have invalidated the caches yet
         if await tools.storage.end_session(work.connection, session_id, user_id, "signed_out", work.now):
             announce_ended(work, user_id, [session_id], "signed_out")
         work.reply(None)
@@ -304,7 +305,7 @@ async def end_session(command: EndSession, envelope: Envelope, tools: Tools) -> 
     """Another user's session is not found."""
     user_id = _caller(envelope)
     async with tools.ledger.unit_of_work(envelope) as work:
-        work.invalidate(f"session/{command.session_id}")  # a refusal also tells the caller that it has ended
+        work.invalidate(*command.invalidated_names())  # a refusal also tells the caller that it has ended
         if not await tools.storage.end_session(work.connection, command.session_id, user_id, "ended", work.now):
             raise SessionNotFound
         announce_ended(work, user_id, [command.session_id], "ended")

@@ -32,8 +32,10 @@ from contracts.diagram import (
 from contracts.envelope import Envelope
 from contracts.message import Event
 from workers.diagram import cursors, rules, storage
-from workers.diagram.storage import NAME_PREFIX, Change, LockedDiagram, NewDiagram
+from workers.diagram.storage import Change, LockedDiagram, NewDiagram
 from workers.diagram.tools import Tools
+
+OneDiagram = ChangeDiagram | TrashDiagram | RestoreDiagram | DeleteDiagram
 
 handlers: Handlers[Tools] = Handlers()
 handlers.include(outcome_handlers("diagram"))
@@ -85,7 +87,7 @@ async def change_diagram(command: ChangeDiagram, envelope: Envelope, tools: Tool
     owner = rules.writer(envelope.actor)
     rules.check_change(command)
     async with tools.ledger.unit_of_work(envelope) as work:
-        found = await _locked(work, command.id, owner)
+        found = await _locked(work, command, owner)
         rules.check_live(found)
         rules.check_revision(command, found)
         change = _change(command, found, work)
@@ -110,7 +112,7 @@ async def trash_diagram(command: TrashDiagram, envelope: Envelope, tools: Tools)
     """A diagram that is in the trash already stays there, whatever revision was expected: a repeat is no conflict."""
     owner = rules.writer(envelope.actor)
     async with tools.ledger.unit_of_work(envelope) as work:
-        found = await _locked(work, command.id, owner)
+        found = await _locked(work, command, owner)
         if not found.in_trash:
             rules.check_revision(command, found)
             diagram = await storage.trash(work.connection, command.id, work.now)
@@ -124,7 +126,7 @@ async def trash_diagram(command: TrashDiagram, envelope: Envelope, tools: Tools)
 async def restore_diagram(command: RestoreDiagram, envelope: Envelope, tools: Tools) -> DiagramSummary:
     owner = rules.writer(envelope.actor)
     async with tools.ledger.unit_of_work(envelope) as work:
-        found = await _locked(work, command.id, owner)
+        found = await _locked(work, command, owner)
         rules.check_in_trash(found)
         rules.check_revision(command, found)
         diagram = work.reply(await storage.restore(work.connection, command.id))
@@ -138,7 +140,7 @@ async def delete_diagram(command: DeleteDiagram, envelope: Envelope, tools: Tool
     """The archiver removes the diagram's objects later."""
     owner = rules.writer(envelope.actor)
     async with tools.ledger.unit_of_work(envelope) as work:
-        found = await _locked(work, command.id, owner)
+        found = await _locked(work, command, owner)
         rules.check_revision(command, found)
         await storage.delete(work.connection, command.id)
         event = DiagramDeleted(diagram_id=command.id, owner_id=owner)
@@ -191,14 +193,14 @@ async def get_version(query: GetVersion, envelope: Envelope, tools: Tools) -> Ve
     return found.version.model_copy(update={"canvas_data": canvas, "note_content": note})
 
 
-async def _locked(work: UnitOfWork, diagram_id: UUID, owner: UUID) -> LockedDiagram:
+async def _locked(work: UnitOfWork, command: OneDiagram, owner: UUID) -> LockedDiagram:
     """Locks the diagram, and invalidates its cache entry even if this command changes nothing or is refused.
 
     An earlier change may be committed but not yet invalidated by its process: the client that gets this command's
     outcome must not read the older entry.
     """
-    work.invalidate(f"{NAME_PREFIX}{diagram_id}")
-    return await storage.lock(work.connection, diagram_id, owner)
+    work.invalidate(*command.invalidated_names())
+    return await storage.lock(work.connection, command.id, owner)
 
 
 def _change(command: ChangeDiagram, found: LockedDiagram, work: UnitOfWork) -> Change:
@@ -228,4 +230,4 @@ def _change(command: ChangeDiagram, found: LockedDiagram, work: UnitOfWork) -> C
 
 def _announce(work: Work, event: Event, diagram: DiagramSummary, *, sequence: int) -> None:
     owner = str(diagram.owner_id)
-    work.publish(event, subject=f"{NAME_PREFIX}{diagram.id}", sequence=sequence, partitionkey=owner)
+    work.publish(event, subject=f"diagram/{diagram.id}", sequence=sequence, partitionkey=owner)

@@ -9,10 +9,12 @@ from uuid import UUID
 
 import asyncpg
 
+from chassis import advisory_locks
 from chassis.database import Connection, Database, compact
 from chassis.loading import Loader
 from chassis.unit_of_work import Ledger, Work, Writes
 from contracts.diagram import (
+    DIAGRAM_CACHE,
     DeleteDiagram,
     Diagram,
     DiagramNotFound,
@@ -36,7 +38,6 @@ ArchivePosition = tuple[datetime, UUID, int]  # of a version, in the order of ar
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 RECENT_DAYS = 30  # the view "recent": changed or viewed in this time
-NAME_PREFIX = "diagram/"  # of a diagram's cache entry, and of the subject of its events
 _FIRST_POSITION: ArchivePosition = (EPOCH, UUID(int=0), 0)
 _MAX_NUMBER = 2**31 - 1  # above every version's number
 _OWNER_IS_A_USER = "files_owner_id_fkey"
@@ -386,17 +387,17 @@ async def backup_is_running(connection: Connection) -> bool:
 
 
 async def deleted_diagrams(connection: Connection, since: datetime) -> list[tuple[UUID, datetime]]:
-    """Permanently deleted diagrams with the time of deletion, oldest first, from the inbox (kept for 7 days).
+    """Permanently deleted diagrams with the time of deletion, oldest first, from the inbox (kept for ``OUTCOME_DAYS``).
 
     The inbox row is committed with the deletion, so a crash loses nothing. That a diagram is not in the database is no
     proof of its deletion: the database may have been restored, or be the wrong one.
     """
     records = await connection.fetch(_DELETED, DeleteDiagram.wire_name, since)
     return [
-        (UUID(name.removeprefix(NAME_PREFIX)), record["handled_at"])
+        (diagram_id, record["handled_at"])
         for record in records
         for name in record["invalidates"]
-        if name.startswith(NAME_PREFIX)
+        if (diagram_id := DIAGRAM_CACHE.read(name)) is not None
     ]
 
 
@@ -546,7 +547,7 @@ _DROP_CONTENT = """
     RETURNING true
 """
 
-_NO_BACKUP_RUNNING = "SELECT pg_try_advisory_xact_lock('versions'::regclass::oid::bigint)"
+_NO_BACKUP_RUNNING = f"SELECT pg_try_advisory_xact_lock({advisory_locks.of_table('versions')})"
 
 _DELETED = """
     SELECT invalidates, handled_at FROM inbox

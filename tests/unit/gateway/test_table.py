@@ -50,9 +50,10 @@ def test_each_option_names_a_field(row: Endpoint) -> None:
     if row.location is not None:
         assert set(re.findall(r"{(\w+)}", row.location)) <= reply_fields
         assert row.location in {other.path for other in ENDPOINTS}
-    if row.cached is not None:
-        assert set(re.findall(r"{(\w+)}", row.cached.name)) <= set(row.placeholders)
-        assert row.cached.name.partition("/")[0] in CACHE_OWNERS
+    if row.cached_seconds is not None:
+        assert row.request.cached is not None
+        assert row.request.cached.field in row.placeholders
+        assert CACHE_OWNERS[row.request.cached.kind] == row.request.worker()
         assert row.is_read
         assert row.etag is not None  # which tells the coding of what is kept
 

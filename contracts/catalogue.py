@@ -1,20 +1,20 @@
 """All messages there are, and which worker hears which events: the topology and the documents follow from these."""
 
-from contracts import auth, auth_operator, diagram
+from contracts import auth, diagram
 from contracts.message import MAX_ENVELOPE_BYTES, Event, Message, Request
 from contracts.scanning import MAX_ZEROS
 
-MESSAGES: tuple[type[Message], ...] = (*auth.MESSAGES, *auth_operator.MESSAGES, *diagram.MESSAGES)
+MESSAGES: tuple[type[Message], ...] = (*auth.MESSAGES, *diagram.MESSAGES)
 
 # The auth service keeps the audit log, also of what happens to diagrams.
 SUBSCRIPTIONS: dict[str, tuple[type[Event], ...]] = {
     "auth": (
-        auth.UserRegistered,
-        auth.SessionStarted,
-        auth.SessionEnded,
-        diagram.DiagramTrashed,
-        diagram.DiagramRestored,
-        diagram.DiagramDeleted,
+        auth.accounts.UserRegistered,
+        auth.sessions.SessionStarted,
+        auth.sessions.SessionEnded,
+        diagram.diagrams.DiagramTrashed,
+        diagram.diagrams.DiagramRestored,
+        diagram.diagrams.DiagramDeleted,
     ),
 }
 

@@ -13,7 +13,7 @@ from chassis.inflight import InFlight
 from chassis.limits import RateLimits
 from chassis.metrics import GatewayMetrics
 from chassis.redis import Redis
-from contracts.auth import GetPublicKeys, PublicKeys
+from contracts.auth.keys import GetPublicKeys, PublicKeys
 from contracts.catalogue import REQUESTS
 from gateway.admission import Admission
 from gateway.breaker import Breaker

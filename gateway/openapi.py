@@ -12,7 +12,7 @@ from contracts.message import Kind, Reply
 from contracts.outcome import OUTCOME_DAYS
 from contracts.refusal import FieldError, IdempotencyKeyReused
 from contracts.version import VERSION
-from gateway.api import ENDPOINTS
+from gateway.api.table import ENDPOINTS
 from gateway.endpoint import Endpoint
 from gateway.idempotency import FINGERPRINT
 from gateway.problems import EDGE_PROBLEMS, STATUS_OF

@@ -8,13 +8,13 @@ from aiohttp import web
 
 from chassis.cache import CacheReader, Entry, Hit, Miss
 from chassis.inflight import InFlight
-from contracts.auth import GetKnownNetwork, GetLiveSession, KnownNetwork, LiveSession
+from contracts.auth.sessions import GetKnownNetwork, GetLiveSession, KnownNetwork, LiveSession
 from contracts.envelope import Envelope
 from contracts.message import Kind, Request
 from contracts.outcome import CommandOutcome, Outcome, Status
 from gateway import responses
 from gateway.admission import Admission, AdmittedRequest, Credentials, InFlightMark
-from gateway.api import OUTCOMES
+from gateway.api.table import OUTCOMES
 from gateway.body import read_body
 from gateway.command_client import CommandClient, OutcomePending, envelope_of
 from gateway.compression import Representation, negotiated

@@ -16,8 +16,8 @@ from pydantic_core import from_json
 
 from chassis import outbox, unit_of_work
 from chassis.cache.record import MemberRecord
-from contracts.auth import SessionEnded, SessionStarted
-from contracts.diagram import DiagramChanged, DiagramCreated
+from contracts.auth.sessions import SessionEnded, SessionStarted
+from contracts.diagram.diagrams import DiagramChanged, DiagramCreated
 from tests.simulation.world import Process, World
 from workers.diagram import storage
 from workers.diagram.storage import NewDiagram

@@ -7,7 +7,8 @@ from chassis.lifecycle import Service, run
 from chassis.metrics import AuthMetrics
 from chassis.sealing import Unsealable, unseal
 from chassis.worker import consume, open_worker, utc_now
-from contracts.auth import RegisterUser, SignIn
+from contracts.auth.accounts import RegisterUser
+from contracts.auth.sessions import SignIn
 from contracts.envelope import Envelope
 from contracts.message import Message
 from contracts.sealed import Box, sealed_fields

@@ -5,7 +5,7 @@ from typing import Final
 from uuid import UUID
 
 from chassis.unit_of_work import UnitOfWork
-from contracts.auth import LIVE_SESSION_TTL, SESSION_CACHE, SessionEnded
+from contracts.auth.sessions import LIVE_SESSION_TTL, SESSION_CACHE, SessionEnded
 from workers.auth.storage import EndReason, OperatorReason
 from workers.auth.tools import Tools
 

@@ -8,28 +8,33 @@ from chassis.bus.handlers import Handlers
 from chassis.networks import network
 from chassis.outcomes import outcome_handlers
 from chassis.unit_of_work import UnitOfWork
-from contracts.auth import (
-    SESSION_CACHE,
+from contracts.auth.accounts import (
     ChangeProfile,
     EmailTaken,
+    GetMe,
+    PasswordTooCommon,
+    PasswordTooLong,
+    PasswordTooShort,
+    ProfileChanged,
+    RegisterUser,
+    RegistrationClosed,
+    User,
+    UserNotFound,
+    UserRegistered,
+    email_key,
+)
+from contracts.auth.keys import GetPublicKeys, PublicKeys
+from contracts.auth.sessions import (
+    SESSION_CACHE,
     EndSession,
     GetKnownNetwork,
     GetLiveSession,
-    GetMe,
-    GetPublicKeys,
     InvalidCredentials,
     InvalidRefreshToken,
     KnownNetwork,
     ListSessions,
     LiveSession,
-    PasswordTooCommon,
-    PasswordTooLong,
-    PasswordTooShort,
-    ProfileChanged,
-    PublicKeys,
     RefreshTokens,
-    RegisterUser,
-    RegistrationClosed,
     Session,
     SessionEndedAlready,
     SessionNotFound,
@@ -39,10 +44,6 @@ from contracts.auth import (
     SignOut,
     SignOutEverywhere,
     Tokens,
-    User,
-    UserNotFound,
-    UserRegistered,
-    email_key,
 )
 from contracts.catalogue import SUBSCRIPTIONS
 from contracts.envelope import ActorKind, Envelope

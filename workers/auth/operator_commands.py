@@ -8,8 +8,8 @@ from uuid import UUID
 from chassis.bus.handlers import Handlers
 from chassis.cache import ALL_ENTRIES
 from chassis.unit_of_work import UnitOfWork
-from contracts.auth import UserNotFound
-from contracts.auth_operator import (
+from contracts.auth.accounts import UserNotFound
+from contracts.auth.operator import (
     AccountState,
     EndUserSessions,
     KeyNotFound,

@@ -13,7 +13,8 @@ from uuid import UUID
 from pydantic import Field, TypeAdapter
 from pydantic_core import to_json
 
-from contracts.diagram import InvalidCursor, ListDiagrams, ListVersions
+from contracts.diagram.diagrams import InvalidCursor, ListDiagrams
+from contracts.diagram.versions import ListVersions
 from contracts.text import STORABLE
 from workers.diagram.rules import Moment
 

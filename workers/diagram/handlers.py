@@ -8,7 +8,7 @@ from chassis.bus.handlers import Handlers
 from chassis.objects import ObjectMissing
 from chassis.outcomes import outcome_handlers
 from chassis.unit_of_work import UnitOfWork, Work
-from contracts.diagram import (
+from contracts.diagram.diagrams import (
     ChangeDiagram,
     CreateDiagram,
     DeleteDiagram,
@@ -21,14 +21,11 @@ from contracts.diagram import (
     DiagramSummary,
     DiagramTrashed,
     GetDiagram,
-    GetVersion,
     ListDiagrams,
-    ListVersions,
     RestoreDiagram,
     TrashDiagram,
-    Version,
-    VersionPage,
 )
+from contracts.diagram.versions import GetVersion, ListVersions, Version, VersionPage
 from contracts.envelope import Envelope
 from contracts.message import Event
 from workers.diagram import cursors, rules, storage

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime
 
-from contracts.diagram import (
+from contracts.diagram.diagrams import (
     ChangeDiagram,
     DiagramType,
     Expected,

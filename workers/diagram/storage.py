@@ -13,7 +13,7 @@ from chassis import advisory_locks
 from chassis.database import Connection, Database, compact
 from chassis.loading import Loader
 from chassis.unit_of_work import Ledger, Work, Writes
-from contracts.diagram import (
+from contracts.diagram.diagrams import (
     DIAGRAM_CACHE,
     DeleteDiagram,
     Diagram,
@@ -21,10 +21,8 @@ from contracts.diagram import (
     DiagramSummary,
     DiagramType,
     ListDiagrams,
-    Version,
-    VersionNotFound,
-    VersionSummary,
 )
+from contracts.diagram.versions import Version, VersionNotFound, VersionSummary
 from contracts.refusal import Forbidden
 from workers.diagram.cursors import Position
 

@@ -14,11 +14,11 @@ from openapi_spec_validator import validate
 from pydantic import ValidationError
 
 from chassis import logging
-from contracts.auth import InvalidCredentials, SignIn
-from contracts.diagram import CreateDiagram, DiagramNotFound, GetDiagram
+from contracts.auth.sessions import InvalidCredentials, SignIn
+from contracts.diagram.diagrams import CreateDiagram, DiagramNotFound, GetDiagram
 from contracts.envelope import Envelope
 from contracts.outcome import CommandOutcome, Outcome, outcome_query
-from gateway.api import ENDPOINTS
+from gateway.api.table import ENDPOINTS
 from gateway.edge import SECURITY_HEADERS
 from gateway.openapi import codes
 from tests.eventually import eventually

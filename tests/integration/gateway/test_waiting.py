@@ -8,8 +8,9 @@ from uuid import UUID
 import pytest
 
 from chassis.bus.ports import QueueFull
-from contracts.auth import GetMe, RefreshTokens, RegisterUser, SignIn, User
-from contracts.diagram import CreateDiagram, GetDiagram, StaleRevision
+from contracts.auth.accounts import GetMe, RegisterUser, User
+from contracts.auth.sessions import RefreshTokens, SignIn
+from contracts.diagram.diagrams import CreateDiagram, GetDiagram, StaleRevision
 from contracts.envelope import Envelope
 from contracts.outcome import CommandOutcome, Outcome, outcome_query
 from gateway.breaker import FAILURES_TO_OPEN

@@ -4,9 +4,9 @@ from uuid import UUID
 
 import pytest
 
-from contracts.auth import EndSession, GetLiveSession
+from contracts.auth.sessions import EndSession, GetLiveSession
 from contracts.catalogue import REQUESTS
-from contracts.diagram import DIAGRAM_CACHE, ChangeDiagram, GetDiagram
+from contracts.diagram.diagrams import DIAGRAM_CACHE, ChangeDiagram, GetDiagram
 from contracts.message import Kind
 
 ID = UUID(int=7)

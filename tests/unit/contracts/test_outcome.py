@@ -7,7 +7,8 @@ from uuid import UUID
 import pytest
 from pydantic_core import from_json
 
-from contracts.diagram import Diagram, Version
+from contracts.diagram.diagrams import Diagram
+from contracts.diagram.versions import Version
 from contracts.outcome import CommandOutcome, Outcome
 from contracts.refusal import FieldError, Forbidden, Invalid
 

@@ -9,12 +9,12 @@ import pytest
 from openapi_spec_validator import validate
 from pydantic import TypeAdapter, ValidationError
 
-from contracts import auth, auth_operator, diagram, refusal
+from contracts import auth, diagram
 from contracts.catalogue import REQUESTS, WORKERS
 from contracts.message import Kind
-from contracts.refusal import Refusal
+from contracts.refusal import REFUSED_BY_ANY, Refusal
 from contracts.sealed import sealed_fields
-from gateway.api import ENDPOINTS, OUTCOMES
+from gateway.api.table import ENDPOINTS, OUTCOMES
 from gateway.assembly import CACHE_OWNERS
 from gateway.endpoint import IF_MATCH_FIELDS, Endpoint
 from gateway.idempotency import read_key
@@ -23,13 +23,16 @@ from gateway.preconditions import read_if_match
 from gateway.problems import EDGE_PROBLEMS, STATUS_OF, HttpProblem, from_refusal
 
 REFUSALS: dict[str, type[Refusal]] = {
-    name: found
-    for module in (auth, diagram, refusal)
-    for name, found in vars(module).items()
-    if isinstance(found, type) and issubclass(found, Refusal) and found is not Refusal
+    found.__name__: found for request in REQUESTS for found in (*request.refuses, *REFUSED_BY_ANY)
 }
 # Asked by the edge on its own behalf, or by the command's address.
-INTERNAL = {auth.GetLiveSession, auth.GetKnownNetwork, auth.GetPublicKeys, *OUTCOMES.values(), *auth_operator.MESSAGES}
+INTERNAL = {
+    auth.sessions.GetLiveSession,
+    auth.sessions.GetKnownNetwork,
+    auth.keys.GetPublicKeys,
+    *OUTCOMES.values(),
+    *auth.operator.MESSAGES,
+}
 
 rows = pytest.mark.parametrize("row", ENDPOINTS, ids=lambda row: row.request.__name__)
 
@@ -62,10 +65,10 @@ def test_each_option_names_a_field(row: Endpoint) -> None:
 def test_only_answers_without_secrets_are_compressed(row: Endpoint) -> None:
     """The length of an answer that holds a secret beside a text of somebody else's choice tells the secret (BREACH)."""
     assert not row.compressed or row.request.reply_type() in {
-        diagram.Diagram,
-        diagram.DiagramPage,
-        diagram.Version,
-        diagram.VersionPage,
+        diagram.diagrams.Diagram,
+        diagram.diagrams.DiagramPage,
+        diagram.versions.Version,
+        diagram.versions.VersionPage,
     }
 
 
@@ -108,7 +111,7 @@ def test_every_request_is_public_or_known_to_be_internal() -> None:
 
 def test_only_who_cannot_have_signed_in_yet_need_not() -> None:
     public = {row.request for row in ENDPOINTS if row.public}
-    assert public == {auth.RegisterUser, auth.SignIn, auth.RefreshTokens}
+    assert public == {auth.accounts.RegisterUser, auth.sessions.SignIn, auth.sessions.RefreshTokens}
 
 
 def test_every_worker_tells_how_its_commands_ended() -> None:

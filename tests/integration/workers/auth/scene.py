@@ -14,7 +14,8 @@ from uuid_utils.compat import uuid7
 from chassis.database import Database
 from chassis.metrics import AuthMetrics
 from chassis.unit_of_work import Caches, Ledger, OutboxRow
-from contracts.auth import RefreshTokens, RegisterUser, SignIn, SignOut, Tokens, User
+from contracts.auth.accounts import RegisterUser, User
+from contracts.auth.sessions import RefreshTokens, SignIn, SignOut, Tokens
 from contracts.envelope import Actor, ActorKind, Envelope, decode
 from contracts.message import Message, Reply, Request
 from contracts.refusal import Refusal

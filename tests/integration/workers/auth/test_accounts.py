@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 from chassis.database import Database
 from chassis.flags import Flags
 from chassis.unit_of_work import AlreadyHandled
-from contracts.auth import (
+from contracts.auth.accounts import (
     ChangeProfile,
     EmailTaken,
     GetMe,
@@ -20,10 +20,10 @@ from contracts.auth import (
     PasswordTooShort,
     RegisterUser,
     RegistrationClosed,
-    SignOutEverywhere,
     User,
     UserNotFound,
 )
+from contracts.auth.sessions import SignOutEverywhere
 from contracts.envelope import Actor, ActorKind, producer_id
 from contracts.message import Request
 from contracts.outcome import outcome_query

@@ -13,7 +13,7 @@ from chassis.database import Database, DirectConnection
 from chassis.metrics import DiagramMetrics
 from chassis.objects import ObjectStore
 from chassis.unit_of_work import Caches, Ledger, OutboxRow
-from contracts.diagram import ChangeDiagram, CreateDiagram, DiagramSummary
+from contracts.diagram.diagrams import ChangeDiagram, CreateDiagram, DiagramSummary
 from contracts.envelope import Actor, ActorKind, Envelope, decode, encode
 from contracts.message import Request
 from contracts.refusal import Refusal

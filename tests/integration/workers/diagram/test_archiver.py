@@ -9,7 +9,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from chassis.objects import ObjectDamaged, ObjectMissing, ObjectStoreUnavailable, open_object_store
-from contracts.diagram import DeleteDiagram, DiagramNotFound, DiagramSummary, GetVersion, Version, VersionNotFound
+from contracts.diagram.diagrams import DeleteDiagram, DiagramNotFound, DiagramSummary
+from contracts.diagram.versions import GetVersion, Version, VersionNotFound
 from tests.eventually import eventually
 from tests.integration.workers.diagram.scene import Scene
 from tests.object_store import S3

@@ -8,7 +8,7 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from chassis.unit_of_work import AlreadyHandled
-from contracts.diagram import (
+from contracts.diagram.diagrams import (
     ChangeDiagram,
     CreateDiagram,
     DeleteDiagram,
@@ -16,16 +16,14 @@ from contracts.diagram import (
     DiagramNotFound,
     DiagramSummary,
     GetDiagram,
-    GetVersion,
     InTrash,
-    ListVersions,
     NotInTrash,
     RestoreDiagram,
     RevisionRequired,
     StaleRevision,
     TrashDiagram,
-    Version,
 )
+from contracts.diagram.versions import GetVersion, ListVersions, Version
 from contracts.envelope import Actor, ActorKind
 from contracts.message import Command
 from contracts.outcome import CommandOutcome, Status, outcome_query

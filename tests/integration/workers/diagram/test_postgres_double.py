@@ -15,7 +15,7 @@ from chassis.exposition import Registry
 from chassis.metrics import BusMetrics
 from chassis.outbox import OutboxRelay
 from chassis.unit_of_work import AlreadyHandled, Ledger
-from contracts.diagram import CreateDiagram, DiagramCreated, DiagramNotFound
+from contracts.diagram.diagrams import CreateDiagram, DiagramCreated, DiagramNotFound
 from contracts.envelope import Actor, ActorKind, Envelope
 from contracts.outcome import Outcome
 from contracts.refusal import Forbidden

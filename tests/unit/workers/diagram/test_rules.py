@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from contracts.diagram import ChangeDiagram, DiagramType, InTrash, NotInTrash, RevisionRequired, StaleRevision
+from contracts.diagram.diagrams import ChangeDiagram, DiagramType, InTrash, NotInTrash, RevisionRequired, StaleRevision
 from contracts.envelope import Actor, ActorKind
 from contracts.refusal import Forbidden, Invalid
 from workers.diagram import rules

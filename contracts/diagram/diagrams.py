@@ -1,4 +1,4 @@
-"""Messages of the diagram service: commands, queries, replies, events and refusals."""
+"""Diagrams: their fields, content, lists and trash."""
 
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID
@@ -8,7 +8,6 @@ from pydantic import AwareDatetime, Field, PlainValidator, StringConstraints, Wi
 from contracts.absent import NOT_NULL
 from contracts.cache_name import CacheName
 from contracts.message import Command, Event, Query, Reply
-from contracts.outcome import outcome_query
 from contracts.raw_json import RawJson
 from contracts.refusal import Forbidden, Refusal, RefusalKind, Refusals
 from contracts.text import ONE_LINE, STORABLE, TIME, storable_json
@@ -39,12 +38,6 @@ class DiagramNotFound(Refusal):
     kind = RefusalKind.NOT_FOUND
     code = "diagram_not_found"
     title = "No such diagram"
-
-
-class VersionNotFound(Refusal):
-    kind = RefusalKind.NOT_FOUND
-    code = "version_not_found"
-    title = "No such version"
 
 
 class StaleRevision(Refusal):
@@ -79,8 +72,8 @@ class InvalidCursor(Refusal):
     title = "Invalid cursor"
 
 
-_SEES: Refusals = (Forbidden, DiagramNotFound)
-_CHANGES: Refusals = (*_SEES, StaleRevision)
+READ_REFUSALS: Refusals = (Forbidden, DiagramNotFound)
+CHANGE_REFUSALS: Refusals = (*READ_REFUSALS, StaleRevision)
 
 
 class DiagramSummary(Reply):
@@ -121,27 +114,6 @@ class DiagramPage(Reply):
     total: int
 
 
-class VersionSummary(Reply):
-    number: int
-    label: str | None
-    description: str | None
-    size_bytes: int
-    created_at: AwareDatetime
-    created_by: UUID
-
-
-class Version(VersionSummary):
-    diagram_id: UUID
-    canvas_data: CanvasJson | None
-    note_content: str | None
-
-
-class VersionPage(Reply):
-    items: tuple[VersionSummary, ...]
-    next_cursor: str | None
-    total: int
-
-
 class CreateDiagram(Command[DiagramSummary]):
     wire_name: ClassVar[str] = "autograph.diagram.create_diagram.v1"
     max_bytes: ClassVar[int] = MAX_CONTENT_BYTES
@@ -161,7 +133,7 @@ class ChangeDiagram(Command[DiagramSummary]):
     wire_name: ClassVar[str] = "autograph.diagram.change_diagram.v1"
     max_bytes: ClassVar[int] = MAX_CONTENT_BYTES
     opaque: ClassVar[str | None] = "canvas_data"
-    refuses: ClassVar[Refusals] = (*_CHANGES, RevisionRequired, InTrash)
+    refuses: ClassVar[Refusals] = (*CHANGE_REFUSALS, RevisionRequired, InTrash)
     invalidates: ClassVar[tuple[CacheName, ...]] = (DIAGRAM_CACHE,)
 
     id: UUID
@@ -178,7 +150,7 @@ class ChangeDiagram(Command[DiagramSummary]):
 
 class TrashDiagram(Command[None]):
     wire_name: ClassVar[str] = "autograph.diagram.trash_diagram.v1"
-    refuses: ClassVar[Refusals] = _CHANGES
+    refuses: ClassVar[Refusals] = CHANGE_REFUSALS
     invalidates: ClassVar[tuple[CacheName, ...]] = (DIAGRAM_CACHE,)
 
     id: UUID
@@ -190,7 +162,7 @@ class RestoreDiagram(Command[DiagramSummary]):
     """Restore a diagram from the trash."""
 
     wire_name: ClassVar[str] = "autograph.diagram.restore_diagram.v1"
-    refuses: ClassVar[Refusals] = (*_CHANGES, NotInTrash)
+    refuses: ClassVar[Refusals] = (*CHANGE_REFUSALS, NotInTrash)
     invalidates: ClassVar[tuple[CacheName, ...]] = (DIAGRAM_CACHE,)
 
     id: UUID
@@ -202,7 +174,7 @@ class DeleteDiagram(Command[None]):
     """Permanently delete a diagram with all its versions, whether or not it is in the trash."""
 
     wire_name: ClassVar[str] = "autograph.diagram.delete_diagram.v1"
-    refuses: ClassVar[Refusals] = _CHANGES
+    refuses: ClassVar[Refusals] = CHANGE_REFUSALS
     invalidates: ClassVar[tuple[CacheName, ...]] = (DIAGRAM_CACHE,)
 
     id: UUID
@@ -212,7 +184,7 @@ class DeleteDiagram(Command[None]):
 
 class GetDiagram(Query[Diagram]):
     wire_name: ClassVar[str] = "autograph.diagram.get_diagram.v1"
-    refuses: ClassVar[Refusals] = _SEES
+    refuses: ClassVar[Refusals] = READ_REFUSALS
     cached: ClassVar[CacheName | None] = DIAGRAM_CACHE
 
     id: UUID
@@ -232,25 +204,6 @@ class ListDiagrams(Query[DiagramPage]):
     order: Literal["asc", "desc"] = "desc"
     limit: Annotated[int, Field(ge=1, le=100)] = 20
     cursor: Cursor | None = None
-
-
-class ListVersions(Query[VersionPage]):
-    """Newest first."""
-
-    wire_name: ClassVar[str] = "autograph.diagram.list_versions.v1"
-    refuses: ClassVar[Refusals] = (*_SEES, InvalidCursor)
-
-    id: UUID
-    limit: Annotated[int, Field(ge=1, le=100)] = 20
-    cursor: Cursor | None = None
-
-
-class GetVersion(Query[Version]):
-    wire_name: ClassVar[str] = "autograph.diagram.get_version.v1"
-    refuses: ClassVar[Refusals] = (*_SEES, VersionNotFound)
-
-    id: UUID
-    number: Annotated[int, Field(ge=1, le=2_147_483_647)]
 
 
 class DiagramCreated(Event):
@@ -298,7 +251,16 @@ class DiagramDeleted(Event):
 
 
 MESSAGES = (
-    CreateDiagram, ChangeDiagram, TrashDiagram, RestoreDiagram, DeleteDiagram,
-    GetDiagram, ListDiagrams, ListVersions, GetVersion, outcome_query("diagram"),
-    DiagramCreated, DiagramChanged, DiagramTrashed, DiagramRestored, DiagramDeleted,
-)  # fmt: skip
+    CreateDiagram,
+    ChangeDiagram,
+    TrashDiagram,
+    RestoreDiagram,
+    DeleteDiagram,
+    GetDiagram,
+    ListDiagrams,
+    DiagramCreated,
+    DiagramChanged,
+    DiagramTrashed,
+    DiagramRestored,
+    DiagramDeleted,
+)

@@ -3,7 +3,8 @@
 from typing import ClassVar
 from uuid import UUID
 
-from contracts.auth import KeyId, PasswordTooCommon, PasswordTooLong, PasswordTooShort, UserNotFound
+from contracts.auth.accounts import PasswordTooCommon, PasswordTooLong, PasswordTooShort, UserNotFound
+from contracts.auth.keys import KeyId
 from contracts.message import Command, Reply
 from contracts.refusal import Refusal, RefusalKind, Refusals
 from contracts.sealed import SealedText

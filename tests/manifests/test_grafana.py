@@ -21,7 +21,7 @@ from chassis.metrics import (
 from compose.grafana.build import dashboards
 from tests.monitoring import DASHBOARDS, RULES, programs
 from tests.tools import ROOT, run
-from workers.diagram.archiver import ArchiverMetrics
+from workers.diagram.archive.archiver import ArchiverMetrics
 
 BOARDS = dashboards()
 PANELS = [(name, panel) for name, board in BOARDS.items() for panel in board["panels"]]

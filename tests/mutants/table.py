@@ -329,7 +329,7 @@ _SIMULATED: tuple[Mutant, ...] = (
         Promise.OVERWRITTEN,
         [
             Edit(
-                "workers/diagram/rules.py",
+                "workers/diagram/diagrams/rules.py",
                 '    if command.expected_revision not in (None, "*", found.revision) and',
                 "    if False and",
             )
@@ -341,7 +341,7 @@ _SIMULATED: tuple[Mutant, ...] = (
         Promise.CONTENT,
         [
             Edit(
-                "workers/diagram/handlers.py",
+                "workers/diagram/diagrams/handlers.py",
                 "        note=command.note_content,\n        label",
                 "        note=(command.note_content or '')[:3],\n        label",
             )
@@ -401,9 +401,9 @@ MUTANTS: tuple[Mutant, ...] = (
         "a_row_that_somebody_has_locked",
         [
             Edit(
-                "workers/diagram/storage.py",
-                "    FROM files WHERE id = $1 AND owner_id = $2\n    FOR NO KEY UPDATE\n",
-                "    FROM files WHERE id = $1 AND owner_id = $2\n",
+                "workers/diagram/diagrams/storage.py",
+                "    FOR NO KEY UPDATE\n",
+                "",
             )
         ],
     ),

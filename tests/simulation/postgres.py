@@ -19,8 +19,8 @@ from chassis.cache.record import MemberRecord
 from contracts.auth.sessions import SessionEnded, SessionStarted
 from contracts.diagram.diagrams import DiagramChanged, DiagramCreated
 from tests.simulation.world import Process, World
-from workers.diagram import storage
-from workers.diagram.storage import NewDiagram
+from workers.diagram.diagrams import storage
+from workers.diagram.diagrams.storage import NewDiagram
 
 DOWN_SECONDS = (0.2, 14.0)  # beyond the ladder of a bug
 APPLY = "INSERT INTO applied (subscriber, event) VALUES ($1, $2)"  # what the simulation's own subscriber does

@@ -49,8 +49,8 @@ from workers.auth.handlers import handlers as auth_handlers
 from workers.auth.hashes import PasswordCheck
 from workers.auth.rules import Lifetimes
 from workers.auth.tools import Tools as AuthTools
+from workers.diagram.diagrams.storage import diagram_rows
 from workers.diagram.handlers import handlers as diagram_handlers
-from workers.diagram.storage import diagram_rows
 from workers.diagram.tools import Tools
 
 SUBSCRIBER = "reader"

@@ -6,11 +6,11 @@ from chassis.objects import ObjectStoreUnavailable, open_object_store
 from chassis.worker import consume, open_worker
 from contracts.envelope import Envelope
 from contracts.message import Message
-from workers.diagram.archive import BUCKET, Archive
-from workers.diagram.archiver import Archiver, ArchiverMetrics
+from workers.diagram.archive.archiver import Archiver, ArchiverMetrics
+from workers.diagram.archive.objects import BUCKET, Archive
+from workers.diagram.diagrams.storage import diagram_rows
 from workers.diagram.handlers import handlers
 from workers.diagram.settings import DiagramSettings
-from workers.diagram.storage import diagram_rows
 from workers.diagram.tools import Tools
 
 

@@ -16,7 +16,7 @@ from pydantic_core import to_json
 from contracts.diagram.diagrams import InvalidCursor, ListDiagrams
 from contracts.diagram.versions import ListVersions
 from contracts.text import STORABLE
-from workers.diagram.rules import Moment
+from workers.diagram.lists.rules import Moment
 
 Key = str | int | datetime | None
 Position = tuple[Key, UUID]  # sort key and id of a page's last item

@@ -17,10 +17,10 @@ from contracts.diagram.diagrams import ChangeDiagram, CreateDiagram, DiagramSumm
 from contracts.envelope import Actor, ActorKind, Envelope, decode, encode
 from contracts.message import Request
 from contracts.refusal import Refusal
-from workers.diagram.archive import Archive
-from workers.diagram.archiver import Archiver, ArchiverMetrics
+from workers.diagram.archive.archiver import Archiver, ArchiverMetrics
+from workers.diagram.archive.objects import Archive
+from workers.diagram.diagrams.storage import diagram_rows
 from workers.diagram.handlers import handlers
-from workers.diagram.storage import diagram_rows
 from workers.diagram.tools import Tools
 
 

@@ -10,7 +10,7 @@ from contracts.diagram.diagrams import DiagramPage, InvalidCursor, ListDiagrams,
 from contracts.diagram.versions import ListVersions, VersionPage
 from contracts.refusal import Invalid
 from tests.integration.workers.diagram.scene import Scene
-from workers.diagram import storage
+from workers.diagram.lists import storage
 
 SORTS = ["title", "created_at", "updated_at", "last_viewed_at", "size_bytes"]
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -24,8 +24,8 @@ from tests.integration.workers.diagram.scene import NotedCaches, NotedRelay
 from tests.simulation.plan import Plan
 from tests.simulation.postgres import Pool, Store
 from tests.simulation.world import World
-from workers.diagram import storage
-from workers.diagram.storage import Change, NewDiagram
+from workers.diagram.diagrams import storage
+from workers.diagram.diagrams.storage import Change, NewDiagram
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 DIAGRAM = UUID("00000000-0000-7000-8000-000000000001")

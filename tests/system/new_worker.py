@@ -44,7 +44,7 @@ ENTRY: Final = """\
         side_port=8099,
         needs={Engine.POSTGRES, Engine.S3},
         messages=stamps.MESSAGES,
-        hears=(diagram.DiagramCreated,),
+        hears=(diagram.diagrams.DiagramCreated,),
         pool_max=12,
         own_secret=True,
     ),
@@ -73,7 +73,7 @@ from dataclasses import dataclass
 from chassis.bus.handlers import Handlers
 from chassis.database import Database
 from chassis.unit_of_work import Ledger
-from contracts.diagram import DiagramCreated
+from contracts.diagram.diagrams import DiagramCreated
 from contracts.envelope import Envelope
 from contracts.stamps import CountStamps, GiveStamp, Stamps
 
@@ -122,12 +122,12 @@ from workers.stamps.settings import StampsSettings
 
 async def compose(service: Service[StampsSettings]) -> None:
     requests = RequestMetrics(service.registry, "stamps_service")
-    ground = await open_worker(service, requests, revision=entry("stamps").revision)
-    tools = Tools(ground.ledger, ground.database)
-    await consume(service, ground, handlers, tools, unseal=_nothing_is_sealed)
+    context = await open_worker(service, requests, revision=entry("stamps").revision)
+    tools = Tools(context.ledger, context.database)
+    await consume(service, context, handlers, tools, hears=entry("stamps").hears, unseal=_keep_unsealed)
 
 
-async def _nothing_is_sealed(message: Message, _: Envelope) -> Message:
+async def _keep_unsealed(message: Message, _: Envelope) -> Message:
     return message
 
 

@@ -31,8 +31,8 @@ HANDLING = "chassis/bus/handling.py"
 MEMBER = "chassis/cache/member.py"
 SCRIPTS = "chassis/cache/scripts"
 OUTBOX = "chassis/outbox.py"
-AUTH = "workers/auth/handlers.py"
-ENDING = "workers/auth/ending.py"
+SIGN_OUT = "workers/auth/sessions/handlers.py"
+ENDING = "workers/auth/sessions/ending.py"
 
 _SIMULATED: tuple[Mutant, ...] = (
     # What is told is not so yet, or not for good
@@ -184,7 +184,7 @@ _SIMULATED: tuple[Mutant, ...] = (
         Promise.UNHEARD,
         [
             Edit(
-                AUTH,
+                "workers/auth/sign_in/handlers.py",
                 "    work.publish(\n        SessionStarted(",
                 "    (lambda *_, **__: None)(\n        SessionStarted(",
             )
@@ -352,7 +352,11 @@ _SIMULATED: tuple[Mutant, ...] = (
         SESSIONS,
         Promise.STALE,
         [
-            Edit(AUTH, "        work.invalidate(SESSION_CACHE.of(session_id))  # whoever", "        # whoever"),
+            Edit(
+                SIGN_OUT,
+                "        work.invalidate(SESSION_CACHE.of(session_id))  # whoever",
+                "        # whoever",
+            ),
             Edit(ENDING, "        work.invalidate(SESSION_CACHE.of(session_id))\n\n", "\n"),
         ],
     ),

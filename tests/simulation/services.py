@@ -47,7 +47,7 @@ from tests.simulation.sessions import StorageInMemory
 from tests.simulation.world import Process, World
 from workers.auth.handlers import handlers as auth_handlers
 from workers.auth.hashes import PasswordCheck
-from workers.auth.rules import Lifetimes
+from workers.auth.sign_in.rules import Lifetimes
 from workers.auth.tools import Tools as AuthTools
 from workers.diagram.diagrams.storage import diagram_rows
 from workers.diagram.handlers import handlers as diagram_handlers

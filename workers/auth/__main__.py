@@ -13,7 +13,7 @@ from contracts.envelope import Envelope
 from contracts.message import Message
 from contracts.sealed import Box, sealed_fields
 from workers.auth.handlers import handlers
-from workers.auth.keys import KeyRing
+from workers.auth.keys.key_ring import KeyRing
 from workers.auth.passwords import PasswordsBusy
 from workers.auth.settings import AuthSettings
 from workers.auth.tools import delete_expired_sessions_forever, open_tools

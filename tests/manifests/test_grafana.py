@@ -8,20 +8,14 @@ from typing import Any
 import pytest
 import yaml
 
-from chassis.metrics import (
-    AuthMetrics,
-    BusMetrics,
-    DiagramMetrics,
-    GatewayMetrics,
-    HealthMetrics,
-    LoopMetrics,
-    PoolMetrics,
-    process_registry,
-)
+from chassis.metrics import BusMetrics, HealthMetrics, LoopMetrics, PoolMetrics, process_registry
 from compose.grafana.build import dashboards
+from gateway.metrics import GatewayMetrics
 from tests.monitoring import DASHBOARDS, RULES, programs
 from tests.tools import ROOT, run
+from workers.auth.metrics import AuthMetrics
 from workers.diagram.archive.archiver import ArchiverMetrics
+from workers.diagram.metrics import DiagramMetrics
 
 BOARDS = dashboards()
 PANELS = [(name, panel) for name, board in BOARDS.items() for panel in board["panels"]]

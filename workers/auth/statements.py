@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from chassis.metrics import AuthMetrics
+from workers.auth.metrics import AuthMetrics
 
 
 class TimedStatements:

@@ -10,11 +10,11 @@ from typing import Final, NoReturn
 from chassis.database import Database
 from chassis.key_pairs import CLOCK_SKEW, KeyCipher, derived_key
 from chassis.logging import logger
-from chassis.metrics import AuthMetrics
 from chassis.unit_of_work import Ledger
 from contracts.outcome import OUTCOME_DAYS
 from workers.auth.hashes import Hashes
 from workers.auth.keys.key_ring import KeyRing
+from workers.auth.metrics import AuthMetrics
 from workers.auth.passwords import PasswordPool
 from workers.auth.settings import AuthSettings
 from workers.auth.sign_in.rules import Lifetimes

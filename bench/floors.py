@@ -14,7 +14,7 @@ import asyncpg
 import bcrypt
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
-from bench.load import OPERATION_SECONDS, HttpConnection, Operation, OperationFailed, Workload
+from bench.load import OPERATION_SECONDS, LoadConnection, Operation, OperationFailed, Workload
 from bench.scene import DIAGRAM
 
 QUEUES = {"classic": "bench.queries", "quorum": "bench.commands"}  # so named, the system's own policies hold for them
@@ -25,7 +25,7 @@ COST: Final = 12  # as the auth service's default
 def http(base: str, path: str) -> Workload:
     @asynccontextmanager
     async def workload(_: int) -> AsyncIterator[Operation]:
-        async with HttpConnection(base) as connection:
+        async with LoadConnection(base) as connection:
 
             async def ask() -> None:
                 status, _ = await connection.send("GET", path)

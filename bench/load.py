@@ -70,7 +70,7 @@ async def measure(workload: Workload, loops: int, seconds: float, meter: Meter) 
     return Round(took, latencies, failed, cpu)
 
 
-class HttpConnection:
+class LoadConnection:
     """One keep-alive connection; answers must have a Content-Length."""
 
     def __init__(self, base: str) -> None:

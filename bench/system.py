@@ -10,7 +10,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from bench.load import Exhausted, HttpConnection, Operation, OperationFailed, Workload
+from bench.load import Exhausted, LoadConnection, Operation, OperationFailed, Workload
 from bench.scene import DIAGRAM, changed
 
 ACCOUNTS = 16  # one for each loop that signs in: of one account's sessions only the last five live
@@ -40,7 +40,7 @@ class System:
         return f"Authorization: Bearer {answer['access_token']}\r\n"
 
     async def _wanted(self, method: str, path: str, good: int, body: bytes = b"", headers: str = "") -> dict[str, Any]:
-        async with HttpConnection(self._base) as connection:
+        async with LoadConnection(self._base) as connection:
             status, content = await connection.send(method, path, body, headers)
         if status != good:
             raise SystemExit(f"{method} {path} was answered {status}: {content[:500].decode(errors='replace')}")
@@ -49,7 +49,7 @@ class System:
 
     @asynccontextmanager
     async def create(self, _: int) -> AsyncIterator[Operation]:
-        async with HttpConnection(self._base) as connection:
+        async with LoadConnection(self._base) as connection:
 
             async def ask() -> None:
                 status, content = await connection.send("POST", "/api/diagrams", DIAGRAM, self._authorized)
@@ -63,7 +63,7 @@ class System:
         """Each loop changes a diagram of its own, so that none waits for another's row."""
         headers = f"{self._authorized}If-Match: *\r\n"
         path = self._made[number % len(self._made)]
-        async with HttpConnection(self._base) as connection:
+        async with LoadConnection(self._base) as connection:
 
             async def ask() -> None:
                 status, _ = await connection.send("PATCH", path, changed(next(self._numbers)), headers)
@@ -80,7 +80,7 @@ class System:
     def _get(self, path: str, authorized: str = "") -> Workload:
         @asynccontextmanager
         async def workload(_: int) -> AsyncIterator[Operation]:
-            async with HttpConnection(self._base) as connection:
+            async with LoadConnection(self._base) as connection:
 
                 async def ask() -> None:
                     status, _ = await connection.send("GET", path, headers=authorized or self._authorized)
@@ -99,12 +99,12 @@ class System:
 
         @asynccontextmanager
         async def workload(_: int) -> AsyncIterator[Operation]:
-            async with HttpConnection(self._base) as connection:
+            async with LoadConnection(self._base) as connection:
                 yield lambda: self._read_next(connection, unread)
 
         return workload
 
-    async def _read_next(self, connection: HttpConnection, unread: Iterator[str]) -> None:
+    async def _read_next(self, connection: LoadConnection, unread: Iterator[str]) -> None:
         path = next(unread, None)
         if path is None:
             raise Exhausted
@@ -114,7 +114,7 @@ class System:
     @asynccontextmanager
     async def sign_in(self, number: int) -> AsyncIterator[Operation]:
         body = _credentials(f"account{number % ACCOUNTS}")
-        async with HttpConnection(self._base) as connection:
+        async with LoadConnection(self._base) as connection:
 
             async def ask() -> None:
                 status, _ = await connection.send("POST", "/api/auth/login", body)

@@ -133,7 +133,7 @@ class Health:
             async with asyncio.timeout(check.timeout_seconds):
                 await check.probe()
         except asyncio.CancelledError:
-            # aiormq fails what waits on a lost connection with CancelledError although nobody cancelled this task.
+            # On a lost connection aiormq raises CancelledError in its callers, although nothing cancelled this task.
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise

@@ -10,7 +10,7 @@ FAILURES_TO_OPEN = 5  # failures in a row
 PROBE_SECONDS = 2.0  # between the single requests that probe an open breaker
 
 
-class State(IntEnum):
+class BreakerState(IntEnum):
     """The numbers are the metric's."""
 
     CLOSED = 0
@@ -27,18 +27,18 @@ class Breaker:
         self._counter = metrics.breaker_failures.labels(service)
         self._failures = 0
         self._opened_at = 0.0
-        self.state = State.CLOSED
-        self._gauge.set(State.CLOSED)
+        self.state = BreakerState.CLOSED
+        self._gauge.set(BreakerState.CLOSED)
 
     def allows(self) -> bool:
         """Whether a request may be sent. An open breaker lets one probe through per interval; its result decides."""
-        if self.state is State.CLOSED:
+        if self.state is BreakerState.CLOSED:
             return True
         if self._clock() - self._opened_at < PROBE_SECONDS:
             return False
         # A probe that never ends (its request was dropped) is replaced by the next one.
         self._opened_at = self._clock()
-        self._set(State.HALF_OPEN)
+        self._set(BreakerState.HALF_OPEN)
         return True
 
     @property
@@ -47,16 +47,16 @@ class Breaker:
 
     def record_success(self) -> None:
         self._failures = 0
-        if self.state is not State.CLOSED:
-            self._set(State.CLOSED)
+        if self.state is not BreakerState.CLOSED:
+            self._set(BreakerState.CLOSED)
 
     def record_failure(self) -> None:
         self._counter.inc()
         self._failures += 1
-        if self.state is State.HALF_OPEN or self._failures >= FAILURES_TO_OPEN:
+        if self.state is BreakerState.HALF_OPEN or self._failures >= FAILURES_TO_OPEN:
             self._opened_at = self._clock()
-            self._set(State.OPEN)
+            self._set(BreakerState.OPEN)
 
-    def _set(self, state: State) -> None:
+    def _set(self, state: BreakerState) -> None:
         self.state = state
         self._gauge.set(state)

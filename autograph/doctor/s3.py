@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
 
-from autograph.buckets import BUCKETS
 from autograph.doctor.finding import Finding, connected, skew
 from autograph.installation import Installation
 from chassis.database import DirectConnection
 from chassis.objects import PROBE_KEY, s3_client
+from contracts.services import BUCKETS
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
@@ -68,7 +68,7 @@ async def _stored(client: "S3Client") -> AsyncGenerator[tuple[str, datetime]]:
 
 
 @dataclass(slots=True)
-class Comparison:
+class ObjectComparison:
     lost: list[str] = field(default_factory=list)
     lost_count: int = 0
     orphan: str = ""
@@ -87,14 +87,14 @@ class Comparison:
 
 async def compare(
     archived: AsyncIterator[str], stored: AsyncIterator[tuple[str, datetime]], now: datetime
-) -> Comparison:
+) -> ObjectComparison:
     """Merges both lists, so that only a page of each is in memory.
 
     Both in the order of their bytes. *archived* is of one moment, before *stored* is listed. Stores that keep folders
     list `a-b` behind `a/b`; our own keys begin with a UUID and its folder, where that cannot differ, and others'
     keys belong to no version anyway.
     """
-    comparison = Comparison()
+    comparison = ObjectComparison()
 
     def orphaned(key: str, at: datetime) -> None:
         if now - at > ORPHAN_GRACE:

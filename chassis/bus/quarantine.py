@@ -17,9 +17,7 @@ from chassis.bus.ports import Delivery
 from chassis.bus.settling import Deliver
 from chassis.logging import logger
 
-ISOLATION_SECONDS: Final = (
-    10.0  # after that a live process is not blocked, and other deliveries continue beside the suspect
-)
+ISOLATION_SECONDS: Final = 10.0  # then other deliveries continue beside a suspect that is still handled
 LIVE_MARK_SECONDS: Final = 15.0  # the owner of an older mark is dead or blocked
 MARK_TTL_SECONDS: Final = 86_400.0
 DRAIN_SECONDS: Final = 1.0  # new deliveries wait this long for those in flight

@@ -84,7 +84,10 @@ DASHBOARD: Final = Dashboard(
             "Duration",
             "Median and 99th percentile.",
             "s",
-            (Query("autograph:request_seconds:p50_5m", "p50"), Query("autograph:request_seconds:p99_5m", "p99")),
+            (
+                Query("autograph:request_seconds:p50_5m", "p50"),
+                Query("autograph:request_seconds:p99_5m", "p99"),
+            ),
             limit=0.5,
         ),
         Panel(

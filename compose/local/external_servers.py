@@ -76,7 +76,7 @@ async def _management(external: Mapping[str, str]) -> None:
 
 
 async def _s3(external: Mapping[str, str]) -> None:
-    account = seaweedfs.Account(
+    account = seaweedfs.S3Account(
         external["AUTOGRAPH_S3_URL"], external["AUTOGRAPH_S3_ACCESS_KEY"], external["AUTOGRAPH_S3_SECRET_KEY"]
     )
     async with seaweedfs.client_of(account) as client:

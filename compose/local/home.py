@@ -53,14 +53,14 @@ class RunningProcess:
 
 
 @dataclass(slots=True)
-class State:
+class StackState:
     supervisor: RunningProcess | None = None
     processes: list[RunningProcess] = field(default_factory=list)
     boot: str = ""
     scalable: bool = False  # its supervisor applies ``scale.json`` on SIGUSR1
 
 
-_STATE: Final = TypeAdapter(State)
+_STATE: Final = TypeAdapter(StackState)
 _PORTS: Final = TypeAdapter(dict[str, Annotated[int, Field(ge=1, lt=HIGHEST_PORT)]])
 _COUNTS: Final = TypeAdapter(dict[str, Annotated[int, Field(ge=1, le=MAX_PROCESSES)]])
 _SECRETS: Final = TypeAdapter(dict[str, Annotated[str, Field(min_length=1)]])
@@ -243,7 +243,7 @@ class Home:
     def ports(self, *names: str) -> list[int]:
         return [self.port(name) for name in names]
 
-    def state(self) -> State:
+    def state(self) -> StackState:
         """The recorded state if it is of this boot: processes of an earlier boot are gone, whatever has their pids now.
 
         If the record is lost, the state is built from the running processes.
@@ -255,9 +255,9 @@ class Home:
             known = None
         if known is None:
             return self._state_from_processes()
-        return known if known.boot == _boot() else State()
+        return known if known.boot == _boot() else StackState()
 
-    def _state_from_processes(self) -> State:
+    def _state_from_processes(self) -> StackState:
         """From the marks in the processes' environments; whether they are ready is unknown."""
         processes = [
             RunningProcess(
@@ -265,7 +265,7 @@ class Home:
             )
             for identity, mark in marked(self.folder)
         ]
-        return State(self._supervisor_from_lock(), sorted(processes, key=lambda process: process.name), _boot())
+        return StackState(self._supervisor_from_lock(), sorted(processes, key=lambda process: process.name), _boot())
 
     def _supervisor_from_lock(self) -> RunningProcess | None:
         """The process that holds the lock."""
@@ -280,7 +280,7 @@ class Home:
         self, supervisor: RunningProcess | None, processes: Sequence[RunningProcess], *, scalable: bool = False
     ) -> None:
         """Raises ``OSError``."""
-        files.write(self.folder / "state.json", asdict(State(supervisor, list(processes), _boot(), scalable)))
+        files.write(self.folder / "state.json", asdict(StackState(supervisor, list(processes), _boot(), scalable)))
 
     def counts(self) -> dict[str, int]:
         """The wanted number of processes, of the services for which it was set."""

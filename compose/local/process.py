@@ -54,7 +54,7 @@ def _stat(pid: int) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class ProcessMark:
     """An environment variable of each process of a stack, to find the processes if ``state.json`` is lost."""
 
     name: str
@@ -65,7 +65,7 @@ class Mark:
         return {MARK: f"{self.kind}:{self.signal}:{self.name}@{home}"}
 
     @classmethod
-    def of(cls, environment: bytes, home: Path) -> "Mark | None":
+    def of(cls, environment: bytes, home: Path) -> "ProcessMark | None":
         """None if it is not a process of the stack in *home*."""
         begin = f"{MARK}=".encode()
         for variable in environment.split(b"\0"):
@@ -76,7 +76,7 @@ class Mark:
         return None
 
 
-def marked(home: Path) -> Iterator[tuple[Identity, Mark]]:
+def marked(home: Path) -> Iterator[tuple[Identity, ProcessMark]]:
     """The processes of the stack in *home*, without children that inherited the mark."""
     found = {int(entry.name): mark for entry in Path("/proc").glob("[0-9]*") if (mark := _mark(entry, home))}
     for pid, mark in found.items():
@@ -85,9 +85,9 @@ def marked(home: Path) -> Iterator[tuple[Identity, Mark]]:
             yield identity, mark
 
 
-def _mark(entry: Path, home: Path) -> Mark | None:
+def _mark(entry: Path, home: Path) -> ProcessMark | None:
     with suppress(OSError, ValueError):  # it has ended, or is another user's
-        return Mark.of((entry / "environ").read_bytes(), home)
+        return ProcessMark.of((entry / "environ").read_bytes(), home)
     return None
 
 

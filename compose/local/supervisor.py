@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from compose.local.home import Home, OperatorError, RunningProcess
-from compose.local.process import Identity, Mark, stop_all
+from compose.local.process import Identity, ProcessMark, stop_all
 from compose.local.server import Spec
 
 PROBE_SECONDS = 0.1
@@ -77,7 +77,7 @@ class Supervisor:
             return await self._spawn_now(spec)
 
     async def _spawn_now(self, spec: Spec) -> _Child:
-        mark = Mark(spec.name, spec.kind, int(spec.stop_signal))
+        mark = ProcessMark(spec.name, spec.kind, int(spec.stop_signal))
         with self._home.log(spec.name).open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 *spec.command,

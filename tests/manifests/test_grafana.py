@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from chassis.metrics import BusMetrics, HealthMetrics, LoopMetrics, PoolMetrics, process_registry
+from chassis.metrics import BusMetrics, HealthMetrics, LoopMetrics, PoolMetrics, RequestMetrics, process_registry
 from compose.grafana.build import dashboards
+from contracts.catalogue import WORKERS
 from gateway.metrics import GatewayMetrics
 from tests.monitoring import DASHBOARDS, RULES, programs
 from tests.tools import ROOT, run
@@ -96,6 +97,8 @@ def _exposed() -> set[str]:
     for make in (GatewayMetrics, AuthMetrics, DiagramMetrics, BusMetrics, PoolMetrics, LoopMetrics, ArchiverMetrics):
         make(registry)
     HealthMetrics(registry, dict)
+    for worker in set(WORKERS) - {"auth", "diagram"}:  # whose metrics have these
+        RequestMetrics(registry, f"{worker}_service")
     names = set()
     for family in registry.collect():
         suffixes = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum")}.get(family.type, ("",))

@@ -19,7 +19,7 @@ from contracts.outcome import Outcome, Status
 from contracts.sealed import Box
 from tests.faults import history
 from tests.faults.history import ABSENT, BEGUN, SUCCEEDED, UNKNOWN, History
-from tests.faults.living import LivingSessions
+from tests.faults.session_tracker import SessionTracker
 from tests.simulation.broker import BrokerPublisher
 from tests.simulation.plan import Step
 from tests.simulation.redis import RedisInMemory
@@ -55,7 +55,7 @@ class Gateway:
         self.history = history
         self.process = process
         self.known: dict[str, int] = {}  # the newest revision that a client was told, by diagram
-        self.sessions = LivingSessions()
+        self.sessions = SessionTracker()
         self.cache = CacheReader(RedisInMemory(site.world, site.redis), {"diagram": "diagram", "session": "auth"})
         self._publisher = BrokerPublisher(site.broker, service_user("gateway"))
         self._waiting: dict[UUID, asyncio.Future[Outcome]] = {}
@@ -196,7 +196,7 @@ class Client:
                 command = await self._command(SignIn(email=EMAIL, password=secret))
                 if command.outcome == SUCCEEDED:
                     assert command.aggregate is not None
-                    beginning.told(command.aggregate)
+                    beginning.completed(command.aggregate)
             return
         session = self._random.choice(known[-RECENT:])
         identity = UUID(session.removeprefix("session/"))
@@ -204,13 +204,13 @@ class Client:
         match step:
             case Step.SIGN_OUT:
                 with sessions.ending(session) as ending:
-                    ending.told(await self._command(SignOut(), actor=actor, ends=(session,)))
+                    ending.completed(await self._command(SignOut(), actor=actor, ends=(session,)))
             case Step.END_SESSION:
                 with sessions.ending(session) as ending:
-                    ending.told(await self._command(EndSession(session_id=identity), ends=(session,)))
+                    ending.completed(await self._command(EndSession(session_id=identity), ends=(session,)))
             case _:
                 with sessions.ending_all() as ending:
-                    ending.told(await self._command(SignOutEverywhere(), actor=actor, ends=tuple(known)))
+                    ending.completed(await self._command(SignOutEverywhere(), actor=actor, ends=tuple(known)))
         if self._random.random() < LOOKS_AFTER:
             await asyncio.gather(*map(self._use, known[-RECENT:]))
 
@@ -236,7 +236,7 @@ class Client:
             else:
                 self._world.seen["session over"] += 1
                 revision = ABSENT
-        may_be_gone = self._gateway.sessions.may_be_over(session)
+        may_be_gone = self._gateway.sessions.may_have_ended(session)
         self._gateway.history.reads.append(
             history.Read(self._name, session, begun_at, revision, may_be_gone=may_be_gone)
         )

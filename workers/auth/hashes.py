@@ -40,7 +40,7 @@ class _StoredHash:
     def read(cls, text: str) -> "_StoredHash":
         found = _STORED.fullmatch(text)
         if found is None:
-            raise ValueError("unknown format of password hash")
+            raise ValueError("not a password hash in a known format")
         return cls(found["bcrypt"].encode(), int(found["cost"]), found["pepper"])
 
 

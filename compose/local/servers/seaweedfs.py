@@ -13,18 +13,18 @@ from aiobotocore.session import get_session
 from compose.local.home import Home
 from compose.local.server import Spec
 from compose.local.servers.seaweedfs_security import secure
+from contracts.services import BUCKETS
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
 
-BUCKETS = ("diagrams", "uploads", "exports")
 PROBE_BUCKET = "autograph-probe"
 # All ports are set: the defaults are fixed, with gRPC ports 10000 above.
 PORTS = ("master", "volume", "filer", "s3", "admin")
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class S3Account:
     url: str
     access_key: str
     secret_key: str
@@ -34,17 +34,17 @@ def url(home: Home) -> str:
     return f"http://127.0.0.1:{home.port('s3-s3')}"
 
 
-def administrator(home: Home) -> Account:
-    return Account(url(home), "autographadmin00", home.secret("s3"))
+def administrator(home: Home) -> S3Account:
+    return S3Account(url(home), "autographadmin00", home.secret("s3"))
 
 
-def worker(home: Home) -> Account:
+def worker(home: Home) -> S3Account:
     """May only read and write the three buckets."""
-    return Account(url(home), "autographworker0", home.secret("s3-worker"))
+    return S3Account(url(home), "autographworker0", home.secret("s3-worker"))
 
 
 @asynccontextmanager
-async def client_of(account: Account) -> AsyncIterator["S3Client"]:
+async def client_of(account: S3Account) -> AsyncIterator["S3Client"]:
     """A client for probes: short timeouts, no retries."""
     async with get_session().create_client(
         "s3",
@@ -101,7 +101,7 @@ def spec(home: Home, wheel: Path) -> Spec:
     )
 
 
-def identities(administrators: Account, workers: Account) -> dict[str, list[dict[str, Any]]]:
+def identities(administrators: S3Account, workers: S3Account) -> dict[str, list[dict[str, Any]]]:
     """Permissions for ``-s3.config``: a worker may use the buckets, but not create or delete one."""
     rights = [f"{right}:{bucket}" for bucket in BUCKETS for right in ("Read", "Write", "List", "Tagging")]
     return {

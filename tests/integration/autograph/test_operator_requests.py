@@ -14,14 +14,14 @@ import pytest
 from autograph import operator_requests
 from autograph.installation import Installation
 from compose.local.home import OperatorError
-from compose.local.servers.seaweedfs import Account
+from compose.local.servers.seaweedfs import S3Account
 from compose.local.stack import Servers
 from contracts.auth.operator import KeyWithdrawn, WithdrawKey
 from tests.brokers import prepared_vhost
 from tests.integration.autograph.installation import INSTALLATION_SECRET
 from tests.servers import REPOSITORY, fresh_vhost
 
-NOWHERE = Account("http://127.0.0.1:1", "", "")
+NOWHERE = S3Account("http://127.0.0.1:1", "", "")
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ async def prepared(servers: Servers) -> AsyncIterator[Servers]:
 
 
 def installation(servers: Servers, secret: str = INSTALLATION_SECRET) -> Installation:
-    return Installation(servers, secret, auth_secret="", gateway_secret="")
+    return Installation(servers, secret)
 
 
 async def said(found: Installation) -> str:

@@ -10,7 +10,7 @@ from redis.exceptions import AuthenticationError
 
 from compose.local.external_servers import check_external_servers
 from compose.local.home import OperatorError
-from compose.local.servers.seaweedfs import Account, client_of
+from compose.local.servers.seaweedfs import S3Account, client_of
 from compose.local.stack import Servers
 
 CLOSED = "127.0.0.1:1"
@@ -46,7 +46,7 @@ async def test_redis_keeps_nothing_on_disk(redis_url: str) -> None:
         assert await client.config_get("save", "appendonly") == {"save": "", "appendonly": "no"}
 
 
-async def test_the_stores_worker_uses_its_buckets_and_no_other(servers: Servers, s3: Account) -> None:
+async def test_the_stores_worker_uses_its_buckets_and_no_other(servers: Servers, s3: S3Account) -> None:
     async with client_of(s3) as store:
         found = await store.list_buckets()
         if "somebody-elses" not in {bucket["Name"] for bucket in found["Buckets"]}:

@@ -23,7 +23,7 @@ from contracts.refusal import RefusalKind
 from gateway.command_client import envelope_of
 from gateway.ports import Bus
 from gateway.tokens import PublicKeyCache
-from tests.integration.gateway.house import House, apply_to, broker_url
+from tests.integration.gateway.local_system import LocalSystem, apply_to, broker_url
 from tests.integration.gateway.scene import LONG_AGO, USER, open_scene
 from tests.servers import Vhost, fresh_vhost
 
@@ -68,27 +68,27 @@ async def in_process(*, answers: bool = True, away: bool = False) -> AsyncIterat
 
 
 @pytest.fixture(params=["in process", "real"])
-async def bus(request: pytest.FixtureRequest, house: House) -> AsyncIterator[Bus]:
+async def bus(request: pytest.FixtureRequest, system: LocalSystem) -> AsyncIterator[Bus]:
     """With workers behind it."""
-    async with in_process() if request.param == "in process" else real(house.vhost) as bus:
+    async with in_process() if request.param == "in process" else real(system.vhost) as bus:
         yield bus
 
 
 @pytest.fixture(params=["in process", "real"])
-async def silent_bus(request: pytest.FixtureRequest, house: House) -> AsyncIterator[Bus]:
+async def silent_bus(request: pytest.FixtureRequest, system: LocalSystem) -> AsyncIterator[Bus]:
     """The broker is there, and no worker."""
     async with AsyncExitStack() as stack:
         if request.param == "in process":
             yield await stack.enter_async_context(in_process(answers=False))
             return
-        vhost = await stack.enter_async_context(fresh_vhost(house.servers))
+        vhost = await stack.enter_async_context(fresh_vhost(system.servers))
         await apply_to(vhost)
         yield await stack.enter_async_context(real(vhost))
 
 
 @pytest.fixture(params=["in process", "real"])
-async def unconnected_bus(request: pytest.FixtureRequest, house: House) -> AsyncIterator[Bus]:
-    async with in_process(away=True) if request.param == "in process" else real(house.vhost, connected=False) as bus:
+async def unconnected_bus(request: pytest.FixtureRequest, system: LocalSystem) -> AsyncIterator[Bus]:
+    async with in_process(away=True) if request.param == "in process" else real(system.vhost, connected=False) as bus:
         yield bus
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from compose.local.home import Home, OperatorError, RunningProcess, State
-from compose.local.process import Identity, Mark
+from compose.local.home import Home, OperatorError, RunningProcess, StackState
+from compose.local.process import Identity, ProcessMark
 from compose.local.supervisor import stop_leftovers
 
 
@@ -168,7 +168,7 @@ def test_processes_are_found_by_their_mark_where_the_state_is_damaged(tmp_path: 
     home = a_home(tmp_path)
     (tmp_path / "state.json").write_bytes(damage)
     command = [sys.executable, "-c", "print(flush=True); import time; time.sleep(600)"]
-    variables = Mark("redis", "server", 15).variable(home.folder)
+    variables = ProcessMark("redis", "server", 15).variable(home.folder)
     with subprocess.Popen(command, env=variables, start_new_session=True, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
@@ -180,7 +180,7 @@ def test_processes_are_found_by_their_mark_where_the_state_is_damaged(tmp_path: 
         stop_leftovers(home)
         assert process.wait() == -15
     assert "state.json was damaged" in home.notices[0]
-    assert a_home(tmp_path).state() == State(boot=state.boot)
+    assert a_home(tmp_path).state() == StackState(boot=state.boot)
 
 
 def test_the_supervisor_of_a_home_is_found_by_its_lock_where_the_state_is_lost(tmp_path: Path) -> None:

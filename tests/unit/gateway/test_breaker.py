@@ -16,7 +16,7 @@ from contracts.diagram.diagrams import CreateDiagram, DiagramNotFound, GetDiagra
 from contracts.envelope import Actor, ActorKind, Envelope
 from contracts.message import Request
 from contracts.outcome import Outcome
-from gateway.breaker import FAILURES_TO_OPEN, PROBE_SECONDS, Breaker, State
+from gateway.breaker import FAILURES_TO_OPEN, PROBE_SECONDS, Breaker, BreakerState
 from gateway.command_client import CommandClient, OutcomePending, envelope_of
 from gateway.metrics import GatewayMetrics
 from gateway.problems import HttpProblem
@@ -82,7 +82,7 @@ DONE = Outcome.succeeded(None)
 async def test_five_in_a_row_open_it_and_then_nobody_waits(failure: Exception) -> None:
     bench = Bench(failure)
     await bench.fail(FAILURES_TO_OPEN)
-    assert bench.metric("state") == State.OPEN
+    assert bench.metric("state") == BreakerState.OPEN
     assert bench.metric("failures_total") == FAILURES_TO_OPEN
     ended = await bench.ask()
     assert isinstance(ended, HttpProblem)
@@ -98,7 +98,7 @@ async def test_four_do_not_and_an_answer_begins_anew() -> None:
         await bench.fail(FAILURES_TO_OPEN - 1)
         bench.bus.answer = DONE
         assert await bench.ask() == DONE
-    assert bench.metric("state") == State.CLOSED
+    assert bench.metric("state") == BreakerState.CLOSED
 
 
 async def test_what_is_larger_than_the_broker_takes_is_the_clients_matter() -> None:
@@ -107,20 +107,20 @@ async def test_what_is_larger_than_the_broker_takes_is_the_clients_matter() -> N
     ended = await bench.ask(CREATE)
     assert isinstance(ended, HttpProblem)
     assert (ended.status, ended.code) == (413, "body_too_large")
-    assert bench.metric("state") == State.CLOSED
+    assert bench.metric("state") == BreakerState.CLOSED
 
 
 async def test_a_refusal_is_an_answer() -> None:
     bench = Bench(Outcome.refused(DiagramNotFound()))
     await bench.fail(50)
-    assert bench.metric("state") == State.CLOSED
+    assert bench.metric("state") == BreakerState.CLOSED
     assert bench.metric("failures_total") == 0
 
 
 async def test_our_own_lost_connection_says_nothing_of_a_worker() -> None:
     bench = Bench(NotPublished("no connection"))
     await bench.fail(50)
-    assert bench.metric("state") == State.CLOSED
+    assert bench.metric("state") == BreakerState.CLOSED
     ended = await bench.ask()
     assert isinstance(ended, HttpProblem)
     assert (ended.status, ended.headers["Retry-After"]) == (503, "1")
@@ -130,14 +130,14 @@ async def test_replies_that_were_lost_with_our_own_connection_say_nothing_of_a_w
     bench = Bench(SILENCE)
     bench.bus.passing = 0.1
     await bench.fail(50)
-    assert bench.metric("state") == State.CLOSED
+    assert bench.metric("state") == BreakerState.CLOSED
 
 
 async def test_a_client_s_impatience_says_nothing_of_a_worker() -> None:
     bench = Bench(SILENCE)
     for _ in range(50):
         assert isinstance(await bench.ask(CREATE, wait_seconds=1), OutcomePending)
-    assert bench.metric("state") == State.CLOSED
+    assert bench.metric("state") == BreakerState.CLOSED
 
 
 async def test_an_open_one_lets_a_single_request_through_to_see() -> None:
@@ -147,15 +147,15 @@ async def test_an_open_one_lets_a_single_request_through_to_see() -> None:
     asked = bench.bus.asked
     breaker = bench.breakers["diagram"]
     assert [breaker.allows() for _ in range(5)] == [True, False, False, False, False]
-    assert bench.metric("state") == State.HALF_OPEN
+    assert bench.metric("state") == BreakerState.HALF_OPEN
     bench.bus.now += PROBE_SECONDS  # that probe never ended
     await bench.ask()
     assert bench.bus.asked == asked + 1
-    assert bench.metric("state") == State.OPEN
+    assert bench.metric("state") == BreakerState.OPEN
     bench.bus.now += PROBE_SECONDS
     bench.bus.answer = DONE
     assert await bench.ask() == DONE
-    assert bench.metric("state") == State.CLOSED
+    assert bench.metric("state") == BreakerState.CLOSED
     assert await bench.ask() == DONE
 
 
@@ -164,7 +164,7 @@ async def test_each_worker_has_its_own() -> None:
     await bench.fail(FAILURES_TO_OPEN)
     bench.bus.answer = DONE
     assert await bench.ask(GetMe()) == DONE
-    assert bench.metric("state") == State.OPEN
+    assert bench.metric("state") == BreakerState.OPEN
 
 
 async def test_an_impatient_client_whose_command_was_not_confirmed_is_told_only_what_is_known() -> None:
@@ -179,7 +179,7 @@ async def test_a_breaker_that_opens_meanwhile_keeps_nobody_from_his_answer() -> 
     bench = Bench(SILENCE)
     ended = await asyncio.gather(*(bench.ask() for _ in range(20)))
     assert all(isinstance(one, HttpProblem) for one in ended)
-    assert bench.metric("state") == State.OPEN
+    assert bench.metric("state") == BreakerState.OPEN
 
 
 @pytest.mark.parametrize("make", [lambda: READ, lambda: CREATE])

@@ -23,14 +23,14 @@ from gateway.server import HttpServer
 from tests.eventually import eventually
 from tests.integration.chassis.proxy import Proxy
 from tests.integration.gateway import scene as in_process
-from tests.integration.gateway.house import PASSWORD, Gateway, House, Person, signed_up
+from tests.integration.gateway.local_system import PASSWORD, Gateway, LocalSystem, Person, signed_up
 
 PLAN = {"title": "Plan", "type": "canvas", "canvas_data": {"elements": [{"id": "a"}]}}
 
 
 @pytest.fixture
-async def gateway(house: House) -> AsyncIterator[Gateway]:
-    async with house.gateway() as gateway:
+async def gateway(system: LocalSystem) -> AsyncIterator[Gateway]:
+    async with system.gateway() as gateway:
         yield gateway
 
 
@@ -65,40 +65,40 @@ async def test_a_diagram_is_kept_and_comes_back_as_it_was(http: aiohttp.ClientSe
 
 
 async def test_a_read_that_was_cached_needs_no_bus_and_is_the_same(
-    house: House, http: aiohttp.ClientSession, anna: Person
+    system: LocalSystem, http: aiohttp.ClientSession, anna: Person
 ) -> None:
     path = await made(http, anna)
     async with http.get(path, headers=anna.headers()) as answer:
         first, tag = await answer.read(), answer.headers["ETag"]
-    asked = house.delivered("get_diagram")
+    asked = system.delivered("get_diagram")
     assert asked > 0
     for known, status, body in ((None, 200, first), (tag, 304, b"")):
         headers = anna.headers(**({"If-None-Match": known} if known else {}))
         async with http.get(path, headers=headers) as answer:
             assert (answer.status, answer.headers["ETag"], await answer.read()) == (status, tag, body)
-    assert house.delivered("get_diagram") == asked
+    assert system.delivered("get_diagram") == asked
 
 
 async def test_what_was_cached_compressed_is_told_to_who_takes_no_gzip_and_the_other_way_round(
-    house: House, http: aiohttp.ClientSession, anna: Person
+    system: LocalSystem, http: aiohttp.ClientSession, anna: Person
 ) -> None:
     canvas = {"elements": [{"id": f"element {number}"} for number in range(5_000)]}
     for accepted in ("gzip", "identity"), ("identity", "gzip"):
         path = await made(http, anna, canvas)
-        before = house.delivered("get_diagram")
+        before = system.delivered("get_diagram")
         for accept in accepted:
             async with http.get(path, headers=anna.headers(**{"Accept-Encoding": accept})) as answer:
                 assert (await answer.json())["canvas_data"] == canvas
                 assert answer.headers["ETag"] == ('"1-gzip"' if accept == "gzip" else '"1"')
                 assert answer.headers.get("Content-Encoding", "identity") == accept
-        assert house.delivered("get_diagram") == before + 1
+        assert system.delivered("get_diagram") == before + 1
 
 
 async def test_a_change_is_seen_by_every_gateway_once_it_was_told(
-    house: House, http: aiohttp.ClientSession, anna: Person
+    system: LocalSystem, http: aiohttp.ClientSession, anna: Person
 ) -> None:
     path = await made(http, anna)
-    async with house.gateway() as other:
+    async with system.gateway() as other:
         for number in range(1, 6):
             for reader in (http, other.http):  # both fill their readers' caches
                 async with reader.get(path, headers=anna.headers()) as answer:
@@ -133,12 +133,12 @@ async def test_another_s_diagram_is_not_there(http: aiohttp.ClientSession, anna:
 
 
 async def test_a_repeat_gets_the_first_outcome_and_another_request_a_refusal(
-    house: House, http: aiohttp.ClientSession, anna: Person
+    system: LocalSystem, http: aiohttp.ClientSession, anna: Person
 ) -> None:
     key = {"Idempotency-Key": "my-first"}
     status, first, headers = await create(http, anna, **key)
     assert (status, "Idempotent-Replayed" in headers) == (201, False)
-    async with house.gateway() as other:
+    async with system.gateway() as other:
         status, second, headers = await create(other.http, anna, **key)
     assert (status, headers["Idempotent-Replayed"], second) == (201, "true", first)
     assert headers["Location"] == f"/api/diagrams/{first['id']}"
@@ -177,9 +177,9 @@ async def test_a_command_s_address_tells_how_it_ended(http: aiohttp.ClientSessio
 
 
 async def test_a_sign_out_holds_at_every_gateway_at_once(
-    house: House, http: aiohttp.ClientSession, anna: Person
+    system: LocalSystem, http: aiohttp.ClientSession, anna: Person
 ) -> None:
-    async with house.gateway() as other:
+    async with system.gateway() as other:
         async with other.http.get("/api/auth/me", headers=anna.headers()) as answer:
             assert answer.status == 200
         async with http.post("/api/auth/logout", headers=anna.headers()) as answer:
@@ -214,8 +214,8 @@ async def test_sessions_show_device_and_address_as_the_edge_saw_them(http: aioht
     assert (newest["device"], newest["address"], newest["current"]) == ("a browser", "127.0.0.1", True)
 
 
-async def test_without_redis_the_edge_serves_on_and_a_sign_out_holds_when_it_is_back(house: House) -> None:
-    async with Proxy(house.redis_url) as proxy, house.gateway(redis_url=proxy.url) as cut_off:
+async def test_without_redis_the_edge_serves_on_and_a_sign_out_holds_when_it_is_back(system: LocalSystem) -> None:
+    async with Proxy(system.redis_url) as proxy, system.gateway(redis_url=proxy.url) as cut_off:
         http = cut_off.http
         anna = await signed_up(http)
         path = await made(http, anna)
@@ -225,7 +225,7 @@ async def test_without_redis_the_edge_serves_on_and_a_sign_out_holds_when_it_is_
         for _ in range(3):
             async with http.get(path, headers=anna.headers()) as answer:
                 assert answer.status == 200
-        async with house.gateway() as other, other.http.post("/api/auth/logout", headers=anna.headers()) as answer:
+        async with system.gateway() as other, other.http.post("/api/auth/logout", headers=anna.headers()) as answer:
             assert answer.status == 204
         async with http.get(path, headers=anna.headers()) as answer:
             assert answer.status == 401
@@ -240,8 +240,8 @@ async def test_without_redis_the_edge_serves_on_and_a_sign_out_holds_when_it_is_
             assert answer.status == 401
 
 
-async def test_a_gateway_that_is_told_to_stop_answers_what_it_holds(house: House) -> None:
-    async with house.gateway() as draining:
+async def test_a_gateway_that_is_told_to_stop_answers_what_it_holds(system: LocalSystem) -> None:
+    async with system.gateway() as draining:
         anna = await signed_up(draining.http)
         held = [asyncio.create_task(create(draining.http, anna)) for _ in range(10)]
         await eventually(lambda: _some_in_hand(draining))
@@ -261,9 +261,9 @@ class CountingRedis(Redis):
         return await super()._exchange(calls)
 
 
-async def test_a_cached_read_takes_one_trip_to_redis_and_nothing_else(house: House) -> None:
+async def test_a_cached_read_takes_one_trip_to_redis_and_nothing_else(system: LocalSystem) -> None:
     """Session, limits and representation together. The workers hold the leases; the bus is the test's own."""
-    registry, redis = CollectorRegistry(), CountingRedis(house.redis_url)
+    registry, redis = CollectorRegistry(), CountingRedis(system.redis_url)
     buses: list[in_process.InProcessBus] = []
 
     def bus(seal: Any) -> in_process.InProcessBus:
@@ -290,7 +290,7 @@ async def test_a_cached_read_takes_one_trip_to_redis_and_nothing_else(house: Hou
                 assert (redis.trips - before[0], len(scene.bus.sent) - before[1]) == (trips, messages)
     finally:
         await listening.close()
-        async with RedisClient.from_url(house.redis_url) as client:
+        async with RedisClient.from_url(system.redis_url) as client:
             entries = [key async for key in client.scan_iter("[cg]:*") if str(in_process.SESSION).encode() in key]
             entries += [key async for key in client.scan_iter("[cg]:*") if str(in_process.DIAGRAM).encode() in key]
             await client.delete(*entries)
@@ -329,13 +329,13 @@ async def test_an_address_that_names_no_request_is_nobodys(http: aiohttp.ClientS
 
 
 async def test_the_key_of_a_gateway_that_was_killed_is_soon_free_and_tells_what_was_done(
-    house: House, http: aiohttp.ClientSession, anna: Person
+    system: LocalSystem, http: aiohttp.ClientSession, anna: Person
 ) -> None:
     """Nobody releases its mark, nor renews it."""
     status, first, _ = await create(http, anna, **{"Idempotency-Key": "killed"})
     assert status == 201
     actor = Actor(kind=ActorKind.USER, id=UUID(first["owner_id"]))
-    redis = Redis(house.redis_url)
+    redis = Redis(system.redis_url)
     key = str(message_id(actor, "POST", "/api/diagrams", "killed"))
     assert await InFlight(redis).acquire(key, "dead", ttl_seconds=MARK_SECONDS)
 

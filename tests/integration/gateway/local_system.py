@@ -1,4 +1,4 @@
-"""The whole house within the test's process: real broker, database, cache and object store, both workers, gateways."""
+"""The whole system within the test's process: real broker, database, cache and object store, both workers, gateways."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -29,7 +29,7 @@ from workers.diagram.__main__ import compose as compose_diagram
 from workers.diagram.settings import DiagramSettings
 
 PASSWORD = "correct horse"
-GATEWAY_SECRET = "gateway secret of this house, long enough"
+GATEWAY_SECRET = "gateway secret of this system, long enough"
 
 
 def broker_url(vhost: Vhost, service: str) -> str:
@@ -68,7 +68,7 @@ class Person:
 
 
 @dataclass
-class House:
+class LocalSystem:
     servers: Servers
     vhost: Vhost
     redis_url: str
@@ -80,7 +80,7 @@ class House:
     def installation(self) -> Installation:
         """As the operator's command finds it."""
         servers = replace(self.servers, rabbitmq_url=self.vhost.url, postgres_url=self.database_url)
-        return Installation(servers, INSTALLATION_SECRET, auth_secret="", gateway_secret="")
+        return Installation(servers, INSTALLATION_SECRET)
 
     @asynccontextmanager
     async def gateway(self, *, redis_url: str | None = None, **changes: Any) -> AsyncIterator[Gateway]:
@@ -147,7 +147,7 @@ async def running(
 
 
 @asynccontextmanager
-async def open_house(servers: Servers, vhost: Vhost, database_url: str, redis_url: str) -> AsyncIterator[House]:
+async def open_system(servers: Servers, vhost: Vhost, database_url: str, redis_url: str) -> AsyncIterator[LocalSystem]:
     await asyncio.gather(
         migrate_database(database_url, INSTALLATION_SECRET),
         apply_to(vhost),
@@ -168,11 +168,11 @@ async def open_house(servers: Servers, vhost: Vhost, database_url: str, redis_ur
 
     s3 = servers.s3_worker
     auth: Service[Any] = Service(
-        "auth", settings(AuthSettings, "auth", auth_secret="auth secret of this house, long enough", bcrypt_cost=4)
+        "auth", settings(AuthSettings, "auth", auth_secret="auth secret of this system, long enough", bcrypt_cost=4)
     )
     diagram: Service[Any] = Service(
         "diagram",
         settings(DiagramSettings, "diagram", s3_url=s3.url, s3_access_key=s3.access_key, s3_secret_key=s3.secret_key),
     )
     async with running(auth, compose_auth), running(diagram, compose_diagram):
-        yield House(servers, vhost, redis_url, database_url, auth, diagram)
+        yield LocalSystem(servers, vhost, redis_url, database_url, auth, diagram)

@@ -1,4 +1,4 @@
-"""Between an exchange of ours and a queue: everything comes one to three times, late and out of order."""
+"""A proxy between an exchange and a queue: delivers each message one to three times, late and out of order."""
 
 import asyncio
 import random
@@ -18,15 +18,15 @@ TIMES = (1, 2, 3)
 
 
 @dataclass(slots=True)
-class Twisted:
+class Disorder:
     copies: int = 0  # beyond the first of each
 
 
 @asynccontextmanager
-async def twisted(stack: FaultStack, exchange: str, queue: str, keys: Iterable[str]) -> AsyncIterator[Twisted]:
-    """What *exchange* has for *queue* under *keys* goes through here, as whoever sent it."""
+async def disordered(stack: FaultStack, exchange: str, queue: str, keys: Iterable[str]) -> AsyncIterator[Disorder]:
+    """Route messages of *exchange* for *queue* under *keys* through the proxy, with their original users."""
     url = stack.installation.servers.rabbitmq_url
-    seen = Twisted()
+    seen = Disorder()
     await _may_speak_for_others(stack)
     async with await aio_pika.connect(url) as connection, connection.channel() as channel:
         await channel.set_qos(prefetch_count=200)

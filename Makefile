@@ -86,10 +86,6 @@ audit: $(VENV)/.runtime .venv-audit/.audit ## Check pinned images against the sh
 bench: $(VENV)/.development ## Benchmark against the floors, or AGAINST=another checkout in turns (takes minutes; run nothing else)
 	@$(PYTHON_IN_VENV) -m bench$(if $(AGAINST),.turns $(AGAINST))
 
-.PHONY: pictures
-pictures: $(VENV)/.development ## Redraw docs/pictures from a run with a few faults (takes 12 minutes; run nothing else)
-	@$(PYTHON_IN_VENV) -m bench.pictures
-
 .PHONY: lock
 lock: ## Regenerate the lock files (needs uv)
 	@compile() { uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --upgrade --quiet "$$@"; }

@@ -1,18 +1,12 @@
-"""A Prometheus of our own, or its Alertmanager, for as long as a block runs."""
+"""A Prometheus or an Alertmanager of our own, for as long as a block runs."""
 
 import asyncio
 import socket
-import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import aiohttp
-import yaml
-
-from compose.local import provision
-from compose.local.home import DEFAULT, Home
 
 REPOSITORY = Path(__file__).parents[1]
 START_SECONDS = 30.0
@@ -45,18 +39,6 @@ async def running(http: aiohttp.ClientSession, program: Path, *options: str, fol
         with suppress(ProcessLookupError):
             process.terminate()
         await process.wait()
-
-
-@asynccontextmanager
-async def running_prometheus(http: aiohttp.ClientSession, configuration: Mapping[str, Any]) -> AsyncIterator[str]:
-    """Its address. *configuration* is as in its file."""
-    root = await provision.monitoring(Home(REPOSITORY / DEFAULT).open())
-    with tempfile.TemporaryDirectory(prefix="autograph-pictures-") as name:
-        folder = Path(name)
-        (folder / "prometheus.yaml").write_text(yaml.safe_dump(dict(configuration)), encoding="utf-8")
-        options = f"--config.file={folder / 'prometheus.yaml'}", f"--storage.tsdb.path={folder / 'data'}"
-        async with running(http, root / "usr" / "bin" / "prometheus", *options, folder=folder) as address:
-            yield address
 
 
 async def _is_ready(http: aiohttp.ClientSession, url: str) -> bool:

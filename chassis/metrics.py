@@ -19,21 +19,19 @@ from prometheus_client import (
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from chassis.exposition import Registry
-
 # From one Redis round trip to the longest deadline that an HTTP client is given.
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 # A message may have waited in a queue during an outage, or on the retry ladder.
 QUEUE_SECONDS: Final = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 600.0, 3600.0)
 
 
-def process_registry(service: str, version: str) -> Registry:
+def process_registry(service: str, version: str) -> CollectorRegistry:
     """The registry of this process, with the metrics that every process has.
 
     Turns the client's ``*_created`` series off: they double the size of a scrape, and no dashboard reads them.
     """
     disable_created_metrics()  # type: ignore[no-untyped-call]  # theirs is not annotated
-    registry = Registry()
+    registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)
@@ -220,94 +218,4 @@ class HealthMetrics(Collector):
     def _family() -> GaugeMetricFamily:
         return GaugeMetricFamily(
             "autograph_health_check_ok", "1 if the health check last went well, else 0.", labels=("check",)
-        )
-
-
-class GatewayMetrics:
-    """``path`` is the template of a route: a label with an id would make a series for each diagram."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self.requests = cache(
-            Counter(
-                "api_gateway_requests_total", "Requests answered.", ("method", "path", "status"), registry=registry
-            ).labels
-        )
-        self.duration = cache(
-            Histogram(
-                "api_gateway_request_duration_seconds",
-                "Time from a request's head to its answer.",
-                ("method", "path"),
-                buckets=SECONDS,
-                registry=registry,
-            ).labels
-        )
-        self.active = Gauge("api_gateway_active_connections", "Requests being answered.", registry=registry)
-        self.breaker_state = Gauge(
-            "api_gateway_circuit_breaker_state", "0 closed, 1 open, 2 half-open.", ("service",), registry=registry
-        )
-        self.breaker_failures = Counter(
-            "api_gateway_circuit_breaker_failures_total",
-            "Timeouts, nacks and returns that count against a worker.",
-            ("service",),
-            registry=registry,
-        )
-        self.redis_connections = Gauge(
-            "api_gateway_redis_connections", "Connections of the Redis pool.", registry=registry
-        )
-        self.rate_limited = Counter(
-            "api_gateway_rate_limit_exceeded_total", "Requests refused by a limit.", ("key_type",), registry=registry
-        )
-        self.forwarded_not_understood = Counter(
-            "api_gateway_forwarded_not_understood_total",
-            "Requests whose client was taken for the proxy, since what it forwards is not understood.",
-            registry=registry,
-        )
-
-
-class AuthMetrics:
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self.requests = RequestMetrics(registry, "auth_service")
-        self.logins = Counter(
-            "auth_service_login_attempts_total", "Sign-ins by result.", ("result",), registry=registry
-        )
-        self.registrations = Counter(
-            "auth_service_registration_attempts_total", "Registrations by result.", ("result",), registry=registry
-        )
-        self.tokens = Counter(
-            "auth_service_tokens_issued_total", "Tokens issued by type.", ("token_type",), registry=registry
-        )
-        self.queries = Counter(
-            "auth_service_database_queries_total",
-            "Database statements by operation.",
-            ("operation",),
-            registry=registry,
-        )
-        self.query_seconds = Histogram(
-            "auth_service_database_query_duration_seconds",
-            "Time of a database statement.",
-            ("operation",),
-            buckets=SECONDS,
-            registry=registry,
-        )
-
-
-class DiagramMetrics:
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self.requests = RequestMetrics(registry, "diagram_service")
-        self.created = Counter("diagram_service_diagrams_created_total", "Diagrams created.", registry=registry)
-        self.updated = Counter("diagram_service_diagrams_updated_total", "Diagrams changed.", registry=registry)
-        self.deleted = Counter(
-            "diagram_service_diagrams_deleted_total",
-            "Diagrams put in the trash or deleted for good.",
-            registry=registry,
-        )
-        self.storage_operations = Counter(
-            "diagram_service_storage_operations_total", "Object store requests.", ("operation",), registry=registry
-        )
-        self.storage_seconds = Histogram(
-            "diagram_service_storage_operation_duration_seconds",
-            "Time of an object store request.",
-            ("operation",),
-            buckets=SECONDS,
-            registry=registry,
         )

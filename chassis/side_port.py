@@ -7,22 +7,23 @@ from typing import Final
 
 from aiohttp import web
 from prometheus_async.aio.web import MetricsHTTPServer
+from prometheus_client import CollectorRegistry, generate_latest
 from pydantic_core import to_json
 
-from chassis import exposition
 from chassis.health import Health, HealthReport
 from chassis.logging import logger
 
 log: Final = logger(__name__)
 
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 CLOSE_SECONDS: Final = 1.0  # a response takes milliseconds; a probe's idle connection must not delay a stop
 
 
-def operational_routes(registry: exposition.Registry, health: Health) -> list[web.RouteDef]:
+def operational_routes(registry: CollectorRegistry, health: Health) -> list[web.RouteDef]:
     """The routes ``/metrics`` and ``/health*``."""
 
     async def metrics(_: web.Request) -> web.Response:
-        return web.Response(body=registry.scrape(), headers={"Content-Type": exposition.CONTENT_TYPE})
+        return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE})
 
     return [
         web.get("/metrics", metrics),
@@ -34,7 +35,7 @@ def operational_routes(registry: exposition.Registry, health: Health) -> list[we
 
 @asynccontextmanager
 async def side_port(
-    host: str, port: int, *, registry: exposition.Registry, health: Health, or_free_port: bool = False
+    host: str, port: int, *, registry: CollectorRegistry, health: Health, or_free_port: bool = False
 ) -> AsyncIterator[str]:
     """Serve within the block; yields the URL. With *or_free_port*, use a free port if *port* is taken."""
     app = web.Application()

@@ -8,11 +8,12 @@ from chassis.bus.amqp import AmqpPublisher
 from chassis.bus.requester import Requester
 from chassis.lifecycle import Service, run
 from chassis.logging import logger
-from chassis.metrics import GatewayMetrics, PoolMetrics
+from chassis.metrics import PoolMetrics
 from chassis.redis import Redis
 from chassis.worker import user_of
 from gateway.assembly import assemble
 from gateway.edge import Edge
+from gateway.metrics import GatewayMetrics
 from gateway.ports import Seal
 from gateway.server import HttpServer
 from gateway.settings import GatewaySettings

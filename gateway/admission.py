@@ -9,12 +9,12 @@ from aiohttp import web
 from chassis.cache import CacheReader, Entry, Hit, Miss
 from chassis.inflight import InFlight
 from chassis.limits import Charge, QuotaUsage, RateLimitDecision, RateLimitPolicy, RateLimits
-from chassis.metrics import GatewayMetrics
 from chassis.networks import network
 from chassis.redis import CallWithFallback, Redis
 from contracts.envelope import Actor, ActorKind
 from gateway.forwarded import ForwardedClients
 from gateway.idempotency import Signer
+from gateway.metrics import GatewayMetrics
 from gateway.problems import HttpProblem
 from gateway.sessions import Caller, authenticate, bearer, session_entry
 from gateway.settings import GatewaySettings

@@ -4,14 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from aiohttp import web
+from prometheus_client import CollectorRegistry
 from uuid_utils.compat import uuid7
 
 from chassis.cache import CacheReader
-from chassis.exposition import Registry
 from chassis.health import Health
 from chassis.inflight import InFlight
 from chassis.limits import RateLimits
-from chassis.metrics import GatewayMetrics
 from chassis.redis import Redis
 from contracts.auth.keys import GetPublicKeys, PublicKeys
 from contracts.catalogue import REQUESTS
@@ -20,6 +19,7 @@ from gateway.breaker import Breaker
 from gateway.command_client import GATEWAY, CommandClient, breaker_name, envelope_of
 from gateway.edge import Edge
 from gateway.idempotency import Signer
+from gateway.metrics import GatewayMetrics
 from gateway.passwords import PasswordLimits
 from gateway.ports import Bus, Seal
 from gateway.request_handler import RequestHandler
@@ -47,7 +47,7 @@ def assemble(
     settings: GatewaySettings,
     *,
     metrics: GatewayMetrics,
-    registry: Registry,
+    registry: CollectorRegistry,
     health: Health,
     redis: Redis,
     bus: Callable[[Seal], Bus],

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from enum import IntEnum
 
-from chassis.metrics import GatewayMetrics
+from gateway.metrics import GatewayMetrics
 
 FAILURES_TO_OPEN = 5  # failures in a row
 PROBE_SECONDS = 2.0  # between the single requests that probe an open breaker

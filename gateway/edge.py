@@ -12,9 +12,9 @@ from uuid_utils import uuid7  # only its text is needed; uuid.UUID is slower to 
 
 from chassis import tracing
 from chassis.logging import bind, logger
-from chassis.metrics import GatewayMetrics
 from gateway.admission import ACTOR, RATE_LIMIT
 from gateway.body import release_body
+from gateway.metrics import GatewayMetrics
 from gateway.problems import CODE, FAILURES, PREFIX, HttpProblem
 from gateway.request_slots import SLOT, RequestSlots
 from gateway.settings import GatewaySettings

@@ -9,7 +9,7 @@ from typing import Final, Literal
 from aiohttp import web
 
 from chassis.logging import logger
-from chassis.metrics import GatewayMetrics
+from gateway.metrics import GatewayMetrics
 
 Header = Literal["x-forwarded-for", "forwarded"]
 

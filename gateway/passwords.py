@@ -16,7 +16,6 @@ from typing import Any
 from aiohttp import web
 
 from chassis.limits import Charge, RateLimitPolicy, RateLimits
-from chassis.metrics import GatewayMetrics
 from chassis.networks import network, wider_networks
 from contracts.auth.accounts import RegisterUser, email_key
 from contracts.auth.sessions import SignIn
@@ -24,6 +23,7 @@ from contracts.message import Request
 from contracts.outcome import Outcome, Status
 from gateway.admission import RATE_LIMIT, Admission
 from gateway.idempotency import Signer
+from gateway.metrics import GatewayMetrics
 from gateway.problems import HttpProblem
 from gateway.settings import GatewaySettings
 

@@ -4,10 +4,10 @@ from collections.abc import Awaitable, Callable
 from itertools import groupby
 
 from aiohttp import web
+from prometheus_client import CollectorRegistry
 from pydantic_core import to_json
 
 from chassis.byte_budget import SharedBudget
-from chassis.exposition import Registry
 from chassis.health import Health, HealthReport
 from chassis.side_port import operational_routes
 from gateway.api.table import ENDPOINTS
@@ -37,7 +37,7 @@ def application(
     request_handler: RequestHandler,
     keys: PublicKeyCache,
     *,
-    registry: Registry,
+    registry: CollectorRegistry,
     health: Health,
 ) -> web.Application:
     app = web.Application(middlewares=[edge.middleware()], client_max_size=settings.max_body_bytes)

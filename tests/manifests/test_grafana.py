@@ -8,22 +8,15 @@ from typing import Any
 import pytest
 import yaml
 
-from chassis.metrics import (
-    AuthMetrics,
-    BusMetrics,
-    DiagramMetrics,
-    GatewayMetrics,
-    HealthMetrics,
-    LoopMetrics,
-    PoolMetrics,
-    RequestMetrics,
-    process_registry,
-)
+from chassis.metrics import BusMetrics, HealthMetrics, LoopMetrics, PoolMetrics, RequestMetrics, process_registry
 from compose.grafana.build import dashboards
 from contracts.catalogue import WORKERS
+from gateway.metrics import GatewayMetrics
 from tests.monitoring import DASHBOARDS, RULES, programs
 from tests.tools import ROOT, run
+from workers.auth.metrics import AuthMetrics
 from workers.diagram.archive.archiver import ArchiverMetrics
+from workers.diagram.metrics import DiagramMetrics
 
 BOARDS = dashboards()
 PANELS = [(name, panel) for name, board in BOARDS.items() for panel in board["panels"]]

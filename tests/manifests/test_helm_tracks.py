@@ -3,8 +3,8 @@
 from itertools import pairwise
 
 import pytest
+from prometheus_client import CollectorRegistry, generate_latest
 
-from chassis.exposition import Registry
 from chassis.metrics import BusMetrics
 from contracts.catalogue import WORKERS
 from tests.manifests.chart import HELMS, NAME, Manifest, notes, of_kind, render, settings_of
@@ -232,13 +232,13 @@ def test_a_worker_is_scaled_by_depth_and_age_of_its_queues_with_its_own_credenti
 
 
 def test_the_age_is_asked_of_a_metric_that_workers_have() -> None:
-    registry = Registry()
+    registry = CollectorRegistry()
     BusMetrics(registry).waited("diagram.create_diagram", 1.0)
     triggers = of_kind(render("scale"), "ScaledObject")[f"{NAME}-diagram"]["spec"]["triggers"]
     (query,) = [trigger["metadata"]["query"] for trigger in triggers if trigger["type"] == "prometheus"]
 
     assert "autograph_queue_wait_seconds_bucket{" in query
-    assert b"autograph_queue_wait_seconds_bucket{" in registry.scrape()
+    assert b"autograph_queue_wait_seconds_bucket{" in generate_latest(registry)
 
 
 @pytest.mark.parametrize("values", ["dev", "production", "scale"])

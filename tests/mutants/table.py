@@ -33,8 +33,8 @@ PARKING = "chassis/bus/parking.py"
 MEMBER = "chassis/cache/member.py"
 SCRIPTS = "chassis/cache/scripts"
 OUTBOX = "chassis/outbox.py"
-AUTH = "workers/auth/handlers.py"
-ENDING = "workers/auth/ending.py"
+SIGN_OUT = "workers/auth/sessions/handlers.py"
+ENDING = "workers/auth/sessions/ending.py"
 
 _SIMULATED: tuple[Mutant, ...] = (
     # What is told is not so yet, or not for good
@@ -186,7 +186,7 @@ _SIMULATED: tuple[Mutant, ...] = (
         Promise.UNHEARD,
         [
             Edit(
-                AUTH,
+                "workers/auth/sign_in/handlers.py",
                 "    work.publish(\n        SessionStarted(",
                 "    (lambda *_, **__: None)(\n        SessionStarted(",
             )
@@ -354,7 +354,11 @@ _SIMULATED: tuple[Mutant, ...] = (
         SESSIONS,
         Promise.STALE,
         [
-            Edit(AUTH, "        work.invalidate(SESSION_CACHE.of(session_id))  # whoever", "        # whoever"),
+            Edit(
+                SIGN_OUT,
+                "        work.invalidate(SESSION_CACHE.of(session_id))  # whoever",
+                "        # whoever",
+            ),
             Edit(ENDING, "        work.invalidate(SESSION_CACHE.of(session_id))\n\n", "\n"),
         ],
     ),

@@ -8,6 +8,7 @@ from typing import Any, cast
 from uuid import UUID
 
 import asyncpg
+from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
 from chassis.bus.gate import Gate
@@ -19,9 +20,8 @@ from chassis.bus.settling import settle
 from chassis.bus.topology import Topology, topology
 from chassis.cache import CacheMember
 from chassis.database import Database
-from chassis.exposition import Registry
 from chassis.failures import Failure
-from chassis.metrics import AuthMetrics, BusMetrics, DiagramMetrics
+from chassis.metrics import BusMetrics
 from chassis.outbox import OutboxRelay
 from chassis.unit_of_work import Ledger
 from chassis.worker import failure_of
@@ -47,10 +47,12 @@ from tests.simulation.sessions import StorageInMemory
 from tests.simulation.world import Process, World
 from workers.auth.handlers import handlers as auth_handlers
 from workers.auth.hashes import PasswordCheck
-from workers.auth.rules import Lifetimes
+from workers.auth.metrics import AuthMetrics
+from workers.auth.sign_in.rules import Lifetimes
 from workers.auth.tools import Tools as AuthTools
 from workers.diagram.diagrams.storage import diagram_rows
 from workers.diagram.handlers import handlers as diagram_handlers
+from workers.diagram.metrics import DiagramMetrics
 from workers.diagram.tools import Tools
 
 SUBSCRIBER = "reader"
@@ -86,7 +88,7 @@ def the_topology() -> Topology:
 
 @lru_cache
 def _metrics() -> tuple[DiagramMetrics, AuthMetrics, BusMetrics]:
-    registry = Registry()
+    registry = CollectorRegistry()
     diagrams, sessions = DiagramMetrics(registry), AuthMetrics(registry)
     return diagrams, sessions, BusMetrics(registry, diagrams.requests)
 

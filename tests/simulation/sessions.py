@@ -10,7 +10,10 @@ from typing import Any, cast
 from uuid import UUID
 
 from tests.simulation.postgres import Row, Transaction
-from workers.auth.storage import Account, AuditEntry, EndReason, OperatorReason, SessionRow, Storage
+from workers.auth.accounts.storage import Account
+from workers.auth.audit.storage import AuditEntry
+from workers.auth.sessions.storage import EndReason, OperatorReason, SessionRow
+from workers.auth.storage import Storage
 
 
 class StorageInMemory(Storage):

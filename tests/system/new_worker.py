@@ -154,7 +154,7 @@ class Checkout:
     def add_worker(self) -> None:
         services = self.folder / "contracts" / "services.py"
         text = services.read_text("utf-8")
-        imports = "from contracts import auth, auth_operator, diagram"
+        imports = "from contracts import auth, diagram"
         end = "    ),\n)\nBUCKETS"
         for before, after in (
             (f"{imports}\n", f"{imports}, stamps\n"),

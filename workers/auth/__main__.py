@@ -4,7 +4,6 @@ import os
 
 from chassis.bus.reading import Unreadable
 from chassis.lifecycle import Service, run
-from chassis.metrics import AuthMetrics
 from chassis.sealing import Unsealable, unseal
 from chassis.worker import consume, open_worker, utc_now
 from contracts.auth.accounts import RegisterUser
@@ -14,7 +13,8 @@ from contracts.message import Message
 from contracts.sealed import Box, sealed_fields
 from contracts.services import entry
 from workers.auth.handlers import handlers
-from workers.auth.keys import KeyRing
+from workers.auth.keys.key_ring import KeyRing
+from workers.auth.metrics import AuthMetrics
 from workers.auth.passwords import PasswordsBusy
 from workers.auth.settings import AuthSettings
 from workers.auth.tools import delete_expired_sessions_forever, open_tools

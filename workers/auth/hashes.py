@@ -16,7 +16,7 @@ import bcrypt
 
 from chassis.logging import logger
 from contracts.auth.accounts import PASSWORD_MAX_BYTES
-from workers.auth.rules import is_text, normalised
+from workers.auth.accounts.rules import is_text, normalised
 
 BCRYPT_BYTES: Final = 72  # it reads no further
 DIGEST_CHARACTERS: Final = 31  # of a bcrypt hash, behind the 22 of its salt

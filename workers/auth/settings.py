@@ -8,7 +8,7 @@ from pydantic import Field
 from chassis.settings import Key, Port
 from chassis.worker import WorkerSettings
 from contracts.services import entry
-from workers.auth.rules import Lifetimes
+from workers.auth.sign_in.rules import Lifetimes
 
 
 class AuthSettings(WorkerSettings):

@@ -10,16 +10,16 @@ from typing import Final, NoReturn
 from chassis.database import Database
 from chassis.key_pairs import CLOCK_SKEW, KeyCipher, derived_key
 from chassis.logging import logger
-from chassis.metrics import AuthMetrics
 from chassis.unit_of_work import Ledger
 from contracts.outcome import OUTCOME_DAYS
 from workers.auth.hashes import Hashes
-from workers.auth.keys import KeyRing
+from workers.auth.keys.key_ring import KeyRing
+from workers.auth.metrics import AuthMetrics
 from workers.auth.passwords import PasswordPool
-from workers.auth.rules import Lifetimes
 from workers.auth.settings import AuthSettings
+from workers.auth.sign_in.rules import Lifetimes
+from workers.auth.sign_in.tokens import RefreshTokenSigner, TokenIssuer
 from workers.auth.storage import Storage
-from workers.auth.tokens import RefreshTokenSigner, TokenIssuer
 
 # Longer than the inbox keeps its rows: until then the audit log may need a session's device.
 SESSION_RETENTION: Final = timedelta(days=OUTCOME_DAYS + 1)

@@ -1,7 +1,6 @@
 """The diagram worker's process."""
 
 from chassis.lifecycle import Service, run
-from chassis.metrics import DiagramMetrics
 from chassis.objects import ObjectStoreUnavailable, open_object_store
 from chassis.worker import consume, open_worker
 from contracts.envelope import Envelope
@@ -11,6 +10,7 @@ from workers.diagram.archive.archiver import Archiver, ArchiverMetrics
 from workers.diagram.archive.objects import BUCKET, Archive
 from workers.diagram.diagrams.storage import diagram_rows
 from workers.diagram.handlers import handlers
+from workers.diagram.metrics import DiagramMetrics
 from workers.diagram.settings import DiagramSettings
 from workers.diagram.tools import Tools
 

@@ -8,14 +8,7 @@ import asyncpg
 import pytest
 
 from autograph.credentials import as_user, service_password
-from autograph.database import (
-    _revisions,
-    _run,
-    check_database,
-    migrate_database,
-    newest_revision,
-    rollback_database,
-)
+from autograph.database import _revisions, _run, check_database, migrate_database, newest_revision, rollback_database
 from chassis import advisory_locks
 from chassis.database import DirectConnection, SchemaNotReady, open_database
 from tests.integration.autograph.installation import INSTALLATION_SECRET

@@ -14,13 +14,12 @@ import aiohttp
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from nacl.public import PrivateKey
+from prometheus_client import CollectorRegistry
 
 from chassis.bus.ports import NotPublished
 from chassis.bus.replies import read_reply, reply_message
 from chassis.bus.requester import ReplyTimeout
-from chassis.exposition import Registry
 from chassis.health import Health
-from chassis.metrics import GatewayMetrics
 from chassis.redis import Redis
 from chassis.sealing import unseal
 from contracts.auth.keys import GetPublicKeys, PublicKey, PublicKeys
@@ -40,6 +39,7 @@ from contracts.message import Reply, Request
 from contracts.outcome import Outcome
 from contracts.refusal import Refusal
 from gateway.assembly import Gateway, assemble
+from gateway.metrics import GatewayMetrics
 from gateway.ports import Seal
 from gateway.server import HttpServer
 from gateway.settings import GatewaySettings
@@ -130,7 +130,7 @@ class Scene:
     bus: InProcessBus
     listening: HttpServer
     http: aiohttp.ClientSession
-    registry: Registry
+    registry: CollectorRegistry
     health: Health
     sessions: dict[UUID, LiveSession] = field(default_factory=dict)
 
@@ -216,7 +216,7 @@ PUBLIC_KEYS = PublicKeys(
 @asynccontextmanager
 async def open_scene(**changes: Any) -> AsyncIterator[Scene]:
     """*changes* are settings. USER is signed in, in SESSION."""
-    registry, health = Registry(), Health("test")
+    registry, health = CollectorRegistry(), Health("test")
     redis = Redis(NOBODY_LISTENS)
     buses: list[InProcessBus] = []
 

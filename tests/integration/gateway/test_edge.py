@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import structlog
 from openapi_spec_validator import validate
+from prometheus_client import generate_latest
 from pydantic import ValidationError
 
 from chassis import logging
@@ -210,7 +211,7 @@ async def test_requests_are_counted_by_template_and_never_by_id(scene: Scene) ->
     await scene.http.get(ONE, headers=signed_in())
     await scene.http.get("/api/nothing/at/all")
     await scene.http.request("PROPFIND", "/api/diagrams")
-    text = scene.registry.scrape().decode()
+    text = generate_latest(scene.registry).decode()
     lines = [line for line in text.splitlines() if line.startswith("api_gateway_requests_total{")]
     assert 'api_gateway_requests_total{method="GET",path="/api/diagrams/{id}",status="200"} 1.0' in lines
     assert 'api_gateway_requests_total{method="GET",path="unmatched",status="404"} 1.0' in lines

@@ -41,7 +41,7 @@ async def test_a_canvas_comes_as_the_worker_sent_it(scene: Scene) -> None:
     canvas = b'{"z":[1e+300,123456789012345678901234567890,1.50],"a":"\xc3\xa4\xe2\x80\xa8"}'
     scene.on(GetDiagram, WHOLE.model_copy(update={"canvas_data": canvas}))
     async with scene.http.get(ONE, headers=signed_in()) as answer:
-        assert b'"thumbnail_url":null,"canvas_data":' + canvas + b',"note_content":null}' in await answer.read()
+        assert b',"canvas_data":' + canvas + b"}" in await answer.read()
 
 
 @pytest.mark.parametrize(

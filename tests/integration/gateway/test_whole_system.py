@@ -7,17 +7,17 @@ from uuid import UUID, uuid4
 
 import aiohttp
 import pytest
+from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis as RedisClient
 
-from chassis.exposition import Registry
 from chassis.health import Health
 from chassis.inflight import InFlight
-from chassis.metrics import GatewayMetrics
 from chassis.redis import Call, Redis
 from contracts.diagram.diagrams import GetDiagram
 from contracts.envelope import Actor, ActorKind
 from gateway.assembly import assemble
 from gateway.idempotency import message_id
+from gateway.metrics import GatewayMetrics
 from gateway.request_handler import MARK_SECONDS
 from gateway.server import HttpServer
 from tests.eventually import eventually
@@ -263,7 +263,7 @@ class CountingRedis(Redis):
 
 async def test_a_cached_read_takes_one_trip_to_redis_and_nothing_else(system: LocalSystem) -> None:
     """Session, limits and representation together. The workers hold the leases; the bus is the test's own."""
-    registry, redis = Registry(), CountingRedis(system.redis_url)
+    registry, redis = CollectorRegistry(), CountingRedis(system.redis_url)
     buses: list[in_process.InProcessBus] = []
 
     def bus(seal: Any) -> in_process.InProcessBus:

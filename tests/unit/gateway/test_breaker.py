@@ -11,7 +11,6 @@ from prometheus_client import CollectorRegistry
 
 from chassis.bus.ports import MessageTooLarge, NotPublished, QueueFull, Unroutable
 from chassis.bus.requester import ReplyTimeout
-from chassis.metrics import GatewayMetrics
 from contracts.auth.accounts import GetMe
 from contracts.diagram.diagrams import CreateDiagram, DiagramNotFound, GetDiagram
 from contracts.envelope import Actor, ActorKind, Envelope
@@ -19,6 +18,7 @@ from contracts.message import Request
 from contracts.outcome import Outcome
 from gateway.breaker import FAILURES_TO_OPEN, PROBE_SECONDS, Breaker, BreakerState
 from gateway.command_client import CommandClient, OutcomePending, envelope_of
+from gateway.metrics import GatewayMetrics
 from gateway.problems import HttpProblem
 
 ANNA = Actor(kind=ActorKind.USER, id=UUID(int=1))

@@ -7,10 +7,10 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 from multidict import CIMultiDict
+from prometheus_client import CollectorRegistry
 
-from chassis.exposition import Registry
-from chassis.metrics import GatewayMetrics
 from gateway.forwarded import ForwardedClients, Header, node_address
+from gateway.metrics import GatewayMetrics
 
 PROXY = "10.0.0.9"
 
@@ -21,7 +21,7 @@ def asked(headers: Sequence[tuple[str, str]]) -> web.Request:
 
 def found(proxies: int, *values: str, header: Header = "x-forwarded-for") -> tuple[str, float]:
     """The client's address, and how often it was not understood."""
-    registry = Registry()
+    registry = CollectorRegistry()
     clients = ForwardedClients(proxies, header, GatewayMetrics(registry))
     address = clients.address(asked([(header, value) for value in values]))
     return address, registry.get_sample_value("api_gateway_forwarded_not_understood_total") or 0.0
@@ -94,10 +94,10 @@ def test_what_is_not_understood_is_counted_and_the_proxy_is_taken(header: Header
 
 
 def test_the_header_that_our_proxies_do_not_write_is_a_client_s_own() -> None:
-    registry = Registry()
+    registry = CollectorRegistry()
     both = [("X-Forwarded-For", "192.0.2.1"), ("Forwarded", "for=198.51.100.7")]
     for header, address in (("x-forwarded-for", "192.0.2.1"), ("forwarded", "198.51.100.7")):
-        clients = ForwardedClients(1, cast("Header", header), GatewayMetrics(Registry()))
+        clients = ForwardedClients(1, cast("Header", header), GatewayMetrics(CollectorRegistry()))
         assert clients.address(asked(both)) == address
     other = ForwardedClients(1, "x-forwarded-for", GatewayMetrics(registry))
     assert other.address(asked([("Forwarded", "for=198.51.100.7")])) == PROXY
@@ -105,7 +105,7 @@ def test_the_header_that_our_proxies_do_not_write_is_a_client_s_own() -> None:
 
 
 def test_what_is_not_understood_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
-    clients = ForwardedClients(1, "x-forwarded-for", GatewayMetrics(Registry()))
+    clients = ForwardedClients(1, "x-forwarded-for", GatewayMetrics(CollectorRegistry()))
     for _ in range(3):
         clients.address(asked([("X-Forwarded-For", "x" * 9_000)]))
     said = capsys.readouterr()

@@ -16,9 +16,9 @@ import msgspec
 from pydantic_core import to_json
 
 from chassis.database import compact
-from chassis.metrics import DiagramMetrics
 from chassis.objects import ObjectDamaged, ObjectStore
 from workers.diagram.archive.storage import Content
+from workers.diagram.metrics import DiagramMetrics
 
 BUCKET = "diagrams"
 

@@ -12,7 +12,6 @@ from pydantic import SecretStr
 from uuid_utils.compat import uuid7
 
 from chassis.database import Database
-from chassis.metrics import AuthMetrics
 from chassis.unit_of_work import Caches, Ledger, OutboxRow
 from contracts.auth.accounts import RegisterUser, User
 from contracts.auth.sessions import RefreshTokens, SignIn, SignOut, Tokens
@@ -20,6 +19,7 @@ from contracts.envelope import Actor, ActorKind, Envelope, decode
 from contracts.message import Message, Reply, Request
 from contracts.refusal import Refusal
 from workers.auth.handlers import handlers
+from workers.auth.metrics import AuthMetrics
 from workers.auth.settings import AuthSettings
 from workers.auth.tools import Tools, open_tools
 

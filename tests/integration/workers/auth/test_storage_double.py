@@ -10,12 +10,14 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from chassis.database import Database
-from chassis.metrics import AuthMetrics
 from tests.simulation.plan import Plan
 from tests.simulation.postgres import Pool, Store
 from tests.simulation.sessions import StorageInMemory
 from tests.simulation.world import World
-from workers.auth.storage import Account, SessionRow, Storage
+from workers.auth.accounts.storage import Account
+from workers.auth.metrics import AuthMetrics
+from workers.auth.sessions.storage import SessionRow
+from workers.auth.storage import Storage
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 LATER = MOMENT + timedelta(hours=1)

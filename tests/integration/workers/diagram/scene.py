@@ -10,7 +10,6 @@ from prometheus_client import CollectorRegistry
 from uuid_utils.compat import uuid7
 
 from chassis.database import Database, DirectConnection
-from chassis.metrics import DiagramMetrics
 from chassis.objects import ObjectStore
 from chassis.unit_of_work import Caches, Ledger, OutboxRow
 from contracts.diagram.diagrams import ChangeDiagram, CreateDiagram, DiagramSummary
@@ -21,6 +20,7 @@ from workers.diagram.archive.archiver import Archiver, ArchiverMetrics
 from workers.diagram.archive.objects import Archive
 from workers.diagram.diagrams.storage import diagram_rows
 from workers.diagram.handlers import handlers
+from workers.diagram.metrics import DiagramMetrics
 from workers.diagram.tools import Tools
 
 

@@ -7,11 +7,11 @@ from typing import Any, cast
 from uuid import UUID, uuid4
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from chassis.bus.ports import OutgoingMessage
 from chassis.cache.record import MemberRecord
 from chassis.database import Database, DirectConnection
-from chassis.exposition import Registry
 from chassis.metrics import BusMetrics
 from chassis.outbox import OutboxRelay
 from chassis.unit_of_work import AlreadyHandled, Ledger
@@ -229,7 +229,7 @@ async def a_row_that_somebody_has_locked(recorder: Recorder) -> None:
 async def what_a_crash_left_in_the_outbox(recorder: Recorder) -> None:
     publisher = Publisher()
     relay = OutboxRelay(
-        recorder.database, publisher, BusMetrics(Registry()), sweep_after_seconds=0.2, lease_seconds=0.5
+        recorder.database, publisher, BusMetrics(CollectorRegistry()), sweep_after_seconds=0.2, lease_seconds=0.5
     )  # fmt: skip
     await recorder.create(1)
     recorder.record("too young", await relay.sweep_once(NotedCaches()))

@@ -5,8 +5,8 @@ import unicodedata
 import bcrypt
 import pytest
 
+from workers.auth.accounts.rules import normalised
 from workers.auth.hashes import Hashes
-from workers.auth.rules import normalised
 
 PEPPER, FORMER = b"p" * 32, b"f" * 32
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.auth.sessions import InvalidRefreshToken
-from workers.auth.tokens import RefreshTokenSigner
+from workers.auth.sign_in.tokens import RefreshTokenSigner
 
 SESSION = UUID("0192f3a4-0000-7000-8000-000000000001")
 tokens = RefreshTokenSigner("a secret of this test, long enough")

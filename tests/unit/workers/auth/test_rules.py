@@ -9,14 +9,8 @@ from hypothesis import strategies as st
 
 from contracts.auth.accounts import PasswordTooCommon, PasswordTooLong, PasswordTooShort, email_key
 from contracts.refusal import Invalid
-from workers.auth.rules import (
-    Lifetimes,
-    RefreshDecision,
-    check_new_address,
-    check_new_password,
-    common_passwords,
-    decide_refresh,
-)
+from workers.auth.accounts.rules import check_new_address, check_new_password, common_passwords
+from workers.auth.sign_in.rules import Lifetimes, RefreshDecision, decide_refresh
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

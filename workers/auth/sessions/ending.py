@@ -6,7 +6,7 @@ from uuid import UUID
 
 from chassis.unit_of_work import UnitOfWork
 from contracts.auth.sessions import LIVE_SESSION_TTL, SESSION_CACHE, SessionEnded
-from workers.auth.storage import EndReason, OperatorReason
+from workers.auth.sessions.storage import EndReason, OperatorReason
 from workers.auth.tools import Tools
 
 # No cache holds a session longer than this after it ended: the cache's ttl, and a margin for late fetches and clocks.

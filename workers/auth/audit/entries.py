@@ -10,7 +10,8 @@ from contracts.auth.accounts import UserRegistered
 from contracts.auth.sessions import SessionEnded, SessionStarted, SignIn
 from contracts.envelope import ActorKind, Envelope
 from contracts.message import Event
-from workers.auth.storage import AuditEntry, SessionRow
+from workers.auth.audit.storage import AuditEntry
+from workers.auth.sessions.storage import SessionRow
 
 # Without addresses, names and titles: nothing can be deleted from the log.
 AUDITED_FIELDS: Final = ("user_id", "session_id", "owner_id", "reason")

@@ -22,10 +22,10 @@ from contracts.auth.operator import (
 from contracts.envelope import Envelope
 from contracts.message import Request
 from contracts.sealed import reveal
-from workers.auth import audit
-from workers.auth.ending import end_all_sessions
-from workers.auth.rules import check_new_password
-from workers.auth.storage import OperatorReason
+from workers.auth.accounts.rules import check_new_password
+from workers.auth.audit import entries as audit
+from workers.auth.sessions.ending import end_all_sessions
+from workers.auth.sessions.storage import OperatorReason
 from workers.auth.tools import Tools
 
 handlers: Handlers[Tools] = Handlers()

@@ -18,8 +18,8 @@ from contracts.auth.sessions import (
     InvalidRefreshToken,
     Tokens,
 )
-from workers.auth.keys import KeyRing
-from workers.auth.rules import Lifetimes
+from workers.auth.keys.key_ring import KeyRing
+from workers.auth.sign_in.rules import Lifetimes
 
 MAX_NUMBER_DIGITS: Final = 10  # digits; a session lives 30 days and its generation is a 32-bit integer
 

@@ -1,9 +1,6 @@
-"""Rules for addresses, passwords, sessions and refresh tokens; pure functions."""
+"""Rules for addresses and passwords; pure functions."""
 
 import unicodedata
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from enum import Enum, auto
 from functools import cache
 from importlib import resources
 
@@ -19,6 +16,7 @@ from contracts.refusal import FieldError, Invalid
 
 # Characters with a meaning in mail headers (RFC 5322 3.2.3), except the @.
 SPECIALS = frozenset('()<>[]:;\\,"')
+
 # Invisible or blank: Unicode's Default_Ignorable_Code_Point, as far as their category does not say so.
 INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | frozenset(map(chr, range(0xFE00, 0xFE10)))
 
@@ -76,40 +74,3 @@ def common_passwords() -> frozenset[str]:
 def is_text(password: str) -> bool:
     """No NUL, which ends a C string, and no lone surrogates, which have no UTF-8 encoding."""
     return "\x00" not in password and not any("\ud800" <= character <= "\udfff" for character in password)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lifetimes:
-    access_token: timedelta
-    session: timedelta
-    remembered_session: timedelta
-
-    def session_end(self, now: datetime, *, remember: bool) -> datetime:
-        return now + (self.remembered_session if remember else self.session)
-
-    def access_token_end(self, now: datetime, session_end: datetime) -> datetime:
-        """No token outlives its session."""
-        return min(now + self.access_token, session_end)
-
-
-class RefreshDecision(Enum):
-    """What to do about a refresh token that was presented."""
-
-    ROTATE = auto()  # the newest: mark it as used, and issue its successor
-    REPEAT = auto()  # just used, its successor not yet: a retry, which gets the same successor
-    REUSE = auto()  # used a while ago, or its successor was used: the token was stolen
-    NEVER_ISSUED = auto()  # authentic, but newer than the record: the database was restored from a backup
-
-
-def decide_refresh(presented: int, *, generation: int, used_generation: int, may_be_retry: bool) -> RefreshDecision:
-    """*generation*: number of the newest token that was issued; *used_generation*: of the newest that was presented.
-
-    *may_be_retry*: the newest presented token was first presented so recently that the response may have been lost.
-    """
-    if presented > generation:
-        return RefreshDecision.NEVER_ISSUED
-    if presented == generation:
-        return RefreshDecision.ROTATE
-    if presented == generation - 1 and used_generation == presented and may_be_retry:
-        return RefreshDecision.REPEAT
-    return RefreshDecision.REUSE

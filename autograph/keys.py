@@ -145,7 +145,7 @@ async def _connected() -> AsyncIterator[tuple[DirectConnection, str]]:
         url, secret = settings.postgres_url.get_secret_value(), settings.auth_secret.get_secret_value()
     else:
         found = installation()
-        url, secret = found.servers.postgres_url, found.auth_secret
+        url, secret = found.servers.postgres_url, found.own_secrets.get("auth", "")
         if not secret:
             raise OperatorError("AUTOGRAPH_AUTH_SECRET is not set: without it no key can be read or made")
     connection = await asyncpg.connect(url, server_settings={"search_path": SCHEMA})

@@ -32,7 +32,6 @@ from chassis.unit_of_work import Ledger
 from contracts.envelope import Envelope
 from contracts.message import Event, Message, Request
 
-SCHEMA_REVISION = "0006"  # the oldest schema revision that this release works with
 # Deliveries of one queue in flight at once. Their transactions share a pool of 30 connections.
 PREFETCH = 16
 PRODUCERS_PREFETCH = 4  # no user waits for these
@@ -65,8 +64,11 @@ class WorkerContext:
     pools: PoolMetrics
 
 
-async def open_worker(service: Service[SettingsT], requests: RequestMetrics) -> WorkerContext:
-    """Open the parts of a worker. Waits only for the database. Raises ``DatabaseUnavailable``, ``SchemaNotReady``."""
+async def open_worker(service: Service[SettingsT], requests: RequestMetrics, *, revision: str) -> WorkerContext:
+    """Open the parts of a worker. Waits only for the database. Raises ``DatabaseUnavailable``, ``SchemaNotReady``.
+
+    *revision*: the oldest schema revision that the worker works with.
+    """
     settings, name = service.settings, service.name
     metrics = BusMetrics(service.registry, requests)
     pools = PoolMetrics(service.registry)
@@ -78,7 +80,8 @@ async def open_worker(service: Service[SettingsT], requests: RequestMetrics) -> 
             pool_max=settings.postgres_pool_max,
         )
     )
-    await database.check_revision(SCHEMA_REVISION)
+    await database.check_revision(revision)
+    await database.check_standard_tables()
     redis = Redis(settings.redis_url.get_secret_value(), max_connections=settings.redis_pool_max)
     service.on_close(redis.close)
     caches = CacheMember(redis, database.pool, name)

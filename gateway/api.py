@@ -1,6 +1,11 @@
 """The public API as one table, from which ``docs/openapi.json`` is generated."""
 
+from collections.abc import Callable
+from typing import Any
+
 from contracts import auth, diagram
+from contracts.catalogue import REQUESTS
+from contracts.message import Request
 from contracts.refusal import Forbidden
 from gateway.endpoint import Cached, Endpoint
 
@@ -55,5 +60,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
              refusals=(*SEES, diagram.VersionNotFound), summary="Get a version with its content"),
 )  # fmt: skip
 
-# The query for the outcome of a command, by worker.
-OUTCOMES = {"auth": auth.GetAuthCommand, "diagram": diagram.GetDiagramCommand}
+# The query for the outcome of a command, by worker: each worker answers one of this name.
+OUTCOMES: dict[str, Callable[..., Request[Any]]] = {
+    request.worker(): request for request in REQUESTS if request.action() == "get_command"
+}

@@ -15,6 +15,7 @@ from chassis.metrics import GatewayMetrics
 from chassis.redis import Redis
 from contracts.auth import GetPublicKeys, PublicKeys
 from contracts.catalogue import REQUESTS
+from contracts.services import SERVICES
 from gateway.admission import Admission
 from gateway.breaker import Breaker
 from gateway.command_client import GATEWAY, CommandClient, breaker_name, envelope_of
@@ -29,7 +30,7 @@ from gateway.settings import GatewaySettings
 from gateway.tokens import AccessTokenVerifier, PublicKeyCache
 
 # The worker that invalidates entries of each kind, whose processes hold the leases.
-CACHE_OWNERS = {"diagram": "diagram", "session": "auth"}
+CACHE_OWNERS = {kind: service.name for service in SERVICES for kind in service.caches}
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,7 +126,7 @@ def _operation(endpoint: Endpoint, refer: Refer) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": endpoint.request.action(),
         "summary": endpoint.summary,
-        "tags": ["auth" if endpoint.path.startswith("/api/auth") else "diagrams"],
+        "tags": [endpoint.path.split("/")[2]],
         "parameters": _parameters(endpoint),
         "responses": _responses(endpoint, refer),
     }

@@ -4,9 +4,9 @@ from chassis.lifecycle import Service, run
 from chassis.metrics import DiagramMetrics
 from chassis.objects import ObjectStoreUnavailable, open_object_store
 from chassis.worker import consume, open_worker
-from contracts.catalogue import EVENT_BULKHEADS, SUBSCRIPTIONS
 from contracts.envelope import Envelope
 from contracts.message import Message
+from contracts.services import entry
 from workers.diagram.archive import BUCKET, Archive
 from workers.diagram.archiver import Archiver, ArchiverMetrics
 from workers.diagram.handlers import handlers
@@ -18,7 +18,7 @@ from workers.diagram.tools import Tools
 async def compose(service: Service[DiagramSettings]) -> None:
     settings = service.settings
     metrics = DiagramMetrics(service.registry)
-    context = await open_worker(service, metrics.requests)
+    context = await open_worker(service, metrics.requests, revision=entry("diagram").revision)
     store = await service.enter(
         open_object_store(
             settings.s3_url.get_secret_value(),
@@ -51,8 +51,8 @@ async def compose(service: Service[DiagramSettings]) -> None:
         handlers,
         tools,
         unseal=_keep_unsealed,
-        hears=SUBSCRIPTIONS.get(context.name, ()),
-        event_bulkheads=EVENT_BULKHEADS.get(context.name, {}),
+        hears=entry("diagram").hears,
+        event_bulkheads=entry("diagram").event_bulkheads,
         transient=(ObjectStoreUnavailable,),
     )
 

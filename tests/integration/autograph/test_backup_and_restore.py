@@ -104,7 +104,7 @@ def test_a_newer_schema_is_refused(backup: tuple[Path, Manifest]) -> None:
 def test_another_secret_is_refused_by_its_name(system: LocalSystem, backup: tuple[Path, Manifest], name: str) -> None:
     check_secrets(backup[1], system.installation)
     other = system.installation_with(**{name: "c" * 48})
-    with pytest.raises(OperatorError, match=f"^AUTOGRAPH_{name.upper()} must be"):
+    with pytest.raises(OperatorError, match=f"^AUTOGRAPH_{name.upper()}_SECRET must be"):
         check_secrets(backup[1], other)
 
 
@@ -249,7 +249,7 @@ async def test_servers_named_by_the_environment_are_backed_up_and_restored_by_co
     system: LocalSystem, tmp_path: Path
 ) -> None:
     folder = str(tmp_path / "backup")
-    secrets = {f"AUTOGRAPH_{name.upper()}": secret for name, secret in SECRETS.items()}
+    secrets = {f"AUTOGRAPH_{name.upper()}_SECRET": secret for name, secret in SECRETS.items()}
     unnamed = await _autograph(system, tmp_path, "backup", folder)
     assert unnamed.stderr == "AUTOGRAPH_AUTH_SECRET and AUTOGRAPH_GATEWAY_SECRET must be set as the services have it\n"
     made = await _autograph(system, tmp_path, "backup", folder, "--no-secrets", **secrets)

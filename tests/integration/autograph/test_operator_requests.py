@@ -38,7 +38,7 @@ async def prepared(servers: Servers) -> AsyncIterator[Servers]:
 
 
 def installation(servers: Servers, secret: str = INSTALLATION_SECRET) -> Installation:
-    return Installation(servers, secret, auth_secret="", gateway_secret="")
+    return Installation(servers, secret)
 
 
 async def said(found: Installation) -> str:

@@ -99,9 +99,7 @@ async def lot(servers: Servers) -> AsyncIterator[Lot]:
     async with prepared_vhost(servers) as vhost:
         yield Lot(
             vhost,
-            Installation(
-                replace(servers, rabbitmq_url=vhost.url), INSTALLATION_SECRET, auth_secret="", gateway_secret=""
-            ),
+            Installation(replace(servers, rabbitmq_url=vhost.url), INSTALLATION_SECRET),
         )
 
 

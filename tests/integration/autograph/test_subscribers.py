@@ -39,9 +39,7 @@ async def broker(servers: Servers) -> AsyncIterator[Vhost]:
 
 @pytest.fixture
 def installation(servers: Servers, broker: Vhost) -> Installation:
-    return Installation(
-        replace(servers, rabbitmq_url=broker.url), INSTALLATION_SECRET, auth_secret="", gateway_secret=""
-    )
+    return Installation(replace(servers, rabbitmq_url=broker.url), INSTALLATION_SECRET)
 
 
 @pytest.fixture

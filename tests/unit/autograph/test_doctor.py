@@ -192,14 +192,14 @@ async def test_a_server_that_holds_much_is_not_called_away(
     monkeypatch.setattr(command, "CHECK_SECONDS", 0)
     monkeypatch.setattr(command, "_CHECKS", {server: look})
     nowhere = S3Account("http://nowhere", "", "")
-    found = Installation(Servers("", "", "", "", nowhere, nowhere), secret="", auth_secret="", gateway_secret="")
+    found = Installation(Servers("", "", "", "", nowhere, nowhere), secret="")
 
     assert [finding.code for finding in await command.examine(found)] == codes
 
 
 def an_installation(postgres_url: str = "") -> Installation:
     nowhere = S3Account("http://nowhere", "", "")
-    return Installation(Servers(postgres_url, "", "", "", nowhere, nowhere), "", auth_secret="", gateway_secret="")
+    return Installation(Servers(postgres_url, "", "", "", nowhere, nowhere), "")
 
 
 @pytest.mark.parametrize(

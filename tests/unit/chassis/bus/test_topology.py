@@ -42,7 +42,7 @@ OTHERS = ["reply.producer-reports.1", "reply.autograph-gateway.0192", "autograph
 EVENTS_OF_OURS = [queue for queue in NEEDED.queues if ".events" in queue]
 
 
-@pytest.mark.parametrize("queue", [*(NEEDED.queues.keys() - set(EVENTS_OF_OURS)), *OTHERS])
+@pytest.mark.parametrize("queue", [*sorted(NEEDED.queues.keys() - set(EVENTS_OF_OURS)), *OTHERS])
 def test_every_queue_is_bounded_in_messages_and_bytes(queue: str) -> None:
     definition = policy_of(queue).definition
     assert 0 < definition["max-length"] <= 1_000_000

@@ -127,8 +127,13 @@ async def compose(service: Service[StampsSettings]) -> None:
     tools = Tools(ground.ledger, ground.database)
     own = entry("stamps")
     await consume(
-        service, ground, handlers, tools, unseal=_nothing_is_sealed,
-        hears=own.hears, event_bulkheads=own.event_bulkheads,
+        service,
+        ground,
+        handlers,
+        tools,
+        unseal=_nothing_is_sealed,
+        hears=own.hears,
+        event_bulkheads=own.event_bulkheads,
     )
 
 

@@ -55,6 +55,8 @@ class Service:
             raise ValueError(f"{self.name!r} is no name of a service: 1 to 15 letters from a to z")
         if strangers := [message.wire_name for message in self.messages if message.worker() != self.name]:
             raise ValueError(f"{self.name} does not own {', '.join(strangers)}: a wire name is autograph.<worker>.…")
+        if unheard := [event.wire_name for event in self.event_bulkheads.keys() - set(self.hears)]:
+            raise ValueError(f"{self.name} has a bulkhead for {', '.join(unheard)}, to which it does not subscribe")
 
     @property
     def is_worker(self) -> bool:

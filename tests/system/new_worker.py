@@ -45,6 +45,7 @@ ENTRY: Final = """\
         needs={Engine.POSTGRES, Engine.S3},
         messages=stamps.MESSAGES,
         hears=(diagram.diagrams.DiagramCreated,),
+        event_bulkheads={diagram.diagrams.DiagramCreated: "press"},
         pool_max=12,
         own_secret=True,
     ),
@@ -124,7 +125,16 @@ async def compose(service: Service[StampsSettings]) -> None:
     requests = RequestMetrics(service.registry, "stamps_service")
     context = await open_worker(service, requests, revision=entry("stamps").revision)
     tools = Tools(context.ledger, context.database)
-    await consume(service, context, handlers, tools, hears=entry("stamps").hears, unseal=_keep_unsealed)
+    own = entry("stamps")
+    await consume(
+        service,
+        context,
+        handlers,
+        tools,
+        unseal=_keep_unsealed,
+        hears=own.hears,
+        event_bulkheads=own.event_bulkheads,
+    )
 
 
 async def _keep_unsealed(message: Message, _: Envelope) -> Message:

@@ -94,7 +94,7 @@ def test_the_chart_has_it(checkout: Checkout) -> None:
     for kind in ("Secret", "ConfigMap", "PodDisruptionBudget"):
         assert (kind, "shop-autograph-stamps") in made
     queues = yaml.safe_load(checkout.text("helm/autograph/values.yaml"))["workers"]["stamps"]["queues"]
-    assert {"stamps.commands.press", "stamps.queries", "stamps.events"} <= set(queues)
+    assert {"stamps.commands.press", "stamps.queries", "stamps.events.press"} <= set(queues)
     for setting, status in (("ink=2", 0), ("ink=much", 1), ("inc=2", 1)):
         told = run(tool("helm4"), "template", ".", "--set", f"workers.stamps.settings.{setting}", folder=chart)
         assert told.returncode == status, (setting, told.stderr)

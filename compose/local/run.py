@@ -7,8 +7,9 @@ from typing import Any
 
 from compose.local.given import check_given
 from compose.local.home import Home
+from compose.local.progress import Report
 from compose.local.stack import server_specs
-from compose.local.supervisor import Report, Supervisor, stop_left
+from compose.local.supervisor import Supervisor, stop_left
 
 
 class Starting:
@@ -16,13 +17,13 @@ class Starting:
 
     def __init__(self, home: Home, given: Mapping[str, str], report: Report) -> None:
         self.supervisor = Supervisor(home, report)
-        self._all = asyncio.create_task(self._start_all(home, given))
+        self._all = asyncio.create_task(self._start_all(home, given, report))
 
-    async def _start_all(self, home: Home, given: Mapping[str, str]) -> None:
+    async def _start_all(self, home: Home, given: Mapping[str, str], report: Report) -> None:
         """Each as soon as its program is there; the others' programs may still have to be got."""
         starting: list[asyncio.Task[None]] = []
         try:
-            async for specs in server_specs(home, given):
+            async for specs in server_specs(home, given, report):
                 starting += [asyncio.create_task(self.supervisor.start(specs))]
             await asyncio.gather(*starting)
         finally:

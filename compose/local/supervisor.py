@@ -5,24 +5,22 @@ import os
 import signal
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from compose.local.home import CannotProvide, Home, Running
 from compose.local.process import Identity, Mark, stop_all
+from compose.local.progress import STILL_SECONDS, Report
 from compose.local.server import Spec
 
 PROBE_SECONDS = 0.1
-STILL_SECONDS = 3.0  # how often we say that something is still not ready
 BACKOFF_SECONDS = (0.2, 1.0, 2.0, 5.0, 10.0)
 STEADY_SECONDS = 30.0  # a process that ran this long starts its backoff anew
 # Services first, so that they finish what is in hand on servers that still run; last epmd, of which the broker takes
 # its leave.
 STOPPING = ("service", "server", "epmd")
-
-Report = Callable[[str, str], None]  # name, state
 
 
 @dataclass(slots=True, eq=False)

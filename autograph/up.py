@@ -5,7 +5,9 @@ import contextlib
 import os
 import signal
 from collections.abc import AsyncIterator, Mapping
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -13,7 +15,6 @@ import typer
 from rich.console import Console
 
 from autograph.installation import installation_in
-from autograph.migrate import apply_broker, apply_storage
 from autograph.scale import Scale, counts_of
 from autograph.services import check_settings
 from autograph.settings import OperatorSettings, operator_settings
@@ -81,15 +82,16 @@ async def _up(settings: OperatorSettings, counts: dict[str, int], began: float) 
     try:
         async with start_servers(home, given, report) as servers, on_record(home):
             installation = installation_in(home, settings)
+            migrations = await asyncio.to_thread(_migrations)
             await servers.ready(*(name for name in ("postgres", "redis", "s3") if not is_given(name, given)))
             async with reported(report, "schema", "migrating"):
-                await apply_storage(installation, Console(quiet=True))
+                await migrations.apply_storage(installation, Console(quiet=True))
             report("schema", "up to date")
 
             async def broker() -> None:
                 await servers.all_ready()
                 async with reported(report, "topology", "applying"):
-                    await apply_broker(installation, Console(quiet=True))
+                    await migrations.apply_broker(installation, Console(quiet=True))
                 report("topology", "up to date")
 
             scale = Scale(home, installation, settings.http_port, servers.supervisor, report)
@@ -107,6 +109,11 @@ async def _up(settings: OperatorSettings, counts: dict[str, int], began: float) 
             raise
         composer.uncancel()
     report("autograph", "stopped")
+
+
+def _migrations() -> ModuleType:
+    """Read while the servers boot: Alembic and SQLAlchemy take as long to read as all the rest."""
+    return import_module("autograph.migrate")
 
 
 def _reporter(console: Console, home: Home, began: float) -> Report:

@@ -23,7 +23,6 @@ FOLLOWED = {
     "find-links": "UV_FIND_LINKS",
     "cert": "SSL_CERT_FILE",
     "client-cert": "SSL_CLIENT_CERT",
-    "constraint": "UV_CONSTRAINT",
     "proxy": "ALL_PROXY",
     "trusted-host": "UV_INSECURE_HOST",
     "timeout": "UV_HTTP_TIMEOUT",
@@ -79,6 +78,8 @@ class Installer:
         try:
             told = await self._pip_configuration()
             command += ["--no-index"] if told.get("no-index", "").strip().lower() not in FALSE else []
+            if not _constrains(told.get("constraint", ""), lock):
+                told.pop("constraint", None)
             settings = followed(told)
             with tempfile.TemporaryDirectory(dir=self._python.parent) as beside:
                 environment = {**_environment(), **_cache(Path(beside)), **settings}
@@ -86,7 +87,7 @@ class Installer:
         except NotFollowed as key:
             self.why_pip = f"uv has no word for pip's setting {key}"
         except Failed as failure:
-            self.why_pip = f"uv could not: {failure}"
+            self.why_pip = f"uv could not: {' '.join(str(failure).split())}"
         else:
             self.why_pip = ""
         return not self.why_pip
@@ -141,6 +142,20 @@ def followed(told: Mapping[str, str]) -> dict[str, str]:
     if "ALL_PROXY" in environment:
         environment |= dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY"), environment["ALL_PROXY"])
     return {name: value for name, value in environment.items() if value}
+
+
+def _constrains(files: str, lock: Path) -> bool:
+    """Whether a constraint is about a package of *lock*, or cannot be read here. uv takes none beside hashes."""
+    locked = _names(lock.read_text(encoding="utf-8"))
+    try:
+        return any(locked & _names(Path(file).expanduser().read_text(encoding="utf-8")) for file in files.split())
+    except OSError:
+        return True
+
+
+def _names(requirements: str) -> set[str]:
+    found = re.findall(r"^\s*([A-Za-z0-9][\w.-]*)", requirements, re.MULTILINE)
+    return {re.sub(r"[-_.]+", "-", name).lower() for name in found}
 
 
 def _is_there(place: str) -> bool:

@@ -108,6 +108,8 @@ async def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mirror: M
     [
         pytest.param(True, {}, "uv", id="uv"),
         pytest.param(False, {}, "pip", id="no uv for this machine"),
+        pytest.param(True, {"PIP_CONSTRAINT": "another<=1"}, "uv", id="a constraint of another package"),
+        pytest.param(True, {"PIP_CONSTRAINT": "of_the.Company<=1"}, "pip", id="a constraint of this package"),
         pytest.param(True, {"PIP_KEYRING_PROVIDER": "disabled"}, "pip", id="pip is told what uv cannot follow"),
     ],
 )
@@ -120,8 +122,10 @@ async def test_the_companys_index_is_asked_and_signed_in_to(
     told: dict[str, str],
     by: str,
 ) -> None:
-    for name, value in told.items():
-        monkeypatch.setenv(name, value)
+    for number, (name, value) in enumerate(told.items()):
+        file = environment.lock.with_name(f"constraints-{number}.txt")  # no blank: pip takes a list
+        file.write_text(value, encoding="ascii")
+        monkeypatch.setenv(name, str(file) if name == "PIP_CONSTRAINT" else value)
     program = REPOSITORY / ".venv" / "bin" / "uv"
     assert program.exists(), "make .venv/.development"
 

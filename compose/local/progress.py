@@ -41,6 +41,15 @@ async def reported(
     Without *how_far* the seconds that have passed are said.
     """
     report(name, doing)
+    async with repeated(report, name, doing, how_far):
+        yield
+
+
+@asynccontextmanager
+async def repeated(
+    report: Report, name: str, doing: str, how_far: Callable[[], str] = lambda: ""
+) -> AsyncIterator[None]:
+    """As ``reported``, of which the beginning has been said."""
     began = now()
 
     async def repeat() -> None:

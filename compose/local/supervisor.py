@@ -12,7 +12,7 @@ from pathlib import Path
 
 from compose.local.home import CannotProvide, Home, Running
 from compose.local.process import Identity, Mark, stop_all
-from compose.local.progress import STILL_SECONDS, Report
+from compose.local.progress import STILL_SECONDS, Report, repeated
 from compose.local.server import Spec
 
 PROBE_SECONDS = 0.1
@@ -186,15 +186,16 @@ class Supervisor:
         for child in children:
             if child.process.returncode is None:
                 self._state(child, "stopping")
-        await asyncio.gather(*(asyncio.to_thread(self._stop_one, child) for child in children))
+        await asyncio.gather(*(self._stop_one(child) for child in children))
         for child in children:
             await child.process.wait()
             _clear(child.running)
             self._state(child, "stopped")
 
-    @staticmethod
-    def _stop_one(child: _Child) -> None:
-        stop_all([(child.running.identity, child.spec.stop_signal)], child.spec.stop_seconds)
+    async def _stop_one(self, child: _Child) -> None:
+        ended = [(child.running.identity, child.spec.stop_signal)]
+        async with repeated(self._report, child.spec.name, "still stopping"):
+            await asyncio.to_thread(stop_all, ended, child.spec.stop_seconds)
 
     def _state(self, child: _Child, state: str) -> None:
         child.running.state = state

@@ -1,8 +1,10 @@
 """Packages come from where pip is told to look, whoever installs them."""
 
+import asyncio
 import base64
 import hashlib
 import io
+import re
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -145,6 +147,24 @@ async def test_a_file_of_another_hash_is_not_installed(environment: Environment,
         await Installer(environment.python, program).install(environment.lock)
 
     assert not list(environment.folder.glob("lib/python3*/site-packages/of_the_company*"))
+
+
+@pytest.mark.parametrize("told", [{}, {"PIP_KEYRING_PROVIDER": "disabled"}], ids=["uv", "pip"])
+async def test_no_line_is_an_installers_own(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch, told: dict[str, str]
+) -> None:
+    """A folder that is not there makes pip warn of it for each package."""
+    for name, value in ({"PIP_EXTRA_INDEX_URL": "file:///dev/null/none"} | told).items():
+        monkeypatch.setenv(name, value)
+    making = await asyncio.create_subprocess_exec(
+        ".ci/venv", str(environment.folder), str(environment.lock),
+        cwd=REPOSITORY, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    said = (await making.communicate())[0].decode()
+
+    assert making.returncode == 0, said
+    assert "installing the 1 packages" in said
+    assert all(re.match(r" *\d+\.\d s  python     [a-z]", line) for line in said.splitlines()), said
 
 
 async def test_without_a_folder_to_keep_files_in_nothing_is_left_beside_the_environment(

@@ -10,6 +10,9 @@ PYTHON_IN_VENV := $(VENV)/bin/python
 BIN := $(VENV)/bin
 # The moment in which Enter was typed, in seconds since the machine booted: what `make up` tells is counted from it.
 BEGAN := $(shell cut -d' ' -f1 /proc/uptime)
+# How many processes test at once. More than there are processors: tests of whole stacks wait most of their time.
+PROCESSES ?= $(shell echo $$(($$(nproc) + 1)))
+IN_PARALLEL := -n $(PROCESSES)
 CODE := $(patsubst %/,%,$(sort $(dir $(wildcard */*.py))))
 
 .PHONY: help
@@ -18,11 +21,11 @@ help: ## Show this
 
 .PHONY: up
 up: SERVERS := --servers
-up: $(VENV)/.runtime ## Bring the whole system up on real servers; Ctrl-C stops it
+up: $(VENV)/.runtime ## Start the whole system on real servers; Ctrl-C stops it
 	@exec $(BIN)/autograph up --began $(BEGAN)
 
 .PHONY: down
-down: $(VENV)/.runtime ## Stop a stack that was left
+down: $(VENV)/.runtime ## Stop a stack that was left running
 	@$(BIN)/autograph down
 
 .PHONY: status
@@ -30,33 +33,33 @@ status: $(VENV)/.runtime ## List every process and server
 	@$(BIN)/autograph status || [ $$? = 3 ] # nothing runs, and that was said
 
 .PHONY: check
-check: $(VENV)/.development ## The fast part: format, lint, types, imports, generated files, unit and architecture tests
+check: $(VENV)/.development ## Fast checks: format, lint, types, imports, generated files, unit and architecture tests
 	@$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/mypy $(CODE)
 	$(BIN)/autograph generate --check
-	$(BIN)/pytest -q tests/unit tests/architecture
+	$(BIN)/pytest -q $(IN_PARALLEL) tests/unit tests/architecture
 
 .PHONY: test
-test: $(VENV)/.development .venv-tools/.tools ## Everything: unit, architecture, integration on real servers, system from outside
-	@$(BIN)/pytest tests
+test: $(VENV)/.development .venv-tools/.tools ## All tests: unit, architecture, integration on real servers, whole system
+	@$(BIN)/pytest $(IN_PARALLEL) --durations=25 tests
 
 .PHONY: faults
-faults: $(VENV)/.development ## Break the running system in every way one machine can show, and then the code (45 min; LONG=1: hours)
+faults: $(VENV)/.development ## Fault tests on a running system, then mutation tests (45 min; LONG=1: hours)
 	@AUTOGRAPH_FAULTS_LONG=$(LONG) $(BIN)/pytest tests/faults tests/simulation -m ""
 	$(MAKE) mutants
 
 .PHONY: mutants
-mutants: $(VENV)/.development ## Test the tests: put in one bug after another, each of which a suite must notice
+mutants: $(VENV)/.development ## Mutation tests: insert one bug after another, each of which a suite must detect
 	@$(PYTHON_IN_VENV) -m tests.mutants
 
 .PHONY: test-deploy
-test-deploy: $(VENV)/.development .venv-tools/.tools ## Build the images, bring all containers up and try them, with the static checks; brings its own Docker engine if need be
+test-deploy: $(VENV)/.development .venv-tools/.tools ## Build the images, start and test all containers, run the static checks; starts its own Docker engine if there is none
 	@exec $(PYTHON_IN_VENV) -m tests.deploy
 
 .PHONY: test-clients
-test-clients: $(VENV)/.development .venv-clients/.clients ## Lint the API's description, and try a running gateway with schemathesis and clients generated from it
+test-clients: $(VENV)/.development .venv-clients/.clients ## Lint the API's description, and test a running gateway with schemathesis and generated clients
 	@$(BIN)/pytest tests/clients -m clients
 
 .PHONY: sbom
@@ -64,11 +67,11 @@ sbom: ## Write what the image contains to dist/autograph.cdx.json (needs a Docke
 	@docker build --file compose/Dockerfile --target sbom --output type=local,dest=dist .
 
 .PHONY: gen
-gen: $(VENV)/.development ## Write the API's and the bus's description, the dashboards and the chart's copies anew
+gen: $(VENV)/.development ## Regenerate what follows from the code: descriptions, dashboards, the services' sections of files, the chart's copies
 	@$(BIN)/autograph generate
 
 .PHONY: format
-format: $(VENV)/.development ## Format the code and mend what ruff can
+format: $(VENV)/.development ## Format the code, and let ruff fix what it can
 	@$(BIN)/ruff format --quiet .
 	$(BIN)/ruff check --fix --quiet .
 
@@ -76,22 +79,22 @@ format: $(VENV)/.development ## Format the code and mend what ruff can
 LICENCES := Apache;BSD;MIT;ISC;MPL;Mozilla;PSF;Python Software Foundation
 
 .PHONY: audit
-audit: $(VENV)/.runtime .venv-audit/.audit ## Hold pinned images to the shipped advisories, list licences, look for known vulnerabilities (the last needs PyPI itself)
+audit: $(VENV)/.runtime .venv-audit/.audit ## Check pinned images against the shipped advisories, list licences, check packages for vulnerabilities (needs PyPI)
 	@$(PYTHON_IN_VENV) .ci/images.py
 	.venv-audit/bin/pip-licenses --python=$(PYTHON_IN_VENV) --from=mixed --partial-match --allow-only="$(LICENCES)" \
 		--packages $$(sed -nE 's/^([a-z0-9.-]+)==.*/\1/p' requirements.lock)
 	.venv-audit/bin/pip-audit --strict --require-hashes --disable-pip -r requirements.lock
 
 .PHONY: bench
-bench: $(VENV)/.development ## Measure beside the floors (takes minutes; run nothing else)
-	@$(PYTHON_IN_VENV) -m bench
+bench: $(VENV)/.development ## Benchmark against the floors, or AGAINST=another checkout in turns (takes minutes; run nothing else)
+	@$(PYTHON_IN_VENV) -m bench$(if $(AGAINST),.turns $(AGAINST))
 
 .PHONY: pictures
-pictures: $(VENV)/.development ## Draw docs/pictures anew from a run with a few faults (takes 12 minutes; run nothing else)
+pictures: $(VENV)/.development ## Redraw docs/pictures from a run with a few faults (takes 12 minutes; run nothing else)
 	@$(PYTHON_IN_VENV) -m bench.pictures
 
 .PHONY: lock
-lock: $(VENV)/.development ## Write the lock files anew
+lock: $(VENV)/.development ## Regenerate the lock files
 	@compile() { $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --upgrade --quiet "$$@"; }
 	compile pyproject.toml -o requirements.lock
 	compile --group dev pyproject.toml -o requirements-dev.lock
@@ -104,7 +107,7 @@ lock: $(VENV)/.development ## Write the lock files anew
 	compile --no-deps --group uv -o requirements-uv.lock
 
 .PHONY: clean
-clean: ## Remove the virtual environment and what was generated; data in .autograph stays
+clean: ## Remove the virtual environment and build output; data in .autograph is kept
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

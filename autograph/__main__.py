@@ -1,10 +1,8 @@
 """``autograph``: the operator's command."""
 
 import sys
-import tomllib
 from importlib import import_module
 from logging import getLogger
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -16,7 +14,8 @@ from autograph.settings import OperatorSettings
 from autograph.stacks import running_stacks
 from chassis import logging
 from chassis.settings import LogFormat, SettingsInvalid, read
-from compose.local.home import CannotProvide
+from compose.local.home import OperatorError
+from contracts.version import VERSION
 
 # Each in the module that has it: a function, or an application of commands of its own.
 COMMANDS = {
@@ -38,7 +37,7 @@ COMMANDS = {
     "producer": "autograph.producer:app",
     "keys": "autograph.keys:app",
     "users": "autograph.users:app",
-    "credentials": "autograph.handout:app",
+    "credentials": "autograph.service_credentials:app",
 }
 
 
@@ -63,14 +62,15 @@ class Commands(TyperGroup):
         return command
 
 
-app = typer.Typer(cls=Commands, add_completion=False, pretty_exceptions_show_locals=False)  # they may be secrets
+app = typer.Typer(
+    cls=Commands, add_completion=False, pretty_exceptions_show_locals=False
+)  # local variables may be secrets
 UNAVAILABLE = 69  # sysexits.h
 
 
 def _show_version(*, wanted: bool) -> None:
     if wanted:
-        pyproject = (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
-        typer.echo(f"autograph {tomllib.loads(pyproject)['project']['version']}")
+        typer.echo(f"autograph {VERSION}")
         raise typer.Exit
 
 
@@ -98,29 +98,29 @@ def autograph(
 
 
 def _configure_logging() -> None:
-    """Standard output is a command's answer, which is piped and kept: what is logged goes to standard error."""
+    """Logs go to standard error: standard output is the command's result."""
     try:
         settings = read(OperatorSettings)
         level, log_format = settings.log_level, settings.log_format
-    except SettingsInvalid:  # said by the command, if it reads them
+    except SettingsInvalid:  # reported by the command that reads them
         level, log_format = "WARNING", LogFormat.CONSOLE
     logging.configure("autograph", level, json=log_format is LogFormat.JSON, stream=sys.stderr)
-    getLogger("aiormq").setLevel("CRITICAL")  # what it logs it also raises, and a command says that in a sentence
+    getLogger("aiormq").setLevel("CRITICAL")  # it also raises what it logs, and the command reports that
 
 
 def main() -> None:
     _configure_logging()
     try:
         app(prog_name="autograph")
-    except CannotProvide as refusal:
+    except OperatorError as refusal:
         raise SystemExit(str(refusal)) from None
     except Exception as error:
-        from autograph.failures import sentence  # noqa: PLC0415 - it knows the failures of every client library
+        from autograph.failures import describe_failure  # noqa: PLC0415 - it knows the failures of every client library
 
-        said = sentence(error)
-        if said is None:
+        text = describe_failure(error)
+        if text is None:
             raise
-        typer.echo(said, err=True)
+        typer.echo(text, err=True)
         raise SystemExit(1 if isinstance(error, OSError) and error.filename else UNAVAILABLE) from None
 
 

@@ -1,4 +1,4 @@
-"""What travels on the bus (AsyncAPI 3), computed from the contracts."""
+"""The description of the bus (AsyncAPI 3), generated from the contracts."""
 
 from typing import Any
 
@@ -10,15 +10,15 @@ from contracts.catalogue import EVENTS, MESSAGES, REQUESTS, SUBSCRIPTIONS
 from contracts.envelope import CONTENT_TYPE
 from contracts.message import Message, Request
 from contracts.outcome import Outcome
+from contracts.version import VERSION
 
-VERSION = "0.2.0"
 DESCRIPTION = """\
 Commands and queries have the key `<worker>.<name>`, events leave under `<worker>.<event>`. A producer publishes to a
 topic exchange of its own, `autograph.producers.<name>`, which passes on what it is allowed, and to no other; the
 exchanges that are named here are the gateway's and the workers'. Every body is a CloudEvents 1.0 document in structured
-mode; `data` is described here. Replies come to the AMQP property `reply_to`, a queue of the asker's: a producer has
-`reply.producer-<name>.1` and, for each more of its processes, the next number, and takes from them as an exclusive
-consumer. A reply has the request's id as `causationid`. A `user_id` property is needed: the broker vouches for it.
+mode; `data` is described here. Replies go to the queue in the AMQP property `reply_to`, the sender's own: a producer
+has `reply.producer-<name>.1` and, for each further process, the next number, and consumes from them exclusively. A
+reply has the request's id as `causationid`. The property `user_id` is required: the broker verifies it.
 """
 REPLIES = "replies"
 ATTRIBUTES = ("id", "source", "type", "time", "correlationid", "actor")
@@ -60,7 +60,7 @@ def _channel(message: type[Message]) -> dict[str, Any]:
     )
     return {
         "address": message.routing_key(),
-        "description": f"Queue{'s' if len(queues) != 1 else ''}: {', '.join(queues) or 'none of ours'}.",
+        "description": f"Queue{'s' if len(queues) != 1 else ''}: {', '.join(queues) or 'none of AutoGraph'}.",
         "messages": {message.__name__: {"$ref": f"#/components/messages/{message.__name__}"}},
         "bindings": {
             "amqp": {
@@ -108,8 +108,8 @@ def _message(message: type[Message], refer: Any) -> dict[str, Any]:
 def _replies() -> dict[str, Any]:
     names = [_reply_name(request) for request in REQUESTS]
     return {
-        "address": None,  # the asker's own
-        "description": "The asker's queue.",
+        "address": None,  # the sender's own
+        "description": "The sender's queue.",
         "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in names},
     }
 

@@ -1,4 +1,4 @@
-"""RabbitMQ's management API, as far as the operator's command needs it."""
+"""A client of RabbitMQ's management API."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,13 +10,13 @@ import aiohttp
 
 from chassis.bus.permissions import NOTHING, Rights
 
-SECONDS = 30.0
-CLOSED_SECONDS = 10.0
-AGAIN_SECONDS = 0.2
+TIMEOUT_SECONDS = 30.0
+CLOSE_SECONDS = 10.0
+POLL_SECONDS = 0.2
 
 
 class Broker:
-    """One virtual host, as an administrator. Calls raise ``aiohttp.ClientResponseError`` for what is refused."""
+    """One virtual host, as an administrator. Methods raise ``aiohttp.ClientResponseError`` for error statuses."""
 
     def __init__(self, http: aiohttp.ClientSession, api: str, vhost: str) -> None:
         self._http = http
@@ -30,7 +30,7 @@ class Broker:
             return await answer.json()
 
     async def date(self) -> str:
-        """Its own clock's, to the second, as RFC 9110 writes it."""
+        """The broker's time as an HTTP date, in seconds."""
         async with self._http.get(self._url(("whoami",))) as answer:
             answer.raise_for_status()
             return answer.headers["Date"]
@@ -45,7 +45,7 @@ class Broker:
             answer.raise_for_status()
 
     async def unbind(self, binding: dict[str, Any]) -> None:
-        """*binding*: as the API gave it."""
+        """*binding*: as the API returned it."""
         source, destination, kind = binding["source"], binding["destination"], binding["destination_type"][0]
         await self.delete("bindings", self.vhost, "e", source, kind, destination, binding["properties_key"])
 
@@ -61,13 +61,13 @@ class Broker:
         await self.put("users", name, body={"password": password, "tags": ""})
 
     async def grant(self, rights: Rights) -> None:
-        """All of a user's rights here: what was granted before and is not among them is gone.
+        """Sets all of a user's rights in the virtual host, and revokes others.
 
-        Topics come first: one without an entry allows every key.
+        Topic permissions come first: an exchange without an entry allows every routing key.
         """
         topics = await self.get("vhosts", self.vhost, "topic-permissions")
         if any(one["user"] == rights.user and one["exchange"] not in rights.topics for one in topics):
-            # They can be deleted only all at once: meanwhile it may write nothing.
+            # Topic permissions can only be deleted all at once: revoke all other rights meanwhile.
             await self._permit(rights.user, NOTHING, NOTHING, NOTHING)
             await self.delete("topic-permissions", self.vhost, rights.user)
         for exchange, (write, read) in rights.topics.items():
@@ -82,12 +82,12 @@ class Broker:
         await self.put("permissions", self.vhost, user, body=body)
 
     async def close_connections(self, user: str) -> None:
-        """Raises ``TimeoutError`` if some of *user*'s are still there after ten seconds."""
-        async with asyncio.timeout(CLOSED_SECONDS):
+        """Raises ``TimeoutError`` if *user* still has connections after ten seconds."""
+        async with asyncio.timeout(CLOSE_SECONDS):
             while names := [one["name"] for one in await self.get("connections", "username", user)]:
                 for name in names:
                     await self.delete("connections", name)
-                await asyncio.sleep(AGAIN_SECONDS)
+                await asyncio.sleep(POLL_SECONDS)
 
     def _url(self, path: tuple[str, ...]) -> str:
         return "/".join([self._api, *(quote(part, safe="") for part in path)])
@@ -95,13 +95,13 @@ class Broker:
 
 @asynccontextmanager
 async def open_broker(amqp_url: str, management_url: str) -> AsyncIterator[Broker]:
-    """*amqp_url* says which virtual host is meant, *management_url* has the administrator's name and password."""
+    """*amqp_url* names the virtual host, *management_url* the administrator with the password."""
     parts = urlsplit(management_url)
     authorized = {
         "Authorization": aiohttp.encode_basic_auth(unquote(parts.username or ""), unquote(parts.password or ""))
     }
     address = parts.netloc.rpartition("@")[2]
-    timeout = aiohttp.ClientTimeout(total=SECONDS)
+    timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
     # Quoted slashes must stay quoted: the default virtual host is called "/".
     async with aiohttp.ClientSession(headers=authorized, timeout=timeout, requote_redirect_url=False) as http:
         yield Broker(http, f"{parts.scheme}://{address}{parts.path.rstrip('/')}/api", vhost_of(amqp_url))

@@ -1,7 +1,7 @@
-"""The tables of a chart's README, out of what its values.yaml says of each value.
+"""Generates the tables of a chart's README from the comments in its values.yaml.
 
-What stands above a key, or behind it, describes it. A mapping in block style is described by what is in it, anything
-else by itself. Where a blank line separates them, a comment belongs to no key.
+A comment above or behind a key describes it. Mappings in block style are described by their keys, all other values as
+a whole. A comment that a blank line separates from the next key belongs to no key.
 """
 
 import json
@@ -25,7 +25,7 @@ class Section:
 
 
 def with_tables(readme: str, values: str) -> str:
-    """*readme* with what stands between its marks written anew. Raises ``ValueError`` if it has none."""
+    """*readme* with the text between its marks replaced. Raises ``ValueError`` if it has none."""
     before, begin, rest = readme.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
@@ -34,7 +34,7 @@ def with_tables(readme: str, values: str) -> str:
 
 
 def tables(values: str) -> str:
-    """In Markdown. Values that are no mapping, at the top, come first."""
+    """The tables in Markdown. Top-level values that are not mappings come first."""
     plain, *others = _sections(values)
     parts = [_table(plain.rows)] if plain.rows else []
     for section in others:
@@ -85,7 +85,7 @@ def _is_described_within(node: yaml.Node) -> bool:
 
 
 def _default(node: yaml.Node, text: str) -> str:
-    """As it is written, on one line."""
+    """The default as written, on one line."""
     if isinstance(node, yaml.CollectionNode) and not node.flow_style:
         return json.dumps(yaml.safe_load(text[_line_start(text, node) : node.end_mark.index]))
     return " ".join(text[node.start_mark.index : node.end_mark.index].split())
@@ -119,7 +119,7 @@ def _table(rows: list[tuple[str, str, str]]) -> str:
 
 
 def _escaped(cell: str) -> str:
-    """For a cell of a table; what is in backquotes is shown as it is, but for the bar."""
+    """Escapes text for a table cell; inside backquotes only the bar."""
     parts = cell.replace("|", "\\|").split("`")
     parts[::2] = [part.replace("<", "&lt;") for part in parts[::2]]
     return "`".join(parts)

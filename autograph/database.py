@@ -1,4 +1,4 @@
-"""The database as an administrator makes it: roles and their rights, and the schema's revisions."""
+"""Creates the database, its roles and their rights, and applies the schema's migrations."""
 
 import asyncio
 import io
@@ -17,6 +17,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from autograph.credentials import service_password
+from autograph.migrations.standard_tables import standard_tables
 from autograph.scram import scram_verifier
 from autograph.statements import statements
 from chassis.database import (
@@ -25,37 +26,37 @@ from chassis.database import (
     REVISION_SCHEMA,
     REVISION_TABLE,
     STATEMENT_SECONDS,
-    OwnConnection,
+    DirectConnection,
     SchemaNotReady,
     check_revision,
     current_revision,
 )
 from chassis.pooler import is_pooled, refuses_settings
-from compose.local.home import CannotProvide
+from compose.local.home import OperatorError
+from contracts.services import Engine, Service, needing
 
-SERVICES: Final = ("auth", "diagram")  # each has the schema of its name
-EXTENSION: Final = "pg_trgm"
+ROLES: Final = needing(Engine.POSTGRES)  # each service with a database has a role and a schema of its name
 
-# Any constant would do that no other program takes: advisory locks are shared by all that use the database.
+# An arbitrary constant: advisory locks are shared by all programs that use the database.
 MIGRATION_LOCK: Final = int.from_bytes(b"autograp", "big")
 OTHER_MIGRATION_SECONDS: Final = 300.0
-# A statement that waits for a table's lock makes every query behind it wait too: give up early, try again later.
-NOT_BY_A_POOLER: Final = (
+POOLER_REFUSED: Final = (
     "AUTOGRAPH_POSTGRES_URL names a pooler (PgBouncer?): a migration keeps a lock in its session and needs"
     " the server's own address"
 )
+# Short, with retries: a statement that waits for a table's lock blocks every query behind it.
 LOCK_TIMEOUT: Final = "3s"
 ATTEMPTS: Final = 6
 PAUSE_SECONDS: Final = 0.3
 
-MAINTENANCE_DATABASES: Final = ("postgres", "template1")  # of every server; nothing of ours is in them
+MAINTENANCE_DATABASES: Final = ("postgres", "template1")  # exist on every server
 ROW_RIGHTS: Final = "SELECT, INSERT, UPDATE, DELETE"
-LOST_A_RACE: Final = (
+RACE_ERRORS: Final = (
     asyncpg.InternalServerError,  # "tuple concurrently updated": two changes of one role or database at once
     asyncpg.UniqueViolationError,
     asyncpg.DuplicateObjectError,
     asyncpg.DuplicateDatabaseError,
-    asyncpg.ObjectInUseError,  # a template that somebody else copies
+    asyncpg.ObjectInUseError,  # a template that another session copies
     asyncpg.LockNotAvailableError,
     asyncpg.DeadlockDetectedError,
 )
@@ -64,55 +65,61 @@ log = logging.getLogger(__name__)
 
 
 async def migrate_database(admin_url: str, installation_secret: str, revision: str = "head") -> list[str]:
-    """Make the database, the services' roles and the schema, whichever is missing; returns the revisions applied.
+    """Create what is missing of database, roles and schema; returns the applied revisions.
 
-    Safe to repeat, to run twice at once, and while the previous release serves. A schema that is newer stays as it is.
+    Safe to repeat, to run concurrently, and while the previous release runs. A newer schema is not changed.
     """
     target = _script().get_revision(revision).revision
     applied = []
     await create_database(admin_url)
-    async with _only_one(admin_url) as administrator:
-        for service in SERVICES:
-            await _create_role(administrator, service, service_password(installation_secret, "postgres", service))
+    async with _migration_lock(admin_url) as administrator:
+        for service in ROLES:
+            password = service_password(installation_secret, "postgres", service.name)
+            await _create_role(administrator, service, password)
         await administrator.execute(f"CREATE SCHEMA IF NOT EXISTS {REVISION_SCHEMA}")
         current = await current_revision(administrator)
-        if current is None:  # an empty table, of a rollback that was cut short, would be in the way of the first step
+        if current is None:  # an interrupted rollback may have left an empty table
             await administrator.execute(f"DROP TABLE IF EXISTS {REVISION_SCHEMA}.{REVISION_TABLE}")
         for step in _revisions():
             if int(current or 0) < int(step) <= int(target):
                 sql = _sql(command.upgrade, current or "base", step)
-                await _patiently(partial(_run, administrator, sql))
+                await _retry_on_race(partial(_run, administrator, sql))
                 applied.append(current := step)
-        await _patiently(partial(_grant, administrator))
-        await _patiently(partial(_close_maintenance_databases, administrator))
+        if current == newest_revision():
+            for service in ROLES:
+                await _retry_on_race(partial(_create_schema, administrator, service.name))
+        await _retry_on_race(partial(_grant, administrator))
+        await _retry_on_race(partial(_close_maintenance_databases, administrator))
     return applied
 
 
 async def rollback_database(admin_url: str, revision: str) -> list[str]:
-    """Go back to *revision* (``base``: before the first), with the data of what is undone; returns what was undone.
+    """Downgrade to *revision* (``base``: before the first), which deletes data; returns the undone revisions.
 
-    Roles stay: another database of the same server may use them.
+    Roles are kept: another database of the server may use them.
     """
     target = "0" if revision == "base" else _script().get_revision(revision).revision
     undone = []
-    async with _only_one(admin_url) as administrator:
+    async with _migration_lock(admin_url) as administrator:
         current = await current_revision(administrator)
         if int(current or 0) > int(newest_revision()):
             raise SchemaNotReady(f"the schema is at {current}, of a newer release: only that release can go back")
         revisions = _revisions()
         for before, step in reversed(list(zip(["base", *revisions], revisions, strict=False))):
             if int(target) < int(step) <= int(current or 0):
-                await _patiently(partial(_run, administrator, _sql(command.downgrade, step, before)))
+                await _retry_on_race(partial(_run, administrator, _sql(command.downgrade, step, before)))
                 undone.append(step)
         if target == "0":
-            await administrator.execute(f"DROP SCHEMA IF EXISTS {REVISION_SCHEMA} CASCADE")  # the revision's table
+            await administrator.execute(f"DROP SCHEMA IF EXISTS {REVISION_SCHEMA} CASCADE")
+            for service in ROLES:  # schemas with nothing but the standard tables, which no revision made
+                await administrator.execute(f"DROP SCHEMA IF EXISTS {service.name} CASCADE")
     return undone
 
 
 async def check_database(url: str) -> str:
-    """The schema's revision. Any service's role may ask.
+    """The schema's revision. Any service's role may read it.
 
-    Raises ``SchemaNotReady`` if it is older than this release's; a newer one serves older releases too.
+    Raises ``SchemaNotReady`` if it is older than this release's; a newer schema works with older releases.
     """
     connection = await asyncpg.connect(url)
     try:
@@ -128,46 +135,59 @@ def newest_revision() -> str:
 # The database, the roles and their rights
 
 
+def role_of(service: Service) -> str:
+    return f"autograph_{service.name}"
+
+
 async def create_database(admin_url: str) -> None:
     try:
         await (await asyncpg.connect(admin_url)).close()
     except asyncpg.InvalidCatalogNameError:
         server = await asyncpg.connect(admin_url, database="postgres")
         try:
-            await _patiently(partial(_create_database_on, server, _database_name(admin_url)))
+            await _retry_on_race(partial(_create_database_on, server, _database_name(admin_url)))
         finally:
             await server.close()
 
 
-async def _create_database_on(server: OwnConnection, name: str) -> None:
+async def _create_database_on(server: DirectConnection, name: str) -> None:
     if not await server.fetchval("SELECT count(*) FROM pg_database WHERE datname = $1", name):
         await server.execute(f"CREATE DATABASE {_quoted(name)} ENCODING 'UTF8' TEMPLATE template0")
 
 
-async def _create_role(administrator: OwnConnection, service: str, password: str) -> None:
-    """Roles belong to the whole server, so another database's migration may be making the same one right now."""
-    role = f"autograph_{service}"
-    # The verifier instead of the password: a server that logs statements does not log the password.
+async def _create_role(administrator: DirectConnection, service: Service, password: str) -> None:
+    """Roles belong to the server: another database's migration may create the same role concurrently."""
+    role = role_of(service)
+    # The SCRAM verifier instead of the password, which the server could write to its log.
     login = f"{role} LOGIN PASSWORD '{scram_verifier(password)}'"
 
     async def create_or_alter() -> None:
         exists = await administrator.fetchval("SELECT count(*) FROM pg_roles WHERE rolname = $1", role)
         await administrator.execute(f"{'ALTER' if exists else 'CREATE'} ROLE {login}")
 
-    await _patiently(create_or_alter)
+    await _retry_on_race(create_or_alter)
 
 
-async def _grant(administrator: OwnConnection) -> None:
-    """What each role may do, whole: change its own schema's rows, and read the schema's revision."""
+async def _create_schema(administrator: DirectConnection, schema: str) -> None:
+    """With the standard tables, if it has none: of a worker that no revision has made them for."""
+    if await administrator.fetchval("SELECT to_regclass($1)::text", f"{schema}.inbox") is None:
+        async with administrator.transaction():
+            await administrator.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+            for statement in standard_tables(schema):
+                await administrator.execute(statement)
+
+
+async def _grant(administrator: DirectConnection) -> None:
+    """All rights of each role: change its own schema's rows, and read the schema's revision."""
     database = _quoted(await administrator.fetchval("SELECT current_database()"))
     schemas = {row["nspname"] for row in await administrator.fetch("SELECT nspname FROM pg_namespace")}
-    extension_schema = await administrator.fetchval(
-        "SELECT nspname FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace WHERE extname = $1",
-        EXTENSION,
+    placed = await administrator.fetch(
+        "SELECT extname, nspname FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace"
     )
+    extensions = {row["extname"]: row["nspname"] for row in placed}
     async with administrator.transaction():
-        for schema in SERVICES:
-            role = f"autograph_{schema}"
+        for service in ROLES:
+            schema, role = service.name, role_of(service)
             path = [schema]
             grants = [
                 f"CONNECT ON DATABASE {database}",
@@ -176,12 +196,12 @@ async def _grant(administrator: OwnConnection) -> None:
             ]
             if schema in schemas:
                 grants += [f"USAGE ON SCHEMA {schema}", f"{ROW_RIGHTS} ON ALL TABLES IN SCHEMA {schema}"]
-            if schema == "diagram" and extension_schema not in {None, schema}:
-                path.append(_quoted(extension_schema))
+            for place in sorted({extensions[name] for name in service.extensions if name in extensions} - {schema}):
+                path.append(_quoted(place))
                 grants.append(f"USAGE ON SCHEMA {path[-1]}")
             for grant in grants:
                 await administrator.execute(f"GRANT {grant} TO {role}")
-            # The limits are for services behind a pooler, which takes none at sign-in.
+            # The timeouts are for services behind a pooler, which does not accept them as connection parameters.
             for setting in (
                 f"search_path = {', '.join(path)}",
                 f"statement_timeout = '{STATEMENT_SECONDS:.0f}s'",
@@ -193,15 +213,15 @@ async def _grant(administrator: OwnConnection) -> None:
             await administrator.execute("REVOKE UPDATE, DELETE ON auth.audit_log FROM autograph_auth")
 
 
-async def _close_maintenance_databases(administrator: OwnConnection) -> None:
-    """The services' roles may not connect to them. Everybody may unless that is revoked from all.
+async def _close_maintenance_databases(administrator: DirectConnection) -> None:
+    """Revokes CONNECT on the maintenance databases from PUBLIC, so that the services' roles cannot connect to them.
 
-    Other roles that can sign in keep what they had. What the administrator may not change is left to the doctor.
+    Other roles that can log in keep the right. `autograph doctor` reports what the administrator may not change.
     """
     async with administrator.transaction():
         roles = await administrator.fetch(
             "SELECT rolname FROM pg_roles WHERE rolcanlogin AND NOT rolsuper AND rolname <> ALL($1::text[])",
-            [f"autograph_{service}" for service in SERVICES],
+            [role_of(service) for service in ROLES],
         )
         for database in MAINTENANCE_DATABASES:
             is_ours_to_close = await administrator.fetchval(
@@ -227,7 +247,7 @@ def _alembic() -> Config:
 
 
 def head_revision() -> str:
-    """This release's."""
+    """The newest revision of this release."""
     head = _script().get_current_head()
     assert head is not None
     return head
@@ -238,14 +258,14 @@ def _script() -> ScriptDirectory:
 
 
 def _revisions() -> list[str]:
-    """All of this release, oldest first."""
+    """All revisions of this release, oldest first."""
     return [step.revision for step in _script().walk_revisions()][::-1]
 
 
 def _sql(direction: Callable[..., None], start: str, end: str) -> str:
-    """As Alembic writes it, with its BEGIN and COMMIT.
+    """The SQL that Alembic generates, with BEGIN and COMMIT.
 
-    asyncpg runs it: Alembic's own way into asyncpg switches threads of control at every statement (greenlet).
+    asyncpg runs it: Alembic's own use of asyncpg needs greenlets.
     """
     config = _alembic()
     direction(config, f"{start}:{end}", sql=True)
@@ -254,8 +274,8 @@ def _sql(direction: Callable[..., None], start: str, end: str) -> str:
     return buffer.getvalue()
 
 
-async def _run(administrator: OwnConnection, sql: str) -> None:
-    """One by one: sent together they would be one transaction, in which no index can be built CONCURRENTLY."""
+async def _run(administrator: DirectConnection, sql: str) -> None:
+    """Statement by statement: sent together they would be one transaction, which CREATE INDEX CONCURRENTLY refuses."""
     try:
         for statement in statements(sql):
             await administrator.execute(statement)
@@ -265,35 +285,35 @@ async def _run(administrator: OwnConnection, sql: str) -> None:
 
 
 @asynccontextmanager
-async def _only_one(admin_url: str) -> AsyncIterator[OwnConnection]:
-    """A connection that holds the lock that every migration of this database takes."""
+async def _migration_lock(admin_url: str) -> AsyncIterator[DirectConnection]:
+    """A connection that holds the migration lock of this database."""
     settings = {"application_name": "autograph migrate", "lock_timeout": LOCK_TIMEOUT}
     try:
         administrator = await asyncpg.connect(admin_url, server_settings=settings)
     except asyncpg.ProtocolViolationError as error:
         if refuses_settings(error):
-            raise CannotProvide(NOT_BY_A_POOLER) from error
+            raise OperatorError(POOLER_REFUSED) from error
         raise
     try:
         if await is_pooled(administrator):
-            raise CannotProvide(NOT_BY_A_POOLER)
+            raise OperatorError(POOLER_REFUSED)
         deadline = time.monotonic() + OTHER_MIGRATION_SECONDS
-        # Asked for, and not waited for: whoever waits in a statement is in the way of CREATE INDEX CONCURRENTLY.
+        # Polled instead of waiting: a waiting statement would block CREATE INDEX CONCURRENTLY.
         while not await administrator.fetchval(f"SELECT pg_try_advisory_lock({MIGRATION_LOCK})"):
             if time.monotonic() > deadline:
                 raise SchemaNotReady(f"another migration has been running for {OTHER_MIGRATION_SECONDS:.0f} s")
             await asyncio.sleep(PAUSE_SECONDS)
         yield administrator
     finally:
-        await administrator.close()  # which gives the lock back
+        await administrator.close()  # releases the lock
 
 
-async def _patiently(step: Callable[[], Awaitable[None]]) -> None:
-    """Try again what lost a race against another migration on the same server, or waited too long for a lock."""
+async def _retry_on_race(step: Callable[[], Awaitable[None]]) -> None:
+    """Retries after a race with another migration on the same server, and after a lock timeout."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
             await step()
-        except LOST_A_RACE as error:
+        except RACE_ERRORS as error:
             if attempt == ATTEMPTS:
                 raise
             log.info("trying again: %s", error)

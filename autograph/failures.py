@@ -1,4 +1,4 @@
-"""What ends a command without being a bug: servers that are unavailable or refuse, files that cannot be used."""
+"""Messages for expected errors of a command: unavailable servers, refused logins, unusable files."""
 
 import os
 from typing import Final
@@ -9,7 +9,7 @@ import asyncpg
 from botocore.exceptions import BotoCoreError, ClientError
 from redis.exceptions import RedisError
 
-# Of PostgreSQL only what says that we are not let in, or that nothing is there yet: all else is a mistake of ours.
+# PostgreSQL's errors about connections, logins and missing schemas only: all others are bugs.
 UNAVAILABLE: Final = (
     asyncpg.PostgresConnectionError,
     asyncpg.InvalidAuthorizationSpecificationError,
@@ -24,16 +24,16 @@ UNAVAILABLE: Final = (
     BotoCoreError,
     ClientError,
 )
-_HINT: Final = "`autograph status` says what runs, `autograph doctor` what is wrong"
-# The first that fits says it.
-_SENTENCES: Final[tuple[tuple[tuple[type[BaseException], ...], str], ...]] = (
+_HINT: Final = "run `autograph status` to see what runs, and `autograph doctor` to find the cause"
+# The first match applies.
+_TEXTS: Final[tuple[tuple[tuple[type[BaseException], ...], str], ...]] = (
     (
         (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError),
-        "PostgreSQL does not let us in ({text}): check AUTOGRAPH_POSTGRES_URL",
+        "PostgreSQL refused the connection ({text}): check AUTOGRAPH_POSTGRES_URL",
     ),
     (
         (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.InvalidSchemaNameError),
-        "The database lacks what this release needs ({text}): run `autograph migrate`",
+        "The database schema is older than this release needs ({text}): run `autograph migrate`",
     ),
     (UNAVAILABLE, "A server cannot be used ({kind}: {text}): {hint}"),
     ((TimeoutError,), "A server did not answer in time: {hint}"),
@@ -41,13 +41,13 @@ _SENTENCES: Final[tuple[tuple[tuple[type[BaseException], ...], str], ...]] = (
 )
 
 
-def sentence(error: BaseException) -> str | None:
-    """What to say of it, with what to do; ``None``: it is a bug, and must be loud."""
+def describe_failure(error: BaseException) -> str | None:
+    """The message with the remedy; None: a bug, to be shown with its traceback."""
     if isinstance(error, OSError) and error.filename is not None:
         return f"{os.fsdecode(error.filename)} cannot be used: {error.strerror}"
-    for kinds, said in _SENTENCES:
+    for kinds, text in _TEXTS:
         if isinstance(error, kinds):
-            return said.format(kind=type(error).__name__, text=_text(error), hint=_HINT)
+            return text.format(kind=type(error).__name__, text=_text(error), hint=_HINT)
     return None
 
 

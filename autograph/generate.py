@@ -1,4 +1,4 @@
-"""``autograph generate``: the committed documents that follow from the code or from one another."""
+"""``autograph generate``: writes the committed files that are generated from the code or from other files."""
 
 import json
 from collections.abc import Mapping
@@ -8,6 +8,9 @@ from typing import Annotated, Any, Final
 import typer
 
 from autograph import asyncapi, settings_page
+from autograph.chart_schema import with_services
+from autograph.sections import with_sections
+from autograph.service_files import SECTIONS
 from compose.grafana.build import dashboards
 from gateway import openapi
 
@@ -16,7 +19,7 @@ DOCS = ROOT / "docs"
 DASHBOARDS = ROOT / "compose" / "grafana" / "dashboards"
 CHART = ROOT / "helm" / "autograph"
 CHART_FILES: Final = "helm/autograph/files"
-# A chart can only carry what is in its own folder.
+# A chart can only contain files of its own folder.
 COPIED: Final = {
     "rules": ("compose/prometheus/rules", "*.yaml"),
     "dashboards": ("compose/grafana/dashboards", "*.json"),
@@ -26,13 +29,16 @@ COPIED: Final = {
 def generate(
     *, check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if a file differs.")] = False
 ) -> None:
-    """Write the documents of API, bus and settings, Grafana's dashboards, and the chart's README and copies."""
+    """Write what follows from the code: documents, dashboards, what files say of the services, the chart's copies."""
+    for line in bring_up_to_date(sections(ROOT), check=check):
+        typer.echo(line)
     documents: dict[Path, str | None] = {
         DOCS / "openapi.json": _json(openapi.document()),
         DOCS / "asyncapi.yaml": _yaml(asyncapi.document()),
         DOCS / "settings.md": settings_page.page(),
         ROOT / "chassis" / "setting_names.py": settings_page.names_module(),
         CHART / "README.md": chart_readme(CHART),
+        CHART / "values.schema.json": with_services((CHART / "values.schema.json").read_text("utf-8")),
         **dict.fromkeys(DASHBOARDS.glob("*.json")),
         **{DASHBOARDS / name: _json(document) for name, document in dashboards().items()},
     }
@@ -42,15 +48,21 @@ def generate(
         typer.echo(line)
 
 
+def sections(root: Path) -> dict[Path, str | None]:
+    """The files of which sections follow from the entries of the services."""
+    texts = {name: (root / name).read_text("utf-8") for name in SECTIONS}
+    return {root / name: with_sections(texts[name], write(texts[name])) for name, write in SECTIONS.items()}
+
+
 def chart_readme(chart: Path) -> str:
-    """Its README as it is, with the tables of its values written anew."""
+    """The chart's README with regenerated tables of values."""
     from autograph.chart_values import with_tables  # noqa: PLC0415 - reads YAML: as in _yaml
 
     return with_tables((chart / "README.md").read_text("utf-8"), (chart / "values.yaml").read_text("utf-8"))
 
 
 def copies(root: Path) -> dict[Path, str | None]:
-    """What the chart in *root* carries of others' files; ``None`` for one whose original is gone."""
+    """The files that the chart in *root* contains as copies; None for a copy without original."""
     wanted: dict[Path, str | None] = {}
     for name, (originals, pattern) in COPIED.items():
         folder = root / CHART_FILES / name
@@ -60,7 +72,7 @@ def copies(root: Path) -> dict[Path, str | None]:
 
 
 def bring_up_to_date(documents: Mapping[Path, str | None], *, check: bool) -> list[str]:
-    """Writes what differs and removes what shall not be; returns what was done. With *check*, exits instead."""
+    """Writes files that differ and removes those with None; returns what was done. With *check*, exits instead."""
     stale = [path for path, text in documents.items() if (path.read_text("utf-8") if path.exists() else None) != text]
     if check and stale:
         names = ", ".join(path.name for path in stale)
@@ -85,7 +97,7 @@ def _yaml(document: dict[str, Any]) -> str:
     import yaml  # noqa: PLC0415 - a developer's package: the other commands run without it
 
     class Readable(yaml.SafeDumper):
-        """Text of several lines stands as it is."""
+        """Multi-line text in block style."""
 
     def text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
         style = "|" if "\n" in value else None

@@ -1,4 +1,4 @@
-"""A producer on the broker: its user, the one exchange that it may write to, its reply queues, and its limits."""
+"""Producers on the broker: user, ingress exchange, reply queues and limits of each."""
 
 import asyncio
 import re
@@ -16,7 +16,7 @@ PREFIX: Final = producer_user("")
 # Of each of a producer's processes: one to publish and one to take replies, and as many while it restarts. What has
 # arrived of a message on each channel is in the broker's memory, up to the largest message.
 CONNECTIONS, CHANNELS = 4, 4
-# Says who is allowed what in the broker's own words, so that nothing else has to keep it.
+# The permission pattern on the broker is the only record of what a producer may send.
 _ALLOWED: Final = re.compile(r"\^\((.*)\)\$")
 
 REPLY_QUEUE: Final = {"durable": True, "arguments": {"x-queue-type": "classic"}}
@@ -25,7 +25,7 @@ _QUEUES: Final = {request.routing_key(): request.producers_queue() for request i
 
 @dataclass(frozen=True, slots=True)
 class Producer:
-    """As the broker has it. *differences*: how that is not what `autograph producer add` makes, a sentence each."""
+    """A producer on the broker. *differences* from what `autograph producer add` creates, a sentence each."""
 
     name: str
     allowed: tuple[str, ...]
@@ -38,7 +38,7 @@ class Producer:
 
 
 async def make_producer(broker: Broker, name: str, allowed: Iterable[str], *, processes: int) -> None:
-    """Makes all that a producer has beside its user, or makes it what it should be. Its connections are closed."""
+    """Creates or corrects everything of a producer but its user. Closes its connections."""
     user, vhost = producer_user(name), broker.vhost
     ingress, allowed = producer_exchange(user), sorted(allowed)
     await broker.put("exchanges", vhost, ingress, body={"type": "topic", "durable": True, "arguments": {}})
@@ -46,7 +46,7 @@ async def make_producer(broker: Broker, name: str, allowed: Iterable[str], *, pr
         queue = reply_queue(user, number)
         await broker.put("queues", vhost, queue, body=REPLY_QUEUE)
         await broker.bind(REPLIES, queue, queue)
-    # To the queues and not to the commands' exchange, which would route by the keys in CC and BCC once more.
+    # Bound to the queues, not to the exchange of commands, which would route by the keys in CC and BCC again.
     needed = {(_QUEUES[key], key) for key in allowed if key in _QUEUES}
     for binding in await broker.get("exchanges", vhost, ingress, "bindings", "source"):
         if (binding["destination"], binding["routing_key"]) not in needed:
@@ -56,11 +56,11 @@ async def make_producer(broker: Broker, name: str, allowed: Iterable[str], *, pr
     for limit, value in _limits(processes).items():
         await broker.put("user-limits", user, limit, body={"value": value})
     await broker.grant(producer_rights(name, allowed))
-    await broker.close_connections(user)  # a channel remembers what it was allowed
+    await broker.close_connections(user)  # channels cache permissions
 
 
 async def remove_producer(broker: Broker, name: str) -> bool:
-    """Its user, its connections, its ingress, and whatever goes by its name; whether there was any of it."""
+    """Removes its user, connections, exchange and queues; returns whether any of them existed."""
     user, vhost = producer_user(name), broker.vhost
     was_there = any(one["name"] == user for one in await broker.get("users"))
     await broker.delete("users", user)
@@ -74,7 +74,7 @@ async def remove_producer(broker: Broker, name: str) -> bool:
 
 
 async def restore_producers(broker: Broker) -> list[Producer]:
-    """Makes every producer what it should be, also those of earlier releases; returns those that were not."""
+    """Corrects all producers, also those of earlier releases; returns those that differed."""
     wrong = [producer for producer in await find_producers(broker) if producer.differences]
     for producer in wrong:
         found = await broker.get("users", producer.user)
@@ -89,7 +89,7 @@ async def restore_producers(broker: Broker) -> list[Producer]:
 
 
 async def find_producers(broker: Broker) -> list[Producer]:
-    """All whose users have any right in this virtual host, by name."""
+    """All producers whose users have permissions in this virtual host, by name."""
     users, permissions, topics, limits, exchanges, queues, bindings = await asyncio.gather(
         broker.get("users"),
         broker.get("permissions"),

@@ -1,33 +1,33 @@
-"""The installation that an operator's command is about: the servers named by the environment, or the local stack."""
+"""The installation that a command works on: servers named by the environment, or the local stack."""
 
-from dataclasses import dataclass
-
-from pydantic import SecretStr
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from autograph.settings import OperatorSettings, operator_settings
-from compose.local.home import CannotProvide, Home
-from compose.local.provision import GIVEN_BY
+from compose.local.home import Home, OperatorError
+from compose.local.provision import EXTERNAL_SERVER_VARIABLES
 from compose.local.stack import Servers, addresses
+from contracts.services import SERVICES
 
 
 @dataclass(frozen=True, slots=True)
 class Installation:
     servers: Servers
     secret: str  # AUTOGRAPH_INSTALLATION_SECRET
-    auth_secret: str  # this and the next: empty where they are neither set nor a local stack's
-    gateway_secret: str
+    # AUTOGRAPH_<SERVICE>_SECRET by service; without those that are neither set nor known from a local stack.
+    own_secrets: Mapping[str, str] = field(default_factory=dict)
     s3_region: str = "us-east-1"
-    password_pepper: str = ""  # empty: the auth service derives it from its secret
+    optional_secrets: Mapping[str, str] = field(default_factory=dict)  # by setting, those that are set
 
 
 def installation() -> Installation:
-    """Raises ``CannotProvide`` if neither the environment nor a local stack says where the servers are."""
+    """Raises ``OperatorError`` if neither the environment nor a local stack names the servers."""
     settings = operator_settings()
-    given = settings.given()
+    external = settings.external_servers()
     home = Home(settings.home)
-    servers_given = all(name in given for names in GIVEN_BY.values() for name in names)
-    if not (servers_given and settings.installation_secret) and not (home.folder / "ports.json").exists():
-        raise CannotProvide(
+    all_are_external = all(name in external for names in EXTERNAL_SERVER_VARIABLES.values() for name in names)
+    if not (all_are_external and settings.installation_secret) and not (home.folder / "ports.json").exists():
+        raise OperatorError(
             f"There is no local stack in {home.folder} (`make up` makes one), and the AUTOGRAPH_*_URL variables do not "
             "name all servers with AUTOGRAPH_INSTALLATION_SECRET"
         )
@@ -35,23 +35,20 @@ def installation() -> Installation:
 
 
 def installation_in(home: Home, settings: OperatorSettings) -> Installation:
-    """Secrets that the user has not set are the home's, made when they are first needed.
+    """Secrets that are not set come from the home, which generates them when they are first needed.
 
-    Without a home (a container that only migrates, say) those of services are not known here, and need not be.
+    Without a home (a container that only migrates, for example) the services' secrets are empty.
     """
 
     def secret(name: str, own: str | None) -> str:
         return own or (home.secret(name) if home.folder.exists() else "")
 
+    named = settings.installation_secret
+    own = {one.name: secret(one.name, settings.own_secret(one)) for one in SERVICES if one.own_secret}
     return Installation(
-        servers=addresses(home, settings.given()),
-        secret=secret("installation", _plain(settings.installation_secret)),
-        auth_secret=secret("auth", _plain(settings.auth_secret)),
-        gateway_secret=secret("gateway", _plain(settings.gateway_secret)),
+        servers=addresses(home, settings.external_servers()),
+        secret=secret("installation", named.get_secret_value() if named else None),
+        own_secrets={name: value for name, value in own.items() if value},
         s3_region=settings.s3_region,
-        password_pepper=_plain(settings.password_pepper) or "",
+        optional_secrets=settings.optional_secrets(),
     )
-
-
-def _plain(key: SecretStr | None) -> str | None:
-    return key.get_secret_value() if key else None

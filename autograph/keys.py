@@ -1,4 +1,4 @@
-"""``autograph keys``: the keys that tokens are signed with and that secrets are sealed to."""
+"""``autograph keys``: the key pairs that sign tokens and open sealed secrets."""
 
 import asyncio
 import json
@@ -14,18 +14,18 @@ from rich.table import Table
 
 from autograph.installation import installation
 from autograph.listing import print_table
-from autograph.operating import tell
-from chassis.database import OwnConnection
-from chassis.key_pairs import CLOCK_SKEW, KeysUnreadable, PublicPart, Purpose, Safe, list_all
+from autograph.operator_requests import send_request
+from chassis.database import DirectConnection
+from chassis.key_pairs import CLOCK_SKEW, KeyCipher, KeysUnreadable, PublicKey, Purpose, list_all
 from chassis.key_pairs import rotate as make_next
 from chassis.settings import Key, PostgresUrl, Settings, load
-from compose.local.home import CannotProvide
+from compose.local.home import OperatorError
 from contracts.auth_operator import KeyWithdrawn, WithdrawKey
 
 SCHEMA: Final = "auth"
-# A key that was not withdrawn is retired no sooner after its successor came into use (AUTOGRAPH_ACCESS_TOKEN_SECONDS is
-# at least 60).
-SHORTEST_OUTLIVE: Final = CLOCK_SKEW + timedelta(seconds=60)
+# A key that is not withdrawn is retired this long after its successor became active, or later
+# (AUTOGRAPH_ACCESS_TOKEN_SECONDS is at least 60).
+MIN_OUTLIVE: Final = CLOCK_SKEW + timedelta(seconds=60)
 
 app: Final = typer.Typer(
     no_args_is_help=True, help="List, rotate and withdraw the keys that sign tokens and open sealed secrets."
@@ -33,7 +33,7 @@ app: Final = typer.Typer(
 
 
 class KeysSettings(Settings):
-    """Both name the database and the secret; else they are the installation's."""
+    """Used if both are set; otherwise the installation's."""
 
     postgres_url: PostgresUrl | None = None
     auth_secret: Key | None = None
@@ -42,7 +42,7 @@ class KeysSettings(Settings):
 class Row(NamedTuple):
     purpose: str
     id: str
-    state: str  # next, current, former (still good for what it made), retired or withdrawn
+    state: str  # next, current, former (still valid for what it signed), retired or withdrawn
     in_use_from: str
     retired_at: str | None
 
@@ -51,7 +51,7 @@ class Row(NamedTuple):
 def list_keys(
     *, as_json: Annotated[bool, typer.Option("--json", help="One JSON array on standard output.")] = False
 ) -> None:
-    """List all keys there ever were; private parts are never shown."""
+    """List all keys, also retired ones; private parts are never shown."""
     rows = described(asyncio.run(_all()), datetime.now(UTC))
     if as_json:
         print(json.dumps([row._asdict() for row in rows], indent=1))  # noqa: T201 - this is the output
@@ -67,31 +67,31 @@ def list_keys(
 
 @app.command()
 def rotate(purpose: Annotated[Purpose, typer.Argument(help="Which kind of key to make the next of.")]) -> None:
-    """Make the next key now instead of when it is due. Former ones stay good for what was made with them."""
+    """Make the next key now instead of when it is due. Former keys stay valid for what was made with them."""
     try:
         key = asyncio.run(_rotate(purpose))
     except KeysUnreadable:
-        raise CannotProvide(
+        raise OperatorError(
             "AUTOGRAPH_AUTH_SECRET is not the one that the auth service encrypts its keys with: nothing was changed"
         ) from None
-    Console().print(f"{key.purpose} key {key.id} is in use from {_told(key.active_from)}", soft_wrap=True)
+    Console().print(f"{key.purpose} key {key.id} is in use from {_format_time(key.active_from)}", soft_wrap=True)
 
 
 @app.command()
 def withdraw(
     key_id: Annotated[str, typer.Argument(metavar="ID", help="Of a signing key, as `keys list` shows it.")],
 ) -> None:
-    """Make worthless what a signing key has signed, at every gateway before this returns: clients refresh."""
-    answer = tell(installation(), WithdrawKey(key_id=key_id), KeyWithdrawn)
+    """Withdraw a signing key: before this returns, every gateway rejects its tokens, and clients refresh theirs."""
+    answer = send_request(installation(), WithdrawKey(key_id=key_id), KeyWithdrawn)
     Console(soft_wrap=True, highlight=False).print(
         f"withdrawn: {answer.key_id}; tokens are signed with {answer.signs_now}"
     )
 
 
-def described(keys: Iterable[PublicPart], now: datetime) -> list[Row]:
+def described(keys: Iterable[PublicKey], now: datetime) -> list[Row]:
     """Newest first within each purpose.
 
-    The record does not say which were withdrawn. Where one may also have come to its end, it is ``retired``.
+    The database does not say which keys were withdrawn: a key that may have expired is shown as ``retired``.
     """
     rows: list[Row] = []
     newest_first = sorted(keys, key=lambda key: (key.purpose, key.active_from, key.id), reverse=True)
@@ -109,50 +109,49 @@ def described(keys: Iterable[PublicPart], now: datetime) -> list[Row]:
                 key.purpose.value,
                 key.id,
                 state,
-                _told(key.active_from),
-                _told(key.retired_at) if key.retired_at else None,
+                _format_time(key.active_from),
+                _format_time(key.retired_at) if key.retired_at else None,
             )
         )
     return rows
 
 
-def _may_have_ended(retired_at: datetime, newer: Iterable[PublicPart]) -> bool:
+def _may_have_ended(retired_at: datetime, newer: Iterable[PublicKey]) -> bool:
     return any(
-        other.active_from + SHORTEST_OUTLIVE < retired_at
-        and (other.retired_at is None or other.retired_at >= retired_at)
+        other.active_from + MIN_OUTLIVE < retired_at and (other.retired_at is None or other.retired_at >= retired_at)
         for other in newer
     )
 
 
-def _told(time: datetime) -> str:
+def _format_time(time: datetime) -> str:
     return time.astimezone(UTC).isoformat(timespec="seconds")
 
 
-async def _all() -> list[PublicPart]:
+async def _all() -> list[PublicKey]:
     async with _connected() as (connection, _):
         return await list_all(connection)
 
 
-async def _rotate(purpose: Purpose) -> PublicPart:
+async def _rotate(purpose: Purpose) -> PublicKey:
     async with _connected() as (connection, secret):
-        return await make_next(connection, Safe(secret), purpose, datetime.now(UTC))
+        return await make_next(connection, KeyCipher(secret), purpose, datetime.now(UTC))
 
 
 @asynccontextmanager
-async def _connected() -> AsyncIterator[tuple[OwnConnection, str]]:
+async def _connected() -> AsyncIterator[tuple[DirectConnection, str]]:
     """A connection to the service's schema, an administrator's or its own, and the service's secret."""
     settings = load(KeysSettings)
     if settings.postgres_url is not None and settings.auth_secret is not None:
         url, secret = settings.postgres_url.get_secret_value(), settings.auth_secret.get_secret_value()
     else:
         found = installation()
-        url, secret = found.servers.postgres_url, found.auth_secret
+        url, secret = found.servers.postgres_url, found.own_secrets.get("auth", "")
         if not secret:
-            raise CannotProvide("AUTOGRAPH_AUTH_SECRET is not set: without it no key can be read or made")
+            raise OperatorError("AUTOGRAPH_AUTH_SECRET is not set: without it no key can be read or made")
     connection = await asyncpg.connect(url, server_settings={"search_path": SCHEMA})
     try:
         yield connection, secret
     except asyncpg.UndefinedTableError:
-        raise CannotProvide("There is no schema yet: `autograph migrate` makes it") from None
+        raise OperatorError("There is no schema yet: `autograph migrate` makes it") from None
     finally:
         await connection.close()

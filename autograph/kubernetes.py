@@ -1,4 +1,4 @@
-"""The one thing that is asked of Kubernetes from inside a cluster: to put values into Secrets."""
+"""Writes Secrets through the Kubernetes API, from inside a cluster."""
 
 import base64
 import ssl
@@ -10,19 +10,19 @@ from urllib.parse import quote
 
 import aiohttp
 
-from compose.local.home import CannotProvide
+from compose.local.home import OperatorError
 
 API: Final = "https://kubernetes.default.svc"
 ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")  # where a pod finds its token
-FIELD_MANAGER: Final = "autograph"  # what it applied before and does not apply now, the API removes
-SECONDS: Final = 30.0
+FIELD_MANAGER: Final = "autograph"  # the API removes fields that this manager no longer applies
+TIMEOUT_SECONDS: Final = 30.0
 
 
-class Refused(CannotProvide):
-    """The API's own words, which name the Secret and hold no value."""
+class SecretRefused(OperatorError):
+    """The API's message, which names the Secret and contains no values."""
 
 
-class Secrets:
+class SecretClient:
     def __init__(self, http: aiohttp.ClientSession, folder: str) -> None:
         self._http = http
         self._folder = folder
@@ -30,43 +30,43 @@ class Secrets:
     async def apply(self, name: str, values: Mapping[str, str]) -> None:
         """Makes the Secret hold *values*, by server-side apply. Raises ``Refused``.
 
-        It is made if it is not there, which needs the right to create. Safe to repeat.
+        Creates it if it is missing, which needs the right to create. Safe to repeat.
         """
         body = {
             "apiVersion": "v1",
             "kind": "Secret",
             "metadata": {"name": name},
-            # Not stringData: the API forgets who wrote it, and would keep what is not applied any more.
+            # Not stringData: the API does not track its ownership, and would keep entries that are no longer applied.
             "data": {key: base64.b64encode(value.encode()).decode("ascii") for key, value in values.items()},
         }
         async with self._http.patch(
             f"{self._folder}/{quote(name, safe='')}",
-            params={"fieldManager": FIELD_MANAGER, "force": "true"},  # ours, whoever wrote them before
-            json=body,  # which is YAML too
+            params={"fieldManager": FIELD_MANAGER, "force": "true"},  # take over ownership
+            json=body,  # JSON is valid YAML
             headers={"Content-Type": "application/apply-patch+yaml"},
         ) as answer:
             if not answer.ok:
-                raise Refused(f"Kubernetes refuses Secret {name} ({answer.status}): {await _words(answer)}")
+                raise SecretRefused(f"Kubernetes refuses Secret {name} ({answer.status}): {await _error_text(answer)}")
 
 
 @asynccontextmanager
-async def open_secrets(api: str = API, account: Path = ACCOUNT) -> AsyncIterator[Secrets]:
-    """Of the pod's own namespace, with its service account's rights. Raises ``CannotProvide`` outside a cluster."""
+async def open_secrets(api: str = API, account: Path = ACCOUNT) -> AsyncIterator[SecretClient]:
+    """For the pod's own namespace, with its service account. Raises ``OperatorError`` outside a cluster."""
     try:
         token = (account / "token").read_text("ascii").strip()
         namespace = (account / "namespace").read_text("ascii").strip()
         tls = ssl.create_default_context(cafile=str(account / "ca.crt"))
     except OSError as error:
-        raise CannotProvide(f"This runs in a pod that has a service account's token ({error})") from None
-    timeout = aiohttp.ClientTimeout(total=SECONDS)
+        raise OperatorError(f"This runs in a pod that has a service account's token ({error})") from None
+    timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
     connector = aiohttp.TCPConnector(ssl=tls)
     authorized = {"Authorization": f"Bearer {token}"}
     async with aiohttp.ClientSession(connector=connector, headers=authorized, timeout=timeout) as http:
-        yield Secrets(http, f"{api}/api/v1/namespaces/{quote(namespace, safe='')}/secrets")
+        yield SecretClient(http, f"{api}/api/v1/namespaces/{quote(namespace, safe='')}/secrets")
 
 
-async def _words(answer: aiohttp.ClientResponse) -> str:
-    """A Status' message; something before the API (a proxy, say) answers with none."""
+async def _error_text(answer: aiohttp.ClientResponse) -> str:
+    """The message of a Status; a proxy in front of the API may answer with something else."""
     try:
         status = await answer.json(content_type=None)
     except ValueError:

@@ -1,4 +1,4 @@
-"""How the commands that only look print what they saw: a table for people, one JSON array for programs."""
+"""Output of the listing commands: a table for people, or one JSON array for programs."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -35,9 +35,9 @@ def show(rows: Sequence[Mapping[str, Any]], *, as_json: bool, nothing: str) -> N
 
 
 def print_table(table: Table) -> None:
-    """With each cell whole on one line, so that it can be copied: where the terminal is too narrow, it wraps the line.
+    """Prints each cell on one line, so that it can be copied; a narrow terminal wraps the line.
 
-    A column that may wrap at words says so by a maximum width.
+    A column with a maximum width may wrap at words.
     """
     for column in table.columns:
         column.no_wrap = column.max_width is None

@@ -1,4 +1,4 @@
-"""``autograph migrate``: brings database, broker and object store to what this release needs. Safe to repeat."""
+"""``autograph migrate``: sets up database, broker, Redis users and buckets for this release. Safe to repeat."""
 
 import asyncio
 

@@ -11,12 +11,12 @@ from contracts.catalogue import WORKERS
 
 
 def outbox(*, as_json: AsJson = False) -> None:
-    """List the events that wait to be published, by worker and type. Usually there are none for longer than a blink."""
-    show(asyncio.run(waiting(installation())), as_json=as_json, nothing="Every event is published.")
+    """List the events that wait to be published, by worker and type. Usually none waits for longer than a moment."""
+    show(asyncio.run(unpublished_events(installation())), as_json=as_json, nothing="Every event is published.")
 
 
-async def waiting(found: Installation) -> list[dict[str, Any]]:
-    """*leased*: a sweep has them in hand. *attempts*: the most of any, by sweeps."""
+async def unpublished_events(found: Installation) -> list[dict[str, Any]]:
+    """*leased*: being published by a sweep. *attempts*: of the event with the most."""
     connection = await asyncpg.connect(found.servers.postgres_url, timeout=5, command_timeout=30)
     try:
         return [

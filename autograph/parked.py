@@ -1,4 +1,4 @@
-"""``autograph parked``: messages that were given up, for a person to decide."""
+"""``autograph parked``: lists, redrives and discards parked messages."""
 
 import asyncio
 import hashlib
@@ -24,14 +24,16 @@ from chassis.bus import headers
 from chassis.outbox import INBOX_DAYS
 from contracts.catalogue import WORKERS
 
-MOST: Final = 10_000  # taken from one parking lot at a time
+MAX_TAKEN: Final = 10_000  # read from one queue at a time
 WAIT_SECONDS: Final = 3.0
-LOOK_SECONDS: Final = 0.5
-LOTS: Final = ("parked", "refused")
-# Would only be parked again: nothing but another message mends them.
-HOPELESS: Final = ("undecodable", "untrusted", "invalid", "unsealable", "too_large")
+POLL_SECONDS: Final = 0.5
+PARKING_QUEUES: Final = ("parked", "refused")
+# Would be parked again: the message itself is wrong.
+NEVER_REDRIVABLE: Final = ("undecodable", "untrusted", "invalid", "unsealable", "too_large")
 
-app: Final = typer.Typer(no_args_is_help=True, help="Messages that were given up, for a person to decide.")
+app: Final = typer.Typer(
+    no_args_is_help=True, help="Messages that could not be processed and wait for an operator's decision."
+)
 Ids = Annotated[list[str] | None, typer.Argument(help="As `parked list` shows them; the beginning is enough.")]
 Everything = Annotated[bool, typer.Option("--all", help="All of them.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
@@ -71,12 +73,12 @@ class Parked:
             "parked_at": self.parked_at.isoformat() if self.parked_at else "",
             "attempts": int(self.header(headers.ATTEMPT) or 0),
             "queue": self.queue,
-            "failure_told": self.header(headers.FAILURE_TOLD) == "1",
+            "failure_told": self.header(headers.FAILURE_NOTIFIED) == "1",
         }
 
     @property
     def original_user(self) -> str:
-        """Who sent it first. A header says so of what its worker parked; what the broker moved has its sender's."""
+        """The original sender. Workers copy it to a header; messages that the broker moved keep their user id."""
         sender = self.message.user_id or ""
         copies_others = sender in (headers.service_user(self.worker), headers.OPERATOR_USER)
         return (copies_others and self.header(headers.ORIGINAL_USER)) or sender
@@ -87,15 +89,15 @@ class Parked:
 
     @property
     def queue(self) -> str:
-        """Where it was taken from."""
+        """The queue from which it was parked."""
         return self.header(headers.PARKED_FROM) or str(self._death.get("queue", ""))
 
     @property
     def parked_at(self) -> datetime | None:
-        """By its worker, or by the broker itself."""
-        told = self.header(headers.PARKED_AT)
-        if told:
-            return datetime.fromisoformat(told)
+        """When its worker, or the broker, parked it."""
+        parked_at_header = self.header(headers.PARKED_AT)
+        if parked_at_header:
+            return datetime.fromisoformat(parked_at_header)
         time = self._death.get("time")
         return time.astimezone(UTC) if isinstance(time, datetime) else None
 
@@ -106,15 +108,15 @@ class Parked:
 
     @property
     def _death(self) -> dict[str, Any]:
-        """What the broker wrote when it moved the message here by itself."""
+        """The broker's x-death entry, if the broker moved the message."""
         deaths: Any = self.message.headers.get("x-death") or [{}]
         return dict(deaths[0])
 
     def refusal(self, now: datetime) -> str | None:
-        """Why it must not be put back; ``None``: it may."""
-        if self.reason in HOPELESS:
+        """Why it must not be redriven; None: it may be."""
+        if self.reason in NEVER_REDRIVABLE:
             return f"it would be parked again ({self.reason})"
-        # A header only says so: whoever may park here must not reach another worker's queue by way of the operator.
+        # The header is not trusted: a worker must not reach another worker's queue through the operator.
         if not self.queue.startswith(f"{self.worker}."):
             return f"it was in no queue of {self.worker}'s"
         if self.parked_at is None or self.parked_at < now - timedelta(days=INBOX_DAYS):
@@ -168,8 +170,8 @@ def redrive(
     as_json: AsJson = False,
 ) -> None:
     """Put messages back into their queues, each once, under the same ids: what was done is not done again."""
-    _told(
-        asyncio.run(_redrive(installation(), _wanted(ids, everything=everything), worker, wait_seconds=wait)),
+    _print_outcomes(
+        asyncio.run(_redrive(installation(), _selected(ids, everything=everything), worker, wait_seconds=wait)),
         as_json=as_json,
     )
 
@@ -177,19 +179,19 @@ def redrive(
 @app.command()
 def discard(ids: Ids = None, *, everything: Everything = False, worker: Worker = None, as_json: AsJson = False) -> None:
     """Remove messages for good."""
-    _told(
-        asyncio.run(_settle(installation(), _wanted(ids, everything=everything), worker, put_back=False)),
+    _print_outcomes(
+        asyncio.run(_settle(installation(), _selected(ids, everything=everything), worker, put_back=False)),
         as_json=as_json,
     )
 
 
-def _wanted(ids: list[str] | None, *, everything: bool) -> list[str]:
+def _selected(ids: list[str] | None, *, everything: bool) -> list[str]:
     if bool(ids) == everything:
         raise typer.BadParameter("name ids, or --all")
     return ids or [""]
 
 
-def _told(outcomes: list[dict[str, Any]], *, as_json: bool) -> None:
+def _print_outcomes(outcomes: list[dict[str, Any]], *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(outcomes, indent=1))  # noqa: T201 - this is the output
     else:
@@ -218,13 +220,13 @@ async def _shown(found: Installation, identity: str) -> dict[str, Any] | None:
 async def _redrive(
     found: Installation, ids: list[str], worker: str | None, *, wait_seconds: float
 ) -> list[dict[str, Any]]:
-    """As ``_settle``, with what has come back by then: that was tried, failed, and is parked anew."""
+    """As ``_settle``; also reports messages that failed and were parked again within *wait_seconds*."""
     outcomes = await _settle(found, ids, worker, put_back=True)
     expected = {outcome["id"] for outcome in outcomes if not outcome["refused"]}
     came_back: dict[str, str] = {}
     deadline = time.monotonic() + wait_seconds
     while expected - came_back.keys() and time.monotonic() < deadline:
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(POLL_SECONDS)
         came_back = {row["id"]: row["reason"] for row in await _rows(found, worker) if row["id"] in expected}
     for outcome in outcomes:
         outcome["came_back"] = outcome["id"] in came_back
@@ -254,7 +256,7 @@ async def _settle(found: Installation, ids: list[str], worker: str | None, *, pu
 
 
 async def _put_back(channel: AbstractChannel, parked: Parked) -> None:
-    """Confirmed before the parked one is acknowledged: a crash in between leaves two, of which one has an effect."""
+    """Confirmed before the parked message is acknowledged: after a crash in between, the inbox drops the duplicate."""
     message = parked.message
     await channel.default_exchange.publish(
         aio_pika.Message(
@@ -276,15 +278,19 @@ async def _put_back(channel: AbstractChannel, parked: Parked) -> None:
 
 
 async def _all(channel: AbstractChannel, worker: str | None) -> AsyncIterator[Parked]:
-    """Each one once: what is held is not handed out again, and goes back when the channel closes.
+    """Each message once: unacknowledged messages are not delivered again, and are requeued when the channel closes.
 
-    What is parked meanwhile is not among them: a message that is put back may fail at once, and comes in behind.
+    Messages that are parked meanwhile are excluded: a redriven message may fail at once and be parked again.
     """
-    lots = [(name, f"{name}.{lot}") for name in (WORKERS if worker is None else (worker,)) for lot in LOTS]
-    for name, lot in lots:
-        queue = await channel.get_queue(lot, ensure=False)
-        there = (await channel.declare_queue(lot, passive=True)).declaration_result.message_count or 0
-        for _ in range(min(there, MOST)):
+    queues = [
+        (name, f"{name}.{queue_name}")
+        for name in (WORKERS if worker is None else (worker,))
+        for queue_name in PARKING_QUEUES
+    ]
+    for name, queue_name in queues:
+        queue = await channel.get_queue(queue_name, ensure=False)
+        there = (await channel.declare_queue(queue_name, passive=True)).declaration_result.message_count or 0
+        for _ in range(min(there, MAX_TAKEN)):
             message = await queue.get(fail=False, timeout=10)
             if message is None:
                 break

@@ -1,4 +1,4 @@
-"""``autograph producer``: programs that publish to the queues by themselves, each with its own broker user."""
+"""``autograph producer``: programs that publish commands themselves, each with its own broker user."""
 
 import asyncio
 import json
@@ -33,7 +33,8 @@ def add(
     allow: Annotated[list[str], typer.Option(help="A command or query, as diagram.create_diagram. May be repeated.")],
     *,
     processes: Annotated[
-        int, typer.Option(min=1, max=MAX_PROCESSES, help="How many take replies at once, each in a queue of its own.")
+        int,
+        typer.Option(min=1, max=MAX_PROCESSES, help="How many processes take replies, each from a queue of its own."),
     ] = 1,
     rotate: Annotated[
         bool, typer.Option("--rotate", help="Give one that exists a new password and these rights.")
@@ -97,11 +98,11 @@ async def _add(
             raise SystemExit(f"There is a producer {name} already: --rotate gives it a new password")
         connection = await asyncpg.connect(servers.postgres_url)
         try:
-            # Before the broker lets it in: what it sends must find its account.
+            # Before the broker user exists: its first command needs the account.
             await connection.execute(_ACCOUNT, actor.id, f"{user}@producers.invalid", name)
         finally:
             await connection.close()
-        if exists:  # with all that it had and should not have any more
+        if exists:  # including rights that it no longer has
             await remove_producer(broker, name)
         await broker.make_user(user, password)
         await make_producer(broker, name, allowed, processes=processes)

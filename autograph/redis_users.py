@@ -1,4 +1,4 @@
-"""The services' users in Redis, each with what its service does there and no more."""
+"""The services' Redis users, each with only the permissions that its service needs."""
 
 from contextlib import suppress
 
@@ -8,14 +8,14 @@ from redis.exceptions import RedisError, ResponseError
 
 from autograph.credentials import redis_secret
 from autograph.installation import Installation
-from compose.local.home import CannotProvide
+from compose.local.home import OperatorError
 from compose.local.service_users import REDIS_SERVICES, redis_rules, redis_user
 
 TIMEOUT_SECONDS = 5.0
 
 
 async def apply_redis(found: Installation) -> list[str]:
-    """Makes the users, where services have their own; returns their names. Raises ``CannotProvide``."""
+    """Creates the users, if services have their own; returns their names. Raises ``OperatorError``."""
     servers = found.servers
     if not servers.redis_service_users:
         return []
@@ -27,10 +27,12 @@ async def apply_redis(found: Installation) -> list[str]:
         except RedisConnectionError:
             raise
         except RedisError as error:
-            raise CannotProvide(
-                f"Redis does not let users be made ({error}): it must be Redis 7, or any Valkey, and the address an "
+            raise OperatorError(
+                f"Redis refused to create users ({error}): it must be Redis 7, or any Valkey, and the address an "
                 "administrator's; or set AUTOGRAPH_REDIS_SERVICE_USERS=off"
             ) from error
-        with suppress(ResponseError):  # without an ACL file its configuration must name them, as that of ours does
+        with suppress(
+            ResponseError
+        ):  # without an ACL file, the users must be in its configuration, as in the local stack
             await redis.execute_command("ACL", "SAVE")  # type: ignore[no-untyped-call]
     return [redis_user(service) for service in REDIS_SERVICES]

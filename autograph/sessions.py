@@ -14,20 +14,20 @@ from contracts.auth import email_key
 def sessions(
     *,
     user: Annotated[str | None, typer.Option(help="Only this user's: an address or an id.")] = None,
-    most: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="The last seen of them.")] = 50,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="The last seen of them.")] = 50,
     as_json: AsJson = False,
 ) -> None:
     """List live sessions, the last seen first. To end a user's: `autograph users end-sessions`."""
-    rows = asyncio.run(live(installation(), user=user, most=most))
-    show(rows, as_json=as_json, nothing="Nobody is signed in." if user is None else f"{user} is not signed in.")
+    rows = asyncio.run(live_sessions(installation(), user=user, limit=limit))
+    show(rows, as_json=as_json, nothing="No user is signed in." if user is None else f"{user} is not signed in.")
 
 
-async def live(found: Installation, *, user: str | None = None, most: int = 50) -> list[dict[str, Any]]:
-    """From the sessions of record; the copies in Redis may be fewer."""
+async def live_sessions(found: Installation, *, user: str | None = None, limit: int = 50) -> list[dict[str, Any]]:
+    """Live sessions in the database; Redis caches only some of them."""
     connection = await asyncpg.connect(found.servers.postgres_url, timeout=5, command_timeout=30)
     try:
         key = None if user is None else email_key(user)
-        return [dict(record) for record in await connection.fetch(_LIVE, user, most, key)]
+        return [dict(record) for record in await connection.fetch(_LIVE, user, limit, key)]
     finally:
         await connection.close()
 

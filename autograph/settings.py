@@ -1,19 +1,36 @@
-"""What the operator's command is told: which servers are the user's own, and where the local stack is."""
+"""Settings of the operator's command: external servers, and the local stack's folder."""
 
 from pathlib import Path
-from typing import ClassVar, Final, Literal
+from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
-from pydantic import Field, SecretStr, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, create_model, field_validator
 
 from autograph.stacks import running_stacks
 from chassis.settings import HttpUrl, Key, LogFormat, PostgresUrl, RabbitmqUrl, RedisUrl, SecretUrl, Settings, load
-from compose.local.home import DEFAULT, CannotProvide
+from compose.local.home import DEFAULT, OperatorError
+from contracts.services import SERVICES, Service
 
 CHECKOUT: Final = Path(__file__).parents[1]
 
+if TYPE_CHECKING:
+    _ServiceSecrets = Settings
+else:
+    _ServiceSecrets = create_model(
+        "_ServiceSecrets",
+        __base__=Settings,
+        **{
+            f"{service.name}_secret": (
+                Key | None,
+                Field(None, description=f"As the {service.name}{' service' if service.is_worker else ''} has it."),
+            )
+            for service in SERVICES
+            if service.own_secret
+        },
+    )
 
-class OperatorSettings(Settings):
-    """Administrators' addresses. A server that is not named is the local stack's.
+
+class OperatorSettings(_ServiceSecrets):
+    """Administrators' URLs. A server that is not set is the local stack's.
 
     ``AUTOGRAPH_HOME`` is the local stack's folder. ``AUTOGRAPH_PROGRAMS`` is where its servers' programs are unpacked,
     which several homes may share: otherwise each gets its own, in its ``programs/``.
@@ -50,20 +67,16 @@ class OperatorSettings(Settings):
     s3_secret_key: SecretStr | None = None
     """The secret key of the administrator of the object store of `AUTOGRAPH_S3_URL`."""
     s3_worker_access_key: SecretStr | None = None
-    """The access key of an identity of the object store that may use the buckets and no more, for the diagram
-    worker."""
+    """The access key of an identity of the object store that may use the buckets and no more, for the
+    workers."""
     s3_worker_secret_key: SecretStr | None = None
     """The secret key that belongs to `AUTOGRAPH_S3_WORKER_ACCESS_KEY`."""
     s3_region: str = "us-east-1"
     """The region that requests to the object store are signed for."""
     installation_secret: Key | None = None
     """Every service's own passwords are derived from it."""
-    auth_secret: Key | None = None
-    """As the auth service has it."""
     password_pepper: Key | None = None
     """As the auth service has it; without it, the pepper is derived from `AUTOGRAPH_AUTH_SECRET`."""
-    gateway_secret: Key | None = None
-    """As the gateway has it."""
 
     @field_validator("rabbitmq_management_url", mode="after")
     @classmethod
@@ -86,8 +99,17 @@ class OperatorSettings(Settings):
             raise ValueError("AUTOGRAPH_S3_WORKER_ACCESS_KEY and AUTOGRAPH_S3_WORKER_SECRET_KEY go together")
         return value
 
-    def given(self) -> dict[str, str]:
-        """The servers that the user named, as environment variables."""
+    def own_secret(self, service: Service) -> str | None:
+        """What the operator says it is."""
+        return _plain(getattr(self, f"{service.name}_secret"))
+
+    def optional_secrets(self) -> dict[str, str]:
+        """By setting, those that are set."""
+        names = [name for service in SERVICES for name in service.optional_secrets]
+        return {name: value for name in names if (value := _plain(getattr(self, name)))}
+
+    def external_servers(self) -> dict[str, str]:
+        """The servers that are set, as environment variables."""
         values = {
             "AUTOGRAPH_POSTGRES_URL": self.postgres_url,
             "AUTOGRAPH_POSTGRES_POOLER_URL": self.postgres_pooler_url,
@@ -107,9 +129,9 @@ class OperatorSettings(Settings):
 
 
 def operator_settings(*, starts: bool = False) -> OperatorSettings:
-    """With the home that is meant: the one that is named, this folder's, the one that runs, or the checkout's.
+    """With the home: the one that is set, the working directory's, the running one, or the checkout's.
 
-    *starts*: whoever starts a stack does not mean the one that runs. Raises ``CannotProvide`` if several run.
+    *starts*: do not select a running stack. Raises ``OperatorError`` if several are running.
     """
     settings = load(OperatorSettings)
     if "home" in settings.model_fields_set or DEFAULT.is_dir():
@@ -117,9 +139,13 @@ def operator_settings(*, starts: bool = False) -> OperatorSettings:
     running = [] if starts else running_stacks()
     if len(running) > 1:
         homes = ", ".join(str(stack.home) for stack in running)
-        raise CannotProvide(f"Several stacks run: set AUTOGRAPH_HOME to the one that you mean ({homes})")
+        raise OperatorError(f"Several stacks run: set AUTOGRAPH_HOME to the one that you mean ({homes})")
     if running:
         [stack] = running
         settings = load(OperatorSettings, env_files=(stack.folder / ".env", Path(".env")))
         return settings.model_copy(update={"home": stack.home})
     return settings.model_copy(update={"home": CHECKOUT / DEFAULT})
+
+
+def _plain(key: SecretStr | None) -> str | None:
+    return key.get_secret_value() if key else None

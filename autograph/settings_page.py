@@ -1,8 +1,10 @@
-"""docs/settings.md, and the names by which a slip is noticed: both follow from the settings' own classes."""
+"""Generates docs/settings.md, and the module of known setting names, from the settings classes."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from enum import Enum
+from functools import cache
+from importlib import import_module
 from typing import Any, Final
 
 from pydantic import BaseModel
@@ -10,18 +12,10 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from autograph.settings import OperatorSettings
-from chassis.settings import PREFIX, PROFILE_DEFAULTS, Profile, Settings
-from gateway.settings import GatewaySettings
-from workers.auth.settings import AuthSettings
-from workers.diagram.settings import DiagramSettings
+from chassis.settings import PREFIX, PROFILE_DEFAULTS, Profile, ServiceSettings, Settings
+from contracts.services import SERVICES, Service
 
-SERVICES: Final[Mapping[str, type[Settings]]] = {
-    "gateway": GatewaySettings,
-    "auth": AuthSettings,
-    "diagram": DiagramSettings,
-    "autograph": OperatorSettings,
-}
-# Variables that no process of ours reads as a setting.
+# Variables that no process reads as a setting.
 OTHERS: Final = {
     "IMAGE": "compose: the image of gateway, workers and jobs, where it is not built here.",
     "OPERATOR_IMAGE": "compose: the same with PostgreSQL's programs, of migration and operator.",
@@ -62,6 +56,19 @@ credentials itself.
 """
 
 
+def settings_of(service: Service) -> type[ServiceSettings]:
+    """By name: whoever adds a service writes it, and imports it nowhere."""
+    module, name = service.settings_class
+    found: type[ServiceSettings] = getattr(import_module(module), name)
+    return found
+
+
+@cache
+def programs() -> Mapping[str, type[Settings]]:
+    """The settings of each."""
+    return {**{service.name: settings_of(service) for service in SERVICES}, "autograph": OperatorSettings}
+
+
 def page() -> str:
     rows = "".join(f"| {' | '.join(row)} |\n" for row in _rows())
     others = "".join(f"| `{PREFIX}{name}` | {what} |\n" for name, what in sorted(OTHERS.items()))
@@ -69,9 +76,9 @@ def page() -> str:
 
 
 def names_module() -> str:
-    names = sorted({name.upper() for service in SERVICES.values() for name in service.model_fields} | OTHERS.keys())
+    names = sorted({name.upper() for service in programs().values() for name in service.model_fields} | OTHERS.keys())
     lines = "".join(f'        "{name}",\n' for name in names)
-    return f'''"""The settings of all programs, by which each tells a slip. Written by `make gen`."""
+    return f'''"""The names of all programs' settings, to detect misspelled ones. Written by `make gen`."""
 
 from typing import Final
 
@@ -84,14 +91,14 @@ KNOWN: Final = frozenset(
 
 def _rows() -> Iterator[tuple[str, ...]]:
     readers: defaultdict[str, dict[str, FieldInfo]] = defaultdict(dict)
-    for service, settings in SERVICES.items():
+    for service, settings in programs().items():
         for name, field in settings.model_fields.items():
             readers[name][service] = field
-    schemas = {service: settings.model_json_schema() for service, settings in SERVICES.items()}
+    schemas = {service: settings.model_json_schema() for service, settings in programs().items()}
     for name, fields in sorted(readers.items()):
         yield (
             f"`{PREFIX}{name.upper()}`",
-            "all" if len(fields) == len(SERVICES) else ", ".join(fields),
+            "all" if len(fields) == len(programs()) else ", ".join(fields),
             _types(name, {service: schemas[service] for service in fields}),
             _defaults(name, fields),
             _text(name, fields),
@@ -99,7 +106,7 @@ def _rows() -> Iterator[tuple[str, ...]]:
 
 
 def description(settings: type[Settings], name: str) -> str:
-    """Of the class that says it: one that only changes the default need not say it again."""
+    """The description in the first class that has one: subclasses may only change the default."""
     for one in settings.__mro__:
         field = one.model_fields.get(name) if issubclass(one, Settings) else None
         if field is not None and field.description:
@@ -110,7 +117,7 @@ def description(settings: type[Settings], name: str) -> str:
 def _text(name: str, fields: Mapping[str, FieldInfo]) -> str:
     said: defaultdict[str, list[str]] = defaultdict(list)
     for service in fields:
-        if text := description(SERVICES[service], name):
+        if text := description(programs()[service], name):
             said[text].append(service)
     if len(said) <= 1:
         return "".join(said)
@@ -143,7 +150,7 @@ def _defaults(name: str, fields: Mapping[str, FieldInfo]) -> str:
     by_profile = {profile: PROFILE_DEFAULTS[profile][name] for profile in Profile if name in PROFILE_DEFAULTS[profile]}
     said: defaultdict[str, list[str]] = defaultdict(list)
     for service, field in fields.items():
-        if by_profile and SERVICES[service].profile_applies:
+        if by_profile and programs()[service].profile_applies:
             text = ", ".join(f"{_value(value)} ({profile})" for profile, value in by_profile.items())
         else:
             text = "must be set" if field.is_required() else _value(field.default)
@@ -152,7 +159,7 @@ def _defaults(name: str, fields: Mapping[str, FieldInfo]) -> str:
 
 
 def _joined(said: Mapping[str, list[str]]) -> str:
-    """What all say once, else each text with who says it."""
+    """The common text, or each text with its services."""
     return next(iter(said)) if len(said) == 1 else "; ".join(f"{', '.join(who)}: {text}" for text, who in said.items())
 
 

@@ -1,4 +1,4 @@
-"""The local stacks of this user that run, on record so that the command finds them from any folder."""
+"""Records this user's running local stacks, so that commands find them from any folder."""
 
 import hashlib
 import os
@@ -24,14 +24,14 @@ _FORM: Final = TypeAdapter(RunningStack)
 
 
 def record_folder() -> Path:
-    """XDG's place for what a program remembers between runs."""
+    """In XDG_STATE_HOME."""
     state = os.environ.get("XDG_STATE_HOME", "")
     return (Path(state) if state.startswith("/") else Path("~/.local/state").expanduser()) / "autograph" / "stacks"
 
 
 @contextmanager
 def recorded(home: Path, folder: Path) -> Iterator[None]:
-    """On record while the block runs. A user without a place for it (no home folder, say) names the home instead."""
+    """Records the stack while the block runs. Does nothing for a user without a home folder."""
     name = hashlib.sha256(os.fsencode(home)).hexdigest()[:16]
     with suppress(OSError, RuntimeError):
         place = record_folder()
@@ -46,11 +46,11 @@ def recorded(home: Path, folder: Path) -> Iterator[None]:
 
 
 def running_stacks() -> list[RunningStack]:
-    """By home. What a killed `autograph up` left on record is removed."""
+    """Sorted by home. Removes records that a killed `autograph up` left behind."""
     found = []
     with suppress(OSError, RuntimeError):
         for path in sorted(record_folder().glob("*.json")):
-            with suppress(OSError, files.Damaged):
+            with suppress(OSError, files.FileDamaged):
                 stack = files.read(path, _FORM)
                 if stack is not None and Home(stack.home).is_locked():
                     found.append(stack)

@@ -1,9 +1,9 @@
-"""SQL text as its statements."""
+"""Splits SQL text into statements."""
 
 import re
 from typing import Final
 
-# What a semicolon does not end: comments, strings, quoted names, and bodies between dollar signs.
+# Parts in which a semicolon ends no statement: comments, strings, quoted names and dollar-quoted bodies.
 _PART: Final = re.compile(
     r"""--[^\n]* | /\*.*?\*/ | '(?:[^']|'')*' | "(?:[^"]|"")*" | (?P<tag>\$\w*\$).*?(?P=tag) | ; | [^-/'"$;]+ | .""",
     re.DOTALL | re.VERBOSE,
@@ -11,7 +11,7 @@ _PART: Final = re.compile(
 
 
 def statements(sql: str) -> list[str]:
-    """Without comments, and without the semicolons between them. Strings with backslashes (E'') are not understood."""
+    """The statements without comments and semicolons. E'' strings with backslashes are not supported."""
     found = [""]
     for part in _PART.finditer(sql):
         text = part[0]

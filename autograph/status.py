@@ -11,21 +11,21 @@ from rich.console import Console
 from rich.table import Table
 
 from autograph.listing import AsJson, print_table
-from autograph.liveness import NOT_ANSWERING, mark_silent
+from autograph.liveness import NOT_ANSWERING, mark_unresponsive
 from autograph.settings import operator_settings
-from compose.local.home import Home, Running
-from compose.local.provision import GIVEN_BY
+from compose.local.home import Home, RunningProcess
+from compose.local.provision import EXTERNAL_SERVER_VARIABLES
 
 
 def status(*, as_json: AsJson = False) -> None:
     """List name, pid, state, address and metrics of all that runs. Exit status 3 if nothing does.
 
-    What is there and does not answer within 5 s, a stopped process say, is `not answering`.
+    A process that does not respond within 5 s is `not answering`.
     """
     settings = operator_settings()
     home = Home(settings.home)
-    rows = found(home, settings.given())
-    asyncio.run(mark_silent(rows))
+    rows = stack_rows(home, settings.external_servers())
+    asyncio.run(mark_unresponsive(rows))
     for notice in home.notices:
         Console(stderr=True).print(notice, style="yellow", highlight=False, soft_wrap=True)
     if as_json:
@@ -43,30 +43,36 @@ def print_stack(rows: Sequence[Mapping[str, Any]]) -> None:
     print_table(table)
 
 
-def found(home: Home, given: Mapping[str, str]) -> list[dict[str, Any]]:
-    """``where`` is a URL for what speaks HTTP, else host and port; both forms are repeated under their own names.
+def stack_rows(home: Home, external: Mapping[str, str]) -> list[dict[str, Any]]:
+    """``where`` is a URL for HTTP, else host and port; both forms also have columns of their own.
 
-    Servers that the user runs (*given*) are in state ``given``, without a pid: we do not watch them.
+    Servers that the user runs (*external*) have the state ``given`` and no pid.
     """
     state = home.state()
     supervised = state.supervisor is not None and state.supervisor.identity.alive()
     rows = [
-        _row(process.name, process.pid, _now(process, supervised=supervised), process.address, process.metrics_url)
+        _row(
+            process.name,
+            process.pid,
+            _current_state(process, supervised=supervised),
+            process.address,
+            process.metrics_url,
+        )
         for process in [*([state.supervisor] if state.supervisor else []), *state.processes]
     ]
     if rows:
         rows += [
-            _row(name, None, "given", _address(given[variables[0]]))
-            for name, variables in GIVEN_BY.items()
-            if variables[0] in given
+            _row(name, None, "given", _address(external[variables[0]]))
+            for name, variables in EXTERNAL_SERVER_VARIABLES.items()
+            if variables[0] in external
         ]
     return rows
 
 
-def _now(process: Running, *, supervised: bool) -> str:
+def _current_state(process: RunningProcess, *, supervised: bool) -> str:
     if process.identity.alive():
         return process.state
-    # A moment may pass before the supervisor has seen that its process ended.
+    # The supervisor may not have noticed the end of its process yet.
     return "restarting" if supervised and process.state == "restarting" else "gone"
 
 

@@ -1,4 +1,4 @@
-"""Makes the broker what the contracts need, and says where it is not."""
+"""Creates the broker's topology from the contracts, and finds differences from it."""
 
 import asyncio
 import re
@@ -21,10 +21,10 @@ NEEDED = topology(REQUESTS, SUBSCRIPTIONS, WORKERS)
 
 
 async def apply_topology(amqp_url: str, management_url: str, installation_secret: str) -> list[Producer]:
-    """Exchanges, queues, bindings, policies, users and their rights, whichever are missing or differ. Safe to repeat.
+    """Creates or corrects exchanges, queues, bindings, policies, users and permissions. Safe to repeat.
 
-    Returns the producers that were not what they should be, which they now are. A queue of the right name and another
-    type is not replaced, since it may hold messages: that raises.
+    Returns the producers that were corrected. Raises for a queue of another type, which is not replaced since it may
+    hold messages.
     """
     async with open_broker(amqp_url, management_url) as broker:
         await broker.make_vhost()
@@ -39,7 +39,7 @@ async def apply_topology(amqp_url: str, management_url: str, installation_secret
 
 
 async def check_topology(amqp_url: str, management_url: str) -> list[str]:
-    """How the broker differs from what is needed, a sentence each; nothing: it does not."""
+    """The differences between the broker and the topology, a sentence each."""
     async with open_broker(amqp_url, management_url) as broker:
         vhost = broker.vhost
         exchanges = {found["name"]: found["type"] for found in await broker.get("exchanges", vhost)}
@@ -91,7 +91,7 @@ def _policy_differences(policies: Mapping[str, Mapping[str, Any]]) -> list[str]:
         found = policies.get(policy.name)
         if found is None or (found["pattern"], found["definition"]) != (policy.pattern, dict(policy.definition)):
             differences.append(f"policy {policy.name} is missing or differs")
-    # One policy applies to a queue: another's, of the same or a higher priority, takes ours away.
+    # Only one policy applies to a queue: another one of the same or a higher priority replaces ours.
     for name, found in policies.items():
         if name in ours or found["apply-to"] == "exchanges" or found["priority"] < 0:
             continue

@@ -15,18 +15,19 @@ import typer
 from rich.console import Console
 
 from autograph.installation import installation_in
-from autograph.scale import Scale, counts_of
+from autograph.scale import Scale, parse_counts
 from autograph.services import check_settings
 from autograph.settings import OperatorSettings, operator_settings
 from autograph.stacks import recorded
-from autograph.status import found, print_stack
+from autograph.status import print_stack, stack_rows
 from chassis.settings import EX_CONFIG, SettingsInvalid
-from compose.local.home import CannotProvide, Home
+from compose.local.home import Home, OperatorError
 from compose.local.process import Identity, stop_all
 from compose.local.progress import Report, line, now, reported
 from compose.local.run import start_servers
-from compose.local.stack import is_given
-from compose.local.supervisor import stop_left
+from compose.local.stack import is_external_server
+from compose.local.supervisor import stop_leftovers
+from contracts.services import max_connections
 
 DOWN_SECONDS = 60.0
 
@@ -42,14 +43,14 @@ def up(
 ) -> None:
     """Start servers, gateway and workers, and stay in the foreground; Ctrl-C stops all that was started."""
     try:
-        check_settings()
+        pools = check_settings()
     except SettingsInvalid as problems:
         typer.echo(str(problems), err=True)
         raise typer.Exit(EX_CONFIG) from None
     settings = operator_settings(starts=True)
     try:
-        asyncio.run(_up(settings, counts_of(workers or []), _moment_of_start() if began is None else began))
-    except CannotProvide as sentence:
+        asyncio.run(_up(settings, parse_counts(workers or []), pools, _moment_of_start() if began is None else began))
+    except OperatorError as sentence:
         Console(stderr=True).print(str(sentence), style="bold red", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from None
 
@@ -60,10 +61,11 @@ def _moment_of_start() -> float:
     return identity.started / os.sysconf("SC_CLK_TCK") if identity else now()
 
 
-async def _up(settings: OperatorSettings, counts: dict[str, int], began: float) -> None:
+async def _up(settings: OperatorSettings, counts: dict[str, int], pools: dict[str, int], began: float) -> None:
     console = Console()
     home = Home(settings.home, programs=settings.programs).open()
-    given = settings.given()
+    external = settings.external_servers()
+    counts = home.counts() | counts
     stop = asyncio.Event()
     composer = asyncio.current_task()
     assert composer is not None
@@ -79,11 +81,14 @@ async def _up(settings: OperatorSettings, counts: dict[str, int], began: float) 
         loop.add_signal_handler(number, asked_to_stop)
 
     report = _reporter(console, home, began)
+    connections = max_connections(counts, pools)
     try:
-        async with start_servers(home, given, report) as servers, on_record(home):
+        async with start_servers(home, external, report, connections=connections) as servers, on_record(home):
             installation = installation_in(home, settings)
             migrations = await asyncio.to_thread(_migrations)
-            await servers.ready(*(name for name in ("postgres", "redis", "s3") if not is_given(name, given)))
+            await servers.ready(
+                *(name for name in ("postgres", "redis", "s3") if not is_external_server(name, external))
+            )
             async with reported(report, "schema", "migrating"):
                 await migrations.apply_storage(installation, Console(quiet=True))
             report("schema", "up to date")
@@ -95,13 +100,13 @@ async def _up(settings: OperatorSettings, counts: dict[str, int], began: float) 
                 report("topology", "up to date")
 
             scale = Scale(home, installation, settings.http_port, servers.supervisor, report)
-            home.keep_counts(home.counts() | counts)
-            # Services wait for nothing but the database: they may start while the broker, which takes longest, boots.
+            home.save_counts(counts)
+            # Services need only the database to start: they start while the broker, which takes longest, boots.
             await asyncio.gather(broker(), servers.supervisor.start(scale.specs()))
             ready = True
-            async with scale.followed(loop):
+            async with scale.follow_changes(loop):
                 if not stop.is_set():
-                    _tell(console, home, given, settings.http_port, now() - began)
+                    _print_summary(console, home, external, settings.http_port, now() - began)
                 await stop.wait()
             report("autograph", "stopping")
     except asyncio.CancelledError:
@@ -118,7 +123,7 @@ def _migrations() -> ModuleType:
 
 def _reporter(console: Console, home: Home, began: float) -> Report:
     def report(name: str, state: str) -> None:
-        # The terminal may be gone (SIGHUP): that must not keep anything from being stopped.
+        # The terminal may be closed (SIGHUP): stopping must go on.
         with contextlib.suppress(OSError):
             while home.notices:
                 console.print(home.notices.pop(), style="yellow", highlight=False, soft_wrap=True)
@@ -133,8 +138,8 @@ async def on_record(home: Home) -> AsyncIterator[None]:
         yield
 
 
-def _tell(console: Console, home: Home, given: Mapping[str, str], http_port: int, seconds: float) -> None:
-    rows = found(home, given)
+def _print_summary(console: Console, home: Home, external: Mapping[str, str], http_port: int, seconds: float) -> None:
+    rows = stack_rows(home, external)
     gateway = next(row["where"] for row in rows if row["name"] == "gateway")
     console.print()
     print_stack(rows)
@@ -148,7 +153,7 @@ def _tell(console: Console, home: Home, given: Mapping[str, str], http_port: int
         )
     console.print(
         f"\nAutoGraph is ready after {seconds:.1f} s: [bold]{gateway}/api/docs[/bold]\n"
-        f"Data and logs are in {home.folder}. Ctrl-C stops it all; what is kept is there next time.",
+        f"Data and logs are in {home.folder}. Ctrl-C stops everything; the data is kept.",
         highlight=False,
         soft_wrap=True,
     )
@@ -165,6 +170,6 @@ def down() -> None:
         Console().print(f"stopping {', '.join(names)}", highlight=False)
         stop_all([(state.supervisor.identity, signal.SIGTERM)], DOWN_SECONDS)
     if home.folder.exists():
-        with home.locked():  # a stack that somebody starts meanwhile is not what was left
-            stop_left(home)
+        with home.locked():  # not if another stack was started meanwhile
+            stop_leftovers(home)
     Console().print(f"stopped: {', '.join(names) or 'nothing was running'}", highlight=False)

@@ -1,4 +1,4 @@
-"""``autograph users``: who has an account, and containing one that was stolen."""
+"""``autograph users``: lists accounts, and locks or resets a stolen one."""
 
 import asyncio
 import secrets
@@ -13,8 +13,8 @@ from rich.console import Console
 
 from autograph.installation import Installation, installation
 from autograph.listing import AsJson, show
-from autograph.operating import tell
-from compose.local.home import CannotProvide
+from autograph.operator_requests import send_request
+from compose.local.home import OperatorError
 from contracts.auth import email_key
 from contracts.auth_operator import AccountState, EndUserSessions, LockUser, ResetPassword, UnlockUser
 
@@ -29,35 +29,35 @@ def list_users(
     *,
     find: Annotated[str | None, typer.Option(help="Only those whose address or name contains this.")] = None,
     locked: Annotated[bool, typer.Option("--locked", help="Only those that are locked.")] = False,
-    most: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="The newest of them.")] = 50,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="The newest of them.")] = 50,
     as_json: AsJson = False,
 ) -> None:
     """List people's accounts, the newest first."""
-    rows = asyncio.run(_rows(installation(), find, locked=locked, most=most))
+    rows = asyncio.run(_rows(installation(), find, locked=locked, limit=limit))
     show(rows, as_json=as_json, nothing="There is no such account.")
 
 
 @app.command()
 def lock(user: User) -> None:
-    """Let nobody sign in to the account, and end its sessions, at every gateway before this returns."""
+    """Lock the account: before this returns, its sessions have ended at every gateway, and nobody can sign in to it."""
     found, user_id = _account(user)
-    state = tell(found, LockUser(user_id=user_id), AccountState)
+    state = send_request(found, LockUser(user_id=user_id), AccountState)
     _say(f"locked: {user}; sessions ended: {state.sessions_ended}")
 
 
 @app.command()
 def unlock(user: User) -> None:
-    """Let the account's password be used again."""
+    """Unlock the account, so that its user can sign in again."""
     found, user_id = _account(user)
-    tell(found, UnlockUser(user_id=user_id), AccountState)
+    send_request(found, UnlockUser(user_id=user_id), AccountState)
     _say(f"unlocked: {user}")
 
 
 @app.command("end-sessions")
 def end_sessions(user: User) -> None:
-    """End all sessions of the account, at every gateway before this returns. Its password stays good."""
+    """End all sessions of the account, at every gateway before this returns. Its password stays valid."""
     found, user_id = _account(user)
-    state = tell(found, EndUserSessions(user_id=user_id), AccountState)
+    state = send_request(found, EndUserSessions(user_id=user_id), AccountState)
     _say(f"sessions ended: {state.sessions_ended}")
 
 
@@ -70,9 +70,9 @@ def reset_password(
     """Give the account a new password, shown only now, and end its sessions. A locked account stays locked."""
     found, user_id = _account(user)
     password = sys.stdin.readline().rstrip("\r\n") if stdin else secrets.token_urlsafe(PASSWORD_BYTES)
-    if not stdin:  # before it is asked for: a command that is not answered in time may still be carried out
+    if not stdin:  # printed before it is sent: a command without a timely reply may still be carried out
         _say(f"password  {password}")
-    state = tell(found, ResetPassword(user_id=user_id, password=SecretStr(password)), AccountState)
+    state = send_request(found, ResetPassword(user_id=user_id, password=SecretStr(password)), AccountState)
     _say(f"sessions ended: {state.sessions_ended}{'; the account is locked' if state.locked else ''}")
 
 
@@ -84,7 +84,7 @@ def _account(user: str) -> tuple[Installation, UUID]:
     found = installation()
     user_id = asyncio.run(_find(found, user))
     if user_id is None:
-        raise CannotProvide(f"There is no account {user}: `autograph users list` shows them")
+        raise OperatorError(f"There is no account {user}: `autograph users list` shows them")
     return found, user_id
 
 
@@ -97,11 +97,11 @@ async def _find(found: Installation, user: str) -> UUID | None:
     return None if record is None else UUID(bytes=record["id"].bytes)
 
 
-async def _rows(found: Installation, find: str | None, *, locked: bool, most: int) -> list[dict[str, Any]]:
+async def _rows(found: Installation, find: str | None, *, locked: bool, limit: int) -> list[dict[str, Any]]:
     connection = await asyncpg.connect(found.servers.postgres_url, timeout=5, command_timeout=30)
     try:
         key = None if find is None else email_key(find)
-        return [dict(record) for record in await connection.fetch(_LIST, find, key, locked, most)]
+        return [dict(record) for record in await connection.fetch(_LIST, find, key, locked, limit)]
     finally:
         await connection.close()
 

@@ -1,1 +1,1 @@
-"""What the system costs, beside what its parts cost bare, in the same run."""
+"""Benchmarks: the system's throughput and CPU, compared with those of its bare parts in the same run."""

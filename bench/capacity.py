@@ -33,7 +33,7 @@ MIX: Final = {  # of a thousand requests: an assumption, to be replaced by one's
 }  # fmt: skip
 ONE: Final = 100  # requests a second at scale 1: some 2,000 people at work
 SCALES: Final = (1, 10, 100, 1000)
-BUSY: Final = 0.6  # of a core, at most: queues grow beyond all bounds towards 1
+MAX_UTILISATION: Final = 0.6  # of a core, at most: queues grow beyond all bounds towards 1
 PARTS: Final = ("gateway", "diagram", "auth", "rabbitmq", "postgres", "redis")
 WRITES: Final = ("change 4 KiB", "create 4 KiB", "sign-in")
 # A quorum queue is one Erlang process. Of a command's work on the broker (command, reply, event, each through a
@@ -52,7 +52,7 @@ def cores(part: str, per_second: float) -> float:
 
 def processes(part: str, per_second: float) -> int:
     """How many cores or single-threaded processes it must have, none more than ``BUSY``."""
-    return max(1, math.ceil(cores(part, per_second) / BUSY))
+    return max(1, math.ceil(cores(part, per_second) / MAX_UTILISATION))
 
 
 def writes(per_second: float) -> float:
@@ -63,17 +63,18 @@ def limits(per_second: float) -> dict[str, float]:
     """How far each thing that is one of a kind is used, 1.0 being ``BUSY``: the first above 1 must be divided."""
     commands = sum(MIX[what] / 1000 * COSTS[what]["rabbitmq"] / 1e6 for what in WRITES if what != "sign-in")
     return {
-        "one gateway process": cores("gateway", per_second) / BUSY,
-        "one diagram worker": cores("diagram", per_second) / BUSY,
-        "one auth worker of 2 cores": cores("auth", per_second) / (2 * BUSY),
-        "Redis' one thread": cores("redis", per_second) / BUSY,
-        "the queue diagram.commands": per_second * commands * QUEUE_SHARE / BUSY,
-        f"one PostgreSQL primary of {PRIMARY_CORES} cores": cores("postgres", per_second) / (PRIMARY_CORES * BUSY),
+        "one gateway process": cores("gateway", per_second) / MAX_UTILISATION,
+        "one diagram worker": cores("diagram", per_second) / MAX_UTILISATION,
+        "one auth worker of 2 cores": cores("auth", per_second) / (2 * MAX_UTILISATION),
+        "Redis' one thread": cores("redis", per_second) / MAX_UTILISATION,
+        "the queue diagram.commands": per_second * commands * QUEUE_SHARE / MAX_UTILISATION,
+        f"one PostgreSQL primary of {PRIMARY_CORES} cores": cores("postgres", per_second)
+        / (PRIMARY_CORES * MAX_UTILISATION),
     }
 
 
 @dataclass(frozen=True, slots=True)
-class Waited:
+class QueueLatency:
     per_second: float
     p50_ms: float
     p99_ms: float
@@ -111,7 +112,7 @@ class Simulation:
         self._now = 0.0
         self._latencies: list[float] = []
 
-    def closed(self, path: Path, *, loops: int, requests: int) -> Waited:
+    def closed(self, path: Path, *, loops: int, requests: int) -> QueueLatency:
         """*loops* clients, each with its next request as soon as it has its answer."""
         for number in range(loops):
             self._begin(number, path)
@@ -120,9 +121,9 @@ class Simulation:
             if self._finish_next():
                 self._begin(number, path)
                 number += 1
-        return self._waited()
+        return self._latency()
 
-    def opened(self, paths: Mapping[str, Path], *, per_second: float, requests: int) -> Waited:
+    def opened(self, paths: Mapping[str, Path], *, per_second: float, requests: int) -> QueueLatency:
         """Requests of the mix come whenever they come (Poisson), however long the others take."""
         whats, weights = list(paths), [MIX[what] for what in paths]
         arrival, number = 0.0, 0
@@ -135,7 +136,7 @@ class Simulation:
                 arrival += self._random.expovariate(per_second)
             else:
                 self._finish_next()
-        return self._waited()
+        return self._latency()
 
     def _begin(self, number: int, path: Path) -> None:
         self._ways[number] = (self._now, iter(path))
@@ -173,23 +174,23 @@ class Simulation:
         self._start_what_can()
         return answered
 
-    def _waited(self) -> Waited:
+    def _latency(self) -> QueueLatency:
         ordered = sorted(self._latencies)
-        return Waited(
+        return QueueLatency(
             len(ordered) / self._now,
             ordered[len(ordered) // 2] * 1000,
             ordered[int(len(ordered) * 0.99)] * 1000,
         )
 
 
-def as_measured(what: str, *, requests: int = 4000) -> Waited:
+def as_measured(what: str, *, requests: int = 4000) -> QueueLatency:
     """The bench's own situation: everything, the load included, on two cores; Python and Redis have one thread each."""
     servers = {"load": 1, "gateway": 1, "redis": 1, "diagram": 1, "rabbitmq": 2, "postgres": 2}
     simulation = Simulation(servers, cores=MEASURED_CORES)
     return simulation.closed(path_of(what, with_load=True), loops=MEASURED_LOOPS, requests=requests)
 
 
-def at_scale(scale: int, *, requests: int = 20_000) -> Waited:
+def at_scale(scale: int, *, requests: int = 20_000) -> QueueLatency:
     """The mix on as many processes as the sums say. Without the network's time, which a real one adds to each step."""
     per_second = ONE * scale
     servers = {part: processes(part, per_second) for part in PARTS}
@@ -199,7 +200,7 @@ def at_scale(scale: int, *, requests: int = 20_000) -> Waited:
 
 def dollars_per_million() -> dict[str, float]:
     """CPU at ``BUSY``, and the first month of what the writes store."""
-    seconds = sum(cores(part, 1.0) for part in PARTS) / BUSY * 1e6
+    seconds = sum(cores(part, 1.0) for part in PARTS) / MAX_UTILISATION * 1e6
     gib = 1e6 * writes(1.0) * STORED_KIB / 1024 / 1024
     return {"cores": seconds / 3600 * CORE_HOUR, "storage": gib * GIB_MONTH}
 
@@ -210,7 +211,10 @@ def tables() -> list[str]:
     for what, measured in MEASURED.items():
         model = as_measured(what).per_second
         lines.append(f"| {what} | {measured:,.0f} | {model:,.0f} | {model / measured:.2f} |")
-    lines += ["", f"| cores at most {BUSY:.0%} busy | " + " | ".join(f"{scale:,}x" for scale in SCALES) + " |"]
+    lines += [
+        "",
+        f"| cores at most {MAX_UTILISATION:.0%} busy | " + " | ".join(f"{scale:,}x" for scale in SCALES) + " |",
+    ]
     lines.append("| --- |" + " --- |" * len(SCALES))
     lines.append("| requests a second | " + " | ".join(f"{ONE * scale:,}" for scale in SCALES) + " |")
     lines.append("| of them writes | " + " | ".join(f"{writes(ONE * scale):,.0f}" for scale in SCALES) + " |")

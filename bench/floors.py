@@ -1,4 +1,4 @@
-"""Clients of what the parts cost bare. Their servers are in ``bench.floor_servers``, each a process of its own."""
+"""Clients that measure the bare parts (the floors). Their servers are in ``bench.floor_servers``."""
 
 import asyncio
 import uuid
@@ -14,7 +14,7 @@ import asyncpg
 import bcrypt
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
-from bench.load import OPERATION_SECONDS, Connection, Failed, Operation, Workload
+from bench.load import OPERATION_SECONDS, LoadConnection, Operation, OperationFailed, Workload
 from bench.scene import DIAGRAM
 
 QUEUES = {"classic": "bench.queries", "quorum": "bench.commands"}  # so named, the system's own policies hold for them
@@ -25,12 +25,12 @@ COST: Final = 12  # as the auth service's default
 def http(base: str, path: str) -> Workload:
     @asynccontextmanager
     async def workload(_: int) -> AsyncIterator[Operation]:
-        async with Connection(base) as connection:
+        async with LoadConnection(base) as connection:
 
             async def ask() -> None:
-                status, _ = await connection.ask("GET", path)
+                status, _ = await connection.send("GET", path)
                 if status != 200:  # noqa: PLR2004 - OK
-                    raise Failed
+                    raise OperationFailed
 
             yield ask
 
@@ -38,7 +38,7 @@ def http(base: str, path: str) -> Workload:
 
 
 class Echo:
-    """Asks as the gateway does: mandatory and confirmed, answered over an exclusive queue."""
+    """Sends as the gateway does: mandatory and confirmed, with replies in an exclusive queue."""
 
     def __init__(self, url: str) -> None:
         self._url = url

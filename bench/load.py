@@ -1,4 +1,4 @@
-"""Closed loops that ask, and a client of HTTP/1.1 that costs little: it shares the cores with what it measures."""
+"""Closed-loop load generation, with a cheap HTTP/1.1 client: it shares the cores with what it measures."""
 
 import asyncio
 import time
@@ -11,20 +11,20 @@ from urllib.parse import urlsplit
 
 from bench.cpu import Meter
 
-MOST_OPERATIONS = 200_000  # in one round, whatever its length
+MAX_OPERATIONS = 200_000  # in one round, whatever its length
 OPERATION_SECONDS = 10.0
-PAUSE_SECONDS = 0.01  # after a failure, so that a server that is away is not hammered
+PAUSE_SECONDS = 0.01  # after a failure, so that a server that is unavailable is not hammered
 
 Operation = Callable[[], Awaitable[None]]
 Workload = Callable[[int], AbstractAsyncContextManager[Operation]]  # the operation of one loop, by the loop's number
 
 
-class Failed(Exception):  # noqa: N818 - states the outcome
-    """An answer that is not the wanted one; counted, and not among the latencies."""
+class OperationFailed(Exception):
+    """An unexpected response; counted, and excluded from the latencies."""
 
 
-class Exhausted(Exception):  # noqa: N818 - states the outcome
-    """There is nothing left to ask for: the loop ends before its time."""
+class Exhausted(Exception):
+    """The workload has no operations left: the loop ends early."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +40,20 @@ class Round:
 
 
 async def measure(workload: Workload, loops: int, seconds: float, meter: Meter) -> Round:
-    """*loops* at once, each asking again as soon as it is answered, for *seconds*. Connections are made before."""
+    """Runs *loops* concurrent loops for *seconds*, each without pauses. Connections are opened before."""
     latencies: list[float] = []
     failed = 0
 
     async def loop(operation: Operation) -> None:
         nonlocal failed
-        while time.perf_counter() < end and len(latencies) + failed < MOST_OPERATIONS:
+        while time.perf_counter() < end and len(latencies) + failed < MAX_OPERATIONS:
             start = time.perf_counter()
             try:
                 async with asyncio.timeout(OPERATION_SECONDS):
                     await operation()
             except Exhausted:
                 return
-            except (Failed, TimeoutError):
+            except (OperationFailed, TimeoutError):
                 failed += 1
                 await asyncio.sleep(PAUSE_SECONDS)
             else:
@@ -70,7 +70,7 @@ async def measure(workload: Workload, loops: int, seconds: float, meter: Meter) 
     return Round(took, latencies, failed, cpu)
 
 
-class Connection:
+class LoadConnection:
     """One keep-alive connection; answers must have a Content-Length."""
 
     def __init__(self, base: str) -> None:
@@ -94,17 +94,17 @@ class Connection:
             self._streams[1].close()
             self._streams = None
 
-    async def ask(self, method: str, path: str, body: bytes = b"", headers: str = "") -> tuple[int, bytes]:
-        """Status and body. Raises ``Failed`` if the connection broke; the next question makes a new one."""
+    async def send(self, method: str, path: str, body: bytes = b"", headers: str = "") -> tuple[int, bytes]:
+        """Status and body. Raises ``OperationFailed`` if the connection broke; the next request opens a new one."""
         content = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n" if body else ""
         head = f"{method} {path} HTTP/1.1\r\nHost: {self._host}\r\n{content}{headers}\r\n"
         try:
             return await self._exchange(head.encode() + body)
         except (OSError, asyncio.IncompleteReadError) as error:
             self._drop()
-            raise Failed(str(error)) from error
+            raise OperationFailed(str(error)) from error
         except BaseException:
-            self._drop()  # an answer that comes after all is not the next question's
+            self._drop()  # a late response must not be taken for the next one
             raise
 
     async def _exchange(self, request: bytes) -> tuple[int, bytes]:

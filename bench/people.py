@@ -1,4 +1,4 @@
-"""People at work, at a pace that one machine bears: to show what a day looks like, not to measure."""
+"""Simulated users for pictures of the dashboards; not a benchmark."""
 
 import asyncio
 import random
@@ -12,12 +12,12 @@ import aiohttp
 from bench.scene import ELEMENTS
 
 PAUSE_SECONDS = (0.2, 0.6)
-HURRIED_SECONDS = 0.02
-PATIENCE = aiohttp.ClientTimeout(total=15)
+RUSH_PAUSE_SECONDS = 0.02
+TIMEOUT = aiohttp.ClientTimeout(total=15)
 PASSWORD = "correct horse"  # noqa: S105 - of accounts that live for this run
-# What somebody does next, and how often of a hundred times.
+# Actions with their percentages.
 HABITS = {"read": 66, "list": 10, "change": 12, "create": 4, "old version": 4, "delete": 2, "sign in": 2}
-MOST_KEPT = 20
+MAX_DIAGRAMS = 20
 
 
 class Person:
@@ -50,18 +50,18 @@ class Person:
             await does[habit]()
             await asyncio.sleep(self._dice.uniform(*PAUSE_SECONDS))
 
-    async def hurry(self) -> None:
+    async def rush(self) -> None:
         """Reads almost without a pause, until cancelled: into the limit."""
         while True:
             await self._ask("GET", self._one())
-            await asyncio.sleep(HURRIED_SECONDS)
+            await asyncio.sleep(RUSH_PAUSE_SECONDS)
 
     async def guess(self) -> None:
         """Tries wrong passwords of accounts that there are not, one after the other, until cancelled."""
         while True:
             wrong = {"email": f"guess{self._dice.randrange(4)}@example.org", "password": "incorrect horse"}
             await self._ask("POST", "/api/auth/login", wrong)
-            await asyncio.sleep(HURRIED_SECONDS)
+            await asyncio.sleep(RUSH_PAUSE_SECONDS)
 
     def _one(self) -> str:
         return self._dice.choice(self._mine)
@@ -74,7 +74,7 @@ class Person:
     async def _create(self) -> None:
         body = {"title": "Plan", "type": "canvas", "canvas_data": {"elements": ELEMENTS}}
         answer = await self._ask("POST", "/api/diagrams", body)
-        if "id" in answer and len(self._mine) < MOST_KEPT:
+        if "id" in answer and len(self._mine) < MAX_DIAGRAMS:
             self._mine.append(f"/api/diagrams/{answer['id']}")
 
     async def _change(self) -> None:
@@ -88,22 +88,22 @@ class Person:
     async def _ask(
         self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
     ) -> dict[str, Any]:
-        """The answer's body, or nothing: who works on goes on after a failure."""
+        """The response's body; empty after a failure."""
         asked = {**self._headers, **(headers or {})}
         try:
             async with self._http.request(method, f"{self._base}{path}", json=body, headers=asked) as answer:
                 self.answers[answer.status] += 1
-                told = await answer.json(content_type=None) if answer.status < 400 else {}  # noqa: PLR2004 - refusals
+                reply = await answer.json(content_type=None) if answer.status < 400 else {}  # noqa: PLR2004 - refusals
         except (aiohttp.ClientError, TimeoutError):
             self.answers[0] += 1
             return {}
-        return told if isinstance(told, dict) else {}
+        return reply if isinstance(reply, dict) else {}
 
 
 @asynccontextmanager
 async def people(base: str, count: int) -> AsyncIterator[list[Person]]:
-    """They have arrived; whoever is to work is told so."""
-    async with aiohttp.ClientSession(timeout=PATIENCE) as http:
+    """Users that are signed in; start their work as tasks."""
+    async with aiohttp.ClientSession(timeout=TIMEOUT) as http:
         arrived = [Person(http, base, f"person{number}") for number in range(count)]
         for person in arrived:
             await person.arrive()

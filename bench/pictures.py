@@ -17,9 +17,9 @@ import aiohttp
 from bench.people import people
 from bench.prometheus import running_prometheus
 from bench.stack import REPOSITORY, Stack, running_stack
-from compose.grafana.asking import Window, ask
 from compose.grafana.build import dashboards
 from compose.grafana.picture import Note, Run, draw
+from compose.grafana.prometheus_queries import Window, run_queries
 
 PICTURES = REPOSITORY / "docs" / "pictures"
 PEOPLE = 16
@@ -80,7 +80,7 @@ class Story:
 
 async def main() -> None:
     async with AsyncExitStack() as opened:
-        stack = await opened.enter_async_context(running_stack(**LIMITS))
+        stack = await opened.enter_async_context(running_stack(settings=LIMITS))
         http = await opened.enter_async_context(aiohttp.ClientSession())
         prometheus = await opened.enter_async_context(running_prometheus(http, _configuration(stack.metrics)))
         persons = await opened.enter_async_context(people(stack.base, PEOPLE))
@@ -89,7 +89,7 @@ async def main() -> None:
         began = time.time()
         try:
             await story.quiet(90)
-            await story.during(30, "one client hurries", persons[0].hurry())
+            await story.during(30, "one client hurries", persons[0].rush())
             await story.quiet(30)
             await story.freeze("diagram", 100)
             await story.quiet(80)
@@ -109,14 +109,14 @@ async def main() -> None:
         window = Window(began, time.time(), SCRAPE_SECONDS, 4 * SCRAPE_SECONDS)
         asked: Counter[int] = sum((person.answers for person in persons), Counter())
         print("answers by status:", dict(sorted(asked.items())))
-        run = Run(window, tuple(story.notes), _told(window))
+        run = Run(window, tuple(story.notes), _caption(window))
         PICTURES.mkdir(exist_ok=True)
         for name, board in dashboards().items():
-            picture = draw(await ask(http, prometheus, board, window), run)
+            picture = draw(await run_queries(http, prometheus, board, window), run)
             (PICTURES / name).with_suffix(".svg").write_text(picture, encoding="utf-8")
 
 
-def _told(window: Window) -> str:
+def _caption(window: Window) -> str:
     return (
         f"A run of {window.seconds / 60:.0f} minutes on {datetime.fromtimestamp(window.start, UTC):%Y-%m-%d}, UTC: "
         f"{PEOPLE} people on one machine of two cores, scraped every {SCRAPE_SECONDS} s. "

@@ -1,4 +1,4 @@
-"""What was measured, as Markdown and as JSON."""
+"""The results as Markdown and JSON."""
 
 import os
 import platform
@@ -131,8 +131,8 @@ def report(
     yield f"{_cores()} cores, Python {platform.python_version()}, load on the same machine."
     if quick:
         yield "Rounds too short to mean anything (--quick), and so are the verdicts."
-    yield f"The columns after `failed` are ms of CPU a request: {LOAD} is whoever asks (of the floors without a server"
-    yield f"of ours it is all the work in Python), {OTHERS} is all else that the machine did meanwhile."
+    yield f"The columns after `failed` are ms of CPU a request: {LOAD} is the load generator (for floors without"
+    yield f"a server it is all work in Python), {OTHERS} is everything else on the machine."
     yield ""
     yield from table(rows)
     yield ""

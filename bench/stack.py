@@ -1,4 +1,4 @@
-"""What is measured, and what it is measured beside, as processes."""
+"""The processes that are measured: the system, and the servers of the floors."""
 
 import asyncio
 import os
@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,8 +29,12 @@ class Stack:
 
 
 @asynccontextmanager
-async def running_stack(**settings: str) -> AsyncIterator[Stack]:
+async def running_stack(
+    checkout: Path = REPOSITORY, *, settings: Mapping[str, str] | None = None
+) -> AsyncIterator[Stack]:
     """The whole system as ``autograph up`` runs it, without limits unless *settings* set them, in a folder of its own.
+
+    Another *checkout* than this one runs in its own virtual environment.
 
     No setting of the user's counts, neither the environment's nor that of an ``.env`` in the checkout: the load must
     not fall on servers that are not ours.
@@ -38,7 +42,7 @@ async def running_stack(**settings: str) -> AsyncIterator[Stack]:
     with tempfile.TemporaryDirectory(prefix="autograph-bench-") as folder:
         home = Path(folder) / "home"
         environment = {name: value for name, value in os.environ.items() if not name.startswith("AUTOGRAPH_")} | {
-            "PYTHONPATH": str(REPOSITORY),
+            "PYTHONPATH": str(checkout),
             "AUTOGRAPH_HOME": str(home),
             "AUTOGRAPH_PROGRAMS": str(REPOSITORY / DEFAULT / "programs"),
             "AUTOGRAPH_RATE_LIMIT_PER_USER": "0",
@@ -49,10 +53,11 @@ async def running_stack(**settings: str) -> AsyncIterator[Stack]:
             "AUTOGRAPH_SIGN_IN_ATTEMPTS": "0",
             "AUTOGRAPH_SIGN_IN_FAILURES_PER_ADDRESS": "0",
             "AUTOGRAPH_SIGN_IN_FAILURES_PER_ACCOUNT": "0",
-            **settings,
+            **(settings or {}),
         }
+        python = sys.executable if checkout == REPOSITORY else str(checkout / ".venv" / "bin" / "python")
         up = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "autograph", "up"),
+            *(python, "-m", "autograph", "up"),
             env=environment,
             cwd=folder,
             stdout=subprocess.PIPE,

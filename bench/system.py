@@ -1,4 +1,4 @@
-"""What is asked of the system, over HTTP, as its clients ask."""
+"""The workloads on the system, over HTTP."""
 
 import asyncio
 import json
@@ -10,7 +10,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from bench.load import Connection, Exhausted, Failed, Operation, Workload
+from bench.load import Exhausted, LoadConnection, Operation, OperationFailed, Workload
 from bench.scene import DIAGRAM, changed
 
 ACCOUNTS = 16  # one for each loop that signs in: of one account's sessions only the last five live
@@ -40,8 +40,8 @@ class System:
         return f"Authorization: Bearer {answer['access_token']}\r\n"
 
     async def _wanted(self, method: str, path: str, good: int, body: bytes = b"", headers: str = "") -> dict[str, Any]:
-        async with Connection(self._base) as connection:
-            status, content = await connection.ask(method, path, body, headers)
+        async with LoadConnection(self._base) as connection:
+            status, content = await connection.send(method, path, body, headers)
         if status != good:
             raise SystemExit(f"{method} {path} was answered {status}: {content[:500].decode(errors='replace')}")
         answer: dict[str, Any] = json.loads(content)
@@ -49,10 +49,10 @@ class System:
 
     @asynccontextmanager
     async def create(self, _: int) -> AsyncIterator[Operation]:
-        async with Connection(self._base) as connection:
+        async with LoadConnection(self._base) as connection:
 
             async def ask() -> None:
-                status, content = await connection.ask("POST", "/api/diagrams", DIAGRAM, self._authorized)
+                status, content = await connection.send("POST", "/api/diagrams", DIAGRAM, self._authorized)
                 _check(status, 201)
                 self._made.append(f"/api/diagrams/{json.loads(content)['id']}")
 
@@ -63,10 +63,10 @@ class System:
         """Each loop changes a diagram of its own, so that none waits for another's row."""
         headers = f"{self._authorized}If-Match: *\r\n"
         path = self._made[number % len(self._made)]
-        async with Connection(self._base) as connection:
+        async with LoadConnection(self._base) as connection:
 
             async def ask() -> None:
-                status, _ = await connection.ask("PATCH", path, changed(next(self._numbers)), headers)
+                status, _ = await connection.send("PATCH", path, changed(next(self._numbers)), headers)
                 _check(status, 200)
 
             yield ask
@@ -80,10 +80,10 @@ class System:
     def _get(self, path: str, authorized: str = "") -> Workload:
         @asynccontextmanager
         async def workload(_: int) -> AsyncIterator[Operation]:
-            async with Connection(self._base) as connection:
+            async with LoadConnection(self._base) as connection:
 
                 async def ask() -> None:
-                    status, _ = await connection.ask("GET", path, headers=authorized or self._authorized)
+                    status, _ = await connection.send("GET", path, headers=authorized or self._authorized)
                     _check(status, 200)
 
                 yield ask
@@ -91,7 +91,7 @@ class System:
         return workload
 
     async def read_uncached(self) -> Workload:
-        """Each diagram once, after the cache was told to forget all. Ends early when all have been read."""
+        """Reads each diagram once, after invalidating the cache. Ends early when all have been read."""
         async with Redis.from_url(self._redis_url) as redis:
             await redis.set("cache:epoch", secrets.token_hex(16))  # part of every key
         await self._wanted("GET", self._made[0], 200, headers=self._authorized)  # the session is known again
@@ -99,25 +99,25 @@ class System:
 
         @asynccontextmanager
         async def workload(_: int) -> AsyncIterator[Operation]:
-            async with Connection(self._base) as connection:
+            async with LoadConnection(self._base) as connection:
                 yield lambda: self._read_next(connection, unread)
 
         return workload
 
-    async def _read_next(self, connection: Connection, unread: Iterator[str]) -> None:
+    async def _read_next(self, connection: LoadConnection, unread: Iterator[str]) -> None:
         path = next(unread, None)
         if path is None:
             raise Exhausted
-        status, _ = await connection.ask("GET", path, headers=self._authorized)
+        status, _ = await connection.send("GET", path, headers=self._authorized)
         _check(status, 200)
 
     @asynccontextmanager
     async def sign_in(self, number: int) -> AsyncIterator[Operation]:
         body = _credentials(f"account{number % ACCOUNTS}")
-        async with Connection(self._base) as connection:
+        async with LoadConnection(self._base) as connection:
 
             async def ask() -> None:
-                status, _ = await connection.ask("POST", "/api/auth/login", body)
+                status, _ = await connection.send("POST", "/api/auth/login", body)
                 _check(status, 200)
 
             yield ask
@@ -125,7 +125,7 @@ class System:
 
 def _check(status: int, good: int) -> None:
     if status != good:
-        raise Failed(f"answered {status}")
+        raise OperationFailed(f"answered {status}")
 
 
 def _credentials(name: str) -> bytes:

@@ -1,4 +1,4 @@
-"""How many bytes of large documents one process holds at once."""
+"""Bounds the bytes of large documents that one process has in memory."""
 
 import asyncio
 from collections import Counter, deque
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 
 class ByteBudget:
-    """First come, first served, so that a large document is not overtaken for ever by smaller ones.
+    """First in, first out, so that smaller documents never starve a large one.
 
-    What is larger than the whole budget goes alone.
+    A document that is larger than the whole budget waits until it is the only one.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -19,7 +19,7 @@ class ByteBudget:
         self.held_bytes = 0
 
     async def acquire(self, count: int) -> int:
-        """Waits until *count* bytes are free; what it returns is to be released."""
+        """Wait until *count* bytes are free. Release what it returns."""
         count = min(count, self._max_bytes)
         if not self._waiting and self.held_bytes + count <= self._max_bytes:
             self.held_bytes += count
@@ -30,7 +30,7 @@ class ByteBudget:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                self.release(count)  # its turn came as it was given up
+                self.release(count)  # its turn came together with the cancellation
             else:
                 self._admit()
             raise
@@ -61,7 +61,7 @@ class ByteBudget:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What one holder has of a shared budget, until it is released."""
+    """One holder's bytes of a shared budget, to be released."""
 
     owner: str
     of_owner: int
@@ -69,20 +69,20 @@ class Held:
 
 
 class SharedBudget:
-    """A budget of which each owner has a share: one that asks for more waits for itself, and for nobody else."""
+    """A budget with a maximum for each owner: an owner that exceeds it waits only for its own documents."""
 
     def __init__(self, max_bytes: int, max_bytes_of_one: int) -> None:
         self._all = ByteBudget(max_bytes)
         self._max_bytes_of_one = max_bytes_of_one
         self._owners: dict[str, ByteBudget] = {}
-        self._holders: Counter[str] = Counter()  # those that wait included: the owners that must be kept
+        self._holders: Counter[str] = Counter()  # also those that wait: their owners' entries must stay
 
     @property
     def held_bytes(self) -> int:
         return self._all.held_bytes
 
     async def acquire(self, owner: str, count: int) -> Held:
-        """Waits until *count* bytes are free, of the owner's share first; what it returns is to be released."""
+        """Wait until *count* bytes are free, first of the owner's share. Release what it returns."""
         share = self._owners.setdefault(owner, ByteBudget(self._max_bytes_of_one))
         self._holders[owner] += 1
         of_owner = 0

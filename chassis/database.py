@@ -1,192 +1,183 @@
-"""PostgreSQL: a pool of connections, what its failures mean, and whether the schema is new enough."""
+"""PostgreSQL: a connection pool, the classification of its errors, and the check of the schema's revision."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from enum import StrEnum
 from functools import partial
 from traceback import walk_tb
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import asyncpg
 import msgspec
-import structlog
 from asyncpg.pool import PoolConnectionProxy
 from pydantic_core import from_json, to_json
 
 from chassis import tracing
+from chassis.failures import Failure
+from chassis.logging import logger
 from chassis.pooler import Pooling, find_pooling, refuses_settings
 
 # The schema's revision, as `autograph migrate` leaves it. Revisions are numbered: "0003" is newer than "0002".
 REVISION_SCHEMA: Final = "autograph"
 REVISION_TABLE: Final = "revision"
 
-# The server ends what runs longer. The client's limit is for a server that does not answer at all, so it is longer.
+# The server cancels a statement that runs longer. The client's timeout is longer: it is for a server that is silent.
 STATEMENT_SECONDS: Final = 10.0
-# Of which it may wait for others' locks: a message that waits has one of its queue's places, and others wait behind it.
+# The part of it that a statement may wait for a lock: meanwhile its message takes up one place of its queue's prefetch.
 LOCK_SECONDS: Final = 3.0
-UNANSWERED_SECONDS: Final = 15.0
-# A process that is frozen in the middle of a transaction must not keep its locks.
+COMMAND_TIMEOUT_SECONDS: Final = 15.0
+# A process that hangs in a transaction must not keep its locks.
 IDLE_IN_TRANSACTION_SECONDS: Final = 15.0
 CONNECT_SECONDS: Final = 5.0
 ACQUIRE_SECONDS: Final = 5.0
 PROBE_SECONDS: Final = 2.0
 CANCEL_SECONDS: Final = 1.0
-STATEMENT_SHOWN: Final = 300  # characters of a statement, in a log line
-KEPT_STATEMENTS: Final = 100  # prepared, of each connection: the driver's own figure
+MAX_LOGGED_CHARACTERS: Final = 300  # characters of a statement, in a log line
+MAX_PREPARED_STATEMENTS: Final = 100  # of each connection: the driver's default
 CLOSE_SECONDS: Final = 5.0
 
 if TYPE_CHECKING:  # generic in the stubs only
     Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
     Connection: TypeAlias = PoolConnectionProxy[asyncpg.Record]
-    OwnConnection: TypeAlias = asyncpg.Connection[asyncpg.Record]
+    DirectConnection: TypeAlias = asyncpg.Connection[asyncpg.Record]
 else:
     Pool = asyncpg.Pool
     Connection = PoolConnectionProxy  # of a pool
-    OwnConnection = asyncpg.Connection  # of nobody else
+    DirectConnection = asyncpg.Connection  # outside a pool
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 
-class DatabaseUnavailable(Exception):  # noqa: N818  # reads as the sentence that it is
-    """No connection was to be had, or the one in use broke; what was under way may or may not have been committed."""
+class DatabaseUnavailable(Exception):
+    """There was no connection, or it broke; a transaction in flight may or may not have been committed."""
 
 
 class ConnectionLost(DatabaseUnavailable):
-    """The connection ended while a statement used it. Whether the server is unavailable, others find out."""
+    """The connection ended during a statement. The server may be available."""
 
 
-class StatementTimedOut(Exception):  # noqa: N818  # as above
+class StatementTimedOut(Exception):
     """The server answers others, but did not answer this statement in time; it may or may not have been committed."""
 
 
-class SchemaNotReady(Exception):  # noqa: N818  # as above
-    """The database answers, but its schema is older than what asks needs."""
-
-
-class Trouble(StrEnum):
-    """A failure that is neither the caller's fault nor a bug."""
-
-    TRANSIENT = "transient"  # this transaction lost against another, or ran out of something: try it again
-    LOST = "lost"  # the connection ended under it: the server's doing most likely, the statement's own if it goes on
-    DOWN = "down"  # nothing will succeed until the server is back: wait for the probe
+class SchemaNotReady(Exception):
+    """The database is available, but its schema is older than the caller needs."""
 
 
 # By SQLSTATE or its class (PostgreSQL, appendix A).
-_TROUBLES: Final[dict[str, Trouble]] = {
-    "40": Trouble.TRANSIENT,  # transaction rollback: serialization, deadlock
-    "55P03": Trouble.TRANSIENT,  # lock_not_available
-    "55006": Trouble.TRANSIENT,  # object_in_use
-    "57014": Trouble.TRANSIENT,  # query_canceled: statement_timeout
-    "25P03": Trouble.TRANSIENT,  # idle_in_transaction_session_timeout
-    "25P04": Trouble.TRANSIENT,  # transaction_timeout
-    "57P05": Trouble.TRANSIENT,  # idle_session_timeout
-    "53200": Trouble.TRANSIENT,  # out_of_memory
-    "53400": Trouble.TRANSIENT,  # configuration_limit_exceeded
-    "08": Trouble.LOST,  # connection exceptions
-    "28": Trouble.DOWN,  # the password is being changed, or never was right: either way no message is to blame
-    "25006": Trouble.DOWN,  # read_only_sql_transaction: this server is no longer the primary
-    "53100": Trouble.DOWN,  # disk_full
-    "53300": Trouble.DOWN,  # too_many_connections
-    "57P01": Trouble.LOST,  # admin_shutdown, also pg_terminate_backend
-    "57P02": Trouble.LOST,  # crash_shutdown: of this backend or of another
-    "57P03": Trouble.DOWN,  # cannot_connect_now
-    "57P04": Trouble.DOWN,  # database_dropped
-    "58": Trouble.LOST,  # system error: a disk that fails, or the one block that this statement reads
+_FAILURE_BY_SQLSTATE: Final[dict[str, Failure]] = {
+    "40": Failure.TRANSIENT,  # transaction rollback: serialization, deadlock
+    "55P03": Failure.TRANSIENT,  # lock_not_available
+    "55006": Failure.TRANSIENT,  # object_in_use
+    "57014": Failure.TRANSIENT,  # query_canceled: statement_timeout
+    "25P03": Failure.TRANSIENT,  # idle_in_transaction_session_timeout
+    "25P04": Failure.TRANSIENT,  # transaction_timeout
+    "57P05": Failure.TRANSIENT,  # idle_session_timeout
+    "53200": Failure.TRANSIENT,  # out_of_memory
+    "53400": Failure.TRANSIENT,  # configuration_limit_exceeded
+    "08": Failure.LOST,  # connection exceptions
+    "28": Failure.DEPENDENCY,  # the password is wrong or is being changed: no message's failure
+    "25006": Failure.DEPENDENCY,  # read_only_sql_transaction: this server is no longer the primary
+    "53100": Failure.DEPENDENCY,  # disk_full
+    "53300": Failure.DEPENDENCY,  # too_many_connections
+    "57P01": Failure.LOST,  # admin_shutdown, also pg_terminate_backend
+    "57P02": Failure.LOST,  # crash_shutdown: of this backend or of another
+    "57P03": Failure.DEPENDENCY,  # cannot_connect_now
+    "57P04": Failure.DEPENDENCY,  # database_dropped
+    "58": Failure.LOST,  # system error: a failing disk, or only the block that this statement reads
 }
 
-# What the driver raises when a server, or the way to it, fails; a timeout is an OSError.
+# What the driver raises when the server or the network fails; TimeoutError is an OSError.
 DRIVER_ERRORS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 
 _TIMED_OUT: Final = (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError)
 
-# By type, the first that fits.
-_TROUBLE_OF_TYPE: Final[tuple[tuple[type[Exception], Trouble], ...]] = (
-    (ConnectionLost, Trouble.LOST),
-    (DatabaseUnavailable, Trouble.DOWN),
-    (StatementTimedOut, Trouble.TRANSIENT),
-    (ConnectionError, Trouble.LOST),
-    (asyncpg.InvalidCachedStatementError, Trouble.TRANSIENT),  # prepared before a migration changed its table
-    (asyncpg.OutdatedSchemaCacheError, Trouble.TRANSIENT),
-    (asyncpg.InternalClientError, Trouble.LOST),  # what the driver makes of a session that has just ended
+# The first type that matches counts.
+_FAILURE_BY_TYPE: Final[tuple[tuple[type[Exception], Failure], ...]] = (
+    (ConnectionLost, Failure.LOST),
+    (DatabaseUnavailable, Failure.DEPENDENCY),
+    (StatementTimedOut, Failure.TRANSIENT),
+    (ConnectionError, Failure.LOST),
+    (asyncpg.InvalidCachedStatementError, Failure.TRANSIENT),  # prepared before a migration changed its table
+    (asyncpg.OutdatedSchemaCacheError, Failure.TRANSIENT),
+    (asyncpg.InternalClientError, Failure.LOST),  # raised by the driver for a session that has just ended
 )
 
 
-def classify(error: BaseException) -> Trouble | None:
-    """What to do about *error*; None: it is a bug or a refusal, and trying again gives the same."""
-    for kind, trouble in _TROUBLE_OF_TYPE:
+def classify(error: BaseException) -> Failure:
+    """What to do about *error*. ``BUG`` includes refusals: trying again gives the same."""
+    for kind, failure in _FAILURE_BY_TYPE:
         if isinstance(error, kind):
-            return trouble
+            return failure
     if isinstance(error, asyncpg.PostgresError):
         state: str = error.sqlstate or ""
-        return _TROUBLES.get(state) or _TROUBLES.get(state[:2])
-    return None
+        return _FAILURE_BY_SQLSTATE.get(state) or _FAILURE_BY_SQLSTATE.get(state[:2], Failure.BUG)
+    return Failure.BUG
 
 
 class Database:
-    """A pool that says plainly when there is no database: every way in and out raises ``DatabaseUnavailable`` then.
+    """A pool whose methods raise ``DatabaseUnavailable`` while there is no database.
 
-    Up to *at_hand* connections that went well are kept for the next user without going through the pool: its way in
-    and out makes a task and three timers each time. What is beyond that goes back, so that the pool shrinks to its
-    minimum as ever.
+    Up to *max_idle* connections are reused without a release to asyncpg's pool, which makes a task and three timers for
+    each acquire and release. The others are released, so that the pool still shrinks to its minimum.
     """
 
     def __init__(
         self,
         pool: Pool,
         *,
-        connect: "Callable[[], Awaitable[OwnConnection]] | None" = None,
+        connect: "Callable[[], Awaitable[DirectConnection]] | None" = None,
         acquire_seconds: float = ACQUIRE_SECONDS,
-        at_hand: int = 0,
+        max_idle: int = 0,
         pool_max: int = 1_000,
     ) -> None:
-        """*connect*: a connection beside the pool, to find out whether a silent server answers at all."""
+        """*connect* makes a connection outside the pool, to find out whether a silent server answers at all."""
         self._pool = pool
         self._connect = connect
         self._acquire_seconds = acquire_seconds
-        self._most_at_hand = at_hand
+        self._max_idle = max_idle
         self._pool_max = pool_max
-        self._at_hand: list[Connection] = []
-        self._taken = 0  # out of the pool: lent, or at hand
+        self._idle: list[Connection] = []
+        self._acquired = 0  # not in asyncpg's pool: in use, or in ``_idle``
         self._waiting = 0
 
     @property
     def pool(self) -> Pool:
-        """For those who tell asyncpg's errors apart themselves."""
+        """The pool of asyncpg, which raises asyncpg's own errors."""
         return self._pool
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """A connection for statements that stand by themselves. Leave no session state behind (see ``_keep``)."""
-        connection = self._take() or await self._acquire()
-        went_well = False
+        """A connection for single statements (autocommit). Leave no session state behind (see ``_no_reset``)."""
+        connection = self._pop_idle() or await self._acquire()
+        succeeded = False
         try:
             yield connection
-            went_well = True
+            succeeded = True
         except Exception as error:
-            if isinstance(error, _TIMED_OUT) or _unanswered(error):
-                log.warning("statement_timed_out", statement=_statement(error), error=type(error).__qualname__)
-            if _unanswered(error):
-                if await _cancelled(connection) or await self._answers():
+            if isinstance(error, _TIMED_OUT) or _timed_out_in_driver(error):
+                log.warning("statement_timed_out", statement=_statement_text(error), error=type(error).__qualname__)
+            if _timed_out_in_driver(error):
+                if await _was_cancelled(connection) or await self._server_answers():
                     raise StatementTimedOut("the server answers, but did not answer this statement in time") from error
                 raise DatabaseUnavailable("no answer") from error
-            if _ended(error, connection):
+            if _is_connection_loss(error, connection):
                 _terminate(connection)
                 raise ConnectionLost(str(error)) from error
             raise
         finally:
-            if not (went_well and self._keep_at_hand(connection)):
+            if not (succeeded and self._keep_idle(connection)):
                 await self._release(connection)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
-        """A transaction (READ COMMITTED) that commits at the end of the block, or rolls back what an error ended."""
+        """A transaction (READ COMMITTED): committed at the end of the block, rolled back if it raises."""
         async with self.connection() as connection, connection.transaction():
             try:
                 yield connection
             except TimeoutError as error:
-                if _unanswered(error):
-                    await _cancelled(connection)  # else the rollback would wait for the same silent server
+                if _timed_out_in_driver(error):
+                    await _was_cancelled(connection)  # otherwise the rollback would wait for the same silent server
                 raise
 
     async def probe(self) -> None:
@@ -200,42 +191,48 @@ class Database:
             raise DatabaseUnavailable("the server takes no writes")
 
     async def check_revision(self, at_least: str) -> None:
-        """Raises ``SchemaNotReady`` if the schema is older than *at_least*; newer ones serve older releases too."""
+        """Raises ``SchemaNotReady`` if the schema is older than *at_least*. A newer schema works too."""
         async with self.connection() as connection:
             await check_revision(connection, at_least)
 
+    async def check_standard_tables(self) -> None:
+        """Raises ``SchemaNotReady`` unless this service's role may use its inbox: the last that a migration does."""
+        async with self.connection() as connection:
+            if not await connection.fetchval("SELECT has_table_privilege(to_regclass('inbox'), 'INSERT')"):
+                raise SchemaNotReady("the service's schema is not there yet: `autograph migrate`")
+
     def states(self) -> Mapping[str, int]:
         """For ``PoolMetrics``: connections by state, and tasks that wait for one."""
-        at_hand = sum(not _lost(connection) for connection in self._at_hand)
-        size, idle = self._pool.get_size(), self._pool.get_idle_size() + at_hand
+        kept = sum(not _is_lost(connection) for connection in self._idle)
+        size, idle = self._pool.get_size(), self._pool.get_idle_size() + kept
         return {"idle": idle, "used": size - idle, "waiting": self._waiting}
 
-    async def give_back(self) -> None:
-        """All connections to the pool, which waits for them when it closes. None is kept at hand from then on."""
-        self._most_at_hand = 0
-        while self._at_hand:
-            await self._release(self._at_hand.pop())
+    async def release_idle(self) -> None:
+        """Release all idle connections to the pool, which waits for them when it closes. Keep none from now on."""
+        self._max_idle = 0
+        while self._idle:
+            await self._release(self._idle.pop())
 
-    def _take(self) -> Connection | None:
-        """The one used last, so that the others come of age behind it."""
-        while self._at_hand:
-            connection = self._at_hand.pop()
-            if not _lost(connection):
+    def _pop_idle(self) -> Connection | None:
+        """Last in, first out, so that asyncpg closes the others once they have been idle for long."""
+        while self._idle:
+            connection = self._idle.pop()
+            if not _is_lost(connection):
                 return connection
-            self._taken -= 1
+            self._acquired -= 1
         return None
 
-    def _keep_at_hand(self, connection: Connection) -> bool:
-        """False: it belongs back into the pool, where somebody may wait for it, or where it is put in order.
+    def _keep_idle(self, connection: Connection) -> bool:
+        """Whether the connection was kept. If not, release it to the pool: another task waits, or it needs a reset.
 
-        Some ask the pool itself (the cache's members, whose lease everybody reads by), and nobody here sees them wait:
-        the last place is always the pool's.
+        The cache's members acquire from the pool itself, and their leases must not wait: so the last connection is
+        always released to the pool.
         """
-        if self._waiting or len(self._at_hand) >= self._most_at_hand or self._taken >= self._pool_max:
+        if self._waiting or len(self._idle) >= self._max_idle or self._acquired >= self._pool_max:
             return False
-        if _lost(connection) or connection.is_in_transaction():
+        if _is_lost(connection) or connection.is_in_transaction():
             return False
-        self._at_hand.append(connection)
+        self._idle.append(connection)
         return True
 
     async def _acquire(self) -> Connection:
@@ -245,13 +242,13 @@ class Database:
         except DRIVER_ERRORS as error:
             raise DatabaseUnavailable(str(error) or f"no connection within {self._acquire_seconds} s") from error
         else:
-            self._taken += 1
+            self._acquired += 1
             return connection
         finally:
             self._waiting -= 1
 
-    async def _answers(self) -> bool:
-        """Whether the server answers at all. Not asked by way of the pool, which may be full of slow statements."""
+    async def _server_answers(self) -> bool:
+        """Whether the server answers at all, on a connection of its own: the pool may be full of slow statements."""
         if self._connect is None:
             return False
         try:
@@ -269,12 +266,12 @@ class Database:
         return True
 
     async def _release(self, connection: Connection) -> None:
-        """Whatever happens here, the work is done: the connection is given up, not the outcome."""
-        self._taken -= 1
+        """Never raises: the work is done, and an error here is the connection's only."""
+        self._acquired -= 1
         try:
             await self._pool.release(connection, timeout=CLOSE_SECONDS)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is the connection's
-            log.warning("connection lost on release", error=repr(error))
+        except Exception as error:  # noqa: BLE001 - as above
+            log.warning("connection_release_failed", error=repr(error))
 
 
 @asynccontextmanager
@@ -285,7 +282,7 @@ async def open_database(
     pool_min: int = 10,
     pool_max: int = 30,
     statement_seconds: float = STATEMENT_SECONDS,
-    unanswered_seconds: float = UNANSWERED_SECONDS,
+    command_timeout_seconds: float = COMMAND_TIMEOUT_SECONDS,
     acquire_seconds: float = ACQUIRE_SECONDS,
 ) -> AsyncIterator[Database]:
     """Raises ``DatabaseUnavailable`` if *pool_min* connections cannot be made now, and ``PoolerUnsuitable``."""
@@ -307,24 +304,24 @@ async def open_database(
         pooling = await find_pooling(connect)
         if pooling is not Pooling.NONE:
             log.warning("database_behind_pooler", pooling=pooling.value)
-        kept_statements = 0 if pooling is Pooling.TRANSACTION else KEPT_STATEMENTS
-        open_pool = partial(_open_pool, url, (pool_min, pool_max), unanswered_seconds, kept_statements)
+        max_prepared_statements = 0 if pooling is Pooling.TRANSACTION else MAX_PREPARED_STATEMENTS
+        open_pool = partial(_open_pool, url, (pool_min, pool_max), command_timeout_seconds, max_prepared_statements)
         try:
             pool = await open_pool(names | limits)
         except asyncpg.ProtocolViolationError as error:
             if not refuses_settings(error):
                 raise
-            pool = await open_pool(names)  # the role's own limits hold: it was looked whether it has some
+            pool = await open_pool(names)  # the role's own limits apply: ``find_pooling`` has checked that it has some
     except DRIVER_ERRORS as error:
         raise DatabaseUnavailable(str(error) or f"no connection within {CONNECT_SECONDS} s") from error
-    at_hand = min(pool_min, pool_max // 2)
-    database = Database(pool, connect=connect, acquire_seconds=acquire_seconds, at_hand=at_hand, pool_max=pool_max)
+    max_idle = min(pool_min, pool_max // 2)
+    database = Database(pool, connect=connect, acquire_seconds=acquire_seconds, max_idle=max_idle, pool_max=pool_max)
     try:
         yield database
     finally:
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
-                await database.give_back()
+                await database.release_idle()
                 await pool.close()
         except DRIVER_ERRORS:
             pool.terminate()
@@ -333,8 +330,8 @@ async def open_database(
 async def _open_pool(
     url: str,
     size: tuple[int, int],
-    unanswered_seconds: float,
-    kept_statements: int,
+    command_timeout_seconds: float,
+    max_prepared_statements: int,
     server_settings: Mapping[str, str],
 ) -> Pool:
     pool: Pool = await asyncpg.create_pool(
@@ -342,48 +339,48 @@ async def _open_pool(
         min_size=size[0],
         max_size=size[1],
         init=_prepare,
-        reset=_keep,
+        reset=_no_reset,
         timeout=CONNECT_SECONDS,
-        command_timeout=unanswered_seconds,
-        statement_cache_size=kept_statements,
+        command_timeout=command_timeout_seconds,
+        statement_cache_size=max_prepared_statements,
         server_settings=dict(server_settings),
     )
     return pool
 
 
-async def current_revision(connection: Connection | OwnConnection) -> str | None:
-    """None: nothing was ever migrated here."""
+async def current_revision(connection: Connection | DirectConnection) -> str | None:
+    """The schema's revision; None if the database was never migrated."""
     table = f"{REVISION_SCHEMA}.{REVISION_TABLE}"
     if await connection.fetchval("SELECT to_regclass($1)::text", table) is None:
         return None
-    revision: str | None = await connection.fetchval(f"SELECT version_num FROM {table}")  # noqa: S608  # constants
+    revision: str | None = await connection.fetchval(f"SELECT version_num FROM {table}")
     return revision
 
 
-async def check_revision(connection: Connection | OwnConnection, at_least: str) -> str:
+async def check_revision(connection: Connection | DirectConnection, at_least: str) -> str:
     """The schema's revision. Raises ``SchemaNotReady`` if it is older than *at_least*."""
     try:
         found = await current_revision(connection)
-    except asyncpg.InsufficientPrivilegeError:  # a role that was made, and not yet given its rights
+    except asyncpg.InsufficientPrivilegeError:  # a role that was created and has no rights yet
         found = None
     if found is None or int(found) < int(at_least):
         raise SchemaNotReady(f"the schema is at revision {found or 'none'}, not yet at {at_least}: `autograph migrate`")
     return found
 
 
-async def _prepare(connection: Connection | OwnConnection) -> None:
+async def _prepare(connection: Connection | DirectConnection) -> None:
     await connection.set_type_codec(
         "jsonb", schema="pg_catalog", encoder=_to_jsonb, decoder=_from_jsonb, format="binary"
     )
     if tracing.ON:
-        tracing.watch(connection)
+        tracing.trace_statements(connection)
 
 
-async def _keep(_: Connection | OwnConnection) -> None:
-    """Instead of asyncpg's RESET ALL and three more statements on every release: a round trip, and twice the CPU.
+async def _no_reset(_: Connection | DirectConnection) -> None:
+    """Replaces asyncpg's reset on every release (RESET ALL and three more statements): a round trip, and twice the CPU.
 
-    An open transaction is rolled back before this is called. All else that outlives a transaction (SET without LOCAL,
-    LISTEN, session advisory locks, temporary tables) is not used by any service; an architecture test looks for it.
+    asyncpg rolls an open transaction back before it calls this. No service uses other session state (SET without LOCAL,
+    LISTEN, session advisory locks, temporary tables); an architecture test checks that.
     """
 
 
@@ -400,16 +397,16 @@ def _from_jsonb(value: bytes) -> Any:
     return from_json(value[1:])
 
 
-RESPELT_CHARACTERS: Final = 128 * 1024
+MAX_NORMALIZED_CHARACTERS: Final = 128 * 1024
 
 
 def compact(text: str) -> bytes:
-    """The text of a jsonb as ``to_json`` would write it again, in a sixth of the time.
+    """The text of a jsonb as ``to_json`` would write it, in a sixth of the time.
 
-    PostgreSQL writes it alike, but for a space after each colon and comma, and for 1e-6 and less, where it writes all
-    zeros. Large texts keep these: to parse them would take many times their bytes.
+    PostgreSQL's text differs in two ways: it has a space after each colon and comma, and it writes numbers of 1e-6 and
+    less with all their zeros. The zeros of large texts stay, since parsing these would take many times their memory.
     """
-    if len(text) <= RESPELT_CHARACTERS and "0.00000" in text:
+    if len(text) <= MAX_NORMALIZED_CHARACTERS and "0.00000" in text:
         return to_json(from_json(text))
     return msgspec.json.format(text.encode(), indent=-1)
 
@@ -418,17 +415,17 @@ def _milliseconds(seconds: float) -> str:
     return str(round(seconds * 1000))
 
 
-def _lost(connection: Connection) -> bool:
+def _is_lost(connection: Connection) -> bool:
     try:
         return connection.is_closed()
     except asyncpg.InterfaceError:  # the pool took it back when it broke
         return True
 
 
-async def _cancelled(connection: Connection) -> bool:
-    """Whether the server has given up a statement that timed out, with its locks; if not, the connection is ended.
+async def _was_cancelled(connection: Connection) -> bool:
+    """Whether the server has cancelled the statement that timed out, and so released its locks. If not, disconnect.
 
-    The driver has asked the server to cancel it, and sends nothing else before that is done.
+    The driver has requested the cancellation, and sends the next statement only after it.
     """
     try:
         await connection.execute("SELECT 1", timeout=CANCEL_SECONDS)
@@ -445,33 +442,33 @@ def _terminate(connection: Connection) -> None:
         connection.terminate()
 
 
-def _ended(error: Exception, connection: Connection) -> bool:
-    """Whether *error* is the driver's way to say that the connection ended, which depends on what it was doing.
+def _is_connection_loss(error: Exception, connection: Connection) -> bool:
+    """Whether *error* means that the connection ended. The driver's exception depends on what it was doing.
 
-    On a session that was just ended it finds its own protocol in a state that should not be (InternalClientError), a
-    transaction that it cannot leave (InterfaceError), or a transport without a socket (AttributeError, RuntimeError).
+    For a session that was just ended it raises InternalClientError (unexpected protocol state), InterfaceError (a
+    transaction that cannot be rolled back), or AttributeError and RuntimeError (a transport without a socket).
     """
     if isinstance(error, asyncpg.InternalClientError):
-        return classify(error) is Trouble.LOST
+        return classify(error) is Failure.LOST
     if isinstance(error, asyncpg.PostgresError | asyncpg.DataError):
         return False
-    return _lost(connection) and (isinstance(error, asyncpg.InterfaceError) or _from_driver(error))
+    return _is_lost(connection) and (isinstance(error, asyncpg.InterfaceError) or _from_driver(error))
 
 
-def _unanswered(error: BaseException | None) -> bool:
-    """Whether the driver gave up waiting for the server; a handler's own timeout does not pass through the driver."""
-    if isinstance(error, asyncpg.InterfaceError):  # a transaction that could not be left, for that reason
+def _timed_out_in_driver(error: BaseException | None) -> bool:
+    """Whether *error* is a timeout of the driver, and not one of the handler's own."""
+    if isinstance(error, asyncpg.InterfaceError):  # a transaction that could not be rolled back for that reason
         error = error.__context__
     return isinstance(error, TimeoutError) and _from_driver(error)
 
 
-def _statement(error: BaseException) -> str:
-    """Its text, which has placeholders where its values go; empty where the driver does not say."""
+def _statement_text(error: BaseException) -> str:
+    """The text of the statement that failed, with placeholders for its values; empty if the driver does not say."""
     query = getattr(error, "query", None)
     for frame, _ in walk_tb(error.__traceback__):
         if query is None and frame.f_globals.get("__name__", "").startswith("asyncpg."):
             query = frame.f_locals.get("query")
-    return " ".join(query.split())[:STATEMENT_SHOWN] if isinstance(query, str) else ""
+    return " ".join(query.split())[:MAX_LOGGED_CHARACTERS] if isinstance(query, str) else ""
 
 
 def _from_driver(error: BaseException) -> bool:

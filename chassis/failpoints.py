@@ -5,8 +5,8 @@
     after_commit=kill:every=7,times=500
     before_ack@diagram.commands=sleep:seconds=0.5
 
-It may change while processes run. Each firing is a line in the file ``fired``, written before it acts, so that also a
-death is counted. Without the variable ``ARMED`` is false, and a point costs no more than asking so.
+The file may change while processes run. Each firing is a line in the file ``fired``, written before the action, so that
+a kill is counted too. Without the variable ``ARMED`` is false, and a point only evaluates that.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ VARIABLE: Final = "AUTOGRAPH_FAILPOINTS"  # read here and not in settings: the p
 ARMED: Final = bool(os.environ.get(VARIABLE))
 
 
-# True in the task of what is handled alone because it was in hand when a process died.
+# True in the task of a suspect message, which is handled alone (see ``bus.quarantine``).
 SUSPECT: Final[contextvars.ContextVar[bool]] = contextvars.ContextVar("suspect", default=False)
 
 
@@ -36,19 +36,19 @@ class Action(StrEnum):
     RAISE = "raise"  # ``Injected``
 
 
-class Injected(Exception):  # noqa: N818 - states what it is
-    """What a point raises when it is told to: to the handling around it, a bug."""
+class Injected(Exception):
+    """Raised by a point with the action ``raise``: to the code around it, a bug."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     point: str
     action: Action
-    of: str = ""  # only where the point is reached for this message or queue
+    of: str = ""  # only if the point is reached for this message or queue
     every: int = 1  # each process counts its own
-    times: int | None = None  # over all processes and their restarts, since ``fired`` is counted
+    times: int | None = None  # over all processes and their restarts: counted in ``fired``
     seconds: float = 0.0
-    sparing: bool = False  # suspects: a fault that strikes whatever comes must not make one message a poisonous one
+    sparing: bool = False  # do not fire for suspect messages: a random fault must not make one message look like poison
 
     @property
     def name(self) -> str:
@@ -88,7 +88,7 @@ class Failpoints:
         self._reached: Counter[str] = Counter()
 
     async def reached(self, point: str, of: str = "") -> None:
-        """Does what the rules say of *point*; *of* is the message or queue for which it is reached."""
+        """Apply the rule of *point*, if any. *of*: the message or queue for which the point is reached."""
         rule = self._due(point, of)
         if rule is None:
             return
@@ -125,7 +125,7 @@ class Failpoints:
             self._reached.clear()
 
     def _fires(self, rule: Rule) -> bool:
-        """Whether it may still, and if so writes it down: under a lock, since all processes count together."""
+        """Whether *rule* may still fire; if so, record it. Under a file lock, as all processes count together."""
         with self._fired.open("a+", encoding="utf-8") as fired:
             fcntl.flock(fired, fcntl.LOCK_EX)
             if rule.times is not None:

@@ -1,7 +1,7 @@
-"""Feature flags, all of them: what an operator may turn on or off without another release.
+"""All feature flags: what an operator may turn on or off without a new release.
 
-A new one goes here, as a field with a ``Flag``; code asks ``settings.flags.<name>``. One that prepares a change is off
-at first, then on, then gone, a release each. ``AUTOGRAPH_FLAGS`` names those that are not as they are by default.
+Add a flag as a field with a ``Flag``; code reads ``settings.flags.<name>``. A flag that prepares a change is off by
+default in one release, on in the next, and removed in the third. ``AUTOGRAPH_FLAGS`` overrides defaults.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,14 +16,14 @@ STATES: Final = {"on": True, "off": False}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flag:
-    what: str  # is so while it is on
+    what: str  # the behaviour while it is on
     read_by: str  # the service
     since: str  # release
-    goes: str | None  # with this release; None: it is an operator's choice for good
+    goes: str | None  # the release that removes it; None: it stays
 
 
 class Flags(BaseModel):
-    """Every service knows all, so that one ``AUTOGRAPH_FLAGS`` serves them; a name that is not here is refused."""
+    """Every service knows all flags, so that one ``AUTOGRAPH_FLAGS`` serves all. Unknown names are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -56,14 +56,14 @@ class Flags(BaseModel):
     ] = False
 
     def described(self) -> Iterator[tuple[str, bool, bool, Flag]]:
-        """Name, state, default, and what there is to say."""
+        """Name, state, default and description of each flag."""
         for name, field in type(self).model_fields.items():
             [flag] = [item for item in field.metadata if isinstance(item, Flag)]
             yield name, getattr(self, name), field.default, flag
 
 
 def parse_flags(text: object) -> object:
-    """``open_registration=off, archiving=on`` as what ``Flags`` takes. Raises ``ValueError`` with all that is wrong."""
+    """Parse ``open_registration=off, archiving=on`` for ``Flags``. Raises ``ValueError`` with all mistakes."""
     if not isinstance(text, str):
         return text
     wrong = []
@@ -90,7 +90,7 @@ def show_flags(flags: Flags, registry: CollectorRegistry) -> None:
 
 
 def as_rows(flags: Flags) -> list[Mapping[str, Any]]:
-    """For people and programs, a row each."""
+    """A row for each flag, for tables and JSON."""
     words = {state: word for word, state in STATES.items()}
     return [
         {

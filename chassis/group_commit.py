@@ -1,7 +1,7 @@
-"""Group commit: statements that are transactions by themselves go to the database together when they come together.
+"""Group commit: single-statement transactions that are ready together are sent and committed together.
 
-One way there and back, one commit and one flush of its log then serve them all. What goes wrong in a group is found
-out one by one, so that nobody hears of another's mistake.
+They share one round trip, one commit and one flush of the write-ahead log. If a batch fails, its statements are
+executed one by one, so that each caller gets only the error of its own statement.
 """
 
 import asyncio
@@ -11,11 +11,12 @@ from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 from chassis import tracing
-from chassis.database import Database, Trouble, classify
-from chassis.gathering import Asked, Gathering
+from chassis.batching import Batcher, Pending
+from chassis.database import Database, classify
+from chassis.failures import Failure
 
-GROUP_SECONDS: Final = 2.0  # then each by itself, with all the time that a statement has
-LARGE_BYTES: Final = 64 * 1024  # of a group's values; what is larger by itself takes its time, and nobody else's
+BATCH_TIMEOUT_SECONDS: Final = 2.0  # then each statement is executed alone, with its full timeout
+LARGE_BYTES: Final = 64 * 1024  # of all values of a batch; a larger statement is executed alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,68 +26,72 @@ class _Commit:
     values: Sequence[Any]
 
 
-_Waiting: TypeAlias = Asked[_Commit, Any]
+_Waiting: TypeAlias = Pending[_Commit, Any]
 
 
 class GroupCommit:
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._gathering: Gathering[_Commit, Any] = Gathering(self._carry_out, name="group commit", fitting=_fitting)
+        self._batcher: Batcher[_Commit, Any] = Batcher(
+            self._execute, name="group commit", prefix_that_fits=_prefix_that_fits
+        )
 
     async def fetchval(self, statement: str, key: UUID, values: Sequence[Any]) -> Any:
-        """The value of the one row that *statement* gives. Raises what it raises by itself.
+        """Execute *statement* and return the value of its one row. Raises the errors of that statement.
 
-        *key* names the row that it locks: groups lock in the order of keys, so that no two block each other for good.
-        *statement* must be one that finds out itself whether it was carried out before: it may be sent twice.
+        *key* is the id of the row that it locks: batches lock in the order of keys, so that they do not deadlock.
+        *statement* must be idempotent, as it may be sent twice.
         """
         commit = _Commit(statement, key, values)
-        if (tracing.ON and tracing.is_recorded()) or _bytes(values) > LARGE_BYTES:
-            return await self._alone(commit)
-        return await self._gathering.ask(commit)
+        if (tracing.ON and tracing.is_recording()) or _bytes(values) > LARGE_BYTES:
+            return await self._run_alone(commit)
+        return await self._batcher.submit(commit)
 
-    async def _carry_out(self, group: list[_Waiting]) -> None:
-        if len(group) == 1 or not await self._together(group):
-            await asyncio.gather(*map(self._one_by_one, group))
+    async def _execute(self, batch: list[_Waiting]) -> None:
+        if len(batch) == 1 or not await self._execute_together(batch):
+            await asyncio.gather(*map(self._execute_alone, batch))
 
-    async def _together(self, group: list[_Waiting]) -> bool:
-        """Whether all have their answers. False: who or what is to blame is found out one by one.
+    async def _execute_together(self, batch: list[_Waiting]) -> bool:
+        """Whether every item was resolved or failed. If not, execute the items one by one.
 
-        That is safe whatever became of the group: each statement sees for itself whether it was carried out.
+        That is safe even if the batch was committed, since each statement is idempotent.
         """
-        group.sort(key=lambda one: one.question.key)
+        batch.sort(key=lambda pending: pending.item.key)
         try:
             async with self._database.connection() as connection:
                 try:
                     rows = await connection.fetchmany(
-                        group[0].question.statement, [one.question.values for one in group], timeout=GROUP_SECONDS
+                        batch[0].item.statement,
+                        [pending.item.values for pending in batch],
+                        timeout=BATCH_TIMEOUT_SECONDS,
                     )
-                except TimeoutError:  # some lock, most likely, for which only one has to wait
+                except TimeoutError:  # most likely one statement waits for a lock
                     return False
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is some member's, or the database's
-            if classify(error) is not Trouble.DOWN:
+        except Exception as error:  # noqa: BLE001 - the error of one item, or of the database
+            if classify(error) is not Failure.DEPENDENCY:
                 return False
-            for one in group:
-                one.fail(error)
+            for pending in batch:
+                pending.fail(error)
             return True
-        for one, row in zip(group, rows, strict=True):
-            one.answer(row[0])
+        for pending, row in zip(batch, rows, strict=True):
+            pending.resolve(row[0])
         return True
 
-    async def _one_by_one(self, one: _Waiting) -> None:
+    async def _execute_alone(self, pending: _Waiting) -> None:
         try:
-            value = await self._alone(one.question)
-        except Exception as error:  # noqa: BLE001 - whoever waits for it hears of it
-            one.fail(error)
+            value = await self._run_alone(pending.item)
+        except Exception as error:  # noqa: BLE001 - raised to the caller
+            pending.fail(error)
         else:
-            one.answer(value)
+            pending.resolve(value)
 
-    async def _alone(self, commit: _Commit) -> Any:
+    async def _run_alone(self, commit: _Commit) -> Any:
         async with self._database.connection() as connection:
             return await connection.fetchval(commit.statement, *commit.values)
 
 
-def _fitting(first: Sequence[_Commit]) -> int:
-    """As much as goes out in one write: a group that was sent in part would hold its locks with no limit."""
+def _prefix_that_fits(first: Sequence[_Commit]) -> int:
+    """As much as one socket write takes: a batch that is sent in part would hold its locks without a limit."""
     size = 0
     for position, commit in enumerate(first):
         size += _bytes(commit.values)

@@ -1,4 +1,4 @@
-"""A service's key pairs: kept encrypted in the table ``keys`` of its schema, made once, rotated, retired."""
+"""A service's key pairs, stored encrypted in the table ``keys`` of its schema: creation, rotation, retirement."""
 
 import base64
 import hashlib
@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from chassis.database import Connection, OwnConnection
+from chassis.database import Connection, DirectConnection
 
 NONCE_BYTES: Final = 12  # NIST SP 800-38D 8.2
 
@@ -27,19 +27,19 @@ class Purpose(StrEnum):
     SEALING = "sealing"  # X25519, for libsodium's sealed boxes
 
 
-# Whoever checks signatures must have seen the next key before it signs. To seal, one key is as good as another.
+# Verifiers must have fetched the next signing key before it signs. A sealing key is usable at once.
 PUBLISH_AHEAD: Final = {Purpose.SIGNING: timedelta(hours=1), Purpose.SEALING: timedelta(0)}
 CLOCK_SKEW: Final = timedelta(minutes=5)  # between the machines of an installation
 _CURVE: Final = {Purpose.SIGNING: "Ed25519", Purpose.SEALING: "X25519"}
 
 
-class KeysUnreadable(Exception):  # noqa: N818 - states what is so
+class KeysUnreadable(Exception):
     """The private keys were encrypted under another secret."""
 
 
 @dataclass(frozen=True, slots=True)
-class PublicPart:
-    """A key as anybody may see it; ``public`` is raw 32 bytes."""
+class PublicKey:
+    """The public part of a key pair; ``public`` is raw 32 bytes."""
 
     id: str
     purpose: Purpose
@@ -50,91 +50,96 @@ class PublicPart:
 
 
 @dataclass(frozen=True, slots=True)
-class KeyPair(PublicPart):
+class KeyPair(PublicKey):
     private: bytes = field(repr=False)  # raw 32 bytes
 
 
 def derived_key(secret: str, use: str) -> bytes:
-    """32 bytes for one *use* of *secret*, so that no two uses share a key (HKDF-SHA256, RFC 5869)."""
+    """32 bytes derived from *secret* for one *use* (HKDF-SHA256, RFC 5869), so that no two uses share a key."""
     return HKDF(SHA256(), length=32, salt=None, info=f"autograph {use}".encode()).derive(secret.encode())
 
 
-class Safe:
-    """Private keys at rest: AES-256-GCM, bound to the key's purpose and id."""
+class KeyCipher:
+    """Encrypts private keys at rest: AES-256-GCM, bound to the key's purpose and id."""
 
     def __init__(self, secret: str) -> None:
         self._cipher = AESGCM(derived_key(secret, "keys at rest"))
 
-    def lock(self, purpose: Purpose, key_id: str, private: bytes) -> bytes:
+    def encrypt(self, purpose: Purpose, key_id: str, private: bytes) -> bytes:
         nonce = os.urandom(NONCE_BYTES)
         return nonce + self._cipher.encrypt(nonce, private, f"{purpose}/{key_id}".encode())
 
-    def unlock(self, purpose: Purpose, key_id: str, locked: bytes) -> bytes:
+    def decrypt(self, purpose: Purpose, key_id: str, encrypted: bytes) -> bytes:
         """Raises ``KeysUnreadable``."""
         try:
-            return self._cipher.decrypt(locked[:NONCE_BYTES], locked[NONCE_BYTES:], f"{purpose}/{key_id}".encode())
+            return self._cipher.decrypt(
+                encrypted[:NONCE_BYTES], encrypted[NONCE_BYTES:], f"{purpose}/{key_id}".encode()
+            )
         except (InvalidTag, ValueError):
             raise KeysUnreadable(f"key {key_id} was not encrypted under this secret, or was changed") from None
 
 
 def active(keys: Iterable[KeyPair], purpose: Purpose, now: datetime) -> KeyPair | None:
-    """The newest that is in use at *now*."""
+    """The newest key that is in use at *now*."""
     usable = (key for key in keys if key.purpose is purpose and key.active_from <= now and key.retired_at is None)
     return max(usable, key=lambda key: (key.active_from, key.id), default=None)
 
 
-def is_due(keys: Iterable[PublicPart], purpose: Purpose, now: datetime, rotate_after: timedelta) -> bool:
-    """Whether a next key is to be made: there is none, or the newest is older than *rotate_after*."""
+def is_due(keys: Iterable[PublicKey], purpose: Purpose, now: datetime, rotate_after: timedelta) -> bool:
+    """Whether the next key must be made: there is none, or the newest is older than *rotate_after*."""
     return all(key.created_at + rotate_after <= now for key in keys if key.purpose is purpose)
 
 
-def spent(keys: Iterable[PublicPart], now: datetime, outlive: timedelta) -> list[str]:
-    """Signing keys whose successor has been in use for longer than *outlive*: nothing valid bears them any more.
+def expired_keys(keys: Iterable[PublicKey], now: datetime, expire_after: timedelta) -> list[str]:
+    """Ids of signing keys whose successor has been in use for longer than *expire_after*: all that they signed expired.
 
-    Sealing keys are never spent: a message in the parking lot may name one.
+    Sealing keys never expire: a parked message may need one.
     """
     signing = sorted((key for key in keys if key.purpose is Purpose.SIGNING), key=lambda key: (key.active_from, key.id))
-    return [key.id for key, successor in pairwise(signing) if successor.active_from + outlive < now]
+    return [key.id for key, successor in pairwise(signing) if successor.active_from + expire_after < now]
 
 
-async def rotate(connection: Connection | OwnConnection, safe: Safe, purpose: Purpose, now: datetime) -> KeyPair:
-    """Make the next key of *purpose*: the first is in use at once, a later one once everybody could see it.
+async def rotate(
+    connection: Connection | DirectConnection, cipher: KeyCipher, purpose: Purpose, now: datetime
+) -> KeyPair:
+    """Make the next key of *purpose*. The first is in use at once, a later one after ``PUBLISH_AHEAD``.
 
-    Raises ``KeysUnreadable`` if the others were made under another secret: the service could not read the new one.
+    Raises ``KeysUnreadable`` if the existing keys were encrypted under another secret: the service could not decrypt
+    the new one.
     """
     async with connection.transaction():
-        await _lock(connection)
-        await load(connection, safe)
-        return await _make(connection, safe, purpose, now)
+        await _lock_table(connection)
+        await load(connection, cipher)
+        return await _make(connection, cipher, purpose, now)
 
 
-async def keep(
-    connection: Connection, safe: Safe, now: datetime, *, rotate_after: timedelta, outlive: timedelta
+async def maintain(
+    connection: Connection, cipher: KeyCipher, now: datetime, *, rotate_after: timedelta, expire_after: timedelta
 ) -> list[KeyPair]:
-    """Make what is due, retire what is spent, and give all that is not retired.
+    """Make keys that are due, retire keys that expired, and return all that are not retired.
 
-    Processes that do so at once take turns and agree on the keys. Raises ``KeysUnreadable``.
+    Concurrent calls take turns and return the same keys. Raises ``KeysUnreadable``.
     """
     async with connection.transaction():
-        await _lock(connection)
-        keys = await load(connection, safe)
+        await _lock_table(connection)
+        keys = await load(connection, cipher)
         keys += [
-            await _make(connection, safe, purpose, now)
+            await _make(connection, cipher, purpose, now)
             for purpose in Purpose
             if is_due(keys, purpose, now, rotate_after)
         ]
-        gone = spent(keys, now, outlive)
+        gone = expired_keys(keys, now, expire_after)
         if gone:
             await connection.execute("UPDATE keys SET retired_at = $1 WHERE id = ANY($2::text[])", now, gone)
         return [key for key in keys if key.id not in gone]
 
 
-async def withdraw(connection: Connection, safe: Safe, key_id: str, now: datetime) -> KeyPair | None:
-    """Retire a signing key at once; the key that signs from now on, made if there is none.
+async def withdraw(connection: Connection, cipher: KeyCipher, key_id: str, now: datetime) -> KeyPair | None:
+    """Retire a signing key at once and return the key that signs from now on, which is made if there is none.
 
     ``None``: no such signing key is in use. Runs in the caller's transaction.
     """
-    await _lock(connection)
+    await _lock_table(connection)
     withdrawn = await connection.fetchval(
         "UPDATE keys SET retired_at = $2 WHERE id = $1 AND purpose = 'signing' AND retired_at IS NULL RETURNING true",
         key_id,
@@ -142,7 +147,7 @@ async def withdraw(connection: Connection, safe: Safe, key_id: str, now: datetim
     )
     if not withdrawn:
         return None
-    # The next key, which everybody knows by now, needs no more time to become known.
+    # The next key is published already: use it at once.
     await connection.execute(
         """
         UPDATE keys SET active_from = $1 WHERE id = (
@@ -152,29 +157,31 @@ async def withdraw(connection: Connection, safe: Safe, key_id: str, now: datetim
         """,
         now - CLOCK_SKEW,
     )
-    return active(await load(connection, safe), Purpose.SIGNING, now) or await _make(
-        connection, safe, Purpose.SIGNING, now
+    return active(await load(connection, cipher), Purpose.SIGNING, now) or await _make(
+        connection, cipher, Purpose.SIGNING, now
     )
 
 
 async def is_in_use(connection: Connection, key_id: str) -> bool:
-    """Whether the key is on record and not retired."""
+    """Whether the key exists and is not retired."""
     return bool(await connection.fetchval("SELECT true FROM keys WHERE id = $1 AND retired_at IS NULL", key_id))
 
 
-async def load(connection: Connection | OwnConnection, safe: Safe) -> list[KeyPair]:
-    """All that are not retired. Raises ``KeysUnreadable``."""
-    records = await connection.fetch(f"SELECT {_PUBLIC}, private_key FROM keys WHERE retired_at IS NULL")  # noqa: S608 - a constant
+async def load(connection: Connection | DirectConnection, cipher: KeyCipher) -> list[KeyPair]:
+    """All keys that are not retired. Raises ``KeysUnreadable``."""
+    records = await connection.fetch(f"SELECT {_PUBLIC}, private_key FROM keys WHERE retired_at IS NULL")
     return [
-        KeyPair(*_public(record), private=safe.unlock(Purpose(record["purpose"]), record["id"], record["private_key"]))
+        KeyPair(
+            *_public(record), private=cipher.decrypt(Purpose(record["purpose"]), record["id"], record["private_key"])
+        )
         for record in records
     ]
 
 
-async def list_all(connection: Connection | OwnConnection) -> list[PublicPart]:
-    """The public parts, also of what is retired, newest first."""
-    records = await connection.fetch(f"SELECT {_PUBLIC} FROM keys ORDER BY purpose, active_from DESC, id")  # noqa: S608 - a constant
-    return [PublicPart(*_public(record)) for record in records]
+async def list_all(connection: Connection | DirectConnection) -> list[PublicKey]:
+    """The public parts of all keys, retired ones too, newest first."""
+    records = await connection.fetch(f"SELECT {_PUBLIC} FROM keys ORDER BY purpose, active_from DESC, id")
+    return [PublicKey(*_public(record)) for record in records]
 
 
 _PUBLIC: Final = "id, purpose, public_key, created_at, active_from, retired_at"
@@ -191,11 +198,13 @@ def _public(record: Any) -> tuple[str, Purpose, bytes, datetime, datetime, datet
     )
 
 
-async def _lock(connection: Connection | OwnConnection) -> None:
+async def _lock_table(connection: Connection | DirectConnection) -> None:
     await connection.execute("SELECT pg_advisory_xact_lock('keys'::regclass::oid::bigint)")
 
 
-async def _make(connection: Connection | OwnConnection, safe: Safe, purpose: Purpose, now: datetime) -> KeyPair:
+async def _make(
+    connection: Connection | DirectConnection, cipher: KeyCipher, purpose: Purpose, now: datetime
+) -> KeyPair:
     private_key = Ed25519PrivateKey.generate() if purpose is Purpose.SIGNING else X25519PrivateKey.generate()
     private, public = private_key.private_bytes_raw(), private_key.public_key().public_bytes_raw()
     first = not await connection.fetchval(
@@ -213,13 +222,13 @@ async def _make(connection: Connection | OwnConnection, safe: Safe, purpose: Pur
     await connection.execute(
         "INSERT INTO keys (id, purpose, public_key, private_key, created_at, active_from)"
         " VALUES ($1, $2, $3, $4, $5, $6)",
-        key.id, purpose.value, public, safe.lock(purpose, key.id, private), key.created_at, key.active_from,
+        key.id, purpose.value, public, cipher.encrypt(purpose, key.id, private), key.created_at, key.active_from,
     )  # fmt: skip
     return key
 
 
 def _thumbprint(purpose: Purpose, public: bytes) -> str:
-    """The JWK thumbprint (RFC 7638, RFC 8037 appendix A.3): whoever has the key can check its id."""
+    """The JWK thumbprint (RFC 7638, RFC 8037 appendix A.3): the id can be computed from the public key."""
     jwk = f'{{"crv":"{_CURVE[purpose]}","kty":"OKP","x":"{unpadded(public)}"}}'
     return unpadded(hashlib.sha256(jwk.encode()).digest())
 

@@ -1,7 +1,7 @@
-"""Rate limits: so many in a window that begins with the first, counted in Redis for all gateways together.
+"""Rate limits: a quota for each window, which begins with the first request. Redis counts for all gateways.
 
-While Redis is away each process counts on by itself from what it last heard. So within one window a process that loses
-Redis grants at most what was left of the quota, and a Redis that comes back empty grants one quota more.
+While Redis is unavailable each process counts alone, from the last count that it read. So within one window a process
+that loses Redis grants at most the rest of the quota, and a Redis that comes back empty grants one more quota.
 """
 
 import math
@@ -10,18 +10,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chassis.redis import Ask, Call, Redis, RedisAway, Script
+from chassis.redis import Call, CallWithFallback, Redis, RedisUnavailable, Script
 
 COUNT = Script.load("chassis", "limits.lua")
-# The window goes on: DECR keeps the key's time.
-GIVE_BACK = Script(
-    "if tonumber(redis.call('GET', KEYS[1]) or 0) > 0 then return redis.call('DECR', KEYS[1]) end return 0"
-)
+# DECR keeps the key's ttl, so the window does not begin again.
+REFUND = Script("if tonumber(redis.call('GET', KEYS[1]) or 0) > 0 then return redis.call('DECR', KEYS[1]) end return 0")
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
-    """A quota for each subject; a quota of 0 limits nobody."""
+class RateLimitPolicy:
+    """A quota for each subject. A quota of 0 is no limit."""
 
     name: str  # as the RateLimit headers show it
     quota: int
@@ -32,7 +30,7 @@ class Policy:
 class Charge:
     """One use of a policy's quota by a subject: a user's id, an address, or both."""
 
-    policy: Policy
+    policy: RateLimitPolicy
     subject: str
 
     @property
@@ -41,8 +39,8 @@ class Charge:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    policy: Policy
+class QuotaUsage:
+    policy: RateLimitPolicy
     counted: int
     reset_seconds: int
 
@@ -52,18 +50,18 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What the policies say. Its header values follow the IETF draft on RateLimit header fields."""
+class RateLimitDecision:
+    """Whether the charges are allowed. Header values follow the IETF draft on RateLimit header fields."""
 
     allowed: bool
-    standings: tuple[Standing, ...] = ()
+    usages: tuple[QuotaUsage, ...] = ()
 
     @property
-    def refused_by(self) -> Standing | None:
-        """The policy that hit; of several, the one that lasts longest."""
+    def refused_by(self) -> QuotaUsage | None:
+        """The policy that is exhausted; of several, the one that resets last."""
         if self.allowed:
             return None
-        return max((s for s in self.standings if not s.remaining), key=lambda s: s.reset_seconds)
+        return max((s for s in self.usages if not s.remaining), key=lambda s: s.reset_seconds)
 
     @property
     def retry_after_seconds(self) -> int | None:
@@ -73,12 +71,12 @@ class Verdict:
     @property
     def rate_limit(self) -> str:
         """For ``RateLimit``; empty if nothing is limited."""
-        return ", ".join(f'"{s.policy.name}";r={s.remaining};t={s.reset_seconds}' for s in self.standings)
+        return ", ".join(f'"{s.policy.name}";r={s.remaining};t={s.reset_seconds}' for s in self.usages)
 
     @property
     def rate_limit_policy(self) -> str:
         """For ``RateLimit-Policy``; empty if nothing is limited."""
-        return ", ".join(f'"{s.policy.name}";q={s.policy.quota};w={s.policy.window_seconds}' for s in self.standings)
+        return ", ".join(f'"{s.policy.name}";q={s.policy.quota};w={s.policy.window_seconds}' for s in self.usages)
 
 
 @dataclass(slots=True)
@@ -88,7 +86,7 @@ class _Window:
 
 
 class LocalWindows:
-    """The windows that one process knows of: what Redis last said, and its own counts while Redis says nothing."""
+    """The windows that one process knows: counts that Redis last returned, and its own while Redis is unavailable."""
 
     def __init__(self, *, max_windows: int = 20_000) -> None:
         self._windows: dict[str, _Window] = {}
@@ -97,33 +95,33 @@ class LocalWindows:
     def __len__(self) -> int:
         return len(self._windows)
 
-    def learn(self, key: str, counted: int, ends_at: float) -> None:
-        """Takes over what Redis says. The window that was used longest ago makes room."""
+    def store(self, key: str, counted: int, ends_at: float) -> None:
+        """Store the count that Redis returned. If there are too many windows, the least recently used is dropped."""
         self._windows.pop(key, None)
         self._windows[key] = _Window(counted, ends_at)
         if len(self._windows) > self._max_windows:
             del self._windows[next(iter(self._windows))]
 
-    def forget(self, key: str) -> None:
+    def reset(self, key: str) -> None:
         self._windows.pop(key, None)
 
-    def give_back(self, key: str) -> None:
+    def refund(self, key: str) -> None:
         window = self._windows.get(key)
         if window is not None:
             window.counted = max(0, window.counted - 1)
 
-    def judge(self, charges: Sequence[Charge], now: float, *, count: bool) -> Verdict:
-        """As the script does, without Redis."""
+    def check(self, charges: Sequence[Charge], now: float, *, count: bool) -> RateLimitDecision:
+        """As the Lua script, without Redis."""
         windows = [self._current(charge, now) for charge in charges]
         allowed = all(window.counted < charge.policy.quota for charge, window in zip(charges, windows, strict=True))
         if allowed and count:
             for charge, window in zip(charges, windows, strict=True):
-                self.learn(charge.key, window.counted + 1, window.ends_at)
+                self.store(charge.key, window.counted + 1, window.ends_at)
                 window.counted += 1
-        return Verdict(
+        return RateLimitDecision(
             allowed,
             tuple(
-                Standing(charge.policy, window.counted, math.ceil(window.ends_at - now))
+                QuotaUsage(charge.policy, window.counted, math.ceil(window.ends_at - now))
                 for charge, window in zip(charges, windows, strict=True)
             ),
         )
@@ -141,57 +139,57 @@ class RateLimits:
         self._clock = clock
         self._local = LocalWindows()
 
-    def counting(self, *charges: Charge) -> Ask[Verdict]:
-        """A question for `Redis.ask`: counts all charges, or none if one is over its quota. One script."""
-        return self._question(charges, count=True)
+    def counting(self, *charges: Charge) -> CallWithFallback[RateLimitDecision]:
+        """For `Redis.run_or_fall_back`: count all charges, or none if one exceeds its quota."""
+        return self._call(charges, count=True)
 
-    def peeking(self, *charges: Charge) -> Ask[Verdict]:
-        """A question for `Redis.ask`: whether the charges would be allowed, without counting them."""
-        return self._question(charges, count=False)
+    def peeking(self, *charges: Charge) -> CallWithFallback[RateLimitDecision]:
+        """For `Redis.run_or_fall_back`: whether the charges would be allowed, without counting them."""
+        return self._call(charges, count=False)
 
-    async def count(self, *charges: Charge) -> Verdict:
-        """Never raises. Recording a failure is counting it."""
-        (verdict,) = await self._redis.ask(self.counting(*charges))
-        return verdict
+    async def count(self, *charges: Charge) -> RateLimitDecision:
+        """Count *charges*. Never raises."""
+        (decision,) = await self._redis.run_or_fall_back(self.counting(*charges))
+        return decision
 
-    async def peek(self, *charges: Charge) -> Verdict:
-        """Never raises.
+    async def peek(self, *charges: Charge) -> RateLimitDecision:
+        """Check *charges* without counting them. Never raises.
 
-        Many can peek before the first of them is counted: where that matters, count first and `forget` on success.
+        Many requests can peek before the first is counted. Where that matters, count first and `reset` on success.
         """
-        (verdict,) = await self._redis.ask(self.peeking(*charges))
-        return verdict
+        (decision,) = await self._redis.run_or_fall_back(self.peeking(*charges))
+        return decision
 
-    async def give_back(self, charge: Charge) -> None:
-        """Takes one count back, as for a try that nobody judged. Never raises."""
-        self._local.give_back(charge.key)
+    async def refund(self, charge: Charge) -> None:
+        """Uncount one charge, as for an attempt that had no result. Never raises."""
+        self._local.refund(charge.key)
         try:
-            await self._redis.run(GIVE_BACK(keys=[charge.key]))
-        except RedisAway:
+            await self._redis.run(REFUND(keys=[charge.key]))
+        except RedisUnavailable:
             return  # the window ends by itself
 
-    async def forget(self, charge: Charge) -> None:
-        """Gives the subject its whole quota back, as after a sign-in that succeeded. Never raises."""
-        self._local.forget(charge.key)
+    async def reset(self, charge: Charge) -> None:
+        """Give the subject its whole quota, as after a successful sign-in. Never raises."""
+        self._local.reset(charge.key)
         try:
             await self._redis.run(Call(("DEL", charge.key)))
-        except RedisAway:
+        except RedisUnavailable:
             return  # the window ends by itself
 
-    def _question(self, all_charges: Sequence[Charge], *, count: bool) -> Ask[Verdict]:
+    def _call(self, all_charges: Sequence[Charge], *, count: bool) -> CallWithFallback[RateLimitDecision]:
         charges = [charge for charge in all_charges if charge.policy.quota > 0]
         numbers = [number for c in charges for number in (c.policy.quota, c.policy.window_seconds * 1000)]
 
-        def decode(reply: list[Any]) -> Verdict:
+        def decode(reply: list[Any]) -> RateLimitDecision:
             now = self._clock()
-            standings = []
+            usages = []
             for charge, counted, left_ms in zip(charges, reply[1::2], reply[2::2], strict=True):
-                self._local.learn(charge.key, counted, now + left_ms / 1000)
-                standings.append(Standing(charge.policy, counted, math.ceil(left_ms / 1000)))
-            return Verdict(bool(reply[0]), tuple(standings))
+                self._local.store(charge.key, counted, now + left_ms / 1000)
+                usages.append(QuotaUsage(charge.policy, counted, math.ceil(left_ms / 1000)))
+            return RateLimitDecision(bool(reply[0]), tuple(usages))
 
-        return Ask(
+        return CallWithFallback(
             call=COUNT(int(count), *numbers, keys=[charge.key for charge in charges]),
             decode=decode,
-            fallback=lambda: self._local.judge(charges, self._clock(), count=count),
+            fallback=lambda: self._local.check(charges, self._clock(), count=count),
         )

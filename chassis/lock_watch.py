@@ -1,4 +1,4 @@
-"""Says whom a statement waits for while it waits: once it has timed out nobody can tell any more."""
+"""Logs statements that wait for a lock, and who blocks them: after the timeout that cannot be found out any more."""
 
 import asyncio
 from typing import Final
@@ -13,14 +13,14 @@ _log = logger(__name__)
 
 
 async def watch_locks(database: Database, *, every_seconds: float = WATCH_EVERY_SECONDS) -> None:
-    """Runs for as long as the process. Each process of a service tells of all statements of the service's role."""
+    """Runs for as long as the process. Each process logs the statements of all processes of its service's role."""
     while True:
         await asyncio.sleep(every_seconds)
         try:
             async with database.connection() as connection:
                 rows = await connection.fetch(_WAITING, WAITED_SECONDS)
-        except Exception as error:  # noqa: BLE001 - others tell of a database that is unavailable
-            _log.debug("locks not watched", error=type(error).__qualname__)
+        except Exception as error:  # noqa: BLE001 - an unavailable database is reported elsewhere
+            _log.debug("lock_watch_failed", error=type(error).__qualname__)
             continue
         for row in rows:
             _log.warning(
@@ -32,7 +32,7 @@ async def watch_locks(database: Database, *, every_seconds: float = WATCH_EVERY_
             )
 
 
-# What others' sessions do is not for this role to see; their process ids and names are.
+# This role may not see the statements of other roles' sessions, but their process ids and names.
 _WAITING = """
     SELECT pid, left(regexp_replace(query, '\\s+', ' ', 'g'), 300) AS statement,
            extract(epoch FROM now() - query_start)::float8 AS seconds,

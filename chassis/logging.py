@@ -1,4 +1,4 @@
-"""JSON lines on stdout, with the request that a line belongs to, and without secrets."""
+"""Structured logs: JSON lines on stdout, with the correlation id of the request and without secrets."""
 
 import logging
 import os
@@ -26,14 +26,14 @@ SECRET_WORDS: Final = (
 )  # fmt: skip
 NOT_SECRET: Final = frozenset({"routing_key", "partition_key", "partitionkey", "token_type", "key_type"})
 URL_PASSWORD: Final = re.compile(r"(?P<head>\b[a-z][a-z0-9+.-]*://[^\s:/@]*):[^\s/@]+@", re.IGNORECASE)
-DEEPEST: Final = 8  # levels of nesting that are searched for secrets; below, a value is cut off
+MAX_DEPTH: Final = 8  # levels of nesting that are searched for secrets; deeper values are cut off
 
-# Libraries that say at DEBUG what must not be in a log (request signatures) or drown everything else.
+# Libraries whose DEBUG lines have secrets (request signatures) or are too many.
 QUIET_LIBRARIES: Final = ("botocore", "aiobotocore", "aio_pika", "aiormq", "asyncio")
 
 
 def configure(service: str, level: str, *, json: bool, stream: TextIO | None = None) -> None:
-    """Routes structlog and the standard library's logging to *stream* (stdout), one line an event."""
+    """Send structlog's and the standard library's logs to *stream* (stdout), one line for each event."""
     out = stream or sys.stdout
     facts = _facts_of_every_line(service)
     render: list[Processor] = (
@@ -48,7 +48,7 @@ def configure(service: str, level: str, *, json: bool, stream: TextIO | None = N
         processors=[facts, *render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=lambda *name: _Lines(out, *name),
-        cache_logger_on_first_use=False,  # a logger kept by a module must follow a later configure()
+        cache_logger_on_first_use=False,  # module-level loggers must follow a later configure()
     )
     handler = _LinesHandler(out)
     handler.addFilter(_is_news)
@@ -67,17 +67,20 @@ def configure(service: str, level: str, *, json: bool, stream: TextIO | None = N
 
 
 def bind(*, correlation_id: str | UUID, **facts: Any) -> AbstractContextManager[None]:
-    """Puts *correlation_id* and *facts* (``message=…``) on every line that this task and its children log."""
+    """Add *correlation_id* and *facts* (``message=…``) to every line that this task and its children log."""
     return _Bound({"correlation_id": str(correlation_id), **facts})
 
 
 def bind_trace(trace_id: str) -> AbstractContextManager[None]:
-    """The same for the trace that the lines belong to."""
+    """Add *trace_id* to every line that this task and its children log."""
     return _Bound({"trace_id": trace_id})
 
 
 def logger(name: str) -> FilteringBoundLogger:
-    """A logger whose lines carry *name* as ``logger``; it follows whatever ``configure`` says later."""
+    """A logger whose lines have *name* as ``logger``. It follows a later ``configure``.
+
+    Events are constants in snake_case, such as ``outbox_sweep_failed``; all that varies is a field.
+    """
     bound: FilteringBoundLogger = structlog.get_logger(name)
     return bound
 
@@ -86,8 +89,8 @@ def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[s
     for key, value in event.items():
         if is_secret(key) and value is not None:
             event[key] = REDACTED
-        elif not isinstance(value, str) or "://" in value:  # of most lines all values are plain text
-            event[key] = _without_secrets(value, DEEPEST)
+        elif not isinstance(value, str) or "://" in value:  # most values are plain text
+            event[key] = _without_secrets(value, MAX_DEPTH)
     return event
 
 
@@ -115,10 +118,10 @@ def _without_secrets(value: Any, levels: int) -> Any:
 
 
 def _render_json(_: Any, __: str, event: MutableMapping[str, Any]) -> str:
-    # Unknown objects become their str(), which is masked for secret types.
+    # Unknown objects are rendered by str(), which masks secret types.
     try:
         return to_json(event, fallback=str, inf_nan_mode="strings").decode()
-    except ValueError:  # a lone surrogate, bytes that are not UTF-8, a str() that raises: the line is not lost
+    except ValueError:  # a lone surrogate, bytes that are not UTF-8, a str() that raises: log the line all the same
         return to_json({key: _printable(value) for key, value in event.items()}, inf_nan_mode="strings").decode()
 
 
@@ -133,12 +136,12 @@ def _printable(value: Any) -> Any:
         return f"[unprintable {type(value).__name__}]"
 
 
-# One mapping in one variable: structlog has a variable for each fact, and asks the whole context for them at each line.
+# One variable for all fields: structlog's contextvars has one for each, and reads the whole context for each line.
 _BOUND: ContextVar[Mapping[str, Any]] = ContextVar("bound", default=MappingProxyType({}))
 
 
 class _Bound:
-    """``contextlib``'s generators take four times as long, and each request and each message is one of these."""
+    """Used for each request and message: ``contextlib.contextmanager`` takes four times as long."""
 
     __slots__ = ("_facts", "_token")
 
@@ -161,7 +164,7 @@ def _facts_of_every_line(service: str) -> Processor:
         for key, value in _BOUND.get().items():
             event.setdefault(key, value)
         event["level"] = level
-        event["logger"] = event.get("_record", logger).name  # a library's line comes as a record
+        event["logger"] = event.get("_record", logger).name  # a line of the standard library's logging has a record
         event["timestamp"] = _iso(time.time_ns() // 1_000)
         event["service"] = service
         event["pid"] = pid
@@ -174,20 +177,20 @@ def _iso(microseconds: int) -> str:
     return f"{_second(microseconds // 1_000_000)}.{microseconds % 1_000_000:06d}Z"
 
 
-@lru_cache(maxsize=1)  # all lines of a second share it
+@lru_cache(maxsize=1)  # shared by all lines of one second
 def _second(since_1970: int) -> str:
     return datetime.fromtimestamp(since_1970, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    # aio-pika reports its own callbacks' failure on every connection loss; the loss itself is reported elsewhere.
+    # aio-pika logs its callbacks' failures for each lost connection; `broker_link_lost` reports the loss.
     return not (
         record.name.startswith(("aio_pika", "aiormq")) and "No active transport in channel" in record.getMessage()
     )
 
 
 class _Lines:
-    """Writes whole lines. Whoever read them may be gone: a log line must never make the work fail that it tells of."""
+    """Writes whole lines. Never raises: stdout may be closed, and a log line must not make a request fail."""
 
     def __init__(self, out: TextIO, name: str = "") -> None:
         self.name = name
@@ -211,7 +214,7 @@ class _LinesHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             line = self.format(record)
-        except Exception:  # noqa: BLE001  # a library's broken log call is not our failure; logging's own way is used
+        except Exception:  # noqa: BLE001  # a broken log call of a library: handled as logging does
             self.handleError(record)
             return
         self._lines.msg(line)

@@ -1,4 +1,4 @@
-"""Every metric of every service: one registry a process, and names that dashboards rely on."""
+"""All metrics of all services. Each process has one registry; dashboards rely on the names."""
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -23,14 +23,14 @@ from chassis.exposition import Registry
 
 # From one Redis round trip to the longest deadline that an HTTP client is given.
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-# A message may have stood in a queue over an outage or climbed the retry ladder.
+# A message may have waited in a queue during an outage, or on the retry ladder.
 QUEUE_SECONDS: Final = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 600.0, 3600.0)
 
 
 def process_registry(service: str, version: str) -> Registry:
-    """The registry of this process, with what any process can say of itself.
+    """The registry of this process, with the metrics that every process has.
 
-    Turns the client's ``*_created`` series off: they double a scrape and no dashboard reads them.
+    Turns the client's ``*_created`` series off: they double the size of a scrape, and no dashboard reads them.
     """
     disable_created_metrics()  # type: ignore[no-untyped-call]  # theirs is not annotated
     registry = Registry()
@@ -61,9 +61,9 @@ class LoopMetrics:
 
 
 class RequestMetrics:
-    """A worker's requests are messages; the names begin with its service's, as ``auth_service``.
+    """A worker's requests are messages. Names begin with the service, as ``auth_service``.
 
-    Series are kept where ``labels`` found them, here and below: finding one takes twice as long as counting in it.
+    Here and below ``labels`` is cached, as finding a series takes twice as long as incrementing it.
     """
 
     def __init__(self, registry: CollectorRegistry, service: str) -> None:
@@ -81,12 +81,12 @@ class RequestMetrics:
                 registry=registry,
             ).labels
         )
-        self.in_hand = 0
+        self.in_flight = 0
         active = Gauge(f"{service}_active_connections", "Messages in hand.", registry=registry)
-        active.set_function(lambda: self.in_hand)
+        active.set_function(lambda: self.in_flight)
 
 
-class _InHand:
+class _InFlight:
     __slots__ = ("_began", "_message", "_requests")
 
     def __init__(self, requests: RequestMetrics, message: str) -> None:
@@ -95,15 +95,15 @@ class _InHand:
 
     def __enter__(self) -> None:
         self._began = perf_counter()
-        self._requests.in_hand += 1
+        self._requests.in_flight += 1
 
     def __exit__(self, *_: object) -> None:
-        self._requests.in_hand -= 1
+        self._requests.in_flight -= 1
         self._requests.duration(self._message).observe(perf_counter() - self._began)
 
 
 class BusMetrics:
-    """The bus's own metrics; a worker's request metrics are fed beside them, from the same calls."""
+    """Metrics of the bus. The same calls also update a worker's request metrics."""
 
     def __init__(self, registry: CollectorRegistry, requests: RequestMetrics | None = None) -> None:
         self._requests = requests
@@ -153,8 +153,8 @@ class BusMetrics:
         )
 
     def delivery(self, message: str) -> AbstractContextManager[None]:
-        """Counts a message as in hand until its settlement, and takes that time."""
-        return nullcontext() if self._requests is None else _InHand(self._requests, message)
+        """Count a message as in flight until its settlement, and measure that time."""
+        return nullcontext() if self._requests is None else _InFlight(self._requests, message)
 
     def settled(self, message: str, outcome: str) -> None:
         self._deliveries(message, outcome).inc()
@@ -162,7 +162,7 @@ class BusMetrics:
             self._requests.requests(message, outcome).inc()
 
     def waited(self, message: str, seconds: float) -> None:
-        """Clocks of two machines differ: less than nothing counts as nothing."""
+        """A negative time, from machines whose clocks differ, counts as 0."""
         self._queue_wait(message).observe(max(0.0, seconds))
 
     def retried(self, message: str, rung: str) -> None:
@@ -173,14 +173,14 @@ class BusMetrics:
 
 
 class PoolMetrics(Collector):
-    """Asks each pool for its connections by state at scrape time, so that nothing has to keep a gauge in step."""
+    """Reads the connections of each pool by state at each scrape."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._pools: dict[str, Callable[[], Mapping[str, int]]] = {}
         registry.register(self)
 
     def watch(self, pool: str, states: Callable[[], Mapping[str, int]]) -> None:
-        """*states* gives connections by state, as ``{"idle": 8, "used": 2}``; it must be quick and not raise."""
+        """*states* returns connections by state, as ``{"idle": 8, "used": 2}``. It must be fast and must not raise."""
         self._pools[pool] = states
 
     def describe(self) -> Iterable[Metric]:
@@ -201,10 +201,10 @@ class PoolMetrics(Collector):
 
 
 class HealthMetrics(Collector):
-    """The health checks as they last went, for alerts on what takes no readiness away."""
+    """The last result of each health check, for alerts on checks that do not affect readiness."""
 
-    def __init__(self, registry: CollectorRegistry, last_found: Callable[[], Mapping[str, bool]]) -> None:
-        self._last_found = last_found
+    def __init__(self, registry: CollectorRegistry, last_results: Callable[[], Mapping[str, bool]]) -> None:
+        self._last_found = last_results
         registry.register(self)
 
     def describe(self) -> Iterable[Metric]:
@@ -224,7 +224,7 @@ class HealthMetrics(Collector):
 
 
 class GatewayMetrics:
-    """``path`` is always a route's template: an id in a label would make a series for each diagram."""
+    """``path`` is the template of a route: a label with an id would make a series for each diagram."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.requests = cache(

@@ -1,4 +1,4 @@
-"""Which clients' addresses belong together: an IPv6 client has a network of addresses to itself."""
+"""The network of a client's address: an IPv6 client has a whole /64, so limits count networks."""
 
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
@@ -9,14 +9,14 @@ WIDER_PREFIXES = (56, 48)  # of what a provider gives to one customer (RFC 6177,
 
 @lru_cache(maxsize=10_000)
 def network(address: str) -> str:
-    """An IPv4 address, or the /64 of an IPv6 address; what is no address is itself."""
+    """The IPv4 address itself, or the /64 of an IPv6 address. A string that is no address is returned as it is."""
     parsed = _parsed(address)
     return address if parsed is None else parsed if isinstance(parsed, str) else _within(parsed, PREFIX)
 
 
 @lru_cache(maxsize=10_000)
 def wider_networks(address: str) -> tuple[str, ...]:
-    """The /56 and the /48 of an IPv6 address; nothing for any other."""
+    """The /56 and the /48 of an IPv6 address; empty for any other."""
     parsed = _parsed(address)
     return tuple(_within(parsed, prefix) for prefix in WIDER_PREFIXES) if isinstance(parsed, IPv6Address) else ()
 

@@ -1,4 +1,4 @@
-"""The object store (S3): whole objects with their checksums, or one plain word that it is away."""
+"""The object store (S3): whole objects, with checksums."""
 
 import asyncio
 import base64
@@ -18,16 +18,16 @@ if TYPE_CHECKING:  # stubs
     from types_aiobotocore_s3 import S3Client
 
 CONNECT_SECONDS: Final = 2.0
-SILENCE_SECONDS: Final = 5.0  # between two bytes of an answer
+READ_TIMEOUT_SECONDS: Final = 5.0  # between two bytes of a response
 REQUEST_SECONDS: Final = 30.0  # a whole request with its retries; uploads are 10 MiB at most
 PROBE_SECONDS: Final = 3.0
-ATTEMPTS: Final = 2
-CONNECTIONS: Final = 16
+MAX_ATTEMPTS: Final = 2
+MAX_CONNECTIONS: Final = 16
 PROBE_KEY: Final = ".probe"
 
-# Answers that say something about the store and nothing about the request (Amazon S3, error responses). Access is among
-# them: a wrong key is the installation's mistake, and no message should be given up for it.
-_AWAY: Final = frozenset(
+# Error codes that concern the store and not the request (Amazon S3, error responses). Denied access is one of them: a
+# wrong access key is an error of the installation, and no message should be parked for it.
+_UNAVAILABLE_CODES: Final = frozenset(
     {
         "AccessDenied",
         "ExpiredToken",
@@ -43,16 +43,16 @@ _MISSING: Final = frozenset({"NoSuchKey", "404"})
 SERVER_ERROR: Final = 500
 
 
-class ObjectStoreAway(Exception):  # noqa: N818  # reads as the sentence that it is
-    """The store did not do what it was asked to, or nobody knows whether it did."""
+class ObjectStoreUnavailable(Exception):
+    """The store did not carry out the request, or it is unknown whether it did."""
 
 
-class ObjectMissing(Exception):  # noqa: N818  # as above
+class ObjectMissing(Exception):
     """There is no such object."""
 
 
-class ObjectDamaged(Exception):  # noqa: N818  # as above
-    """What the store holds is not what was put there."""
+class ObjectDamaged(Exception):
+    """The stored object is not the one that was put."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +62,16 @@ class StoredObject:
     changed_at: datetime
 
 
-def is_away(error: BaseException) -> bool:
-    """Whether a failure of the client library speaks of the store, and not of the request."""
+def is_unavailable(error: BaseException) -> bool:
+    """Whether an error of the client library concerns the store and not the request."""
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        return status >= SERVER_ERROR or error.response.get("Error", {}).get("Code") in _AWAY
+        return status >= SERVER_ERROR or error.response.get("Error", {}).get("Code") in _UNAVAILABLE_CODES
     return isinstance(error, BotoCoreError | aiohttp.ClientError | TimeoutError | OSError)
 
 
 class ObjectStore:
-    """One for each process: making a client costs 0.2 s. Every method raises ``ObjectStoreAway``."""
+    """Make one for each process, as a client takes 0.2 s. Every method raises ``ObjectStoreUnavailable``."""
 
     def __init__(self, client: "S3Client", *, request_seconds: float = REQUEST_SECONDS) -> None:
         self._client = client
@@ -80,9 +80,9 @@ class ObjectStore:
     async def put(
         self, bucket: str, key: str, content: bytes, *, content_type: str = "application/octet-stream"
     ) -> str:
-        """The content's SHA-256 in hex; the store has checked it against what arrived."""
+        """Store *content* and return its SHA-256 in hex, which the store has verified."""
         digest = hashlib.sha256(content).digest()
-        with _said_plainly(bucket, key):
+        with _translating_errors(bucket, key):
             async with asyncio.timeout(self._request_seconds):
                 await self._client.put_object(
                     Bucket=bucket,
@@ -94,8 +94,8 @@ class ObjectStore:
         return digest.hex()
 
     async def get(self, bucket: str, key: str, *, sha256: str | None = None) -> bytes:
-        """Raises ``ObjectMissing``, and ``ObjectDamaged`` if the content is not the one of *sha256* (hex)."""
-        with _said_plainly(bucket, key):
+        """Raises ``ObjectMissing``, and ``ObjectDamaged`` if *sha256* (hex) does not match the content."""
+        with _translating_errors(bucket, key):
             async with asyncio.timeout(self._request_seconds):
                 answer = await self._client.get_object(Bucket=bucket, Key=key)
                 async with answer["Body"] as stream:
@@ -105,16 +105,16 @@ class ObjectStore:
         return content
 
     async def delete(self, bucket: str, key: str) -> None:
-        """What is not there is deleted already."""
-        with _said_plainly(bucket, key):
+        """Succeeds also if there is no such object."""
+        with _translating_errors(bucket, key):
             async with asyncio.timeout(self._request_seconds):
                 await self._client.delete_object(Bucket=bucket, Key=key)
 
     async def list(self, bucket: str, prefix: str = "") -> AsyncIterator[StoredObject]:
-        """In the order of their keys; what is put or deleted meanwhile may be missing or there."""
+        """Objects in the order of their keys. One that is put or deleted meanwhile may be included or not."""
         following: str | None = None
         while True:
-            with _said_plainly(bucket, prefix):
+            with _translating_errors(bucket, prefix):
                 async with asyncio.timeout(self._request_seconds):
                     page = await (
                         self._client.list_objects_v2(Bucket=bucket, Prefix=prefix)
@@ -128,32 +128,32 @@ class ObjectStore:
             following = page["NextContinuationToken"]
 
     async def probe(self, bucket: str) -> None:
-        """A real write and read: a store that is starting answers other questions before it can do these."""
+        """Write and read an object: a store that starts answers other requests before it can do these."""
         content = b"probe"
-        with _said_plainly(bucket, PROBE_KEY):
+        with _translating_errors(bucket, PROBE_KEY):
             async with asyncio.timeout(PROBE_SECONDS):
                 await self.put(bucket, PROBE_KEY, content)
                 try:
                     found = await self.get(bucket, PROBE_KEY)
                 except ObjectMissing as error:
-                    raise ObjectStoreAway(f"{bucket}/{PROBE_KEY} was put and is not there") from error
+                    raise ObjectStoreUnavailable(f"{bucket}/{PROBE_KEY} was put and is missing") from error
         if found != content:
-            raise ObjectStoreAway(f"{bucket}/{PROBE_KEY} reads back differently")
+            raise ObjectStoreUnavailable(f"{bucket}/{PROBE_KEY} reads back differently")
 
 
 @asynccontextmanager
 async def s3_client(
-    url: str, access_key: str, secret_key: str, *, region: str, silence_seconds: float = SILENCE_SECONDS
+    url: str, access_key: str, secret_key: str, *, region: str, read_timeout_seconds: float = READ_TIMEOUT_SECONDS
 ) -> AsyncIterator["S3Client"]:
     """Connects on first use."""
     config = AioConfig(
         connect_timeout=CONNECT_SECONDS,
-        read_timeout=silence_seconds,
-        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
-        max_pool_connections=CONNECTIONS,
-        request_checksum_calculation="when_required",  # put brings its own
+        read_timeout=read_timeout_seconds,
+        retries={"mode": "standard", "total_max_attempts": MAX_ATTEMPTS},
+        max_pool_connections=MAX_CONNECTIONS,
+        request_checksum_calculation="when_required",  # ``put`` computes its own
         response_checksum_validation="when_required",
-        s3={"addressing_style": "path"},  # a bucket's name in the host needs DNS that a private store does not have
+        s3={"addressing_style": "path"},  # a bucket in the host name needs DNS entries that a private store lacks
     )
     async with get_session().create_client(
         "s3",
@@ -173,25 +173,27 @@ async def open_object_store(
     secret_key: str,
     *,
     region: str = "us-east-1",
-    silence_seconds: float = SILENCE_SECONDS,
+    read_timeout_seconds: float = READ_TIMEOUT_SECONDS,
     request_seconds: float = REQUEST_SECONDS,
 ) -> AsyncIterator[ObjectStore]:
-    """Nothing is asked of the store yet: a service starts without it."""
-    async with s3_client(url, access_key, secret_key, region=region, silence_seconds=silence_seconds) as client:
+    """Sends no request yet: a service starts while the store is unavailable."""
+    async with s3_client(
+        url, access_key, secret_key, region=region, read_timeout_seconds=read_timeout_seconds
+    ) as client:
         yield ObjectStore(client, request_seconds=request_seconds)
 
 
 @contextmanager
-def _said_plainly(bucket: str, key: str) -> Iterator[None]:
+def _translating_errors(bucket: str, key: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
         if error.response.get("Error", {}).get("Code") in _MISSING:
             raise ObjectMissing(f"{bucket}/{key}") from error
-        if is_away(error):
-            raise ObjectStoreAway(str(error)) from error
+        if is_unavailable(error):
+            raise ObjectStoreUnavailable(str(error)) from error
         raise
     except Exception as error:
-        if is_away(error):
-            raise ObjectStoreAway(str(error) or "no answer") from error
+        if is_unavailable(error):
+            raise ObjectStoreUnavailable(str(error) or "no answer") from error
         raise

@@ -1,4 +1,4 @@
-"""The outbox's way out: published right after the commit, and by a sweep for what a crash left behind."""
+"""Publishes the outbox: right after the commit, and by a sweep that finds what a crash left."""
 
 import asyncio
 from collections import deque
@@ -8,7 +8,7 @@ from typing import Any
 from pydantic_core import to_json
 
 from chassis import failpoints
-from chassis.bus.ports import ConfirmMissing, Letter, NotPublished, Publisher
+from chassis.bus.ports import ConfirmMissing, NotPublished, OutgoingMessage, Publisher
 from chassis.database import Database
 from chassis.logging import logger
 from chassis.metrics import BusMetrics
@@ -16,21 +16,21 @@ from chassis.unit_of_work import Caches, OutboxRow
 
 EXCHANGE = "autograph.events"
 BATCH = 64  # rows published at once, their confirms awaited together
-GATHER_SECONDS = 0.02  # for which rows are collected: one delete serves them all, and nobody waits for an event
-SWEEP_AFTER_SECONDS = 5.0  # a row this old was left behind: the relay takes milliseconds
+BATCH_DELAY_SECONDS = 0.02  # rows are collected this long, as one delete serves them all; no client waits for it
+SWEEP_AFTER_SECONDS = 5.0  # a row this old was left by a crash: the relay takes milliseconds
 SWEEP_EVERY_SECONDS = 1.0
-LEASE_SECONDS = 30.0  # for which a sweeper has its rows to itself; longer than any publish may take
-INBOX_DAYS = 7  # how long a repeat gets the first outcome
-FORGET_EVERY_SECONDS = 600.0
-FORGET_AT_ONCE = 5_000  # rows a statement, so that no delete holds locks for long
+LEASE_SECONDS = 30.0  # of a sweeper on its rows; longer than any publish may take
+INBOX_DAYS = 7  # how long a repeat is answered with the first outcome
+INBOX_RETENTION_EVERY_SECONDS = 600.0
+INBOX_RETENTION_BATCH = 5_000  # rows a statement, so that no delete holds locks for long
 
 _log = logger(__name__)
 
 
 class OutboxRelay:
-    """Publishes committed events, confirmed, and deletes their rows. At least once; subscribers apply once.
+    """Publishes committed events with confirms and deletes their rows: at least once, as subscribers apply once.
 
-    Everything that can go wrong leaves the row in place, and the sweep of any process of the service finds it.
+    Every failure leaves the row in place, and the sweep of any process of the service publishes it.
     """
 
     def __init__(
@@ -54,18 +54,18 @@ class OutboxRelay:
         self._idle = asyncio.Event()
         self._idle.set()
 
-    def hand(self, rows: Sequence[OutboxRow]) -> None:
-        """Takes committed rows whose caches were invalidated already."""
+    def enqueue(self, rows: Sequence[OutboxRow]) -> None:
+        """*rows* are committed, and their cache entries invalidated."""
         self._waiting.extend(rows)
         self._idle.clear()
         self._work.set()
 
     async def relay(self) -> None:
-        """Runs for as long as the process: what is handed over goes out in batches."""
+        """Runs for as long as the process: publishes enqueued rows in batches."""
         while True:
             await self._work.wait()
             if len(self._waiting) < BATCH:
-                await asyncio.sleep(GATHER_SECONDS)
+                await asyncio.sleep(BATCH_DELAY_SECONDS)
             batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
             if batch:
                 await self._publish(batch)
@@ -73,34 +73,34 @@ class OutboxRelay:
                 self._work.clear()
                 self._idle.set()
 
-    async def drained(self) -> None:
-        """Returns once all that was handed over has been tried."""
+    async def drain(self) -> None:
+        """Returns once each enqueued row was published or failed."""
         await self._idle.wait()
 
     async def sweep(self, caches: Caches) -> None:
-        """Runs for as long as the process: finds what a crash left, by age and lease, never by order of ids."""
+        """Runs for as long as the process: finds rows that a crash left, by age and lease, never by order of ids."""
         while True:
             try:
                 while await self.sweep_once(caches) == BATCH:
                     pass
                 await self._measure()
             except Exception as error:  # noqa: BLE001 - an outage of the database must not end the sweep
-                _log.warning("outbox sweep failed", error=type(error).__qualname__)
+                _log.warning("outbox_sweep_failed", error=type(error).__qualname__)
             await asyncio.sleep(self._sweep_every_seconds)
 
     async def sweep_once(self, caches: Caches) -> int:
-        """One batch; returns how many rows were left behind.
+        """Publish one batch of rows that a crash left; returns how many there were.
 
-        The process that committed a row may have died before it invalidated, hence the caches come first here too.
+        The process that committed a row may have died before it invalidated, so this invalidates first, too.
         """
         async with self._database.connection() as connection:
             records = await connection.fetch(_LEASE, self._sweep_after_seconds, self._lease_seconds, BATCH)
         rows = [_row(record) for record in records]
-        stale = sorted({name for row in rows for name in row.invalidates})
-        if stale:
-            await caches.invalidate(stale)
+        invalidated = sorted({name for row in rows for name in row.invalidates})
+        if invalidated:
+            await caches.invalidate(invalidated)
         if rows:
-            _log.info("outbox rows left behind", rows=len(rows))
+            _log.info("outbox_rows_recovered", rows=len(rows))
             await self._publish(rows)
         return len(rows)
 
@@ -115,22 +115,22 @@ class OutboxRelay:
         try:
             async with self._database.connection() as connection:
                 await connection.execute(_DELETE, confirmed)
-        except Exception as error:  # noqa: BLE001 - the rows stay, and are published once more by a sweep
-            _log.warning("outbox rows not deleted", rows=len(confirmed), error=type(error).__qualname__)
+        except Exception as error:  # noqa: BLE001 - the rows stay, and a sweep publishes them once more
+            _log.warning("outbox_rows_not_deleted", rows=len(confirmed), error=type(error).__qualname__)
 
     async def _publish_one(self, row: OutboxRow) -> bool:
-        letter = Letter(
+        outgoing = OutgoingMessage(
             exchange=EXCHANGE,
             routing_key=row.routing_key,
             body=row.body,
             type=row.type,
             correlation_id=row.correlation_id,
-            mandatory=False,  # an event that nobody subscribes to is no fault
+            mandatory=False,  # an event may have no subscriber
         )
         try:
-            await self._publisher.publish(letter)
+            await self._publisher.publish(outgoing)
         except (NotPublished, ConfirmMissing) as error:
-            _log.warning("event not published, left to the sweep", error=type(error).__qualname__)
+            _log.warning("event_not_published", error=type(error).__qualname__)
             return False
         return True
 
@@ -142,16 +142,19 @@ class OutboxRelay:
             self._metrics.outbox_oldest.set(record["oldest_seconds"])
 
 
-async def forget_inbox(database: Database) -> None:
-    """Runs for as long as the process: inbox rows past their days are deleted, a few thousand at a time."""
+async def run_inbox_retention(database: Database) -> None:
+    """Runs for as long as the process: deletes inbox rows after ``INBOX_DAYS``, in batches."""
     while True:
         try:
             async with database.connection() as connection:
-                while await connection.fetchval(_FORGET, INBOX_DAYS, FORGET_AT_ONCE) == FORGET_AT_ONCE:
+                while (
+                    await connection.fetchval(_DELETE_EXPIRED, INBOX_DAYS, INBOX_RETENTION_BATCH)
+                    == INBOX_RETENTION_BATCH
+                ):
                     pass
         except Exception as error:  # noqa: BLE001 - an outage of the database must not end the clean-up
-            _log.warning("inbox not cleaned", error=type(error).__qualname__)
-        await asyncio.sleep(FORGET_EVERY_SECONDS)
+            _log.warning("inbox_retention_failed", error=type(error).__qualname__)
+        await asyncio.sleep(INBOX_RETENTION_EVERY_SECONDS)
 
 
 def _row(record: Any) -> OutboxRow:
@@ -166,7 +169,7 @@ def _row(record: Any) -> OutboxRow:
     )
 
 
-# Nobody waits for this commit to reach the disk: a row that comes back after a crash is published once more.
+# An asynchronous commit: a row that comes back after a crash is published once more.
 _DELETE = """
     DELETE FROM outbox USING (SELECT set_config('synchronous_commit', 'off', true)) AS quickly
     WHERE id = ANY($1::uuid[])
@@ -189,7 +192,7 @@ _MEASURE = """
     FROM outbox
 """
 
-_FORGET = """
+_DELETE_EXPIRED = """
     WITH gone AS (
         DELETE FROM inbox WHERE (consumer, actor, id) IN (
             SELECT consumer, actor, id FROM inbox WHERE handled_at < now() - make_interval(days => $1) LIMIT $2

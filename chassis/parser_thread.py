@@ -1,7 +1,7 @@
-"""One thread of the process, in which large documents are checked and parsed beside the event loop.
+"""One thread in which large documents are validated and parsed beside the event loop.
 
-One, and not a pool: such work is bound by the interpreter's lock, so that two at once take as long as one after the
-other, and twice the memory.
+It is one thread and no pool: this work holds the interpreter lock, so two at once take as long as one after the other,
+and twice the memory.
 """
 
 import asyncio
@@ -18,6 +18,6 @@ _thread = ThreadPoolExecutor(1, thread_name_prefix="parser")
 
 
 async def run_in_parser_thread(function: Callable[P, ResultT], *args: P.args, **kwargs: P.kwargs) -> ResultT:
-    """As ``asyncio.to_thread``, one call after another."""
+    """As ``asyncio.to_thread``, but one call at a time."""
     call = partial(copy_context().run, function, *args, **kwargs)
     return await asyncio.get_running_loop().run_in_executor(_thread, call)

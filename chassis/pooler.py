@@ -1,8 +1,8 @@
-"""What stands between a service and PostgreSQL: nothing, or a pooler (PgBouncer), which may not keep sessions.
+"""Detects a connection pooler (PgBouncer) between a service and PostgreSQL, and its pooling mode.
 
-A pooler in transaction mode gives each transaction to any of its own connections. So no statement is kept prepared
-there: each is prepared without a name, and carried out before the driver lets the pooler have the connection back. At
-sign-in a pooler takes no time limits: they come from the role.
+A pooler in transaction mode runs each transaction on any of its server connections, so prepared statements must not be
+kept: each is prepared without a name and executed in the same transaction. A pooler takes no time limits as startup
+parameters: they come from the role.
 """
 
 from collections.abc import Awaitable, Callable
@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import asyncpg
 
-TRIES: Final = 8  # in transaction mode what was given back last is given out next, unless somebody else has it
+TRIES: Final = (
+    8  # in transaction mode the pooler reuses the connection that was released last, unless another client has it
+)
 
 if TYPE_CHECKING:  # generic in the stubs only
-    Connection: TypeAlias = asyncpg.Connection[asyncpg.Record]
+    DirectConnection: TypeAlias = asyncpg.Connection[asyncpg.Record]
 else:
-    Connection = asyncpg.Connection
+    DirectConnection = asyncpg.Connection
 
-Connect: TypeAlias = Callable[[], Awaitable[Connection]]
+Connect: TypeAlias = Callable[[], Awaitable[DirectConnection]]
 
 
 class Pooling(StrEnum):
@@ -27,24 +29,24 @@ class Pooling(StrEnum):
     TRANSACTION = "transaction"
 
 
-class PoolerUnsuitable(Exception):  # noqa: N818 - states what is so
-    """PostgreSQL is reached through a pooler in a mode that does not serve; the text says what to do."""
+class PoolerUnsuitable(Exception):
+    """PostgreSQL is behind a pooler that cannot be used as configured; the text says what to do."""
 
 
 def refuses_settings(error: Exception) -> bool:
-    """Whether a pooler refused the time limits at sign-in, as PgBouncer does unless it is told to ignore them."""
+    """Whether a pooler refused the time limits as startup parameters, as PgBouncer does by default."""
     return isinstance(error, asyncpg.ProtocolViolationError) and "startup parameter" in str(error)
 
 
-async def is_pooled(connection: Connection) -> bool:
-    """A pooler makes up the process id that it tells its clients."""
+async def is_pooled(connection: DirectConnection) -> bool:
+    """A pooler invents the process id that it sends to its clients."""
     return bool(await _backend(connection) != connection.get_server_pid())
 
 
 async def find_pooling(connect: Connect) -> Pooling:
-    """Raises ``PoolerUnsuitable``. Without a pooler it costs one connection and one statement.
+    """Raises ``PoolerUnsuitable``. Without a pooler this takes one connection and one statement.
 
-    *connect* must ask for connections that keep no prepared statements.
+    *connect* must make connections without a cache of prepared statements.
     """
     first = await connect()
     try:
@@ -66,12 +68,12 @@ async def find_pooling(connect: Connect) -> Pooling:
         first.terminate()
 
 
-async def _keep_their_sessions(first: Connection, second: Connection) -> bool:
+async def _keep_their_sessions(first: DirectConnection, second: DirectConnection) -> bool:
     sessions = {(await _backend(first), await _backend(second)) for _ in range(TRIES)}
     return len(sessions) == 1 and all(one != other for one, other in sessions)
 
 
-async def _backend(connection: Connection) -> int:
+async def _backend(connection: DirectConnection) -> int:
     async with connection.transaction():
         pid: int = await connection.fetchval("SELECT pg_backend_pid()")
         return pid

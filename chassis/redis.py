@@ -1,7 +1,7 @@
-"""Redis as our services use it: one round trip, 200 ms at most, no retries, and a breaker.
+"""The Redis client: one round trip, a timeout of 200 ms, no retries, and a circuit breaker.
 
-Redis only makes things faster, so nobody waits for it. `Redis.run` is for those who must know whether Redis did it,
-`Redis.ask` for a request's way, where each question brings the answer to use while Redis is away.
+Redis only makes things faster, so no request waits for it. `Redis.run` raises if Redis did not execute a command.
+`Redis.run_or_fall_back` never raises: each call brings the answer to use while Redis is unavailable.
 """
 
 import asyncio
@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any, Generic, Self, TypeVar, overload
 
-import structlog
 from hiredis import pack_command
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.asyncio.retry import Retry
@@ -20,53 +19,55 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
-LARGE_BYTES = 64 * 1024  # whatever is larger shares no way with others
+from chassis.logging import logger
 
-log = structlog.get_logger(__name__)
+LARGE_BYTES = 64 * 1024  # a call with a larger argument gets a round trip of its own
 
-Word = str | bytes | int
+log = logger(__name__)
+
+Argument = str | bytes | int
 T = TypeVar("T")
 A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")
 
 
-class RedisAway(Exception):  # noqa: N818 - a state of the world that callers handle, not an error of theirs
-    """Redis did not do what it was asked to, or nobody knows whether it did."""
+class RedisUnavailable(Exception):
+    """Redis did not execute the command, or it is unknown whether it did."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One command on its way to Redis."""
+    """One Redis command."""
 
-    words: tuple[Word, ...]
+    arguments: tuple[Argument, ...]
     script: "Script | None" = None
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A Lua script that is called by its digest and sent in full only to a server that does not have it."""
+    """A Lua script, called by its digest. Its source is sent only to a server that does not have it."""
 
     source: str
     digest: str = field(init=False)
 
     def __post_init__(self) -> None:
-        # Redis names scripts by SHA-1; nothing here depends on its strength.
+        # Redis identifies scripts by SHA-1. It is no security function here.
         object.__setattr__(self, "digest", hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest())
 
     @classmethod
     def load(cls, package: str, *files: str) -> Self:
-        """The script that the files in a package make when put behind each other."""
+        """The concatenation of *files* in *package*."""
         folder = resources.files(package)
         return cls("\n".join((folder / file).read_text(encoding="utf-8") for file in files))
 
-    def __call__(self, *args: Word, keys: Sequence[str] = ()) -> Call:
+    def __call__(self, *args: Argument, keys: Sequence[str] = ()) -> Call:
         return Call(("EVALSHA", self.digest, len(keys), *keys, *args), self)
 
 
 @dataclass(frozen=True, slots=True)
-class Ask(Generic[T]):
-    """A question for Redis: the command, how to read its reply, and the answer to give while Redis is away."""
+class CallWithFallback(Generic[T]):
+    """A call, how to decode its reply, and the result to use while Redis is unavailable."""
 
     call: Call
     decode: Callable[[Any], T]
@@ -74,13 +75,13 @@ class Ask(Generic[T]):
 
 
 class Redis:
-    """A blocking pool of connections to one Redis, behind a breaker.
+    """A blocking connection pool for one Redis server, behind a circuit breaker.
 
-    The pool is our own, a list and a semaphore: redis-py's takes a third of a read's way to Redis and back (measured
-    2026-11-24). A connection that Redis has closed while it was idle costs whoever takes it next a fallback.
+    The pool is our own, a list and a semaphore: redis-py's pool costs a third of a read's round trip (measured
+    2026-11-24). If Redis closed an idle connection, the next call that uses it falls back.
 
-    The first failure opens the breaker. While it is open every call fails at once, and a probe in the background (no
-    request pays for it) closes it as soon as Redis answers.
+    The first failure opens the breaker. While it is open every call fails at once, and a background probe closes it
+    as soon as Redis answers.
     """
 
     def __init__(
@@ -95,16 +96,16 @@ class Redis:
         self._timeout_seconds = timeout_seconds
         self._probe_seconds = probe_seconds
         self._probe: asyncio.Task[None] | None = None
-        self._places = asyncio.Semaphore(max_connections)
+        self._slots = asyncio.Semaphore(max_connections)
         self._idle: list[AbstractConnection] = []
         self._in_use = 0
-        self._asked: list[tuple[Sequence[Call], asyncio.Future[list[Any]]]] = []
-        self._trips: set[asyncio.Task[None]] = set()
-        # RESP2 costs less CPU than RESP3 for the replies that we read. Our own timeout covers waiting for a connection,
-        # connecting and all replies together, and a connection that it cancels disconnects itself.
+        self._pending: list[tuple[Sequence[Call], asyncio.Future[list[Any]]]] = []
+        self._round_trips: set[asyncio.Task[None]] = set()
+        # RESP2 costs less CPU than RESP3 for the replies that we read. One timeout of ours covers waiting for a
+        # connection, connecting, and all replies; a connection that it cancels disconnects itself.
         self._connections: ConnectionPool = ConnectionPool.from_url(
             url,
-            socket_timeout=None,  # else every send is a task of its own (asyncio.wait_for): 60 us of CPU
+            socket_timeout=None,  # otherwise redis-py makes a task for each send (asyncio.wait_for): 60 us of CPU
             socket_connect_timeout=timeout_seconds,
             retry=Retry(NoBackoff(), 0),
             retry_on_error=[],
@@ -112,7 +113,7 @@ class Redis:
         )
 
     @property
-    def away(self) -> bool:
+    def unavailable(self) -> bool:
         """Whether the breaker is open."""
         return self._probe is not None
 
@@ -121,39 +122,41 @@ class Redis:
         return self._in_use
 
     async def run(self, *calls: Call) -> list[Any]:
-        """Their replies, from one round trip.
+        """Execute *calls* in one round trip and return their replies.
 
-        Raises RedisAway if any of them failed; the others may have been carried out.
+        Raises ``RedisUnavailable`` if any call failed; the others may have been executed.
         """
         replies = await self._guarded(calls)
         for reply in replies:
             if isinstance(reply, ResponseError):
-                raise RedisAway(str(reply)) from reply
+                raise RedisUnavailable(str(reply)) from reply
         return replies
 
     @overload
-    async def ask(self, first: Ask[A], /) -> tuple[A]: ...
+    async def run_or_fall_back(self, first: CallWithFallback[A], /) -> tuple[A]: ...
     @overload
-    async def ask(self, first: Ask[A], second: Ask[B], /) -> tuple[A, B]: ...
+    async def run_or_fall_back(self, first: CallWithFallback[A], second: CallWithFallback[B], /) -> tuple[A, B]: ...
     @overload
-    async def ask(self, first: Ask[A], second: Ask[B], third: Ask[C], /) -> tuple[A, B, C]: ...
-    async def ask(self, *questions: Ask[Any]) -> tuple[Any, ...]:
-        """Answers from one round trip; a question that Redis does not answer gets its own fallback. Never raises."""
+    async def run_or_fall_back(
+        self, first: CallWithFallback[A], second: CallWithFallback[B], third: CallWithFallback[C], /
+    ) -> tuple[A, B, C]: ...
+    async def run_or_fall_back(self, *calls: CallWithFallback[Any]) -> tuple[Any, ...]:
+        """Execute *calls* in one round trip. A call that fails returns its fallback. Never raises."""
         try:
-            replies = await self._guarded([question.call for question in questions])
-        except RedisAway:
-            return tuple(question.fallback() for question in questions)
+            replies = await self._guarded([call.call for call in calls])
+        except RedisUnavailable:
+            return tuple(call.fallback() for call in calls)
         return tuple(
-            question.fallback() if isinstance(reply, ResponseError) else question.decode(reply)
-            for question, reply in zip(questions, replies, strict=True)
+            call.fallback() if isinstance(reply, ResponseError) else call.decode(reply)
+            for call, reply in zip(calls, replies, strict=True)
         )
 
     async def ping(self) -> None:
-        """Raises RedisAway. Asks Redis even while the breaker is open: for health checks."""
+        """For health checks: asks Redis even while the breaker is open. Raises ``RedisUnavailable``."""
         try:
             await self._exchange([Call(("PING",))])
         except (RedisError, OSError) as error:
-            raise RedisAway(str(error)) from error
+            raise RedisUnavailable(str(error)) from error
 
     async def close(self) -> None:
         if self._probe is not None:
@@ -161,74 +164,76 @@ class Redis:
             with suppress(asyncio.CancelledError):
                 await self._probe
             self._probe = None
-        if self._trips:
-            await asyncio.wait(self._trips)  # 200 ms at most
+        if self._round_trips:
+            await asyncio.wait(self._round_trips)  # 200 ms at most
         await self._disconnect_idle()
 
     async def _guarded(self, calls: Sequence[Call]) -> list[Any]:
         if self._probe is not None:
-            raise RedisAway("the breaker is open")
+            raise RedisUnavailable("the breaker is open")
         try:
             replies = await self._shared(calls)
         except (RedisError, OSError) as error:  # asyncio's TimeoutError is an OSError
             self._open(error)
-            raise RedisAway(str(error) or type(error).__name__) from error
+            raise RedisUnavailable(str(error) or type(error).__name__) from error
         for reply in replies:
             if isinstance(reply, ResponseError):
-                log.error("redis_refused_a_command", error=str(reply))
+                log.error("redis_command_refused", error=str(reply))
         return replies
 
     async def _shared(self, calls: Sequence[Call]) -> list[Any]:
-        """One round trip for all who ask in this turn of the event loop; for what is large, one of its own."""
-        if any(isinstance(word, bytes) and len(word) > LARGE_BYTES for call in calls for word in call.words):
+        """One round trip for all calls of one event loop turn; a large call gets a round trip of its own."""
+        if any(
+            isinstance(argument, bytes) and len(argument) > LARGE_BYTES for call in calls for argument in call.arguments
+        ):
             return await self._exchange(calls)
         loop = asyncio.get_running_loop()
         replies: asyncio.Future[list[Any]] = loop.create_future()
-        if not self._asked:
-            loop.call_soon(self._go)
-        self._asked.append((calls, replies))
+        if not self._pending:
+            loop.call_soon(self._send_pending)
+        self._pending.append((calls, replies))
         return await replies
 
-    def _go(self) -> None:
-        asked, self._asked = self._asked, []
-        trip = asyncio.create_task(self._trip(asked), name="redis")
-        self._trips.add(trip)
-        trip.add_done_callback(self._trips.discard)
+    def _send_pending(self) -> None:
+        batch, self._pending = self._pending, []
+        round_trip = asyncio.create_task(self._send_batch(batch), name="redis")
+        self._round_trips.add(round_trip)
+        round_trip.add_done_callback(self._round_trips.discard)
 
-    async def _trip(self, asked: "Sequence[tuple[Sequence[Call], asyncio.Future[list[Any]]]]") -> None:
-        """However it ends, nobody is left waiting."""
+    async def _send_batch(self, batch: "Sequence[tuple[Sequence[Call], asyncio.Future[list[Any]]]]") -> None:
+        """Resolve every future of *batch*, however it ends."""
         try:
-            replies = iter(await self._exchange([call for calls, _ in asked for call in calls]))
+            replies = iter(await self._exchange([call for calls, _ in batch for call in calls]))
         except (RedisError, OSError) as error:
-            for _, future in asked:
+            for _, future in batch:
                 _fail(future, error)
-        except Exception as error:  # noqa: BLE001 - somebody's own mistake, and only theirs to hear of
-            if len(asked) == 1:
-                _fail(asked[0][1], error)
+        except Exception as error:  # noqa: BLE001 - the error of one caller, which only that caller gets
+            if len(batch) == 1:
+                _fail(batch[0][1], error)
             else:
-                for one in asked:
-                    await self._trip([one])
+                for waiter in batch:
+                    await self._send_batch([waiter])
         else:
-            for calls, future in asked:
+            for calls, future in batch:
                 own = [next(replies) for _ in calls]
-                if not future.done():  # who asked may have given up
+                if not future.done():  # the caller may have been cancelled
                     future.set_result(own)
         finally:
-            for _, future in asked:
+            for _, future in batch:
                 future.cancel()
 
     async def _exchange(self, calls: Sequence[Call]) -> list[Any]:
-        async with asyncio.timeout(self._timeout_seconds), self._places:
-            # The one used last: what a burst has opened beyond need stays idle behind it.
+        async with asyncio.timeout(self._timeout_seconds), self._slots:
+            # Last in, first out: connections that a burst opened stay idle at the bottom.
             connection = self._idle.pop() if self._idle else self._connections.make_connection()  # type: ignore[no-untyped-call]  # theirs is not annotated
             self._in_use += 1
             try:
                 return await _replies(connection, calls)
-            except RuntimeError as error:  # uvloop's word for a socket that the other side has reset
+            except RuntimeError as error:  # raised by uvloop for a socket that the peer has reset
                 await connection.disconnect(nowait=True)
                 raise RedisConnectionError(str(error)) from error
             except BaseException:
-                await connection.disconnect(nowait=True)  # so that nobody reads another's reply
+                await connection.disconnect(nowait=True)  # its unread replies would go to the next user
                 raise
             finally:
                 self._in_use -= 1
@@ -236,19 +241,19 @@ class Redis:
 
     def _open(self, error: Exception) -> None:
         if self._probe is None:
-            log.warning("redis_away", error=str(error) or type(error).__name__)
+            log.warning("redis_unavailable", error=str(error) or type(error).__name__)
             self._probe = asyncio.create_task(self._close_when_redis_answers(), name="redis-probe")
 
     async def _close_when_redis_answers(self) -> None:
         this = asyncio.current_task()
-        await self._disconnect_idle()  # as broken as the one that failed, for all we know
-        # redis-py may swallow a cancellation that arrives just as it finishes, so the loop asks for itself.
+        await self._disconnect_idle()  # they may be as broken as the one that failed
+        # redis-py may swallow a cancellation that arrives as a command completes, hence ``cancelling``.
         while this is not None and not this.cancelling():
-            # At once the first time: a connection that broke alone should not cost more than a moment.
+            # Probe immediately at first: if only one connection broke, the outage is over at once.
             with suppress(RedisError, OSError):
                 await self._exchange([Call(("PING",))])
                 self._probe = None
-                log.info("redis_back")
+                log.info("redis_available_again")
                 return
             await asyncio.sleep(self._probe_seconds)
 
@@ -277,16 +282,16 @@ async def _replies(connection: Any, calls: Sequence[Call]) -> list[Any]:
 
 def _in_full(call: Call) -> Call:
     assert call.script is not None
-    return Call(("EVAL", call.script.source, *call.words[2:]))
+    return Call(("EVAL", call.script.source, *call.arguments[2:]))
 
 
 async def _round_trip(connection: Any, calls: Sequence[Call]) -> list[Any]:
-    # The connection itself rather than redis-py's pipeline, which spends a second trip on scripts.
-    await connection.send_packed_command(b"".join([pack_command(call.words) for call in calls]))  # type: ignore[arg-type]  # its stub says one word
+    # Not redis-py's pipeline, which needs a second round trip for scripts.
+    await connection.send_packed_command(b"".join([pack_command(call.arguments) for call in calls]))  # type: ignore[arg-type]  # its stub says one word
     replies: list[Any] = []
     for _ in calls:
         try:
             replies.append(await connection.read_response(disable_decoding=True))
-        except ResponseError as refused:
-            replies.append(refused)
+        except ResponseError as error:
+            replies.append(error)
     return replies

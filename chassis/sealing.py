@@ -1,4 +1,4 @@
-"""Sealing a message's secret fields to the worker that needs them, and opening them there."""
+"""Encrypts a message's secret fields to the worker that needs them (sealed boxes), and decrypts them there."""
 
 import base64
 import hmac
@@ -17,12 +17,12 @@ from contracts.sealed import Box, sealed_fields
 MessageT = TypeVar("MessageT", bound=Message)
 
 
-class Unsealable(Exception):  # noqa: N818 - states what is so
-    """The box is to a key that is not ours, or was made for another message, type or field."""
+class Unsealable(Exception):
+    """The box was encrypted to an unknown key, or made for another message, type or field."""
 
 
 def seal(message: MessageT, message_id: UUID, key_id: str, public_key: bytes) -> MessageT:
-    """A copy whose secrets are boxes to *public_key* (X25519, 32 bytes), good for this message only."""
+    """A copy whose secrets are boxes to *public_key* (X25519, 32 bytes), valid for this message only."""
     box = SealedBox(PublicKey(public_key))
     sealed = {}
     for field in sealed_fields(type(message)):
@@ -37,7 +37,7 @@ def seal(message: MessageT, message_id: UUID, key_id: str, public_key: bytes) ->
 
 
 def unseal(message: MessageT, message_id: UUID, private_keys: Mapping[str, bytes]) -> MessageT:
-    """A copy whose boxes are opened. Raises ``Unsealable``; it says nothing of the content."""
+    """A copy whose boxes are decrypted. Raises ``Unsealable``, whose text has nothing of the content."""
     opened = {}
     for field in sealed_fields(type(message)):
         value = getattr(message, field)

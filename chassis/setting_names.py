@@ -1,4 +1,4 @@
-"""The settings of all programs, by which each tells a slip. Written by `make gen`."""
+"""The names of all programs' settings, to detect misspelled ones. Written by `make gen`."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""What a process is told from outside: environment, ``.env``, secret files and a profile's defaults."""
+"""Settings: environment, ``.env``, secret files and the defaults of a profile."""
 
 import os
 import re
@@ -37,10 +37,10 @@ from chassis.setting_names import KNOWN
 
 PREFIX: Final = "AUTOGRAPH_"
 ENV_FILES: Final = (Path(".env"),)
-KEY_CHARACTERS: Final = 32  # of hex: 128 bits
-# A ratio of difflib's: one or two letters of a name. What is further off may be a later release's setting.
-NEARLY_THE_SAME: Final = 0.85
-# What Kubernetes and Docker put into the environment of a container for a service named `autograph-…`.
+MIN_KEY_CHARACTERS: Final = 32  # of hex: 128 bits
+# difflib's ratio for one or two wrong letters. A name that differs more may be a setting of a later release.
+MIN_SIMILARITY: Final = 0.85
+# Variables that Kubernetes and Docker set in containers for a service named `autograph-…`.
 _SERVICE_LINK: Final = re.compile(r"_SERVICE_(HOST|PORT(_\w+)?)$|_PORT(_\d+_(TCP|UDP|SCTP)(_(PORT|PROTO|ADDR))?)?$")
 EX_CONFIG: Final = 78  # sysexits.h: something was found in an unconfigured or misconfigured state
 
@@ -56,7 +56,7 @@ class LogFormat(StrEnum):
     CONSOLE = "console"
 
 
-# What a profile sets where nothing else did. Addresses that need a password have no default in any profile.
+# A profile's defaults. Addresses that need a password have no default in any profile.
 PROFILE_DEFAULTS: Final[dict[Profile, dict[str, Any]]] = {
     Profile.LOCAL: {
         "log_format": LogFormat.CONSOLE,
@@ -83,7 +83,7 @@ PROFILE_DEFAULTS: Final[dict[Profile, dict[str, Any]]] = {
 
 
 class SecretUrl:
-    """A URL that may carry a password: only ``get_secret_value()`` shows it."""
+    """A URL that may contain a password: only ``get_secret_value()`` shows it."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -110,7 +110,7 @@ class SecretUrl:
         if "@" in parts.netloc:
             user, colon, _ = parts.netloc.rpartition("@")[0].partition(":")
             address = f"{user}:***@{address}" if colon else f"{user}@{address}"
-        # A password may also stand in the query (libpq's ?password=), so none of its values are shown.
+        # A password may also be in the query (libpq's ?password=), so its values are hidden.
         query = "&".join(f"{pair.partition('=')[0]}=***" for pair in parts.query.split("&") if "=" in pair)
         return SplitResult(parts.scheme, address, parts.path, query, "").geturl()
 
@@ -136,10 +136,10 @@ class SecretUrl:
 
 def _split(url: str) -> SplitResult:
     parts = urlsplit(url)
-    # Several hosts are libpq's form for a primary and its standbys.
+    # libpq accepts several hosts: a primary and its standbys.
     for host in parts.netloc.rpartition("@")[2].split(","):
         _ = parts._replace(netloc=host).port  # raises ValueError where the port is no number or out of range
-    # A password with a bare / ? or # ends the host early: what follows would be shown as a path.
+    # An unescaped / ? or # in a password ends the host early: the rest would be shown as a path.
     misplaced = "@" in parts.path + parts.query + parts.fragment
     if not parts.scheme or misplaced or any(character.isspace() for character in url):
         raise ValueError
@@ -161,24 +161,25 @@ def _split_list(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
-def _long_enough(key: SecretStr) -> SecretStr:
-    if len(key.get_secret_value()) < KEY_CHARACTERS:
-        raise ValueError(f"must have at least {KEY_CHARACTERS} characters")
+def _check_key_length(key: SecretStr) -> SecretStr:
+    if len(key.get_secret_value()) < MIN_KEY_CHARACTERS:
+        raise ValueError(f"must have at least {MIN_KEY_CHARACTERS} characters")
     return key
 
 
-# PostgreSQL's host may stand in the query (a Unix socket's folder).
+# PostgreSQL's host may be in the query (the folder of a Unix socket).
 PostgresUrl = Annotated[SecretUrl, _of("postgresql", "postgres", needs_host=False)]
 RedisUrl = Annotated[SecretUrl, _of("redis", "rediss")]
 RabbitmqUrl = Annotated[SecretUrl, _of("amqp", "amqps")]
 HttpUrl = Annotated[SecretUrl, _of("http", "https")]
 Port = Annotated[int, Field(ge=0, le=65535)]  # 0: a free one
-Key = Annotated[SecretStr, AfterValidator(_long_enough)]
+Key = Annotated[SecretStr, AfterValidator(_check_key_length)]
+PoolMax = Annotated[int, Field(ge=1, le=1_000)]
 CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_list)]
 
 
-class SettingsInvalid(Exception):  # noqa: N818  # reads as the sentence that it is
-    """All that is wrong with the settings; no value of a secret is in it."""
+class SettingsInvalid(Exception):
+    """All mistakes of the settings, without the values of secrets."""
 
     def __init__(self, problems: list[str]) -> None:
         self.problems = problems
@@ -187,7 +188,7 @@ class SettingsInvalid(Exception):  # noqa: N818  # reads as the sentence that it
 
 
 class _UnreadableFile:
-    """Stands in for a value whose file could not be read, so that it is reported together with all other mistakes."""
+    """Replaces a value whose file could not be read, so that it is reported with all other mistakes."""
 
     def __init__(self, variable: str, reason: str) -> None:
         self.complaint = f"{variable} names a file that cannot be read: {reason}"
@@ -217,7 +218,7 @@ class _SecretFiles(PydanticBaseSettingsSource):
 
 
 class _ProfileDefaults(PydanticBaseSettingsSource):
-    """What the profile sets for a service; an operator's command has no addresses but those that it is given."""
+    """The defaults of the profile, for services. An operator's command has no default addresses."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002  # theirs
         try:
@@ -232,7 +233,7 @@ class _ProfileDefaults(PydanticBaseSettingsSource):
 
 
 class Settings(BaseSettings):
-    """The root of every process' settings.
+    """The base of the settings of all programs.
 
     Order: arguments, environment, files named by the environment, ``.env``, files named by it, the profile, defaults.
     """
@@ -242,7 +243,7 @@ class Settings(BaseSettings):
         env_file=ENV_FILES,
         env_file_encoding="utf-8",
         env_ignore_empty=True,  # compose files pass unset variables as empty ones
-        extra="ignore",  # one .env serves all processes; slips are looked for among the names of all of them
+        extra="ignore",  # one .env serves all programs; misspelled names are looked for among the settings of all
         frozen=True,
         hide_input_in_errors=True,
         validate_default=True,
@@ -315,10 +316,10 @@ class PostgresSettings(Settings):
     """The database, as this service's own role."""
     postgres_pool_min: Annotated[int, Field(ge=0, le=1_000)] = 10
     """Connections to PostgreSQL that one process keeps open."""
-    postgres_pool_max: Annotated[int, Field(ge=1, le=1_000)] = 30
+    postgres_pool_max: PoolMax = 30
     """Connections to PostgreSQL that one process opens at most."""
 
-    # On the field and not on the model: a model's validator is silent while any field is wrong.
+    # On the field: a validator of the model does not run while any field is wrong.
     @field_validator("postgres_pool_max")
     @classmethod
     def _not_below_the_minimum(cls, value: int, info: ValidationInfo) -> int:
@@ -340,7 +341,7 @@ class ObjectStoreSettings(Settings):
 
 
 class ServiceSettings(FlagSettings, RedisSettings, RabbitmqSettings):
-    """What the gateway and every worker are told; those that keep state add ``PostgresSettings`` and others."""
+    """Settings of the gateway and of every worker."""
 
     side_host: str = "127.0.0.1"
     """The address that metrics and health checks are served on."""
@@ -358,33 +359,36 @@ SettingsT = TypeVar("SettingsT", bound=Settings)
 
 
 def read(
-    settings_class: type[SettingsT], env_files: Sequence[Path] = ENV_FILES, *, given: Mapping[str, Any] | None = None
+    settings_class: type[SettingsT],
+    env_files: Sequence[Path] = ENV_FILES,
+    *,
+    overrides: Mapping[str, Any] | None = None,
 ) -> SettingsT:
-    """Raises ``SettingsInvalid`` with all mistakes at once. Of *env_files* the later have precedence.
+    """Raises ``SettingsInvalid`` with all mistakes at once. Later *env_files* have precedence.
 
-    *given*: values by field, before whatever the environment has.
+    *overrides*: field → value, with precedence over the environment.
     """
     try:
-        slips = [f"{name} is no setting: {near} is" for name, near in _unknown(settings_class, env_files) if near]
-        settings = settings_class(_env_file=env_files, **(given or {}))
+        misspelled = [f"{name} is no setting: {near} is" for name, near in _unknown(settings_class, env_files) if near]
+        settings = settings_class(_env_file=env_files, **(overrides or {}))
     except ValidationError as error:
         problems = [
             _describe(problem["loc"], problem["type"], problem["msg"])
             for problem in error.errors(include_url=False, include_context=False, include_input=False)
         ]
         # Not chained: the validation error holds the values.
-        raise SettingsInvalid([*slips, *problems]) from None
+        raise SettingsInvalid([*misspelled, *problems]) from None
     except UnicodeDecodeError:
         raise SettingsInvalid([".env is not UTF-8 text"]) from None
     except SettingsError as error:
         raise SettingsInvalid([str(error)]) from None
-    if slips:
-        raise SettingsInvalid(slips)
+    if misspelled:
+        raise SettingsInvalid(misspelled)
     return settings
 
 
 def _unknown(settings_class: type[Settings], env_files: Sequence[Path]) -> Iterator[tuple[str, str]]:
-    """Names with our prefix that are no setting of any program, each with the one that it nearly is, or ``""``."""
+    """Variables with our prefix that are no setting of any program, each with the most similar setting or ``""``."""
     known = KNOWN | {field.upper() for field in settings_class.model_fields}
     known |= {f"{name}_FILE" for name in known}
     in_files = DotEnvSettingsSource(settings_class, env_file=env_files, case_sensitive=True).env_vars
@@ -392,12 +396,12 @@ def _unknown(settings_class: type[Settings], env_files: Sequence[Path]) -> Itera
         bare = name.upper().removeprefix(PREFIX)
         if not name.upper().startswith(PREFIX) or not value or bare in known or _SERVICE_LINK.search(bare):
             continue
-        nearest = get_close_matches(bare, sorted(known), n=1, cutoff=NEARLY_THE_SAME)
+        nearest = get_close_matches(bare, sorted(known), n=1, cutoff=MIN_SIMILARITY)
         yield name, f"{PREFIX}{nearest[0]}" if nearest else ""
 
 
 def load(settings_class: type[SettingsT], env_files: Sequence[Path] = ENV_FILES) -> SettingsT:
-    """As ``read``, but a mistake ends the process with status 78 and one message on stderr."""
+    """As ``read``, but a mistake ends the process with status 78 and a message on stderr."""
     try:
         settings = read(settings_class, env_files)
     except SettingsInvalid as problems:

@@ -1,4 +1,4 @@
-"""The HTTP port beside the work: metrics and health, for Prometheus and orchestrators."""
+"""The HTTP port for metrics and health checks, for Prometheus and orchestrators."""
 
 import errno
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -10,16 +10,16 @@ from prometheus_async.aio.web import MetricsHTTPServer
 from pydantic_core import to_json
 
 from chassis import exposition
-from chassis.health import Health, Report
+from chassis.health import Health, HealthReport
 from chassis.logging import logger
 
 log: Final = logger(__name__)
 
-CLOSE_SECONDS: Final = 1.0  # an answer here takes milliseconds; a probe's idle connection must not hold up a stop
+CLOSE_SECONDS: Final = 1.0  # a response takes milliseconds; a probe's idle connection must not delay a stop
 
 
 def operational_routes(registry: exposition.Registry, health: Health) -> list[web.RouteDef]:
-    """``/metrics`` and ``/health*``, also for a gateway's main port."""
+    """The routes ``/metrics`` and ``/health*``."""
 
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(body=registry.scrape(), headers={"Content-Type": exposition.CONTENT_TYPE})
@@ -36,7 +36,7 @@ def operational_routes(registry: exposition.Registry, health: Health) -> list[we
 async def side_port(
     host: str, port: int, *, registry: exposition.Registry, health: Health, or_free_port: bool = False
 ) -> AsyncIterator[str]:
-    """Serves until left, and gives its URL. With *or_free_port*, a port that is taken is no mistake."""
+    """Serve within the block; yields the URL. With *or_free_port*, use a free port if *port* is taken."""
     app = web.Application()
     app.add_routes(operational_routes(registry, health))
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSE_SECONDS)
@@ -49,13 +49,13 @@ async def side_port(
                 raise
             await web.TCPSite(runner, host, 0).start()
         server = MetricsHTTPServer.from_server(runner, app, https=False)
-        log.info("side port", url=server.url)
+        log.info("side_port_listening", url=server.url)
         yield server.url
     finally:
         await runner.cleanup()
 
 
-def _answer(ask: Callable[[], Awaitable[Report]]) -> Callable[[web.Request], Awaitable[web.Response]]:
+def _answer(ask: Callable[[], Awaitable[HealthReport]]) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def answer(_: web.Request) -> web.Response:
         report = await ask()
         return web.Response(

@@ -1,6 +1,7 @@
-"""OpenTelemetry, where it is asked for: from the edge by the envelope's ``traceparent`` to worker and statement.
+"""OpenTelemetry tracing, if configured: spans of requests, deliveries and statements.
 
-Off, nothing that traces is loaded, and a request pays for looking at ``ON``.
+The envelope's ``traceparent`` connects them. While tracing is off, its libraries are not imported, and a request only
+evaluates ``ON``.
 """
 
 import re
@@ -19,11 +20,11 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span as OtelSpan
     from opentelemetry.trace import SpanKind, Tracer
 
-    from chassis.database import Connection, OwnConnection
+    from chassis.database import Connection, DirectConnection
 
 ON = False
 EXPORT_SECONDS: Final = 5.0
-LEAVE_SECONDS: Final = 2.0  # for what is not exported yet: a collector that is away must not hold up a drain
+FLUSH_SECONDS: Final = 2.0  # an unavailable collector must not delay a drain
 QUERY_CHARACTERS: Final = 1_000
 
 _tracer: "Tracer"
@@ -31,7 +32,7 @@ _provider: "TracerProvider | None" = None
 
 
 class Span:
-    """What goes on, as others may refer to it."""
+    """A span, with its ids as other services refer to them."""
 
     def __init__(self, span: "OtelSpan") -> None:
         self._span = span
@@ -41,7 +42,7 @@ class Span:
 
     def ended(self, name: str, *, error: bool, **attributes: str | int) -> None:
         """*attributes*: names with ``__`` for dots."""
-        from opentelemetry.trace import StatusCode  # noqa: PLC0415 - loaded where it is asked for only
+        from opentelemetry.trace import StatusCode  # noqa: PLC0415 - imported only if tracing is on
 
         self._span.update_name(name)
         for key, value in attributes.items():
@@ -51,9 +52,10 @@ class Span:
 
 
 def configure(service: str, version: str, url: str, ratio: float) -> None:
-    """Traces from now on, and sends them to *url*, a collector's OTLP over HTTP (``http://collector:4318``).
+    """Trace from now on, and export to *url*, a collector's OTLP over HTTP (``http://collector:4318``).
 
-    *ratio* of the traces are kept, chosen by their id: so all services keep the same ones, and no client decides.
+    *ratio*: the share of traces that is recorded, chosen by their id: all services record the same ones, whatever a
+    client's ``traceparent`` says.
     """
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - as above
     from opentelemetry.sdk.resources import Resource  # noqa: PLC0415 - as above
@@ -61,7 +63,7 @@ def configure(service: str, version: str, url: str, ratio: float) -> None:
     from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - as above
     from opentelemetry.sdk.trace.sampling import TraceIdRatioBased  # noqa: PLC0415 - as above
 
-    global ON, _provider, _tracer  # noqa: PLW0603 - one for a process, as its log is
+    global ON, _provider, _tracer  # noqa: PLW0603 - one for each process
     resource = Resource.create(
         {"service.name": f"autograph-{service}", "service.namespace": "autograph", "service.version": version}
     )
@@ -72,20 +74,20 @@ def configure(service: str, version: str, url: str, ratio: float) -> None:
     ON = True
 
 
-def leave() -> None:
-    """Sends what is left, for two seconds at most. Blocks."""
+def shutdown() -> None:
+    """Export the remaining spans, for ``FLUSH_SECONDS`` at most. Blocks."""
     global ON, _provider  # noqa: PLW0603 - as above
     ON = False
     if _provider is not None:
         last = Thread(target=_provider.shutdown, daemon=True)
         last.start()
-        last.join(LEAVE_SECONDS)
+        last.join(FLUSH_SECONDS)
         _provider = None
 
 
 @contextmanager
-def serving(method: str, parent: str | None) -> Iterator[Span]:
-    """A request at the edge. *parent*: the client's ``traceparent``."""
+def server_span(method: str, parent: str | None) -> Iterator[Span]:
+    """The span of a request at the gateway. *parent*: the client's ``traceparent``."""
     from opentelemetry.trace import SpanKind  # noqa: PLC0415 - as above
 
     with _current(method, SpanKind.SERVER, parent, {"http.request.method": method}) as span:
@@ -93,8 +95,8 @@ def serving(method: str, parent: str | None) -> Iterator[Span]:
 
 
 @contextmanager
-def handling(message: str, queue: str, parent: str | None) -> Iterator[Span]:
-    """A delivery in a worker. *parent*: its envelope's ``traceparent``."""
+def consumer_span(message: str, queue: str, parent: str | None) -> Iterator[Span]:
+    """The span of a delivery in a worker. *parent*: its envelope's ``traceparent``."""
     from opentelemetry.trace import SpanKind  # noqa: PLC0415 - as above
 
     facts = {"messaging.system": "rabbitmq", "messaging.operation.type": "process", "messaging.destination.name": queue}
@@ -102,15 +104,15 @@ def handling(message: str, queue: str, parent: str | None) -> Iterator[Span]:
         yield span
 
 
-def is_recorded() -> bool:
-    """Whether what goes on now belongs to a trace that is kept. Ask only where ``ON``."""
+def is_recording() -> bool:
+    """Whether the current trace is recorded. Call it only while ``ON``."""
     from opentelemetry.trace import get_current_span  # noqa: PLC0415 - as above
 
     return get_current_span().is_recording()
 
 
-def watch(connection: "Connection | OwnConnection") -> None:
-    """Each statement on *connection* becomes a span of whatever it is done for."""
+def trace_statements(connection: "Connection | DirectConnection") -> None:
+    """Make a span of each statement on *connection*, within the current span."""
     connection.add_query_logger(_statement)
 
 
@@ -130,10 +132,10 @@ def _remote(traceparent: str) -> "Context":
 
 
 def _statement(record: "LoggedQuery") -> None:
-    """Runs right after the statement, in the context of the task that asked for it."""
+    """Called by asyncpg right after the statement, in the context of its task."""
     from opentelemetry.trace import SpanKind, StatusCode, get_current_span  # noqa: PLC0415 - as above
 
-    if not ON or not get_current_span().get_span_context().is_valid:  # the sweep's, say: nobody's request
+    if not ON or not get_current_span().get_span_context().is_valid:  # outside a request, such as the outbox sweep
         return
     ended = time.time_ns()
     query = _SPACE.sub(" ", record.query).strip()

@@ -1,9 +1,10 @@
 """One message, one transaction: inbox row, state, outbox rows and the outcome commit together or not at all.
 
-After the commit, and before anybody can be told of it, the caches that it concerns are invalidated.
+After the commit, and before the reply is sent, the cache entries that the message changed are invalidated.
 
-The rule for every handler: name all that its outcome says has changed or ended, whichever command did it. The process
-that did may have committed and not be able to invalidate yet. A refusal is an outcome too, so name first, then refuse.
+The rule for every handler: invalidate every entry that its outcome says has changed or ended, even if another command
+changed it. The process that executed that command may have committed and not yet invalidated. A refusal is an outcome
+too: call ``Work.invalidate`` before raising it.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -27,8 +28,8 @@ from contracts.refusal import IdempotencyKeyReused, Refusal
 ReplyT = TypeVar("ReplyT", bound=Reply | None)
 
 
-class AlreadyHandled(Exception):  # noqa: N818 - states what is so
-    """The inbox has this message: its outcome stands in the row, and is told again."""
+class AlreadyHandled(Exception):
+    """The inbox has this message: the reply is the outcome in its row."""
 
 
 class Caches(Protocol):
@@ -37,7 +38,7 @@ class Caches(Protocol):
 
 
 class OutboxRow(NamedTuple):
-    """An event on its way out: committed, not yet confirmed by the broker."""
+    """An event that was committed and is not yet confirmed by the broker."""
 
     id: UUID
     routing_key: str
@@ -48,8 +49,8 @@ class OutboxRow(NamedTuple):
 
 
 class Relay(Protocol):
-    def hand(self, rows: Sequence[OutboxRow]) -> None:
-        """Publishes committed rows soon, in the background; a crash leaves them to the sweeper."""
+    def enqueue(self, rows: Sequence[OutboxRow]) -> None:
+        """Publish committed rows in the background. After a crash the sweep publishes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,23 +60,23 @@ class InboxRow:
     invalidates: tuple[str, ...]
 
     def outcome_for(self, fingerprint: str | None) -> Outcome:
-        """What the sender of a request is told; of another request under the same id, that the id was taken."""
+        """The recorded outcome, or ``IdempotencyKeyReused`` if *fingerprint* is that of another request."""
         return self.outcome if self.fingerprint == fingerprint else Outcome.refused(IdempotencyKeyReused())
 
 
 @dataclass(slots=True, kw_only=True)
 class Work:
-    """What a message comes to, beside the state: its outcome, its events, and the caches that it makes wrong."""
+    """What a message leads to beside the state: its outcome, its events, and the cache entries to invalidate."""
 
     envelope: Envelope
     source: str
     now: datetime
     outcome: Outcome = field(default_factory=lambda: Outcome.succeeded(None))
     outbox: list[OutboxRow] = field(default_factory=list)
-    stale: list[str] = field(default_factory=list)
+    invalidated: list[str] = field(default_factory=list)
 
     def publish(self, event: Event, *, subject: str, sequence: int, partitionkey: str | None = None) -> None:
-        """Announce *event* about *subject* (``diagram/<id>``).
+        """Add *event* about *subject* (``diagram/<id>``) to the outbox.
 
         *sequence* is the aggregate's next number, taken under its row lock in this transaction.
         """
@@ -95,34 +96,34 @@ class Work:
         body = encode(envelope, event)
         self.outbox.append(OutboxRow(envelope.id, event.routing_key(), body, envelope.correlationid, event.wire_name))
 
-    def invalidates(self, *names: str) -> None:
-        """The cache entries that this outcome says are wrong, e.g. ``diagram/<id>``, ``session/<id>``.
+    def invalidate(self, *names: str) -> None:
+        """Invalidate these cache entries after the commit, e.g. ``diagram/<id>``, ``session/<id>``.
 
-        Those of an outcome that commits are kept with it. Those named before a refusal are invalidated before it is
-        told; what else the body raises is no outcome.
+        They are committed with the outcome. If the body raises a refusal, they are invalidated before the reply; if it
+        raises anything else, they are not invalidated.
         """
-        known = set(self.stale)
-        self.stale.extend(name for name in dict.fromkeys(names) if name not in known)
+        known = set(self.invalidated)
+        self.invalidated.extend(name for name in dict.fromkeys(names) if name not in known)
 
     def reply(self, reply: ReplyT) -> ReplyT:
-        """Keep *reply* as the outcome, for repeats. Large content stays out of it."""
+        """Record *reply* as the outcome, for repeats. Leave large content out of it."""
         self.outcome = Outcome.succeeded(reply)
         return reply
 
 
 @dataclass(slots=True, kw_only=True)
 class UnitOfWork(Work):
-    """What a handler may do inside its transaction. Nothing of it is seen outside before the commit."""
+    """What a handler may do inside its transaction. Nothing of it is visible before the commit."""
 
     connection: Connection
 
 
 @dataclass(frozen=True, slots=True)
 class Writes:
-    """All that a command writes, where it need not read first: it can then be one statement.
+    """All writes of a command that need not read first, and so can be one statement.
 
-    *queries* are a constant: ``name AS (INSERT …), …``, with parameters from ``$1``. They draw from ``claimed``, which
-    has one row if the message is new and none if it is not, so that a repeat writes nothing.
+    *queries* is a constant: ``name AS (INSERT …), …``, with parameters from ``$1``. The queries select from
+    ``claimed``, which has one row if the message is new and none if it is a repeat, so that a repeat writes nothing.
     """
 
     queries: str
@@ -130,7 +131,7 @@ class Writes:
 
 
 class Ledger:
-    """Inbox and outbox of one service: the record of what was handled and what is to be announced."""
+    """Inbox and outbox of one service: the messages that were handled, and the events to be published."""
 
     def __init__(
         self, database: Database, consumer: str, caches: Caches, relay: Relay, clock: Callable[[], datetime]
@@ -147,8 +148,8 @@ class Ledger:
     async def unit_of_work(self, envelope: Envelope) -> AsyncIterator[UnitOfWork]:
         """The transaction of a command, or of an event's subscriber.
 
-        Raises ``AlreadyHandled`` before the body runs if the inbox has the message; a concurrent delivery of the same
-        message waits here for the first one's commit. Any exception from the body rolls everything back.
+        Raises ``AlreadyHandled`` before the body runs if the inbox has the message. A concurrent delivery of the same
+        message waits here for the commit of the first. Any exception from the body rolls everything back.
         """
         async with self._transaction(envelope) as work:
             if not await _claim(work, self._consumer):
@@ -157,17 +158,17 @@ class Ledger:
             if failpoints.ARMED:
                 await failpoints.reached("in_transaction", envelope.type)
             await _finish(work, self._consumer)
-        await self._tell(work)
+        await self._publish_effects(work)
 
     def work(self, envelope: Envelope) -> Work:
-        """For ``carry_out``: what it comes to is said first, and then written at once."""
+        """For ``execute``: add the outcome and the events to it, then pass it there."""
         return Work(envelope=envelope, source=self._source, now=self._clock())
 
-    async def carry_out(self, work: Work, writes: Writes) -> None:
-        """A whole unit of work in one statement, which is its transaction: one way there and back, not five (ADR 9).
+    async def execute(self, work: Work, writes: Writes) -> None:
+        """Execute a unit of work as one statement, which is its transaction: one round trip, not five (ADR 9).
 
-        Those that come together share it (ADR 15). Raises ``AlreadyHandled`` if the inbox has the message; waits for a
-        concurrent delivery's commit as well.
+        Statements that are ready together are committed together (ADR 15). Raises ``AlreadyHandled`` if the inbox has
+        the message; waits for the commit of a concurrent delivery.
         """
         if failpoints.ARMED:
             await failpoints.reached("before_transaction", work.envelope.type)
@@ -183,47 +184,52 @@ class Ledger:
         )
         if not is_new:
             raise AlreadyHandled
-        await self._tell(work)
+        await self._publish_effects(work)
 
     @asynccontextmanager
     async def transaction(self, envelope: Envelope) -> AsyncIterator[UnitOfWork]:
-        """The same without an inbox row: for transient commands, whose repeat is a new attempt by design."""
+        """As ``unit_of_work``, without an inbox row: for transient commands, whose repeat is a new attempt."""
         async with self._transaction(envelope) as work:
             yield work
             if work.outbox:
                 await work.connection.execute(_ANNOUNCE, *_columns(work))
-        await self._tell(work)
+        await self._publish_effects(work)
 
     @asynccontextmanager
     async def _transaction(self, envelope: Envelope) -> AsyncIterator[UnitOfWork]:
         if failpoints.ARMED:
             await failpoints.reached("before_transaction", envelope.type)
-        stale: list[str] = []
+        invalidated: list[str] = []
         try:
             async with self._database.transaction() as connection:
                 yield UnitOfWork(
-                    connection=connection, envelope=envelope, source=self._source, now=self._clock(), stale=stale
+                    connection=connection,
+                    envelope=envelope,
+                    source=self._source,
+                    now=self._clock(),
+                    invalidated=invalidated,
                 )
         except Refusal:
-            # It tells of what others have committed. Before the refusal is on record: who finds it there may tell it.
-            if stale:
-                await self._caches.invalidate(stale)
+            # The refusal depends on what others have committed. Invalidate before the refusal is recorded: a repeat
+            # replies with the recorded outcome.
+            if invalidated:
+                await self._caches.invalidate(invalidated)
             raise
 
-    async def _tell(self, work: Work) -> None:
+    async def _publish_effects(self, work: Work) -> None:
         if failpoints.ARMED:
             await failpoints.reached("after_commit", work.envelope.type)
-        if work.stale:
-            await self._caches.invalidate(work.stale)
+        if work.invalidated:
+            await self._caches.invalidate(work.invalidated)
             if failpoints.ARMED:
                 await failpoints.reached("after_invalidation", work.envelope.type)
         if work.outbox:
-            self._relay.hand(work.outbox)
+            self._relay.enqueue(work.outbox)
 
     async def find(self, actor: str, message_id: UUID) -> InboxRow | None:
-        """The row of a message, its caches invalidated: whoever reads an outcome here may tell it.
+        """The inbox row of a message, after its cache entries were invalidated: its outcome may be sent.
 
-        The process that committed the row may have died before it could invalidate.
+        The process that committed the row may have died before it invalidated them.
         """
         async with self._database.connection() as connection:
             record = await connection.fetchrow(_FIND, self._consumer, actor, message_id)
@@ -235,9 +241,9 @@ class Ledger:
         return row
 
     async def outcome(self, actor: str, message_id: UUID, fingerprint: str | None) -> Outcome | None:
-        """How a message ended; None while it has not.
+        """The outcome of a message; None while there is none.
 
-        *fingerprint*, if any, says which request is meant.
+        *fingerprint*: of the request, if the outcome of another request under the same id must not be returned.
         """
         row = await self.find(actor, message_id)
         if row is None:
@@ -245,9 +251,9 @@ class Ledger:
         return row.outcome if fingerprint is None else row.outcome_for(fingerprint)
 
     async def record(self, envelope: Envelope, outcome: Outcome) -> bool:
-        """Keep a refusal or failure, unless the inbox has an outcome already; whether this one now stands.
+        """Record a refusal or failure unless the inbox has an outcome; returns whether it was recorded.
 
-        A kept failure gives way to a later outcome, a refusal or success to nothing.
+        A recorded failure is replaced by a later outcome, a refusal or success never.
         """
         async with self._database.connection() as connection:
             recorded = await connection.fetchval(
@@ -269,7 +275,7 @@ async def _claim(work: UnitOfWork, consumer: str) -> bool:
 
 
 def _identity(envelope: Envelope, consumer: str) -> tuple[str, str, UUID, str, str | None, str]:
-    """The inbox row's part that is known before the work."""
+    """The columns of the inbox row that are known before the handler runs."""
     return consumer, envelope.actor.key, envelope.id, envelope.type, envelope.fingerprint, envelope.correlationid
 
 
@@ -281,7 +287,7 @@ async def _finish(work: UnitOfWork, consumer: str) -> None:
         work.envelope.actor.key,
         work.envelope.id,
         work.outcome.json_bytes(),
-        work.stale,
+        work.invalidated,
     )
 
 
@@ -292,7 +298,7 @@ def _columns(work: Work) -> tuple[list[UUID], list[str], list[str], list[str]]:
         [row.id for row in rows],
         [row.routing_key for row in rows],
         [row.body.decode() for row in rows],
-        work.stale,
+        work.invalidated,
     )
 
 
@@ -316,14 +322,14 @@ _ANNOUNCE = """
 @lru_cache
 def _at_once(queries: str, values: int) -> str:
     """*queries*, which take the first *values* parameters, between the claim and the announcement."""
-    ids, keys, bodies, stale, consumer, actor, message, type_, fingerprint, correlation, outcome = (
+    ids, keys, bodies, invalidated, consumer, actor, message, type_, fingerprint, correlation, outcome = (
         f"${values + number}" for number in range(1, 12)
     )
     return f"""
         WITH claimed AS (
             INSERT INTO inbox AS kept
                 (consumer, actor, id, type, fingerprint, correlation_id, outcome, invalidates, status)
-            VALUES ({consumer}, {actor}, {message}, {type_}, {fingerprint}, {correlation}, {outcome}, {stale},
+            VALUES ({consumer}, {actor}, {message}, {type_}, {fingerprint}, {correlation}, {outcome}, {invalidated},
                     'succeeded')
             ON CONFLICT (consumer, actor, id) DO UPDATE
                 SET status = 'succeeded', outcome = excluded.outcome, invalidates = excluded.invalidates,
@@ -332,18 +338,18 @@ def _at_once(queries: str, values: int) -> str:
             RETURNING true
         ), {queries}, announced AS (
             INSERT INTO outbox (id, routing_key, envelope, invalidates)
-            SELECT id, routing_key, envelope::jsonb, {stale}::text[]
+            SELECT id, routing_key, envelope::jsonb, {invalidated}::text[]
             FROM claimed, unnest({ids}::uuid[], {keys}::text[], {bodies}::text[]) AS row (id, routing_key, envelope)
         )
         SELECT EXISTS (SELECT FROM claimed)
-    """  # noqa: S608 - constants of this package, and numbered parameters
+    """
 
 
 _FINISH = f"""
     WITH announced AS ({_ANNOUNCE})
     UPDATE inbox SET outcome = $8, invalidates = $9
     WHERE consumer = $5 AND actor = $6 AND id = $7
-"""  # noqa: S608 - both parts are constants of this file
+"""
 
 _FIND = "SELECT outcome, fingerprint, invalidates FROM inbox WHERE consumer = $1 AND actor = $2 AND id = $3"
 

@@ -1,6 +1,7 @@
-"""What every worker stands on, opened in the order in which the parts need each other.
+"""The parts that every worker has: database, Redis, outbox, broker connections, consumers.
 
-A worker's ``__main__`` calls ``lay_ground``, builds its own tools on it, and ends with ``take_deliveries``.
+A worker's ``__main__`` calls ``open_worker``, builds its own tools from the ``WorkerContext``, and ends with
+``consume``.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -11,35 +12,34 @@ from urllib.parse import unquote, urlsplit
 
 from chassis.bus.amqp import AmqpPublisher
 from chassis.bus.consumers import Consumers
-from chassis.bus.failures import Failure
 from chassis.bus.gate import Gate
 from chassis.bus.handlers import Handlers
 from chassis.bus.handling import Handling
 from chassis.bus.quarantine import Quarantine
 from chassis.cache import CacheMember
-from chassis.database import Database, Trouble, classify, open_database
+from chassis.database import Database, classify, open_database
 from chassis.delivery_marks import RedisMarks
+from chassis.failures import Failure
 from chassis.lifecycle import Service
 from chassis.lock_watch import watch_locks
 from chassis.metrics import BusMetrics, PoolMetrics, RequestMetrics
-from chassis.outbox import OutboxRelay, forget_inbox
+from chassis.outbox import OutboxRelay, run_inbox_retention
 from chassis.redis import Redis
 from chassis.settings import PostgresSettings, ServiceSettings
 from chassis.unit_of_work import Ledger
 from contracts.envelope import Envelope
 from contracts.message import Event, Message, Request
 
-SCHEMA_REVISION = "0006"  # the oldest that this release can work with
-# Deliveries of one queue in hand at once. Their transactions share a pool of 30 connections.
+# Deliveries of one queue in flight at once. Their transactions share a pool of 30 connections.
 PREFETCH = 16
-PRODUCERS_PREFETCH = 4  # of what is not a user's who waits
+PRODUCERS_PREFETCH = 4  # no user waits for these
 
 ToolsT = TypeVar("ToolsT")
 Unseal = Callable[[Message, Envelope], Awaitable[Message]]
 
 
 class WorkerSettings(ServiceSettings, PostgresSettings):
-    """Of every worker; each adds its own."""
+    """Settings of every worker; each worker adds its own."""
 
 
 SettingsT = TypeVar("SettingsT", bound=WorkerSettings)
@@ -50,7 +50,7 @@ def utc_now() -> datetime:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ground:
+class WorkerContext:
     name: str
     database: Database
     redis: Redis
@@ -62,8 +62,11 @@ class Ground:
     pools: PoolMetrics
 
 
-async def lay_ground(service: Service[SettingsT], requests: RequestMetrics) -> Ground:
-    """Waits for nothing but the database, without which there is nothing to do."""
+async def open_worker(service: Service[SettingsT], requests: RequestMetrics, *, revision: str) -> WorkerContext:
+    """Open the parts of a worker. Waits only for the database. Raises ``DatabaseUnavailable``, ``SchemaNotReady``.
+
+    *revision*: the oldest schema revision that the worker works with.
+    """
     settings, name = service.settings, service.name
     metrics = BusMetrics(service.registry, requests)
     pools = PoolMetrics(service.registry)
@@ -75,12 +78,13 @@ async def lay_ground(service: Service[SettingsT], requests: RequestMetrics) -> G
             pool_max=settings.postgres_pool_max,
         )
     )
-    await database.check_revision(SCHEMA_REVISION)
+    await database.check_revision(revision)
+    await database.check_standard_tables()
     redis = Redis(settings.redis_url.get_secret_value(), max_connections=settings.redis_pool_max)
-    service.closes(redis.close)
+    service.on_close(redis.close)
     caches = CacheMember(redis, database.pool, name)
     await caches.join()
-    service.closes(caches.leave)
+    service.on_close(caches.leave)
     rabbitmq_url = settings.rabbitmq_url.get_secret_value()
     publisher = AmqpPublisher(rabbitmq_url, user=user_of(rabbitmq_url), name=name)
     relay = OutboxRelay(database, publisher, metrics)
@@ -89,13 +93,13 @@ async def lay_ground(service: Service[SettingsT], requests: RequestMetrics) -> G
     service.background(publisher.link.run(), name="publishing")
     service.background(relay.relay(), name="outbox relay")
     service.background(relay.sweep(caches), name="outbox sweep")
-    service.background(forget_inbox(database), name="inbox retention")
+    service.background(run_inbox_retention(database), name="inbox retention")
     service.background(watch_locks(database), name="lock watch")
-    service.on_drain(relay.drained, name="outbox")
+    service.on_drain(relay.drain, name="outbox")
     service.health.check("postgres", database.probe)
     service.health.check("rabbitmq", publisher.check)
     service.health.check("redis", redis.ping, needed=False)
-    return Ground(
+    return WorkerContext(
         name=name,
         database=database,
         redis=redis,
@@ -108,9 +112,9 @@ async def lay_ground(service: Service[SettingsT], requests: RequestMetrics) -> G
     )
 
 
-async def take_deliveries(
+async def consume(
     service: Service[SettingsT],
-    ground: Ground,
+    context: WorkerContext,
     handlers: Handlers[ToolsT],
     tools: ToolsT,
     *,
@@ -118,37 +122,37 @@ async def take_deliveries(
     prefetch: Mapping[str, int] | None = None,
     transient: tuple[type[Exception], ...] = (),
 ) -> None:
-    """Consumes every queue that *handlers* name, from when the broker is there.
+    """Consume every queue for which *handlers* has a handler; returns once the broker is connected.
 
-    *prefetch*: other concurrencies than the usual, by queue. *transient*: the worker's own exceptions that are likely
-    gone when the message is tried again.
+    *prefetch*: queue → its concurrency, where it is not the default. *transient*: exceptions of the worker's own that
+    are worth a retry.
     """
-    gate = Gate(ground.database.probe)
+    gate = Gate(context.database.probe)
     handling = Handling(
-        service=ground.name,
+        service=context.name,
         handlers=handlers,
         tools=tools,
-        inbox=ground.ledger,
-        publisher=ground.publisher,
+        inbox=context.ledger,
+        publisher=context.publisher,
         gate=gate,
-        metrics=ground.metrics,
+        metrics=context.metrics,
         classify=lambda error: failure_of(error, transient),
         unseal=unseal,
         clock=utc_now,
     )
-    marks = RedisMarks(ground.redis, ground.name)
+    marks = RedisMarks(context.redis, context.name)
     quarantine = Quarantine(handling.deliver, marks=marks, give_up=handling.give_up, ready=gate.wait)
-    queues = {queue: (prefetch or {}).get(queue, _prefetch(queue)) for queue in _queues(ground.name, handlers)}
+    queues = {queue: (prefetch or {}).get(queue, _prefetch(queue)) for queue in _queues(context.name, handlers)}
     consumers = Consumers(
         service.settings.rabbitmq_url.get_secret_value(),
-        name=ground.name,
+        name=context.name,
         prefetch=queues,
         deliver=quarantine.deliver,
-        metrics=ground.metrics,
+        metrics=context.metrics,
     )
     service.health.check("consumers", consumers.check)
-    # Replies and retries go out through the publisher: without it nothing that is taken could be settled.
-    await ground.publisher.link.wait_up()
+    # Replies and retries are published: without the publisher no delivery could be settled.
+    await context.publisher.link.wait_up()
     service.background(consumers.link.run(), name="consuming")
     service.background(consumers.watch(), name="consuming watch")
     service.on_drain(consumers.drain, name="deliveries")
@@ -156,11 +160,11 @@ async def take_deliveries(
 
 
 def failure_of(error: BaseException, transient: tuple[type[Exception], ...] = ()) -> Failure:
-    return Failure.TRANSIENT if isinstance(error, transient) else _FAILURE_OF[classify(error)]
+    return Failure.TRANSIENT if isinstance(error, transient) else classify(error)
 
 
 def user_of(url: str) -> str:
-    """The user in a URL: what the broker knows this process as."""
+    """The user in *url*: the broker user of this process."""
     return unquote(urlsplit(url).username or "")
 
 
@@ -176,11 +180,3 @@ def _queues(worker: str, handlers: Handlers[Any]) -> list[str]:
         elif issubclass(message, Request):
             queues.update((message.queue(), message.producers_queue()))
     return sorted(queues)
-
-
-_FAILURE_OF = {
-    Trouble.TRANSIENT: Failure.TRANSIENT,
-    Trouble.LOST: Failure.LOST,
-    Trouble.DOWN: Failure.DEPENDENCY,
-    None: Failure.BUG,
-}

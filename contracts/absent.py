@@ -1,4 +1,4 @@
-"""Absent is not null: what a change leaves out stays as it is, what it sets to null goes."""
+"""Absent is not null: a change keeps fields that are left out, and removes those that it sets to null."""
 
 from typing import Any, Final
 
@@ -8,14 +8,14 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 
 class _NotNull:
-    """On a field ``X | None = None`` whose None says "left out": nobody may send null.
+    """For a field ``X | None = None`` whose None means "left out": null is refused.
 
-    The edge refuses it here. On the bus it is for the handler to refuse, as it always was: a message that does not fit
-    its contract is parked, and a producer would wait for an answer in vain.
+    The gateway refuses it while parsing. On the bus the handler refuses it: a message that does not fit its contract is
+    parked, and its producer would get no reply.
     """
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.with_info_after_validator_function(_hold_not_null, handler(source))
+        return core_schema.with_info_after_validator_function(_check_not_null, handler(source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         return without_null(handler(schema))
@@ -24,16 +24,16 @@ class _NotNull:
 NOT_NULL: Final = _NotNull()
 
 
-def _hold_not_null(value: Any, info: core_schema.ValidationInfo) -> Any:
+def _check_not_null(value: Any, info: core_schema.ValidationInfo) -> Any:
     if value is None and info.context and info.context.get("edge"):
         raise PydanticCustomError("null", "must not be null: leave it out")
     return value
 
 
 class AbsentIsNotNull(GenerateJsonSchema):
-    """Describes fields that may be left out as just that, and not as having null for a default.
+    """Describes optional fields without the default null.
 
-    Typed clients send defaults along: with null for a canvas that would be the drawing's end.
+    Generated clients send defaults: null for a canvas would delete the drawing.
     """
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
@@ -43,7 +43,7 @@ class AbsentIsNotNull(GenerateJsonSchema):
 
 
 def without_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """*schema*, a JSON schema, less its alternative null."""
+    """*schema*, a JSON schema, without its alternative null."""
     if "anyOf" not in schema:
         return schema
     rest = {name: value for name, value in schema.items() if name != "anyOf"}

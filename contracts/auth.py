@@ -1,4 +1,4 @@
-"""Everything that can be said to, and by, the auth service."""
+"""Messages of the auth service: commands, queries, replies, events and refusals."""
 
 import unicodedata
 from datetime import timedelta
@@ -15,17 +15,17 @@ from contracts.refusal import Refusal, RefusalKind
 from contracts.sealed import SealedText
 from contracts.text import ONE_LINE
 
-# One @ with something on either side; whether mail arrives is for verification to find out. 254: RFC 5321 4.5.3.1.3.
+# One @ with text on either side; verification shows whether mail arrives. 254: RFC 5321 4.5.3.1.3.
 EmailAddress = Annotated[str, StringConstraints(max_length=254, pattern=r"^[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+$")]
 Name = Annotated[str, StringConstraints(max_length=200), ONE_LINE]
 
 
 def email_key(email: str) -> str:
-    """What makes two addresses the same account: compatibility caseless matching (Unicode 16.0, definition D146).
+    """The account's key: equal for equivalent addresses (compatibility caseless matching, Unicode 16.0, D146).
 
-    So ``ANNA@Example.org``, ``anna@example.org`` and full-width letters are one, also left of the @, where a mail
-    server might tell them apart: no two people should differ by that. ``ß`` is ``ss``. A domain's Punycode form is
-    another address than its Unicode form, and nothing is cut off (dots, ``+tags``).
+    ``ANNA@Example.org``, ``anna@example.org`` and full-width letters are equal, also before the @, where a mail server
+    may distinguish them: no two accounts should differ only by that. ``ß`` equals ``ss``. A domain's Punycode form is
+    another address than its Unicode form, and nothing is removed (dots, ``+tags``).
     """
     folded = unicodedata.normalize("NFD", email).casefold()
     folded = unicodedata.normalize("NFKD", folded).casefold()
@@ -33,10 +33,10 @@ def email_key(email: str) -> str:
 
 
 PASSWORD_MIN_CHARACTERS = 8  # ASVS 5.0 6.2.1
-PASSWORD_MAX_BYTES = 1_024  # in UTF-8; refused, never cut
+PASSWORD_MAX_BYTES = 1_024  # in UTF-8; longer ones are refused, never truncated
 
-# What an access token (RFC 9068) says beside sub (the user's id), sid (the session's), roles, iat and exp. Its header
-# names the key (kid) of GetPublicKeys that signed it. The edge accepts no other algorithm, type, issuer or audience.
+# Access tokens (RFC 9068) also have sub (the user's id), sid (the session's), roles, iat and exp. The header's kid is
+# that of the signing key, one of GetPublicKeys. The gateway accepts no other algorithm, type, issuer or audience.
 TOKEN_ALGORITHM = "EdDSA"  # noqa: S105 - a name (RFC 8037)
 TOKEN_TYPE = "at+jwt"  # noqa: S105 - a media type (RFC 9068 2.1)
 TOKEN_ISSUER = "autograph"  # noqa: S105 - a name
@@ -44,7 +44,7 @@ TOKEN_AUDIENCE = "autograph"  # noqa: S105 - a name
 
 
 class _OfANewPassword:
-    """Says the least length where a person sends one; a box on the bus has none."""
+    """Adds the minimum length to the API's schema; a sealed box on the bus has none."""
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         found = handler(schema)
@@ -55,7 +55,7 @@ NewPassword = Annotated[SealedText, _OfANewPassword()]
 
 
 class User(Reply):
-    """A user as its owner may see it: no password hash, ever."""
+    """A user account as its owner sees it."""
 
     id: UUID
     email: str
@@ -66,7 +66,7 @@ class User(Reply):
 
 
 class Tokens(Reply):
-    """Access token (EdDSA JWT, ``expires_in`` seconds) and the refresh token that buys the next pair, once."""
+    """Access token (EdDSA JWT, ``expires_in`` seconds) and the single-use refresh token for the next pair."""
 
     access_token: str
     refresh_token: str
@@ -76,7 +76,7 @@ class Tokens(Reply):
 
 
 class Session(Reply):
-    """A session as its owner sees it in the list."""
+    """A session as its owner sees it."""
 
     id: UUID
     created_at: AwareDatetime
@@ -93,18 +93,18 @@ class Sessions(Reply):
 
 KeyId = Annotated[str, StringConstraints(max_length=64)]  # a JWK thumbprint (RFC 7638)
 
-# How long the edge keeps a live session in the cache at most, if nothing invalidates it.
-LIVE_SESSION_KEPT = timedelta(hours=24)
+# The longest time that the gateway caches a live session, unless it is invalidated.
+LIVE_SESSION_TTL = timedelta(hours=24)
 
 
 class LiveSession(Reply):
-    """What the edge needs to know of a session at every request; the cached form is this one's JSON."""
+    """A live session as the gateway checks it at every request; its JSON is the cache entry."""
 
     session_id: UUID
     user_id: UUID
     roles: tuple[str, ...]
     expires_at: AwareDatetime
-    withdrawn_keys: tuple[KeyId, ...] = ()  # signing keys that no token may bear any more, of the last day
+    withdrawn_keys: tuple[KeyId, ...] = ()  # signing keys that were withdrawn in the last day
 
 
 class PublicKey(Reply):
@@ -113,7 +113,7 @@ class PublicKey(Reply):
     id: str
     purpose: Literal["signing", "sealing"]
     key: str
-    active_from: AwareDatetime  # signing: tokens may bear it from here on; sealing: seal to the newest active one
+    active_from: AwareDatetime  # signing: tokens may use it from then on; sealing: seal to the newest active one
 
 
 class PublicKeys(Reply):
@@ -132,7 +132,7 @@ class RegisterUser(Command[User]):
 
 
 class SignIn(TransientCommand[Tokens]):
-    """Begin a session. The session's id is this message's id, so that a redelivery begins no second one."""
+    """Begin a session. Its id is this message's id, so that a redelivery begins no second session."""
 
     wire_name: ClassVar[str] = "autograph.auth.sign_in.v1"
     bulkhead: ClassVar[str | None] = "passwords"
@@ -145,7 +145,7 @@ class SignIn(TransientCommand[Tokens]):
 
 
 class RefreshTokens(TransientCommand[Tokens]):
-    """Spend a refresh token for the next pair."""
+    """Exchange a refresh token for the next pair of tokens."""
 
     wire_name: ClassVar[str] = "autograph.auth.refresh_tokens.v1"
 
@@ -153,7 +153,7 @@ class RefreshTokens(TransientCommand[Tokens]):
 
 
 class SignOut(Command[None]):
-    """End the session that the caller acts in."""
+    """End the caller's current session."""
 
     wire_name: ClassVar[str] = "autograph.auth.sign_out.v1"
 
@@ -191,7 +191,7 @@ class ListSessions(Query[Sessions]):
 
 
 class GetLiveSession(Query[LiveSession]):
-    """Asked by the edge when its cache does not know whether a session lives."""
+    """Sent by the gateway when its cache has no entry for a session."""
 
     wire_name: ClassVar[str] = "autograph.auth.get_live_session.v1"
     timeout: ClassVar[timedelta] = timedelta(seconds=5)
@@ -204,7 +204,7 @@ class KnownNetwork(Reply):
 
 
 class GetKnownNetwork(Query[KnownNetwork]):
-    """Whether an account has signed in from a network before; asked by the edge when guesses at it are too many."""
+    """Whether an account has signed in from a network before; sent by the gateway after too many failed attempts."""
 
     wire_name: ClassVar[str] = "autograph.auth.get_known_network.v1"
     timeout: ClassVar[timedelta] = timedelta(seconds=5)
@@ -224,7 +224,7 @@ Fingerprint = Annotated[str, StringConstraints(max_length=64)]
 
 
 class CommandOutcome(Reply):
-    """What the inbox knows of a command; ``outcome`` is None while there is no row of it."""
+    """A command's outcome from the inbox; None while the command has not been carried out."""
 
     outcome: Outcome | None
 
@@ -235,7 +235,7 @@ class GetAuthCommand(Query[CommandOutcome]):
     wire_name: ClassVar[str] = "autograph.auth.get_command.v1"
 
     command_id: UUID
-    fingerprint: Fingerprint | None = None  # of the request that is meant, where it had an idempotency key
+    fingerprint: Fingerprint | None = None  # of the request, if it had an idempotency key
 
 
 class UserRegistered(Event):
@@ -295,7 +295,7 @@ class PasswordTooLong(Refusal):
 class PasswordTooCommon(Refusal):
     kind = RefusalKind.INVALID
     code = "password_too_common"
-    title = "This password is among the first that anybody would guess"
+    title = "This password is too common"
 
 
 class InvalidCredentials(Refusal):

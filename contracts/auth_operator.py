@@ -1,4 +1,4 @@
-"""What only the operator of an installation may tell the auth service: contain a stolen account, or a stolen key."""
+"""Commands to the auth service that only the installation's operator may send."""
 
 from typing import ClassVar
 from uuid import UUID
@@ -8,7 +8,7 @@ from contracts.message import Command, Reply
 from contracts.refusal import Refusal, RefusalKind
 from contracts.sealed import SealedText
 
-# A queue of their own: they must get through while others sign in, or attack.
+# A queue of their own, so that sign-ins, or an attack with them, cannot delay these commands.
 BULKHEAD = "operator"
 
 
@@ -21,14 +21,14 @@ class AccountState(Reply):
 
 
 class KeyWithdrawn(Reply):
-    """*signs_now*: the key that tokens are signed with from now on."""
+    """*signs_now*: the key that signs tokens from now on."""
 
     key_id: str
     signs_now: str
 
 
 class LockUser(Command[AccountState]):
-    """Nobody signs in to the account until it is unlocked, and its sessions end."""
+    """Lock an account: its sessions end, and nobody can sign in to it until it is unlocked."""
 
     wire_name: ClassVar[str] = "autograph.auth.lock_user.v1"
     bulkhead: ClassVar[str | None] = BULKHEAD
@@ -38,7 +38,7 @@ class LockUser(Command[AccountState]):
 
 
 class UnlockUser(Command[AccountState]):
-    """The account's password is good again; sessions that have ended stay so."""
+    """Unlock an account. Its ended sessions stay ended."""
 
     wire_name: ClassVar[str] = "autograph.auth.unlock_user.v1"
     bulkhead: ClassVar[str | None] = BULKHEAD
@@ -48,7 +48,7 @@ class UnlockUser(Command[AccountState]):
 
 
 class ResetPassword(Command[AccountState]):
-    """The account has this password and no other, and its sessions end. It stays locked if it was."""
+    """Set a new password and end all sessions of the account. A locked account stays locked."""
 
     wire_name: ClassVar[str] = "autograph.auth.reset_password.v1"
     bulkhead: ClassVar[str | None] = BULKHEAD
@@ -69,7 +69,7 @@ class EndUserSessions(Command[AccountState]):
 
 
 class WithdrawKey(Command[KeyWithdrawn]):
-    """What a signing key has signed is worthless from now on, at every gateway; another key signs."""
+    """Withdraw a signing key: every gateway rejects tokens that it signed, and another key signs."""
 
     wire_name: ClassVar[str] = "autograph.auth.withdraw_key.v1"
     bulkhead: ClassVar[str | None] = BULKHEAD

@@ -1,4 +1,4 @@
-"""Everything that can be said to, and by, the diagram service."""
+"""Messages of the diagram service: commands, queries, replies, events and refusals."""
 
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID
@@ -18,25 +18,24 @@ DiagramType = Literal["canvas", "note", "mixed"]
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=64, strip_whitespace=True), ONE_LINE]
 Tags = Annotated[tuple[Tag, ...], Field(max_length=50)]
 _AN_OBJECT = WithJsonSchema({"additionalProperties": True, "type": "object"})
-# Nobody looks into it, neither on its way to the database nor back: it is checked on the way in, and believed after.
+# Opaque JSON: checked once when it arrives, and passed on unparsed.
 Canvas = Annotated[RawJson, PlainValidator(storable_json), _AN_OBJECT]
 CanvasJson = Annotated[RawJson, _AN_OBJECT]
 Note = Annotated[str, StringConstraints(max_length=5_000_000), STORABLE]
 Label = Annotated[str, StringConstraints(max_length=255), ONE_LINE]
 Description = Annotated[str, StringConstraints(max_length=5_000), STORABLE]
-# It holds a sort key: a title of 255 characters may take 6 bytes each in JSON, and a third more in base64.
+# Contains a sort key: a title of 255 characters takes up to 6 bytes each in JSON, and a third more in base64.
 Cursor = Annotated[str, StringConstraints(max_length=4_096, pattern=r"^[A-Za-z0-9_-]+$")]
 Time = Annotated[AwareDatetime, TIME]
-# The revision that a change is based on (the ETag's number; 0 is nobody's), or "*": whatever is current.
+# The revision that a change is based on (the ETag's number; 0 never matches), or "*" for any revision.
 Expected = Annotated[int, Field(ge=0)] | Literal["*"]
-# Further revisions that will do as well. Stands beside an expected one, so that a release that does not know it
-# refuses what this one would let through, and never the other way round.
+# Further accepted revisions. A separate field, so that a release that does not know it refuses more, never less.
 Others = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(max_length=100)]
-MAX_CONTENT_BYTES = 32 * 1024 * 1024  # an installation's own limit (AUTOGRAPH_MAX_BODY_BYTES) is lower, or this
+MAX_CONTENT_BYTES = 32 * 1024 * 1024  # upper bound of AUTOGRAPH_MAX_BODY_BYTES
 
 
 class DiagramSummary(Reply):
-    """A diagram without its two content fields: what lists, and answers to changes, give."""
+    """A diagram without its content: in lists, and as the reply to changes."""
 
     id: UUID
     title: str
@@ -123,7 +122,7 @@ class ChangeDiagram(Command[DiagramSummary]):
     opaque: ClassVar[str | None] = "canvas_data"
 
     id: UUID
-    expected_revision: Expected | None = None  # needed for a change of content
+    expected_revision: Expected | None = None  # required for a change of content
     other_revisions: Others = ()
     title: Annotated[Title | None, NOT_NULL] = None
     type: Annotated[DiagramType | None, NOT_NULL] = None
@@ -146,7 +145,7 @@ class TrashDiagram(Command[None]):
 
 
 class RestoreDiagram(Command[DiagramSummary]):
-    """Out of the trash."""
+    """Restore a diagram from the trash."""
 
     wire_name: ClassVar[str] = "autograph.diagram.restore_diagram.v1"
 
@@ -156,7 +155,7 @@ class RestoreDiagram(Command[DiagramSummary]):
 
 
 class DeleteDiagram(Command[None]):
-    """For good, with all its versions; from the trash or not."""
+    """Permanently delete a diagram with all its versions, whether or not it is in the trash."""
 
     wire_name: ClassVar[str] = "autograph.diagram.delete_diagram.v1"
 
@@ -209,7 +208,7 @@ class GetDiagramCommand(Query[CommandOutcome]):
     wire_name: ClassVar[str] = "autograph.diagram.get_command.v1"
 
     command_id: UUID
-    fingerprint: Fingerprint | None = None  # of the request that is meant, where it had an idempotency key
+    fingerprint: Fingerprint | None = None  # of the request, if it had an idempotency key
 
 
 class DiagramCreated(Event):
@@ -224,7 +223,7 @@ class DiagramCreated(Event):
 
 
 class DiagramChanged(Event):
-    """``changed`` names the fields; the content itself is asked for by whoever wants it."""
+    """``changed`` names the fields; a subscriber that needs the content queries it."""
 
     wire_name: ClassVar[str] = "autograph.diagram.diagram_changed.v1"
 
@@ -269,17 +268,17 @@ class VersionNotFound(Refusal):
 
 
 class StaleRevision(Refusal):
-    """``current_revision`` stands in ``extra``; the edge shows it as the current ETag."""
+    """``extra`` has ``current_revision``, which the gateway returns as the current ETag."""
 
     kind = RefusalKind.PRECONDITION_FAILED
     code = "stale_revision"
-    title = "The diagram has changed since"
+    title = "The diagram was changed after the revision that this request is based on"
 
 
 class RevisionRequired(Refusal):
     kind = RefusalKind.PRECONDITION_REQUIRED
     code = "if_match_required"
-    title = "A change of content needs If-Match with the ETag that it is based on"
+    title = "Changing the content requires If-Match with the ETag that the change is based on"
 
 
 class NotInTrash(Refusal):
@@ -311,7 +310,7 @@ def _with_canvas(command: CreateDiagram | ChangeDiagram) -> bytes:
     """As ``model_dump_json`` writes what is set, faster."""
     canvas = command.canvas_data
     rest = command.model_dump_json(exclude_unset=True, exclude=None if canvas is None else {"canvas_data"}).encode()
-    # There is a field before it: of each some are always set.
+    # A comma is right: both commands always have another field that is set.
     return rest if canvas is None else b'%b,"canvas_data":%b}' % (rest.removesuffix(b"}"), canvas)
 
 

@@ -19,14 +19,14 @@ from pydantic import (
 from pydantic_core import from_json
 
 from contracts.message import Message
-from contracts.scanning import count_items, is_cheap_to_parse, split
+from contracts.scanning import count_items, is_cheap_to_parse, split, split_scanned
 
 CONTENT_TYPE = "application/cloudevents+json"
-MAX_ITEMS = 1_000  # of a message that is dense or large, those of its opaque field not counted
+MAX_ITEMS = 1_000  # of a dense or large message, without those of its opaque field
 
 
-class TooManyItems(ValueError):  # noqa: N818 - states what is so
-    """To parse the document would take many times its bytes."""
+class TooManyItems(ValueError):
+    """Parsing the document would take many times its size in memory."""
 
 
 CorrelationId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._~:/+=-]{1,128}$")]
@@ -36,12 +36,12 @@ class ActorKind(StrEnum):
     USER = "user"
     API_KEY = "api_key"
     PRODUCER = "producer"
-    SERVICE = "service"  # one of ours, on its own behalf
-    ANONYMOUS = "anonymous"  # nobody signed in; the id stands for the client's address
+    SERVICE = "service"  # a service of this installation, on its own behalf
+    ANONYMOUS = "anonymous"  # not signed in; the id is derived from the client's address
 
 
 class Actor(BaseModel):
-    """Who acts, with the rights that the edge verified.
+    """Who acts, with the rights that the gateway verified.
 
     On the wire an actor is one string, since CloudEvents attributes are scalars:
     ``user/<id>?session=<id>&roles=user+admin&scopes=read+write``.
@@ -58,16 +58,16 @@ class Actor(BaseModel):
 
     @property
     def key(self) -> str:
-        """What an inbox row and an idempotency key are scoped to."""
+        """The scope of inbox rows and idempotency keys."""
         return f"{self.kind}/{self.id}"
 
     def __str__(self) -> str:
         said = sum(map(len, (self.name or "", *self.roles, *self.scopes)))
-        return _kept_text(self) if said <= KEPT_CHARACTERS else _text(self)
+        return _cached_text(self) if said <= MAX_CACHED_CHARACTERS else _text(self)
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Raises ``ValueError`` for what no actor's ``str`` gives."""
+        """The reverse of ``str``. Raises ``ValueError``."""
         key, _, query = text.partition("?")
         kind, _, identity = key.partition("/")
         rights = dict(parse_qsl(query, strict_parsing=True)) if query else {}
@@ -81,8 +81,8 @@ class Actor(BaseModel):
         )
 
 
-KEPT_CHARACTERS = 512
-KEPT_ACTORS = 4_096
+MAX_CACHED_CHARACTERS = 512
+MAX_CACHED_ACTORS = 4_096
 
 
 def _text(actor: Actor) -> str:
@@ -96,10 +96,10 @@ def _text(actor: Actor) -> str:
     return f"{actor.key}?{query}" if query else actor.key
 
 
-_kept_text = lru_cache(maxsize=KEPT_ACTORS)(_text)  # a request, its event and its reply all carry it
+_cached_text = lru_cache(maxsize=MAX_CACHED_ACTORS)(_text)  # a request, its event and its reply all carry it
 
 
-@lru_cache(maxsize=KEPT_ACTORS)  # a session's requests all carry the same text
+@lru_cache(maxsize=MAX_CACHED_ACTORS)  # a session's requests all carry the same text
 def _parsed(text: str) -> Actor:
     return Actor.parse(text)
 
@@ -107,8 +107,8 @@ def _parsed(text: str) -> Actor:
 def _actor(value: object) -> object:
     if not isinstance(value, str):
         return value
-    # What is read before anybody is believed is not kept if it is long.
-    return _parsed(value) if len(value) <= KEPT_CHARACTERS else Actor.parse(value)
+    # Long texts are not cached: the sender is not verified yet.
+    return _parsed(value) if len(value) <= MAX_CACHED_CHARACTERS else Actor.parse(value)
 
 
 def _sequence(value: object) -> object:
@@ -156,15 +156,19 @@ def enclose(envelope: Envelope, data: bytes) -> bytes:
     return b'%b,"data":%b}' % (attributes.removesuffix(b"}"), data)
 
 
-def decode(body: bytes, *, opaque: str | None = None) -> tuple[Envelope, Any]:
-    """The envelope and the payload's JSON as objects.
+def decode(body: bytes, *, opaque: str | None = None, is_scanned: bool = False) -> tuple[Envelope, Any]:
+    """The envelope and the parsed payload.
 
-    Where these would be many, the payload's field *opaque* is scanned instead: ``Checked`` bytes stand for it.
+    In large or dense documents the payload's field *opaque* is scanned, not parsed, and becomes ``ScannedJson``;
+    with *is_scanned* it is taken as it is, because its sender, who is trusted, has scanned it.
     Raises ``ValueError`` for what is not a CloudEvents document, and ``TooManyItems``.
     """
     taken = None
     if not is_cheap_to_parse(body):
-        body, taken = split(body, (b"data", (opaque or "").encode()), hold_zeros=False)
+        if is_scanned and opaque is not None:
+            body, taken = split_scanned(body, ("data", opaque))
+        else:
+            body, taken = split(body, (b"data", (opaque or "").encode()), check_zeros=False)
         if count_items(body, MAX_ITEMS) > MAX_ITEMS:
             raise TooManyItems
     document = from_json(body)
@@ -180,8 +184,8 @@ _PRODUCERS = UUID("6ba1c9f0-4d2e-5c1b-9a57-0d5b1f6e2a11")
 
 
 def producer_id(broker_user: str) -> UUID:
-    """The actor id of an internal producer, computed from its broker user.
+    """A producer's actor id, computed from its broker user.
 
-    The broker vouches for the user name; since the id follows from it, no producer can act as somebody else.
+    The broker verifies the user name; since the id follows from it, no producer can act as another one.
     """
     return uuid5(_PRODUCERS, broker_user)

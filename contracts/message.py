@@ -1,4 +1,4 @@
-"""The kinds of message, and what each says about its own delivery.
+"""The kinds of message, and how each is delivered.
 
 A published version never changes its meaning: a new optional field keeps the version, anything else is a new
 class with a new wire name beside the old one.
@@ -24,7 +24,7 @@ class Kind(StrEnum):
 
 
 class Reply(BaseModel):
-    """What a handler answers. Readers ignore fields that they do not know, so that releases may overlap."""
+    """A handler's reply. Unknown fields are ignored, so that two releases can run at the same time."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -33,17 +33,17 @@ class Reply(BaseModel):
 
 
 class Message(BaseModel):
-    """Anything that travels on the bus with a type of its own."""
+    """A message on the bus with a type of its own."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     wire_name: ClassVar[str]  # autograph.<worker>.<name>.v<N>; chosen once, never reused
     kind: ClassVar[Kind]
 
-    # Of the payload's JSON, as it comes from outside; checked before it is parsed.
+    # Limits of the payload's JSON from outside; checked before it is parsed.
     max_bytes: ClassVar[int] = 8 * 1024
-    max_items: ClassVar[int] = 300  # members and array items, those of the opaque field not counted
-    opaque: ClassVar[str | None] = None  # the field whose JSON object is kept and not looked into
+    max_items: ClassVar[int] = 300  # members and array items, without those of the opaque field
+    opaque: ClassVar[str | None] = None  # the field whose JSON object is stored without being parsed
 
     @classmethod
     def max_message_bytes(cls) -> int:
@@ -56,7 +56,7 @@ class Message(BaseModel):
 
     @classmethod
     def worker(cls) -> str:
-        """The service that owns this message: it carries requests out, or announces events."""
+        """The service that owns this message: it handles the request or publishes the event."""
         return cls.wire_name.split(".")[1]
 
     @classmethod
@@ -71,9 +71,13 @@ class Message(BaseModel):
 class Request(Message, Generic[ReplyT]):
     """A message that is answered by exactly one handler."""
 
-    timeout: ClassVar[timedelta] = timedelta(seconds=10)  # what an asker waits unless it says less
-    bulkhead: ClassVar[str | None] = None  # a queue and consumers of its own, so that slow work starves nobody
-    operator_only: ClassVar[bool] = False  # refused from anyone but the operator's broker user
+    timeout: ClassVar[timedelta] = timedelta(
+        seconds=10
+    )  # how long a sender waits for the reply, unless it chooses less
+    bulkhead: ClassVar[str | None] = (
+        None  # a queue and consumers of its own, so that slow work does not delay other messages
+    )
+    operator_only: ClassVar[bool] = False  # refused unless the operator's broker user sent it
 
     @classmethod
     def queue(cls) -> str:
@@ -83,7 +87,7 @@ class Request(Message, Generic[ReplyT]):
 
     @classmethod
     def producers_queue(cls) -> str:
-        """Where it waits if a producer sent it: whoever floods that delays no user."""
+        """The queue of producers' messages, so that a flood of them does not delay users."""
         return f"{cls.worker()}.{_QUEUE_OF[cls.kind]}.producers"
 
     @classmethod
@@ -108,19 +112,19 @@ class Command(Request[ReplyT]):
 
 
 class TransientCommand(Request[ReplyT]):
-    """A change that is worthless after its deadline (sign-in, refresh): not persistent, no inbox row."""
+    """A change that is useless after its deadline (sign-in, refresh): not persistent, no inbox row."""
 
     kind: ClassVar[Kind] = Kind.TRANSIENT
 
 
 class Query(Request[ReplyT]):
-    """A question; changes nothing, expires at its deadline."""
+    """A read: changes nothing, and expires at its deadline."""
 
     kind: ClassVar[Kind] = Kind.QUERY
 
 
 class Event(Message):
-    """What has happened. Leaves through the outbox; at least once on the wire, applied once by each subscriber."""
+    """Something that has happened. Published from the outbox at least once; each subscriber applies it once."""
 
     kind: ClassVar[Kind] = Kind.EVENT
 

@@ -1,4 +1,4 @@
-"""How a request ended: what a reply carries, the inbox keeps, and a command's address shows."""
+"""The outcome of a request: in the reply, in the inbox, and at a command's address."""
 
 from enum import StrEnum
 from typing import Annotated, Any, Self
@@ -14,7 +14,7 @@ from contracts.refusal import Problem, Refusal
 class Status(StrEnum):
     SUCCEEDED = "succeeded"
     REFUSED = "refused"
-    FAILED = "failed"  # a bug or exhausted retries: parked, and may yet be redriven
+    FAILED = "failed"  # a bug or exhausted retries: the message is parked and may be redriven
 
 
 class Outcome(BaseModel):
@@ -24,7 +24,7 @@ class Outcome(BaseModel):
     # The reply's JSON; None where the answer is only "done".
     reply: Annotated[RawJson | None, WithJsonSchema({"default": None, "title": "Reply"})] = None
     problem: Problem | None = None
-    replayed: bool = False  # the outcome of an earlier delivery of the same message, told again
+    replayed: bool = False  # the outcome of an earlier delivery of the same message
 
     def json_bytes(self) -> bytes:
         """As ``model_dump_json`` writes it, in a third of the time."""
@@ -36,7 +36,7 @@ class Outcome(BaseModel):
         )
 
     def parsed(self) -> Any:
-        """The reply's JSON, as objects."""
+        """The reply's JSON, parsed."""
         return None if self.reply is None else from_json(self.reply)
 
     @classmethod

@@ -1,6 +1,6 @@
-"""Refusals: the expected "no" of the business, as part of the contract.
+"""Refusals: expected errors of a request, as part of its contract.
 
-A handler raises one; it crosses the bus as a ``Problem`` and the edge answers with the status of its kind.
+A handler raises one; the reply carries it as a ``Problem``, and the gateway answers with the status of its kind.
 """
 
 from enum import StrEnum
@@ -22,7 +22,7 @@ class RefusalKind(StrEnum):
 
 
 class FieldError(BaseModel):
-    """One thing that is wrong with a request: where (JSON pointer, RFC 6901), which, and in words."""
+    """One error in a request: its JSON pointer (RFC 6901), code and description."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -32,11 +32,11 @@ class FieldError(BaseModel):
 
 
 class Problem(BaseModel):
-    """A refusal or failure as it travels; the edge turns it into ``application/problem+json`` (RFC 9457)."""
+    """A refusal or failure in a reply; the gateway turns it into ``application/problem+json`` (RFC 9457)."""
 
     model_config = ConfigDict(frozen=True)
 
-    kind: RefusalKind | None = None  # None: a failure of ours, answered with 500
+    kind: RefusalKind | None = None  # None: a failure of the service (500)
     code: str
     title: str
     detail: str | None = None
@@ -44,10 +44,10 @@ class Problem(BaseModel):
     extra: dict[str, Any] = Field(default_factory=dict)  # further members of the problem document, e.g. current_etag
 
 
-class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not an error
-    """The handler says no, and the caller is told why. Nothing was changed.
+class Refusal(Exception):
+    """The request is refused, and the caller learns why. Nothing was changed.
 
-    ``extra`` becomes members of the problem document; keep secrets and others' data out of it.
+    ``extra`` becomes members of the problem document: it must not contain secrets or other users' data.
     """
 
     kind: ClassVar[RefusalKind]
@@ -78,7 +78,7 @@ class IdempotencyKeyReused(Refusal):
 
 
 class Invalid(Refusal):
-    """The message does not fit its contract, or fits it but makes no sense; ``errors`` says where."""
+    """The message does not fit its contract or the current state; ``errors`` says where."""
 
     kind = RefusalKind.INVALID
     code = "invalid"
@@ -88,4 +88,4 @@ class Invalid(Refusal):
 class Forbidden(Refusal):
     kind = RefusalKind.FORBIDDEN
     code = "forbidden"
-    title = "You may not do this"
+    title = "Permission denied"

@@ -1,8 +1,8 @@
-"""Secrets in messages: sealed to the worker that needs them, so that no broker file, log or parked message has them.
+"""Secrets in messages: sealed to the worker that needs them, so that the broker, logs and parked messages have none.
 
-A field of type ``Sealed`` is plain text only inside the process that was told it and the worker that uses it.
-On the wire it is a libsodium sealed box over ``{id, type, field, value}``; the worker checks all four, so that a
-copied box is worthless in another message.
+A field of type ``SealedText`` is plain text only in the process that received it and in the worker that uses it.
+On the bus it is a libsodium sealed box over ``{id, type, field, value}``; the worker checks id, type and field, so that
+a box cannot be copied into another message.
 """
 
 from functools import cache
@@ -19,12 +19,12 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-# Of a secret in clear, whose box then has room for it however its JSON is written.
+# Of a secret in plain text, so that its box fits the limit below.
 MAX_CHARACTERS = 1_024
 
 
 class Box(BaseModel):
-    """A sealed box as it travels: which key it is sealed to, and the box in base64url without padding."""
+    """A sealed box: the id of the key that it is sealed to, and the box in base64url without padding."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -33,7 +33,7 @@ class Box(BaseModel):
 
 
 class _SealedField:
-    """Reads a box, or plain text where the validation context says ``edge``; writes only boxes."""
+    """Reads a box, or plain text if the validation context has ``edge``; writes only boxes."""
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -44,7 +44,7 @@ class _SealedField:
 
     @classmethod
     def __get_pydantic_json_schema__(cls, _schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        # Validation mode describes what a person sends to the edge; serialization mode what travels on the bus.
+        # Validation mode describes the API's request, serialization mode the message on the bus.
         if handler.mode == "serialization":
             return Box.model_json_schema()
         return {"type": "string", "format": "password", "writeOnly": True, "maxLength": MAX_CHARACTERS}
@@ -87,8 +87,8 @@ def _is_sealed(annotation: Any) -> bool:
     return get_origin(annotation) is Annotated and _SealedField in get_args(annotation)
 
 
-def plain(value: Box | SecretStr | None) -> str:
-    """The secret itself. Raises ``TypeError`` while it is still sealed."""
+def reveal(value: Box | SecretStr | None) -> str:
+    """The secret as plain text. Raises ``TypeError`` while it is sealed."""
     if isinstance(value, SecretStr):
         return value.get_secret_value()
     raise TypeError("the secret is still sealed")

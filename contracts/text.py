@@ -1,4 +1,4 @@
-"""Text that every part of the system can keep: valid UTF-8 without NUL (PostgreSQL cannot store one)."""
+"""Text that PostgreSQL can store: valid Unicode without NUL."""
 
 import re
 from typing import Any
@@ -6,9 +6,9 @@ from typing import Any
 from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 from pydantic_core import PydanticCustomError, PydanticKnownError, from_json, to_json
 
-from contracts.scanning import MAX_DEPTH, MAX_ZEROS, Checked
+from contracts.scanning import MAX_DEPTH, MAX_ZEROS, ScannedJson
 
-FEW_BYTES = 64 * 1024  # whose numbers, written out, are not worth looking at
+UNCHECKED_EXPANSION_BYTES = 64 * 1024  # up to this size, numbers in decimal notation cannot become too long
 
 
 def _storable(text: str) -> str:
@@ -29,7 +29,7 @@ def _one_line(text: str) -> str:
 
 
 def _rfc_3339(value: Any) -> Any:
-    """A number would be taken for seconds since 1970, and a mistyped filter for an answer."""
+    """Refuses other notations: pydantic would take a number for seconds since 1970."""
     if isinstance(value, str) and not re.match(r"\d{4}-\d{2}-\d{2}[Tt ]", value):
         raise PydanticCustomError("malformed_time", "must be a time with its zone, as in 2026-01-31T12:00:00Z")
     return value
@@ -37,20 +37,19 @@ def _rfc_3339(value: Any) -> Any:
 
 TIME = BeforeValidator(_rfc_3339)
 
-# Stand behind a field's own constraints, so that those still name themselves in errors and in the API's description.
+# To be placed behind a field's own constraints, which then keep their names in errors and in the API's description.
 STORABLE = AfterValidator(_storable)
 ONE_LINE = AfterValidator(_one_line)
 
 
 def storable_json(value: Any, info: ValidationInfo) -> bytes:
-    """An object that we keep but do not read, as JSON: whoever checks, sends or keeps it writes it, so it is done once.
+    """An opaque JSON object as bytes, checked: depth, NUL, surrogates, and numbers that JSON cannot represent.
 
-    Checks depth, NUL, surrogates, numbers that JSON cannot write. Bytes are read first, and no less checked.
-    At the edge (``context={"edge": True}``) also how long it is when its numbers are written out; what was let in once
-    is carried out. Iterative, so that depth cannot exhaust the stack. Raises ``ValueError``, as pydantic has it.
-    What was scanned was checked so already.
+    In the gateway (``context={"edge": True}``) also the length of its numbers in decimal notation; a message that was
+    accepted is not refused later. ``ScannedJson`` was checked already. Iterative, so that depth cannot exhaust the
+    stack. Raises ``ValueError``.
     """
-    if isinstance(value, Checked):
+    if isinstance(value, ScannedJson):
         return value
     if isinstance(value, bytes):
         value = from_json(value)
@@ -58,17 +57,17 @@ def storable_json(value: Any, info: ValidationInfo) -> bytes:
         raise PydanticKnownError("dict_type")
     try:
         written = to_json(value, inf_nan_mode="constants")
-    except ValueError:  # a lone surrogate, or deeper than can be written
-        _hold_shallow(value)
-        _hold_storable(value)
+    except ValueError:  # a lone surrogate, or nested too deep for the serializer
+        _check_depth(value)
+        _check_storable(value)
         raise
-    # What its JSON shows to be harmless, as that of most canvases, need not be walked: a tenth of the time.
+    # Most documents are seen to be harmless from their JSON, in a tenth of the time of walking the objects.
     if written.count(b"{") + written.count(b"[") > MAX_DEPTH:
-        _hold_shallow(value)
+        _check_depth(value)
     if any(mark in written for mark in _SUSPICIOUS):
-        _hold_storable(value)
-    if len(written) > FEW_BYTES and info.context and info.context.get("edge"):
-        _hold_short_when_written_out(written)
+        _check_storable(value)
+    if len(written) > UNCHECKED_EXPANSION_BYTES and info.context and info.context.get("edge"):
+        _check_expanded_length(written)
     return written
 
 
@@ -79,23 +78,25 @@ _EXPONENT = re.compile(rb"\de[+-]?(\d+)")
 _STRING_OR_EXPONENT = re.compile(rb'"(?:[^"\\]++|\\.)*+"|\de[+-]?(\d+)')
 
 
-def _hold_short_when_written_out(written: bytes) -> None:
-    """PostgreSQL keeps 1e300 in a few bytes and gives it back in 301: 10 MB would come back as half a GB."""
-    # Quick, but ids in strings look like exponents too: only if there are many is it counted without strings.
+def _check_expanded_length(written: bytes) -> None:
+    """PostgreSQL stores 1e300 in a few bytes and returns 301: 10 MB would become half a GB."""
+    # The first pattern is fast but also matches ids in strings: only if it finds too many is the second one used.
     for pattern in (_EXPONENT, _STRING_OR_EXPONENT):
         zeros = sum(int(exponent[:4]) for exponent in pattern.findall(written) if exponent)
         if zeros <= MAX_ZEROS:
             return
     raise PydanticCustomError(
-        "numbers_too_long", "numbers must not take {limit} digits more when written out", {"limit": MAX_ZEROS}
+        "numbers_too_long",
+        "numbers must not need more than {limit} extra digits in decimal notation",
+        {"limit": MAX_ZEROS},
     )
 
 
-_HOLDERS = (dict, list)  # made once: `dict | list` is made anew for each child, a third of the time
+_CONTAINERS = (dict, list)  # a constant: building `dict | list` for each child takes a third of the time
 
 
-def _hold_shallow(value: Any) -> None:
-    """Level by level, through what holds something only."""
+def _check_depth(value: Any) -> None:
+    """Walks the containers level by level."""
     level, depth = [value], 1
     while level:
         if depth > MAX_DEPTH:
@@ -105,11 +106,11 @@ def _hold_shallow(value: Any) -> None:
             child
             for item in level
             for child in (item.values() if isinstance(item, dict) else item)
-            if isinstance(child, _HOLDERS)
+            if isinstance(child, _CONTAINERS)
         ]
 
 
-def _hold_storable(value: Any) -> None:
+def _check_storable(value: Any) -> None:
     stack = [value]
     while stack:
         item = stack.pop()

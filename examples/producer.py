@@ -1,4 +1,4 @@
-"""Creates a diagram through the bus, with nothing of AutoGraph's but the contract's JSON.
+"""Creates a diagram through the bus, without AutoGraph's code: only with the JSON of its contract.
 
 Run: python examples/producer.py 'amqp://producer-…' (the address that `autograph producer add` printed).
 """
@@ -12,17 +12,17 @@ from datetime import UTC, datetime
 import aio_pika
 from aio_pika.exceptions import AMQPError, ProbableAuthenticationError
 
-USER_IDS = uuid.UUID("6ba1c9f0-4d2e-5c1b-9a57-0d5b1f6e2a11")  # a producer's id follows from its broker user
+USER_IDS = uuid.UUID("6ba1c9f0-4d2e-5c1b-9a57-0d5b1f6e2a11")  # a producer's id is derived from its broker user
 
 
 async def main(address: str) -> None:
     connection = await aio_pika.connect(address)
     async with connection, connection.channel() as channel:
         user = connection.url.user or ""
-        replies = await channel.get_queue(f"reply.{user}.1", ensure=False)  # another process takes another number
+        replies = await channel.get_queue(f"reply.{user}.1", ensure=False)  # each further process uses the next number
         event = {
             "specversion": "1.0",
-            "id": str(uuid.uuid4()),  # sent again, the same id is the same command: it is done once
+            "id": str(uuid.uuid4()),  # a repeat with the same id is carried out only once
             "source": f"/producers/{user}",
             "type": "autograph.diagram.create_diagram.v1",
             "time": datetime.now(UTC).isoformat(),
@@ -34,13 +34,13 @@ async def main(address: str) -> None:
             json.dumps(event).encode(), content_type="application/cloudevents+json", user_id=user,
             reply_to=replies.name, delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
         )  # fmt: skip
-        ingress = f"autograph.producers.{user.removeprefix('producer-')}"  # all that this program may write to
+        ingress = f"autograph.producers.{user.removeprefix('producer-')}"  # the only one it may publish to
         exchange = await channel.get_exchange(ingress, ensure=False)
         await exchange.publish(message, "diagram.create_diagram")
         async with replies.iterator(no_ack=True, exclusive=True, timeout=10) as incoming:
             async for reply in incoming:
                 answer = json.loads(reply.body)
-                if answer["causationid"] == event["id"]:  # and not to what an earlier run asked
+                if answer["causationid"] == event["id"]:  # not a reply to an earlier run
                     print(json.dumps(answer["data"], indent=1))
                     break
 

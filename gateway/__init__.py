@@ -1,1 +1,1 @@
-"""The HTTP edge: every write becomes a command on the bus, every read is answered from the cache or by a query."""
+"""The HTTP gateway: writes become commands on the bus, reads are answered from the cache or by a query."""

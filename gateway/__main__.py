@@ -1,4 +1,4 @@
-"""The gateway, put together."""
+"""The gateway's process: opens its connections and serves the API."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ from chassis.worker import user_of
 from gateway.assembly import assemble
 from gateway.edge import Edge
 from gateway.ports import Seal
-from gateway.server import Listening
+from gateway.server import HttpServer
 from gateway.settings import GatewaySettings
 
 GAUGE_SECONDS = 1.0
@@ -28,12 +28,12 @@ async def compose(service: Service[GatewaySettings]) -> None:
 
 
 async def open_gateway(service: Service[GatewaySettings]) -> tuple[str, ...]:
-    """Where it listens, from when it can serve: there is the broker, and an auth worker has told its keys."""
+    """The URLs it listens at. Returns once the broker is connected and the auth worker has sent its public keys."""
     settings = service.settings
     metrics = GatewayMetrics(service.registry)
     url = settings.rabbitmq_url.get_secret_value()
     redis = Redis(settings.redis_url.get_secret_value(), max_connections=settings.redis_pool_max)
-    service.closes(redis.close)
+    service.on_close(redis.close)
     PoolMetrics(service.registry).watch("redis", lambda: {"used": redis.connections_in_use})
     publisher = AmqpPublisher(url, user=user_of(url), name="gateway")
     requesters: list[Requester] = []
@@ -52,10 +52,10 @@ async def open_gateway(service: Service[GatewaySettings]) -> tuple[str, ...]:
     service.health.check("redis", redis.ping, needed=False)
     service.background(publisher.link.run(), name="publishing")
     service.background(requester.link.run(), name="replies")
-    service.background(gateway.keys.keep(), name="keys")
+    service.background(gateway.keys.refresh_forever(), name="keys")
     service.background(gateway.cache.watch_clock(), name="cache clock")
     service.background(_show(metrics, redis), name="redis gauge")
-    # Whoever connects is served: until then others may be, and the side port says what is missing.
+    # Listen only once requests can be served; until then the side port says what is missing.
     await publisher.link.wait_up()
     await requester.link.wait_up()
     await gateway.keys.wait()
@@ -64,13 +64,13 @@ async def open_gateway(service: Service[GatewaySettings]) -> tuple[str, ...]:
 
 async def _listen(service: Service[GatewaySettings], app: web.Application, edge: Edge) -> tuple[str, ...]:
     settings = service.settings
-    listening = Listening(app, drain_seconds=settings.drain_seconds, idle_seconds=settings.idle_connection_seconds)
-    service.closes(listening.close)
+    listening = HttpServer(app, drain_seconds=settings.drain_seconds, idle_seconds=settings.idle_connection_seconds)
+    service.on_close(listening.close)
     await listening.start(settings.http_host, settings.http_port, reuse_port=settings.http_reuse_port)
 
     async def drain() -> None:
-        """Readiness is off already: a load balancer's time to notice, then no new connections, then what is in hand."""
-        edge.leaving = True
+        """Readiness is off already. Waits for load balancers to notice, stops accepting, finishes what is in flight."""
+        edge.draining = True
         await asyncio.sleep(settings.drain_grace_seconds)
         await listening.close()
 

@@ -1,6 +1,11 @@
-"""The public API, whole, on one screen. ``docs/openapi.json`` is generated from this table."""
+"""The public API as one table, from which ``docs/openapi.json`` is generated."""
+
+from collections.abc import Callable
+from typing import Any
 
 from contracts import auth, diagram
+from contracts.catalogue import REQUESTS
+from contracts.message import Request
 from contracts.refusal import Forbidden
 from gateway.endpoint import Cached, Endpoint
 
@@ -14,31 +19,31 @@ ENDPOINTS: tuple[Endpoint, ...] = (
              refusals=(auth.EmailTaken, auth.PasswordTooShort, auth.PasswordTooLong, auth.PasswordTooCommon,
                        auth.RegistrationClosed),
              summary="Create an account"),
-    Endpoint(method="POST", path="/api/auth/login", request=auth.SignIn, public=True, from_edge=OF_SIGN_IN,
+    Endpoint(method="POST", path="/api/auth/login", request=auth.SignIn, public=True, set_by_edge=OF_SIGN_IN,
              attempts_on="email", no_idempotency=True, refusals=(auth.InvalidCredentials, auth.SessionEndedAlready),
              summary="Sign in"),
     Endpoint(method="POST", path="/api/auth/refresh", request=auth.RefreshTokens, public=True, no_idempotency=True,
-             refusals=(auth.InvalidRefreshToken,), summary="Spend a refresh token for the next pair"),
+             refusals=(auth.InvalidRefreshToken,), summary="Exchange a refresh token for the next pair of tokens"),
     Endpoint(method="POST", path="/api/auth/logout", request=auth.SignOut, success=204,
              refusals=(Forbidden, auth.SessionNotFound), summary="End this session"),
     Endpoint(method="POST", path="/api/auth/logout-all", request=auth.SignOutEverywhere, success=204,
              refusals=(Forbidden, auth.UserNotFound), summary="End all sessions of the caller"),
     Endpoint(method="GET", path="/api/auth/me", request=auth.GetMe, refusals=(Forbidden, auth.UserNotFound),
-             summary="Who the caller is"),
+             summary="Get the caller's profile"),
     Endpoint(method="PATCH", path="/api/auth/me", request=auth.ChangeProfile, refusals=(Forbidden, auth.UserNotFound),
              summary="Change the caller's profile"),
     Endpoint(method="GET", path="/api/auth/sessions", request=auth.ListSessions, refusals=(Forbidden,),
-             summary="The caller's sessions"),
+             summary="List the caller's sessions"),
     Endpoint(method="DELETE", path="/api/auth/sessions/{session_id}", request=auth.EndSession, success=204,
              refusals=(Forbidden, auth.SessionNotFound), summary="End one of the caller's sessions"),
 
     Endpoint(method="POST", path="/api/diagrams", request=diagram.CreateDiagram, success=201, etag="revision",
-             location=DIAGRAM, refusals=(Forbidden,), summary="Keep a new diagram"),
+             location=DIAGRAM, refusals=(Forbidden,), summary="Create a diagram"),
     Endpoint(method="GET", path="/api/diagrams", request=diagram.ListDiagrams,
              compressed=True, refusals=(Forbidden, diagram.InvalidCursor),
-             summary="The caller's diagrams, a page at a time"),
+             summary="List the caller's diagrams, a page at a time"),
     Endpoint(method="GET", path=DIAGRAM, request=diagram.GetDiagram, etag="revision", refusals=SEES,
-             cached=Cached("diagram/{id}", seconds=300), compressed=True, summary="A diagram with its content"),
+             cached=Cached("diagram/{id}", seconds=300), compressed=True, summary="Get a diagram with its content"),
     Endpoint(method="PATCH", path=DIAGRAM, request=diagram.ChangeDiagram, etag="revision", if_match=True,
              refusals=(*CHANGES, diagram.RevisionRequired, diagram.InTrash),
              summary="Change a diagram; a change of content makes the next version"),
@@ -48,12 +53,14 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(method="DELETE", path=DIAGRAM, when=("permanent", True), request=diagram.DeleteDiagram, success=204,
              if_match=True, refusals=CHANGES),
     Endpoint(method="POST", path=f"{DIAGRAM}/restore", request=diagram.RestoreDiagram, etag="revision",
-             if_match=True, refusals=(*CHANGES, diagram.NotInTrash), summary="Out of the trash"),
+             if_match=True, refusals=(*CHANGES, diagram.NotInTrash), summary="Restore a diagram from the trash"),
     Endpoint(method="GET", path=f"{DIAGRAM}/versions", request=diagram.ListVersions, compressed=True,
-             refusals=(*SEES, diagram.InvalidCursor), summary="A diagram's versions, newest first"),
+             refusals=(*SEES, diagram.InvalidCursor), summary="List a diagram's versions, newest first"),
     Endpoint(method="GET", path=f"{DIAGRAM}/versions/{{number}}", request=diagram.GetVersion, compressed=True,
-             refusals=(*SEES, diagram.VersionNotFound), summary="A version with its content"),
+             refusals=(*SEES, diagram.VersionNotFound), summary="Get a version with its content"),
 )  # fmt: skip
 
-# How the outcome of a worker's command is asked for.
-OUTCOMES = {"auth": auth.GetAuthCommand, "diagram": diagram.GetDiagramCommand}
+# The query for the outcome of a command, by worker: each worker answers one of this name.
+OUTCOMES: dict[str, Callable[..., Request[Any]]] = {
+    request.worker(): request for request in REQUESTS if request.action() == "get_command"
+}

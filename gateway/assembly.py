@@ -1,4 +1,4 @@
-"""The edge put together on Redis and a bus, without the process around it."""
+"""Builds the gateway from Redis and a bus, without the process around it (tests use it too)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,29 +15,30 @@ from chassis.metrics import GatewayMetrics
 from chassis.redis import Redis
 from contracts.auth import GetPublicKeys, PublicKeys
 from contracts.catalogue import REQUESTS
-from gateway.answers import Answers
-from gateway.asking import GATEWAY, Asking, envelope_of, part_of
+from contracts.services import SERVICES
+from gateway.admission import Admission
 from gateway.breaker import Breaker
+from gateway.command_client import GATEWAY, CommandClient, breaker_name, envelope_of
 from gateway.edge import Edge
-from gateway.entrance import Entrance
 from gateway.idempotency import Signer
 from gateway.passwords import PasswordLimits
 from gateway.ports import Bus, Seal
-from gateway.responses import reply_of
+from gateway.request_handler import RequestHandler
+from gateway.responses import reply_json
 from gateway.routes import application
 from gateway.settings import GatewaySettings
-from gateway.tokens import Keys, Tokens
+from gateway.tokens import AccessTokenVerifier, PublicKeyCache
 
-# Who invalidates which entries: the schema whose members hold the leases.
-CACHE_OWNERS = {"diagram": "diagram", "session": "auth"}
+# The worker that invalidates entries of each kind, whose processes hold the leases.
+CACHE_OWNERS = {kind: service.name for service in SERVICES for kind in service.caches}
 
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
     app: web.Application
     edge: Edge
-    keys: Keys
-    tokens: Tokens
+    keys: PublicKeyCache
+    tokens: AccessTokenVerifier
     signer: Signer
     cache: CacheReader
     breakers: dict[str, Breaker]
@@ -52,23 +53,23 @@ def assemble(
     redis: Redis,
     bus: Callable[[Seal], Bus],
 ) -> Gateway:
-    """*bus* makes the bus from what seals secrets, which itself asks over the bus for the keys."""
-    parts = {part_of(request) for request in REQUESTS if not request.operator_only}
+    """*bus* builds the bus from the function that seals secrets, which fetches its keys over the same bus."""
+    parts = {breaker_name(request) for request in REQUESTS if not request.operator_only}
     breakers = {part: Breaker(part, metrics) for part in sorted(parts)}
 
     async def public_keys() -> PublicKeys:
         query = GetPublicKeys()
-        outcome = await asking.ask(query, envelope_of(query, GATEWAY, correlation_id=str(uuid7())))
-        return PublicKeys.model_validate_json(reply_of(outcome))
+        outcome = await commands.call(query, envelope_of(query, GATEWAY, correlation_id=str(uuid7())))
+        return PublicKeys.model_validate_json(reply_json(outcome))
 
-    keys = Keys(public_keys)
-    tokens = Tokens(keys)
-    asking = Asking(bus(keys.seal), breakers)
+    keys = PublicKeyCache(public_keys)
+    tokens = AccessTokenVerifier(keys)
+    commands = CommandClient(bus(keys.seal), breakers)
     cache = CacheReader(redis, CACHE_OWNERS)
     in_flight = InFlight(redis)
     limits = RateLimits(redis)
     signer = Signer(settings.gateway_secret.get_secret_value())
-    entrance = Entrance(
+    admission = Admission(
         settings,
         redis=redis,
         cache=cache,
@@ -78,10 +79,10 @@ def assemble(
         signer=signer,
         metrics=metrics,
     )
-    passwords = PasswordLimits(settings, entrance=entrance, limits=limits, signer=signer, metrics=metrics)
-    answers = Answers(
-        entrance=entrance, passwords=passwords, asking=asking, cache=cache, in_flight=in_flight, signer=signer
+    passwords = PasswordLimits(settings, admission=admission, limits=limits, signer=signer, metrics=metrics)
+    request_handler = RequestHandler(
+        admission=admission, passwords=passwords, commands=commands, cache=cache, in_flight=in_flight, signer=signer
     )
-    edge = Edge(settings, metrics, network_of=entrance.network)
-    app = application(settings, edge, answers, keys, registry=registry, health=health)
+    edge = Edge(settings, metrics, network_of=admission.network)
+    app = application(settings, edge, request_handler, keys, registry=registry, health=health)
     return Gateway(app, edge, keys, tokens, signer, cache, breakers)

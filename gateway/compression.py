@@ -1,8 +1,8 @@
-"""Answers as gzip, where they are large and the client takes it.
+"""Compresses large responses with gzip if the client accepts it.
 
-Only what is opted in by its row: an answer that holds a secret beside text that somebody else may choose would give
-the secret away by its length (BREACH). Neither br nor zstd: the standard library has neither in all Pythons that we run
-on, and level 1 of gzip leaves a fifth of a canvas at 4 ms a MB (2026-11), so that another coding would gain little.
+Each row of the API's table opts in: the length of a compressed response that holds a secret beside text of an
+attacker's choice reveals the secret (BREACH). Neither br nor zstd: the standard library has neither in all supported
+versions of Python, and gzip at level 1 shrinks a canvas to a fifth at 4 ms a MB (2026-11).
 """
 
 import asyncio
@@ -14,46 +14,46 @@ from gateway.problems import with_coding
 GZIP = "gzip"
 MIN_BYTES = 32 * 1024
 LEVEL = 1
-ASIDE_BYTES = 128 * 1024  # 0.6 ms; beyond this it goes on in a thread (zlib lets others run meanwhile)
+COMPRESS_IN_THREAD_BYTES = 128 * 1024  # 0.6 ms; more is compressed in a thread (zlib releases the GIL)
 
 
 @dataclass(frozen=True, slots=True)
 class Representation:
-    tag: str  # empty: has none
+    tag: str  # empty: no ETag
     body: bytes
-    coding: str = ""  # empty: as it is
+    coding: str = ""  # empty: not compressed
 
     @property
-    def kept(self) -> bytes:
-        """As the cache keeps it: the tag tells the coding."""
+    def cache_value(self) -> bytes:
+        """The cache entry; the tag names the coding."""
         return self.tag.encode("ascii") + b"\n" + self.body
 
     @classmethod
-    def of_kept(cls, value: bytes) -> "Representation":
+    def from_cached(cls, value: bytes) -> "Representation":
         line, _, body = value.partition(b"\n")
         tag = line.decode("ascii")
         return cls(tag, body, GZIP if tag.endswith(f'-{GZIP}"') else "")
 
 
 async def negotiated(found: Representation, accept_encoding: str | None) -> Representation:
-    """*found* in the coding that the client wants: compressed if it takes that and the answer is large."""
+    """*found* in a coding that the client accepts: compressed if it is large and the client accepts gzip."""
     if not found.coding and len(found.body) < MIN_BYTES:
         return found
     if accepts_gzip(accept_encoding):
         if found.coding:
             return found
-        aside = len(found.body) > ASIDE_BYTES
-        body = await asyncio.to_thread(compress, found.body) if aside else compress(found.body)
+        in_thread = len(found.body) > COMPRESS_IN_THREAD_BYTES
+        body = await asyncio.to_thread(compress, found.body) if in_thread else compress(found.body)
         return Representation(with_coding(found.tag, GZIP), body, GZIP)
     if not found.coding:
         return found
-    aside = len(found.body) > ASIDE_BYTES
-    body = await asyncio.to_thread(_decompress, found.body) if aside else _decompress(found.body)
+    in_thread = len(found.body) > COMPRESS_IN_THREAD_BYTES
+    body = await asyncio.to_thread(_decompress, found.body) if in_thread else _decompress(found.body)
     return Representation(with_coding(found.tag, ""), body)
 
 
 def compress(body: bytes, level: int = LEVEL) -> bytes:
-    compressor = zlib.compressobj(level, wbits=zlib.MAX_WBITS | 16)  # with gzip's header, and without a time in it
+    compressor = zlib.compressobj(level, wbits=zlib.MAX_WBITS | 16)  # +16: a gzip header, without a timestamp
     return compressor.compress(body) + compressor.flush()
 
 
@@ -62,7 +62,7 @@ def _decompress(body: bytes) -> bytes:
 
 
 def accepts_gzip(header: str | None) -> bool:
-    """Whether gzip is wanted at least as much as no coding (RFC 9110 12.5.3). What is not understood is left out."""
+    """Whether gzip is preferred at least as much as identity (RFC 9110 12.5.3). Malformed parts are ignored."""
     if not header:
         return False
     weights: dict[str, float] = {}

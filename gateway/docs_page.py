@@ -1,4 +1,4 @@
-"""The API's description for people: one page without scripts, written from the OpenAPI document."""
+"""The API documentation as one HTML page without scripts, generated from the OpenAPI document."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""One row of the API's table, and how a request becomes its message."""
+"""One row of the API's table, and how an HTTP request becomes the row's message."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,26 +13,26 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from contracts.message import Kind, Request
 from contracts.refusal import FieldError, Refusal
 from gateway.body import parse, read_body
-from gateway.locating import located
+from gateway.error_location import locate_error
 from gateway.preconditions import read_if_match, whole_header
-from gateway.problems import Problem, of_validation
+from gateway.problems import HttpProblem, from_validation_error
 
 JSON_TYPES = ("application/json",)
 PATCH_TYPES = ("application/json", "application/merge-patch+json")
 EXPECTED, OTHERS = IF_MATCH_FIELDS = ("expected_revision", "other_revisions")
 
 
-class _FromOutside(BaseModel):
-    """A part of a request: outsiders get no tolerance."""
+class _StrictPart(BaseModel):
+    """A part of an HTTP request. Unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 @dataclass(frozen=True)
 class Cached:
-    """A read that may be answered from the leased cache, for each reader by itself."""
+    """A read that may be answered from the cache. Entries are per reader."""
 
-    name: str  # with the path's placeholders
+    name: str  # a template with the path's placeholders
     seconds: float
 
 
@@ -42,17 +42,17 @@ class Endpoint:
     path: str  # {placeholders} are fields of the request
     request: type[Request[Any]]
     success: int = 200
-    public: bool = False  # signed-in callers only, unless it says otherwise
+    public: bool = False  # True: also for callers who are not signed in
     refusals: tuple[type[Refusal], ...] = ()
-    when: tuple[str, bool] | None = None  # of two rows for one place: the query's flag, and its value for this row
-    from_edge: frozenset[str] = field(default_factory=frozenset)  # fields that the edge sets, and nobody else
-    if_match: bool = False  # taken: fills expected_revision and other_revisions
+    when: tuple[str, bool] | None = None  # query flag that selects one of two rows, and this row's value
+    set_by_edge: frozenset[str] = field(default_factory=frozenset)  # fields that only the gateway sets
+    if_match: bool = False  # If-Match is read into expected_revision and other_revisions
     etag: str | None = None  # the reply's field that is the ETag
-    location: str | None = None  # of what was made, with the reply's fields
+    location: str | None = None  # template of the new resource's URL, with the reply's fields
     cached: Cached | None = None
-    compressed: bool = False  # when large and the client takes it: only where a reply can hold no secret
-    attempts_on: str | None = None  # failed tries are limited for this field's value and the address together
-    no_idempotency: bool = False  # safe to repeat without a key, which is ignored
+    compressed: bool = False  # compress large replies: only where they hold no secret (BREACH)
+    attempts_on: str | None = None  # failed attempts are limited per value of this field and address
+    no_idempotency: bool = False  # the Idempotency-Key is ignored: repeating is safe without one
     summary: str = ""
 
     @property
@@ -81,25 +81,25 @@ class Endpoint:
 
     @cached_property
     def query(self) -> type[BaseModel]:
-        return self._part("Query", self._rest if self.method in ("GET", "DELETE") else ())
+        return self._part("Query", self._remaining_fields if self.method in ("GET", "DELETE") else ())
 
     @cached_property
     def body(self) -> type[BaseModel]:
-        return self._part("", () if self.method in ("GET", "DELETE") else self._rest)
+        return self._part("", () if self.method in ("GET", "DELETE") else self._remaining_fields)
 
-    def told(self, reply: bytes) -> dict[str, Any]:
-        """The fields of *reply* that its headers need; the rest, a canvas maybe, is passed over."""
-        return msgspec.structs.asdict(self._read_told(reply))
+    def header_fields(self, reply: bytes) -> dict[str, Any]:
+        """The fields of *reply* that the response's headers need; the rest is not parsed."""
+        return msgspec.structs.asdict(self._decode_header_fields(reply))
 
     @cached_property
-    def _read_told(self) -> Callable[[bytes], msgspec.Struct]:
+    def _decode_header_fields(self) -> Callable[[bytes], msgspec.Struct]:
         in_location = [name for _, name, _, _ in Formatter().parse(self.location or "") if name]
         names = [*dict.fromkeys([*in_location, *([self.etag] if self.etag else [])])]
         return msgspec.json.Decoder(msgspec.defstruct("Told", names)).decode
 
     @property
-    def _rest(self) -> tuple[str, ...]:
-        taken = {*self.placeholders, *self.from_edge, *IF_MATCH_FIELDS}
+    def _remaining_fields(self) -> tuple[str, ...]:
+        taken = {*self.placeholders, *self.set_by_edge, *IF_MATCH_FIELDS}
         return tuple(name for name in self.request.model_fields if name not in taken)
 
     def _part(self, name: str, fields: tuple[str, ...]) -> type[BaseModel]:
@@ -108,19 +108,19 @@ class Endpoint:
             name: (known[name].rebuild_annotation(), ... if known[name].is_required() else known[name].default)
             for name in fields
         }
-        return create_model(f"{self.request.__name__}{name}", __base__=_FromOutside, **parts)
+        return create_model(f"{self.request.__name__}{name}", __base__=_StrictPart, **parts)
 
-    async def read(self, http: web.Request, from_edge: Mapping[str, Any]) -> Request[Any]:
-        """The message that *http* stands for. Raises ``Problem``."""
+    async def read(self, http: web.Request, set_by_edge: Mapping[str, Any]) -> Request[Any]:
+        """The message of the HTTP request. Raises ``HttpProblem``."""
         path = self._path(http)
         query = self._query(http)
         body = await self._body(http)
         parts = [part for part in (path, query, body) if part is not None]
         values = {name: getattr(part, name) for part in parts for name in part.model_fields_set}
-        values |= {name: value for name, value in from_edge.items() if name in self.from_edge}
+        values |= {name: value for name, value in set_by_edge.items() if name in self.set_by_edge}
         if self.if_match:
-            values |= _expected(http)
-        # All parts are validated: building it unvalidated keeps what was set apart from what was left out.
+            values |= _if_match_fields(http)
+        # The parts are validated already; model_construct keeps the set of fields that the client sent.
         return self.request.model_construct(_fields_set=set(values), **values)
 
     def _path(self, http: web.Request) -> BaseModel | None:
@@ -128,9 +128,9 @@ class Endpoint:
             return None
         try:
             return self.path_part.model_validate(dict(http.match_info))
-        except ValidationError as error:  # what is no id is nobody's id
-            wrong = of_validation(error).errors[0]
-            raise Problem("not_found", f"{wrong.pointer.strip('/')} in the path {wrong.detail}") from None
+        except ValidationError as error:  # a malformed id belongs to no resource: 404
+            wrong = from_validation_error(error).errors[0]
+            raise HttpProblem("not_found", f"{wrong.pointer.strip('/')} in the path {wrong.detail}") from None
 
     def _query(self, http: web.Request) -> BaseModel | None:
         if not http.query_string and not self.query.model_fields:
@@ -144,32 +144,32 @@ class Endpoint:
         try:
             return self.query.model_validate(sent)
         except ValidationError as error:
-            raise of_validation(error) from None
+            raise from_validation_error(error) from None
 
     async def _body(self, http: web.Request) -> BaseModel | None:
         if not self.takes_body:
             if http.can_read_body and (await read_body(http, self.request)).strip() not in (b"", b"{}"):
-                raise _invalid("", "unknown_field", "No body is taken here")
+                raise _invalid("", "unknown_field", "This request must not have a body")
             return None
         if not self.needs_body and not (http.can_read_body and await read_body(http, self.request)):
-            return self.body()  # as {}, of no type
+            return self.body()  # a missing body counts as {}, whatever its type
         if http.content_type not in self.media_types or (http.charset or "utf-8").lower() not in ("utf-8", "utf8"):
             accepts = {"Accept-Patch": ", ".join(PATCH_TYPES)} if self.method == "PATCH" else {}
             detail = f"Send {' or '.join(self.media_types)} in UTF-8"
             if not http.can_read_body:
                 detail = f"The body is missing. {detail}"
-            raise Problem("unsupported_media_type", detail, headers=accepts)
+            raise HttpProblem("unsupported_media_type", detail, headers=accepts)
         raw = await read_body(http, self.request)
         if not raw:
-            raise Problem("malformed_json", "The body is missing")
+            raise HttpProblem("malformed_json", "The body is missing")
         try:
             return await parse(self.body, raw, self.request)
-        except Problem as problem:
-            raise await located(problem, raw) from None
+        except HttpProblem as problem:
+            raise await locate_error(problem, raw) from None
 
 
-def _expected(http: web.Request) -> dict[str, Any]:
-    """What If-Match asks for, in the fields that take it."""
+def _if_match_fields(http: web.Request) -> dict[str, Any]:
+    """If-Match as the fields expected_revision and other_revisions."""
     expected = read_if_match(whole_header(http, "If-Match"))
     if expected is None:
         return {}
@@ -179,8 +179,8 @@ def _expected(http: web.Request) -> dict[str, Any]:
     return {EXPECTED: first, OTHERS: tuple(others)} if others else {EXPECTED: first}
 
 
-def meant(rows: Sequence[Endpoint], http: web.Request) -> Endpoint:
-    """Of rows that share method and path, the one that the query's flag chooses. Raises ``Problem``."""
+def select_row(rows: Sequence[Endpoint], http: web.Request) -> Endpoint:
+    """Of rows with the same method and path, the one that the query flag selects. Raises ``HttpProblem``."""
     first = rows[0]
     if first.when is None:
         return first
@@ -191,5 +191,5 @@ def meant(rows: Sequence[Endpoint], http: web.Request) -> Endpoint:
     return next(row for row in rows if row.when == (flag, value == "true"))
 
 
-def _invalid(pointer: str, code: str, detail: str) -> Problem:
-    return Problem("invalid", errors=(FieldError(pointer=pointer, code=code, detail=detail),))
+def _invalid(pointer: str, code: str, detail: str) -> HttpProblem:
+    return HttpProblem("invalid", errors=(FieldError(pointer=pointer, code=code, detail=detail),))

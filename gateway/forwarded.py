@@ -1,4 +1,4 @@
-"""Who the client is behind our proxies: X-Forwarded-For in all forms that proxies write, or Forwarded (RFC 7239)."""
+"""The client's address behind trusted proxies: X-Forwarded-For in all usual forms, or Forwarded (RFC 7239)."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from chassis.metrics import GatewayMetrics
 
 Header = Literal["x-forwarded-for", "forwarded"]
 
-LONGEST_SHOWN: Final = 100  # characters of what a client or a proxy wrote
+MAX_LOGGED_CHARACTERS: Final = 100  # of a header that cannot be read
 _PORT = re.compile(r":\d{1,5}")
 # A parameter of Forwarded: a token, or a quoted string.
 _PAIR = re.compile(r'[ \t]*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)=(?:"((?:[^"\\]|\\.)*)"|([^",;\s]*))[ \t]*([;,]|\Z)')
@@ -22,9 +22,9 @@ _log = logger(__name__)
 
 
 class ForwardedClients:
-    """Of what is forwarded, only what *proxies* proxies of ours have written counts.
+    """Trusts only the last *proxies* entries of the header, which our own proxies wrote.
 
-    The header is a setting, since a client can send the one that our proxies do not write.
+    The header is a setting: a client could send the one that the proxies do not write.
     """
 
     def __init__(self, proxies: int, header: Header, metrics: GatewayMetrics) -> None:
@@ -34,36 +34,36 @@ class ForwardedClients:
         self._warned = False
 
     def address(self, http: web.Request) -> str:
-        """The client's, in its shortest form; the nearest proxy's own where it cannot be told."""
+        """The client's address in its shortest form; the nearest proxy's if it cannot be determined."""
         peer = http.remote or "unknown"
         if not self._proxies:
             return peer
-        # Some proxies add a header line of their own, behind the client's: all of them are one list.
+        # Some proxies add a header line of their own behind the client's: all lines are one list.
         lines = http.headers.getall(self._header, ())
         if not lines:
             if self._header == "x-forwarded-for" and "Forwarded" in http.headers:
-                self._not_understood("set AUTOGRAPH_FORWARDED_HEADER=forwarded", http.headers["Forwarded"])
+                self._warn_once("set AUTOGRAPH_FORWARDED_HEADER=forwarded", http.headers["Forwarded"])
             return peer
         line = ",".join(lines)
         hops = _forwarded(line) if self._header == "forwarded" else _x_forwarded_for(line)
         candidate = hops[max(0, len(hops) - self._proxies)] if hops else peer
         found = node_address(candidate)
         if found is None:
-            self._not_understood("not an address", candidate)
+            self._warn_once("not an address", candidate)
             return peer
         return found
 
-    def _not_understood(self, why: str, what: str) -> None:
-        """Counted each time, and said once: from now on all clients behind this proxy share its limits."""
+    def _warn_once(self, why: str, what: str) -> None:
+        """Counted each time, logged once: until it is fixed, all clients behind this proxy share its limits."""
         self._metrics.forwarded_not_understood.inc()
         if not self._warned:
             self._warned = True
-            _log.warning("forwarded_not_understood", header=self._header, why=why, value=what[:LONGEST_SHOWN])
+            _log.warning("forwarded_not_understood", header=self._header, why=why, value=what[:MAX_LOGGED_CHARACTERS])
 
 
 def node_address(node: str) -> str | None:
     """``192.0.2.1``, ``192.0.2.1:4711``, ``2001:db8::1``, ``[2001:db8::1]``, ``[2001:db8::1]:4711``; or None."""
-    return _node_address(node) if len(node) <= LONGEST_SHOWN else None  # longer than any: not kept
+    return _node_address(node) if len(node) <= MAX_LOGGED_CHARACTERS else None  # longer than any address: not cached
 
 
 @lru_cache(maxsize=4_096)
@@ -78,7 +78,7 @@ def _node_address(node: str) -> str | None:
         if not _PORT.fullmatch(f":{port}"):
             return None
     try:
-        address = ip_address(text.partition("%")[0])  # a zone says which of the proxy's links, not which client
+        address = ip_address(text.partition("%")[0])  # the zone names the proxy's interface, not the client
     except ValueError:
         return None
     return str(getattr(address, "ipv4_mapped", None) or address)
@@ -89,13 +89,13 @@ def _x_forwarded_for(line: str) -> Sequence[str]:
 
 
 def _forwarded(line: str) -> Sequence[str]:
-    """Who each proxy was asked by (``for``); "unknown" where it does not say, or for what is not of the form."""
+    """The ``for`` of each element; "unknown" where it is missing or malformed."""
     hops: list[str] = []
     element: dict[str, str] = {}
     position = 0
     while position < len(line):
         pair = _PAIR.match(line, position)
-        if pair is None:  # a client's own part, perhaps: what our proxies have put behind it still counts
+        if pair is None:  # perhaps the client's part: the entries of our proxies behind it still count
             _, comma, rest = line[position:].partition(",")
             if element or line[position:].split(",", 1)[0].strip():
                 hops.append("unknown")

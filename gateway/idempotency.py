@@ -1,4 +1,4 @@
-"""Idempotency keys and command addresses: identities that any gateway can compute again, without a store."""
+"""Idempotency keys and command addresses: ids that any gateway can compute, so that none needs to be stored."""
 
 import base64
 import binascii
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from contracts.envelope import Actor
-from gateway.problems import Problem
+from gateway.problems import HttpProblem
 
-KEPT_SECONDS = 7 * 86_400  # as long as workers keep inbox rows
+OUTCOME_TTL_SECONDS = 7 * 86_400  # as long as workers keep inbox rows
 MAC_BYTES = 16
 FINGERPRINT = "request"  # in the query of a command's address
 _FINGERPRINT = re.compile(r"[A-Za-z0-9_-]{22}")
@@ -22,72 +22,72 @@ _ADDRESS = re.compile(r"^([a-z]{1,32})\.([0-9a-f-]{36})\.([A-Za-z0-9_-]{27,28})$
 
 
 def read_key(header: str) -> str:
-    """The Idempotency-Key, quoted (the IETF draft's form) or bare. Raises ``Problem``."""
+    """The Idempotency-Key, quoted (the IETF draft's form) or bare. Raises ``HttpProblem``."""
     value = header.strip()
     if len(value) > 1 and value.startswith('"') and value.endswith('"'):
         value = value[1:-1]
     if not _KEY.match(value):
-        raise Problem("malformed_header", "Idempotency-Key takes 1 to 255 visible ASCII characters")
+        raise HttpProblem("malformed_header", "Idempotency-Key takes 1 to 255 visible ASCII characters")
     return value
 
 
 def read_fingerprint(query: Mapping[str, str]) -> str | None:
-    """Of the request whose outcome is asked for, if it had a key. Raises ``Problem``: 404 for what is none."""
+    """The fingerprint in a command's address, if its request had a key. Raises ``HttpProblem``: 404 if malformed."""
     fingerprint = query.get(FINGERPRINT)
     if fingerprint is not None and not _FINGERPRINT.fullmatch(fingerprint):
-        raise Problem("not_found")
+        raise HttpProblem("not_found")
     return fingerprint
 
 
 def message_id(actor: Actor, method: str, path: str, key: str) -> UUID:
-    """UUIDv8 (RFC 9562 5.8): a retry is the same message, also at another gateway."""
+    """UUIDv8 (RFC 9562 5.8): a retry has the same message id at every gateway."""
     return _uuid8(hashlib.sha256(f"{actor.key}\n{method}\n{path}\n{key}".encode()).digest())
 
 
 class Signer:
-    """*secret* is the installation's, the same for all gateways."""
+    """*secret*: the same for all gateways of an installation."""
 
     def __init__(self, secret: str, *, clock: Callable[[], float] = time.time) -> None:
         self._secret = secret.encode()
         self.clock = clock
 
     def fingerprint(self, method: str, target: str, preconditions: str, body: bytes) -> str:
-        """Of a request: the same key with another fingerprint is another request."""
+        """Tells requests with the same key apart: another fingerprint is another request."""
         before = b"\0".join(
             (b"fingerprint", method.encode(), target.encode(), preconditions.encode("utf-8", "replace"), b"")
         )
         mac = hmac.new(self._secret, before, "sha256")
-        mac.update(body)  # which may be large: it is not copied
+        mac.update(body)  # may be large: update() does not copy it
         return _text(mac.digest()[:MAC_BYTES])
 
     def anonymous_id(self, address: str) -> UUID:
-        """Who nobody signed in as, told apart by address, without the address."""
+        """The actor id of an anonymous caller: derived from the address, but does not reveal it."""
         return _uuid8(self._mac(b"anonymous", address.encode()))
 
     def subject(self, account: str, address: str) -> str:
-        """An account and an address together, as a name that says neither."""
+        """A limit's key for an account and an address, which reveals neither."""
         return _text(self._mac(b"subject", f"{account}\0{address}".encode("utf-8", "replace")))
 
     def address(self, worker: str, command_id: UUID, actor: Actor, *, now: float | None = None) -> str:
-        """Where the command's outcome is asked for: only by *actor*, and for as long as it is kept."""
+        """The address of a command's outcome: only *actor* may read it, for as long as outcomes are kept."""
         issued = int(now if now is not None else self.clock()).to_bytes(5, "big")
         return f"{worker}.{command_id}.{_text(issued + self._address_mac(worker, command_id, actor, issued))}"
 
     def read_address(self, text: str, actor: Actor) -> "CommandAddress":
-        """Raises ``Problem``: 404 for what was not issued to *actor*, 410 for what is no longer kept."""
+        """Raises ``HttpProblem``: 404 if it was not issued to *actor*, 410 if the outcome is no longer kept."""
         match = _ADDRESS.match(text)
         if match is None:
-            raise Problem("not_found")
+            raise HttpProblem("not_found")
         try:
             worker, command_id = match[1], UUID(match[2])
             signed = base64.urlsafe_b64decode(match[3] + "=" * (-len(match[3]) % 4))
         except (ValueError, binascii.Error):
-            raise Problem("not_found") from None
+            raise HttpProblem("not_found") from None
         issued, mac = signed[:5], signed[5:]
         if not hmac.compare_digest(mac, self._address_mac(worker, command_id, actor, issued)):
-            raise Problem("not_found")
-        if int.from_bytes(issued, "big") + KEPT_SECONDS < self.clock():
-            raise Problem("command_forgotten")
+            raise HttpProblem("not_found")
+        if int.from_bytes(issued, "big") + OUTCOME_TTL_SECONDS < self.clock():
+            raise HttpProblem("command_forgotten")
         return CommandAddress(worker, command_id)
 
     def _address_mac(self, worker: str, command_id: UUID, actor: Actor, issued: bytes) -> bytes:
@@ -104,7 +104,7 @@ class CommandAddress:
 
 
 def _uuid8(digest: bytes) -> UUID:
-    """Python's own UUID class knows no version 8 before 3.14."""
+    """``uuid.uuid8`` exists since Python 3.14 only."""
     value = int.from_bytes(digest[:16], "big")
     value = (value & ~(0xF << 76)) | (8 << 76)
     value = (value & ~(0x3 << 62)) | (0x2 << 62)

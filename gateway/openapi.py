@@ -10,12 +10,12 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from contracts.absent import AbsentIsNotNull, without_null
 from contracts.message import Kind, Reply
 from contracts.refusal import FieldError, IdempotencyKeyReused
+from contracts.version import VERSION
 from gateway.api import ENDPOINTS
 from gateway.endpoint import Endpoint
 from gateway.idempotency import FINGERPRINT
 from gateway.problems import EDGE_PROBLEMS, STATUS_OF
 
-VERSION = "0.2.0"
 REFERENCE = "#/components/schemas/{model}"
 JSON = "application/json"
 PROBLEM = "application/problem+json"
@@ -23,19 +23,20 @@ PROBLEM = "application/problem+json"
 SIGNED_IN: list[dict[str, list[str]]] = [{"bearer": []}]
 KEY_PATTERN = r'^(?:"[\x21\x23-\x7e]{1,255}"|[\x21\x23-\x7e]{1,255})$'
 TAGS_PATTERN = r'^(?:\*|(?:W/)?"[\x21\x23-\x7e]*"(?: *, *(?:W/)?"[\x21\x23-\x7e]*"){0,99})$'
+WAITED_FOR = {"rate_limited", "unavailable", "still_running"}  # these say after how long to try again
 EDGE_401 = tuple(code for code, (status, _) in EDGE_PROBLEMS.items() if status == 401)  # noqa: PLR2004 - as named
 
 DESCRIPTION = """\
-Sign in, and keep diagrams. Every write is a durable command: what was acknowledged is never lost and never done twice.
+Sign in, and store diagrams. Every write is a durable command: what was acknowledged is never lost and never done twice.
 Send an `Idempotency-Key` with writes, and a repeat gets the first outcome again. Send `If-Match` with changes.
-A refusal is a problem document (RFC 9457) with a stable `code`.
+A refusal is a problem document (RFC 9457) with a stable `code`. Large answers are compressed for who accepts gzip.
 """
 
 _TAGS = {
     "auth": "Accounts, sessions and tokens",
     "diagrams": "Diagrams and their versions",
-    "commands": "How writes ended that were not waited for",
-    "system": "The installation itself",
+    "commands": "Outcomes of commands that the client did not wait for",
+    "system": "Status of the installation",
 }
 _HEADERS: Mapping[str, tuple[str, dict[str, Any]]] = {
     "Idempotency-Key": (
@@ -54,8 +55,15 @@ _HEADERS: Mapping[str, tuple[str, dict[str, Any]]] = {
 }
 _ANSWER_HEADERS = {
     "ETag": "The revision, with the content coding behind it if there is one",
-    "Location": "Where it is",
+    "Idempotent-Replayed": "`true` if an earlier request with the same Idempotency-Key had this outcome",
+    "Location": "The address of the new resource",
+    "RateLimit": "What is left of the limits that count this request (draft-ietf-httpapi-ratelimit-headers)",
+    "RateLimit-Policy": "The limits that count this request",
+    "Retry-After": "After how many seconds to try again",
+    "X-Correlation-ID": "The request's id in logs and events: the client's own, or a new one",
 }
+# Of every answer; RateLimit only where the installation limits requests.
+_ALWAYS = ("RateLimit", "RateLimit-Policy", "X-Correlation-ID")
 
 
 def document() -> dict[str, Any]:
@@ -79,6 +87,7 @@ def document() -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": dict(sorted((schemas | _problem_schemas()).items())),
+            "headers": {name: _text_header(description) for name, description in _ANSWER_HEADERS.items()},
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
         },
     }
@@ -102,22 +111,22 @@ def _schemas() -> tuple[dict[str, Any], Refer]:
     refer, definitions = models_json_schema(wanted, ref_template=REFERENCE, schema_generator=AbsentIsNotNull)
     for endpoint in ENDPOINTS:
         if endpoint.takes_body:
-            _say_defaults_in_words(definitions["$defs"][endpoint.body.__name__])
+            _describe_defaults(definitions["$defs"][endpoint.body.__name__])
     return definitions["$defs"], refer
 
 
-def _say_defaults_in_words(body: dict[str, Any]) -> None:
+def _describe_defaults(body: dict[str, Any]) -> None:
     """A field with a `default` is one that many generators of typed clients require."""
     for of_field in body.get("properties", {}).values():
         if "default" in of_field:
-            of_field["description"] = f"Left out: `{json.dumps(of_field.pop('default'))}`"
+            of_field["description"] = f"Default: `{json.dumps(of_field.pop('default'))}`"
 
 
 def _operation(endpoint: Endpoint, refer: Refer) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": endpoint.request.action(),
         "summary": endpoint.summary,
-        "tags": ["auth" if endpoint.path.startswith("/api/auth") else "diagrams"],
+        "tags": [endpoint.path.split("/")[2]],
         "parameters": _parameters(endpoint),
         "responses": _responses(endpoint, refer),
     }
@@ -133,12 +142,12 @@ def _operation(endpoint: Endpoint, refer: Refer) -> dict[str, Any]:
 
 def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
     found = []
-    for place, part in (("path", endpoint.path_part), ("query", endpoint.query)):
+    for location, part in (("path", endpoint.path_part), ("query", endpoint.query)):
         schema = part.model_json_schema(ref_template=REFERENCE, schema_generator=AbsentIsNotNull)
         for name, of_field in schema.get("properties", {}).items():
-            required = place == "path" or name in schema.get("required", ())
+            required = location == "path" or name in schema.get("required", ())
             described = {key: value for key, value in without_null(of_field).items() if key != "title"}
-            found.append({"name": name, "in": place, "required": required, "schema": described})
+            found.append({"name": name, "in": location, "required": required, "schema": described})
     if endpoint.when is not None:
         flag = {"type": "boolean", "default": False}
         found.append({"name": endpoint.when[0], "in": "query", "required": False, "schema": flag})
@@ -160,16 +169,16 @@ def _responses(endpoint: Endpoint, refer: Refer) -> dict[str, Any]:
     success: dict[str, Any] = {"description": "Done"}
     if reply is not None and endpoint.success != 204:  # noqa: PLR2004 - no content
         success["content"] = {JSON: {"schema": refer[reply, "serialization"]}}
-    headers = [name for name, there in (("ETag", endpoint.etag), ("Location", endpoint.location)) if there]
-    if headers:
-        success["headers"] = {name: _text_header(_ANSWER_HEADERS[name]) for name in headers}
+    is_command = endpoint.request.kind is Kind.COMMAND
+    headers = (("ETag", endpoint.etag), ("Location", endpoint.location), ("Idempotent-Replayed", is_command))
+    success["headers"] = _headers(*(name for name, there in headers if there))
     responses = {str(endpoint.success): success}
     if endpoint.is_read and endpoint.etag:
-        responses["304"] = {"description": "Unchanged"}
-    if endpoint.request.kind is Kind.COMMAND:
+        responses["304"] = {"description": "Unchanged", "headers": _headers("ETag")}
+    if is_command:
         responses["202"] = {
-            "description": "Accepted: the outcome will stand at the address in Location",
-            "headers": {"Location": _text_header("Where the outcome is asked for")},
+            "description": "Accepted: the outcome will be available at the address in Location",
+            "headers": _headers("Retry-After") | {"Location": _text_header("The address to poll for the outcome")},
             "content": {JSON: {"schema": {"$ref": REFERENCE.format(model="Accepted")}}},
         }
     by_status: dict[int, list[str]] = {}
@@ -179,8 +188,12 @@ def _responses(endpoint: Endpoint, refer: Refer) -> dict[str, Any]:
     for code in _edge_codes(endpoint):
         by_status.setdefault(known[code][0], []).append(code)
     for status, found in sorted(by_status.items()):
-        responses[str(status)] = _problem(found)
+        responses[str(status)] = _problem(found, may_be_repeated=is_command)
     return responses
+
+
+def _headers(*names: str) -> dict[str, Any]:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in (*names, *_ALWAYS)}
 
 
 def _text_header(description: str) -> dict[str, Any]:
@@ -202,9 +215,13 @@ def _edge_codes(endpoint: Endpoint) -> Iterable[str]:
         yield "timeout"
 
 
-def _problem(found: list[str]) -> dict[str, Any]:
+def _problem(found: list[str], *, may_be_repeated: bool = False) -> dict[str, Any]:
+    names = ["Retry-After"] if WAITED_FOR & set(found) else []
+    if may_be_repeated and not EDGE_PROBLEMS.keys() >= set(found):
+        names.append("Idempotent-Replayed")
     return {
         "description": ", ".join(sorted(set(found))),
+        "headers": _headers(*names),
         "content": {PROBLEM: {"schema": {"$ref": REFERENCE.format(model="Problem")}}},
     }
 
@@ -264,19 +281,19 @@ def _system_paths() -> dict[str, Any]:
             "description": description,
             "content": {JSON: {"schema": {"$ref": REFERENCE.format(model="Health")}}},
         }
-        for status, description in (("200", "Well"), ("503", "Not now"))
+        for status, description in (("200", "Healthy"), ("503", "Unavailable"))
     }
     address = {"name": "address", "in": "path", "required": True, "schema": {"type": "string"}}
-    which = {
+    fingerprint_parameter = {
         "name": FINGERPRINT,
         "in": "query",
         "required": False,
-        "description": "As the address has it: which of the requests under one Idempotency-Key is meant",
+        "description": "Taken from the command's address: selects one of the requests with the same Idempotency-Key",
         "schema": {"type": "string"},
     }
-    told = {JSON: {"schema": {"$ref": REFERENCE.format(model="CommandStatus")}}}
+    content = {JSON: {"schema": {"$ref": REFERENCE.format(model="CommandStatus")}}}
     status = {
-        "200": {"description": "How it stands", "content": told},
+        "200": {"description": "The command's status", "content": content},
         "401": _problem(list(EDGE_401)),
         "404": _problem(["not_found"]),
         "410": _problem(["command_forgotten"]),
@@ -290,10 +307,10 @@ def _system_paths() -> dict[str, Any]:
     return {
         "/api/commands/{address}": get(
             "get_command",
-            "How a command ended, for its sender",
+            "Get the outcome of a command, for its sender",
             "commands",
             status,
-            parameters=[address, which],
+            parameters=[address, fingerprint_parameter],
             security=[*SIGNED_IN, {}],
         ),
         "/.well-known/jwks.json": get("get_jwks", "The public keys of access tokens", "system", keys),

@@ -1,9 +1,9 @@
-"""What is let through to the password workers: sign-ins and registrations, each of which costs 0.3 s of a core.
+"""Limits sign-ins and registrations, each of which costs the auth workers 0.3 s of a core.
 
-Two things are limited. **Work**: how much password work one network asks for, and how much is in flight; beyond, a
-request is refused at once, so that no queue of such work builds up. **Guesses**: failed sign-ins are counted for the
-account from one network, for the network and those around it, and for the account over all networks. All but the first
-hold only for networks from which the account has not signed in before: a known device is never locked out by others.
+**Work**: the rate of one network, and how many requests are in flight; more are refused at once, so that no queue of
+password work builds up. **Guesses**: failed sign-ins are counted per account and network, per network and the wider
+networks around it, and per account over all networks. All but the first apply only to networks from which the account
+has not signed in before, so that others cannot lock out a known device.
 """
 
 import time
@@ -15,23 +15,23 @@ from typing import Any
 
 from aiohttp import web
 
-from chassis.limits import Charge, Policy, RateLimits
+from chassis.limits import Charge, RateLimitPolicy, RateLimits
 from chassis.metrics import GatewayMetrics
 from chassis.networks import network, wider_networks
 from contracts.auth import RegisterUser, SignIn, email_key
 from contracts.message import Request
 from contracts.outcome import Outcome, Status
-from gateway.entrance import VERDICT, Entrance
+from gateway.admission import RATE_LIMIT, Admission
 from gateway.idempotency import Signer
-from gateway.problems import Problem
+from gateway.problems import HttpProblem
 from gateway.settings import GatewaySettings
 
-MINUTE = 60
-# A request that took longer has waited for others: the workers are slower than so many in flight suppose.
+MINUTE_SECONDS = 60
+# A request that took longer has waited in a queue: there are more slots than the workers can serve.
 SLOW_SECONDS = 2.0
-MIN_PLACES = 4
-SHARE = 4  # one network has one in so many of the places: with half, people waited 4 s behind one address (2026-11)
-BACK_OFF = 0.7  # of the places are left, at most once in SLOW_SECONDS
+MIN_SLOTS = 4
+NETWORK_SHARE = 4  # one network gets 1/4 of the slots: with half, others waited 4 s behind one address (2026-11)
+BACKOFF_FACTOR = 0.7  # applied to the number of slots, at most once in SLOW_SECONDS
 
 # Whether an account has signed in from a network before (email, network).
 IsKnown = Callable[[str, str], Awaitable[bool]]
@@ -43,10 +43,10 @@ def is_password_work(request: Request[Any]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A sign-in that was counted as if it had failed, until it is judged."""
+    """A sign-in that is counted as failed until its outcome is known."""
 
-    of_pair: Charge
-    others: tuple[Charge, ...]
+    pair_charge: Charge
+    other_charges: tuple[Charge, ...]
 
 
 class PasswordLimits:
@@ -54,137 +54,141 @@ class PasswordLimits:
         self,
         settings: GatewaySettings,
         *,
-        entrance: Entrance,
+        admission: Admission,
         limits: RateLimits,
         signer: Signer,
         metrics: GatewayMetrics,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._entrance = entrance
+        self._admission = admission
         self._limits = limits
         self._signer = signer
         self._refused = metrics.rate_limited
         self._clock = clock
-        self._max_places = settings.max_password_requests
-        self._places = float(self._max_places)
+        self._max_slots = settings.max_password_requests
+        self._slots = float(self._max_slots)
         self._backed_off_at = float("-inf")
-        self._taken: Counter[str] = Counter()  # by network
-        self._registering = 0
-        self._per_address = Policy("passwords", settings.password_requests_per_address, MINUTE)
-        self._per_wide_network = Policy("passwords-network", 4 * settings.password_requests_per_address, MINUTE)
-        self._registrations = Policy("registrations", settings.registrations_in_all, MINUTE)
-        window = settings.sign_in_window_seconds
-        self._of_pair = Policy("sign-in", settings.sign_in_attempts, window)
-        self._of_address = Policy("sign-in-address", settings.sign_in_failures_per_address, window)
-        self._of_wider = (
-            Policy("sign-in-56", settings.sign_in_failures_per_56, window),
-            Policy("sign-in-48", settings.sign_in_failures_per_48, window),
+        self._in_flight: Counter[str] = Counter()  # by network
+        self._registrations_in_flight = 0
+        self._per_address = RateLimitPolicy("passwords", settings.password_requests_per_address, MINUTE_SECONDS)
+        self._per_wide_network = RateLimitPolicy(
+            "passwords-network", 4 * settings.password_requests_per_address, MINUTE_SECONDS
         )
-        self._of_account = Policy(
+        self._registrations = RateLimitPolicy("registrations", settings.registrations_in_all, MINUTE_SECONDS)
+        window = settings.sign_in_window_seconds
+        self._pair_policy = RateLimitPolicy("sign-in", settings.sign_in_attempts, window)
+        self._network_policy = RateLimitPolicy("sign-in-address", settings.sign_in_failures_per_address, window)
+        self._wider_policies = (
+            RateLimitPolicy("sign-in-56", settings.sign_in_failures_per_56, window),
+            RateLimitPolicy("sign-in-48", settings.sign_in_failures_per_48, window),
+        )
+        self._account_policy = RateLimitPolicy(
             "sign-in-account", settings.sign_in_failures_per_account, settings.sign_in_account_window_seconds
         )
 
     # Work
 
     async def count(self, http: web.Request, request: Request[Any]) -> None:
-        """Raises ``Problem`` (429)."""
-        address = self._entrance.address(http)
-        # What a provider gives to one customer is one client here: it has thousands of /64.
+        """Raises ``HttpProblem`` (429)."""
+        address = self._admission.address(http)
+        # A provider's customer has thousands of /64 networks: count them as one client.
         customer, *around = wider_networks(address) or (network(address),)
         charges = [Charge(self._per_address, customer), *(Charge(self._per_wide_network, wide) for wide in around)]
         if isinstance(request, RegisterUser):
             charges.append(Charge(self._registrations, "all"))
-        await self._hold(http, *charges)
+        await self._enforce(http, *charges)
 
     @contextmanager
-    def place(self, http: web.Request, request: Request[Any]) -> Iterator[None]:
-        """One of the places for password work in flight. Raises ``Problem`` (429, 503) instead of waiting for one.
+    def slot(self, http: web.Request, request: Request[Any]) -> Iterator[None]:
+        """Holds one slot for password work. Raises ``HttpProblem`` (429, 503) instead of waiting for one.
 
-        One network may have a quarter of them, registrations half. There are fewer while answers are slow (additive
-        increase, multiplicative decrease), so that who is let in is answered in time however slow the machine is.
+        One network may use a quarter of the slots, registrations half. Their number adapts to the workers' speed
+        (additive increase, multiplicative decrease), so that admitted requests are answered in time.
         """
-        address = self._entrance.address(http)
+        address = self._admission.address(http)
         client = next(iter(wider_networks(address)), network(address))
         registers = isinstance(request, RegisterUser)
-        places = int(self._places)
-        if self._taken[client] >= places // SHARE:
+        slots = int(self._slots)
+        if self._in_flight[client] >= slots // NETWORK_SHARE:
             self._refused.labels("passwords-at-once").inc()
-            raise Problem(
+            raise HttpProblem(
                 "rate_limited",
-                "Too many sign-ins and registrations at once from this address",
+                "Too many concurrent sign-ins and registrations from this address",
                 headers={"Retry-After": "1"},
                 extra={"policy": "passwords-at-once"},
             )
-        if self._taken.total() >= places or (registers and self._registering >= places // 2):
+        if self._in_flight.total() >= slots or (registers and self._registrations_in_flight >= slots // 2):
             self._refused.labels("passwords-in-all").inc()
-            raise Problem("unavailable", "Too many sign-ins and registrations at once", headers={"Retry-After": "2"})
-        self._taken[client] += 1
-        self._registering += registers
+            raise HttpProblem(
+                "unavailable", "Too many concurrent sign-ins and registrations", headers={"Retry-After": "2"}
+            )
+        self._in_flight[client] += 1
+        self._registrations_in_flight += registers
         began_at = self._clock()
         answered = False
         try:
             yield
             answered = True
-        except Problem as problem:
+        except HttpProblem as problem:
             answered = problem.status < 500  # noqa: PLR2004 - a refusal is an answer
             raise
         finally:
-            if not registers:  # which may not have waited for theirs
+            if not registers:  # registrations may be refused before they are hashed, which says nothing about the speed
                 self._adapt(self._clock() - began_at, answered=answered)
-            self._registering -= registers
-            self._taken[client] -= 1
-            if not self._taken[client]:
-                del self._taken[client]
+            self._registrations_in_flight -= registers
+            self._in_flight[client] -= 1
+            if not self._in_flight[client]:
+                del self._in_flight[client]
 
     def _adapt(self, seconds: float, *, answered: bool) -> None:
         if seconds < SLOW_SECONDS:
             if answered:
-                self._places = min(self._max_places, self._places + 1 / self._places)
-        elif self._clock() - self._backed_off_at >= SLOW_SECONDS:  # those that were let in together are slow together
-            self._places = max(MIN_PLACES, self._places * BACK_OFF)
+                self._slots = min(self._max_slots, self._slots + 1 / self._slots)
+        elif self._clock() - self._backed_off_at >= SLOW_SECONDS:  # admitted together, slow together
+            self._slots = max(MIN_SLOTS, self._slots * BACKOFF_FACTOR)
             self._backed_off_at = self._clock()
 
     # Guesses
 
     async def count_attempt(self, http: web.Request, email: str, is_known: IsKnown) -> Attempt:
-        """Counts a sign-in as failed, for ``judge_attempt``. Raises ``Problem`` (429).
+        """Counts a sign-in as failed, for ``judge_attempt``. Raises ``HttpProblem`` (429).
 
-        Counted first, since many guesses at once would all find the quota unspent.
+        Counted before the attempt: otherwise many concurrent guesses would all find the quota unspent.
         """
-        address = self._entrance.address(http)
+        address = self._admission.address(http)
         account = email_key(email)
-        of_pair = Charge(self._of_pair, self._signer.subject(account, network(address)))
-        others = (
-            Charge(self._of_address, network(address)),
-            *(Charge(*of) for of in zip(self._of_wider, wider_networks(address), strict=False)),
-            Charge(self._of_account, self._signer.subject(account, "")),
+        pair_charge = Charge(self._pair_policy, self._signer.subject(account, network(address)))
+        other_charges = (
+            Charge(self._network_policy, network(address)),
+            *(Charge(*of) for of in zip(self._wider_policies, wider_networks(address), strict=False)),
+            Charge(self._account_policy, self._signer.subject(account, "")),
         )
-        verdict = await self._limits.count(of_pair, *others)
+        verdict = await self._limits.count(pair_charge, *other_charges)
         refused_by = verdict.refused_by
         if refused_by is None:
-            return Attempt(of_pair, others)
-        if refused_by.policy is not self._of_pair and await is_known(email, network(address)):
-            await self._hold(http, of_pair)
-            return Attempt(of_pair, ())
-        self._entrance.hold(http, verdict)
+            return Attempt(pair_charge, other_charges)
+        if refused_by.policy is not self._pair_policy and await is_known(email, network(address)):
+            await self._enforce(http, pair_charge)
+            return Attempt(pair_charge, ())
+        self._admission.enforce(http, verdict)
         raise AssertionError("a verdict that refuses was let through")
 
     async def judge_attempt(self, attempt: Attempt, outcome: Outcome | None) -> None:
-        """A success clears the account for its network, a refusal stays counted, and what was not judged was no try."""
+        """A success clears the pair's counter; a refusal stays counted; an attempt without a verdict is taken back."""
         succeeded = outcome is not None and outcome.status is Status.SUCCEEDED
         if succeeded:
-            await self._limits.forget(attempt.of_pair)
+            await self._limits.reset(attempt.pair_charge)
         elif outcome is None or outcome.status is Status.FAILED:
-            await self._limits.give_back(attempt.of_pair)
+            await self._limits.refund(attempt.pair_charge)
         else:
             return
         for charge in (
-            charge for charge in attempt.others if charge.policy.quota
-        ):  # of a network, a success takes only itself back: a guesser may have an account
-            await self._limits.give_back(charge)
+            charge for charge in attempt.other_charges if charge.policy.quota
+        ):  # a success takes back only its own charge: an attacker may own an account
+            await self._limits.refund(charge)
 
-    async def _hold(self, http: web.Request, *charges: Charge) -> None:
-        before = http.get(VERDICT)
-        self._entrance.hold(http, await self._limits.count(*charges))
+    async def _enforce(self, http: web.Request, *charges: Charge) -> None:
+        before = http.get(RATE_LIMIT)
+        self._admission.enforce(http, await self._limits.count(*charges))
         if before is not None:
-            http[VERDICT] = before  # how many are left is of use to guessers only
+            http[RATE_LIMIT] = before  # the remaining attempts would help only an attacker

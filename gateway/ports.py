@@ -1,4 +1,4 @@
-"""What the edge needs of the bus. ``chassis.bus.requester.Requester`` is it; tests have one within the process."""
+"""What the gateway needs of the bus. Implemented by ``chassis.bus.requester.Requester`` and by test doubles."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
@@ -11,8 +11,8 @@ Seal = Callable[[Message, Envelope], Awaitable[Message]]
 
 
 class Bus(Protocol):
-    async def ask(self, request: Request[Any], envelope: Envelope, *, timeout_seconds: float) -> Outcome:
-        """The outcome, whichever it is. Raises ``NotPublished`` (certainly not taken) or ``Unanswered``."""
+    async def request(self, request: Request[Any], envelope: Envelope, *, timeout_seconds: float) -> Outcome:
+        """The outcome, whichever it is. Raises ``NotPublished`` (certainly not taken) or ``ReplyTimeout``."""
 
     async def submit(self, request: Request[Any], envelope: Envelope, *, timeout_seconds: float) -> None:
-        """Returns once the broker has it. Raises ``NotPublished``, or ``Unanswered`` if the confirm did not come."""
+        """Returns once the broker has it. Raises ``NotPublished``, or ``ReplyTimeout`` if the confirm did not come."""

@@ -1,15 +1,15 @@
-"""ETags and what clients and proxies make of them: If-Match on changes, If-None-Match on reads.
+"""Preconditions: If-Match on changes, If-None-Match on reads, including ETags that proxies have modified.
 
-A tag's number is the diagram's revision, and says all. Behind it may stand the content coding of a representation
-(``"3-gzip"``), by us or by a proxy that compresses (Apache, Caddy); another kind of proxy makes the tag weak (nginx,
-Envoy). All of these name revision 3.
+A tag is the diagram's revision, perhaps followed by the content coding of the representation (``"3-gzip"``), which the
+gateway or a compressing proxy adds (Apache, Caddy). Other proxies make the tag weak (nginx, Envoy). All of these name
+revision 3.
 """
 
 import re
 
 from aiohttp import web
 
-from gateway.problems import Problem
+from gateway.problems import HttpProblem
 
 MAX_TAGS = 100  # of one If-Match; the contract's limit
 
@@ -20,7 +20,7 @@ _ELEMENT = re.compile(r'[ \t]*+((?:W/)?"[\x21\x23-\x7e\x80-\U0010ffff]*")?[ \t]*
 
 
 def whole_header(http: web.Request, name: str) -> str | None:
-    """All lines of that name as the one list that they are (RFC 9110 5.3)."""
+    """All header lines with that name, joined to one list (RFC 9110 5.3)."""
     lines = http.headers.getall(name, ())
     return ", ".join(lines) if lines else None
 
@@ -28,9 +28,9 @@ def whole_header(http: web.Request, name: str) -> str | None:
 def read_if_match(header: str | None) -> tuple[int, ...] | str | None:
     """The revisions that a change may be based on, newest first, ``*``, or None without a header.
 
-    A tag that cannot be one of ours matches nothing, which is what revision 0 says: refused by the worker as stale,
-    with the current one (RFC 9110 13.1.1). Weak tags count, although the RFC compares strongly: a proxy that
-    compresses weakens ours, and clients behind it have no other. Raises ``Problem`` for what is no list of tags.
+    A tag that the gateway cannot have issued becomes revision 0, which the worker refuses as stale (RFC 9110 13.1.1).
+    Weak tags count, although the RFC compares strongly: clients behind a compressing proxy see only weak ones.
+    Raises ``HttpProblem`` for a malformed list.
     """
     if header is None:
         return None
@@ -38,14 +38,14 @@ def read_if_match(header: str | None) -> tuple[int, ...] | str | None:
         return "*"
     tags = _tags(header)
     if not tags or len(tags) > MAX_TAGS:
-        raise Problem("malformed_header", f'If-Match takes * or 1 to {MAX_TAGS} entity tags, as in If-Match: "3"')
+        raise HttpProblem("malformed_header", f'If-Match takes * or 1 to {MAX_TAGS} entity tags, as in If-Match: "3"')
     return tuple(sorted({_revision(tag) or 0 for tag in tags}, reverse=True))
 
 
 def known_tag(if_none_match: str | None, tag: str) -> str | None:
-    """The tag of what the client has already, if that is what *tag* names; by RFC 9110 13.1.2 compared weakly.
+    """The client's tag that matches *tag* (weak comparison, RFC 9110 13.1.2), or None.
 
-    Its own tag, so that a cache finds the stored response that is still good (RFC 9111 4.3.4).
+    Returns it as the client sent it, so that a cache finds the stored response to keep (RFC 9111 4.3.4).
     """
     if if_none_match is None:
         return None
@@ -56,7 +56,7 @@ def known_tag(if_none_match: str | None, tag: str) -> str | None:
 
 
 def _tags(header: str) -> list[str] | None:
-    """None for what is no list of entity tags."""
+    """None for a malformed list of entity tags."""
     tags: list[str] = []
     position = 0
     while position < len(header):

@@ -21,7 +21,7 @@ class Preference:
 
 
 def read_prefer(headers: Iterable[str]) -> Preference:
-    """What is not understood is left out, as the RFC wants; of a repeated preference the first counts."""
+    """Unknown preferences are ignored, as the RFC requires; of a repeated one the first counts."""
     respond_async, wait = False, None
     for part in ",".join(headers).split(","):
         name, _, value = part.split(";")[0].strip().partition("=")

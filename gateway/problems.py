@@ -1,4 +1,4 @@
-"""Refusals as HTTP: ``application/problem+json`` (RFC 9457), one form for every status."""
+"""Errors as HTTP responses: problem documents (``application/problem+json``, RFC 9457)."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -9,13 +9,13 @@ from pydantic_core import to_json
 
 from contracts import refusal
 from contracts.refusal import FieldError, RefusalKind
-from contracts.wording import in_words
+from contracts.wording import describe_error
 
 CONTENT_TYPE = "application/problem+json"
-# The code of what was answered, for the log.
+# The problem's code, for the request log.
 CODE = web.RequestKey("code", str)
-PREFIX = web.RequestKey("prefix", str)  # of all paths, as clients see them: what a proxy takes off
-TYPES = "/api/docs#"  # a problem's stable URI is the docs' paragraph on its code
+PREFIX = web.RequestKey("prefix", str)  # of all paths as clients see them, which a proxy strips
+TYPES = "/api/docs#"  # a problem's type URI points to its code in the docs page
 
 STATUS_OF: Mapping[RefusalKind, int] = {
     RefusalKind.INVALID: 422,
@@ -29,11 +29,11 @@ STATUS_OF: Mapping[RefusalKind, int] = {
     RefusalKind.TOO_MANY: 429,
 }
 
-# What the edge itself says, beside the services' refusals: code → (status, title).
+# The gateway's own problems, besides the services' refusals: code → (status, title).
 EDGE_PROBLEMS: Mapping[str, tuple[int, str]] = {
     "malformed_json": (400, "Malformed JSON"),
     "body_broken": (400, "Content-Encoding does not match the body, or the body ended early"),
-    "malformed_request": (400, "Malformed HTTP request, or its head is too long"),
+    "malformed_request": (400, "Malformed HTTP request, or its headers are too large"),
     "malformed_header": (400, "Malformed header"),
     "unauthenticated": (401, "Sign in first"),
     "invalid_token": (401, "Invalid access token"),
@@ -53,21 +53,21 @@ EDGE_PROBLEMS: Mapping[str, tuple[int, str]] = {
     "rate_limited": (429, "Too many requests"),
     "internal_error": (500, "Internal error"),
     "unavailable": (503, "Service unavailable"),
-    "outcome_unknown": (503, "It is not known yet whether the command will be carried out"),
-    "timeout": (504, "No answer in time"),
+    "outcome_unknown": (503, "It is not known yet whether the broker accepted the command"),
+    "timeout": (504, "The service did not answer in time"),
 }
 FAILURES = sorted({status for status, _ in EDGE_PROBLEMS.values() if status >= 500})  # noqa: PLR2004 - ours, all that there are
 
-MOST_ERRORS = 100  # of one request that are told: an answer is no larger than who reads it can use
-# Beyond this they are not even listed: 800,000 in 10 MB cost 2 s of CPU, beside 1.3 s for finding them (2026-11).
-MOST_LISTED = 1_000
-LONGEST_NAME = 100  # characters of a name that a client made up
+MAX_REPORTED_ERRORS = 100  # reported for one request, so that the response stays readable
+# With more, only their number is reported: collecting 800,000 from 10 MB takes 2 s of CPU (2026-11).
+MAX_COLLECTED_ERRORS = 1_000
+MAX_NAME_CHARACTERS = 100  # of a member's name that a client chose
 
-BODY_UNREAD = (408, 413)  # what is still on its way would be taken for the next request
+UNREAD_BODY_STATUSES = (408, 413)  # the rest of the body would be taken for the next request: close the connection
 
 
-class Problem(Exception):  # noqa: N818 - the name of the thing on the wire
-    """Ends a request with a problem document. *extra*: further members, *headers*: further headers."""
+class HttpProblem(Exception):
+    """Raised to answer a request with a problem document. *extra*: further members, *headers*: further headers."""
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class Problem(Exception):  # noqa: N818 - the name of the thing on the wire
         self.extra = dict(extra or {})
 
     def document(self, prefix: str = "") -> dict[str, Any]:
-        """*prefix*: of all paths, as clients see them."""
+        """*prefix*: of all paths as clients see them."""
         document = {
             **self.extra,
             "type": f"{prefix}{TYPES}{self.code}",
@@ -111,17 +111,17 @@ class Problem(Exception):  # noqa: N818 - the name of the thing on the wire
         response = web.Response(
             status=self.status, body=to_json(document), headers={**self.headers, "Content-Type": CONTENT_TYPE}
         )
-        if self.status in BODY_UNREAD:
+        if self.status in UNREAD_BODY_STATUSES:
             response.force_close()
         return response
 
 
-def of_refusal(problem: refusal.Problem) -> Problem:
-    """A service's refusal or failure, as its kind has it."""
+def from_refusal(problem: refusal.Problem) -> HttpProblem:
+    """A service's refusal or failure, with the status of its kind."""
     if problem.kind is None:
         if problem.code == "unavailable":
-            return Problem("unavailable", headers={"Retry-After": "1"})
-        return Problem(problem.code, status=500, title=problem.title)
+            return HttpProblem("unavailable", headers={"Retry-After": "1"})
+        return HttpProblem(problem.code, status=500, title=problem.title)
     headers = {}
     extra = dict(problem.extra)
     if "current_revision" in extra:
@@ -130,7 +130,7 @@ def of_refusal(problem: refusal.Problem) -> Problem:
     status = STATUS_OF[problem.kind]
     if status == 401:  # noqa: PLR2004 - RFC 9110 11.6.1: a 401 names the scheme
         headers["WWW-Authenticate"] = "Bearer"
-    return Problem(
+    return HttpProblem(
         problem.code,
         problem.detail,
         errors=problem.errors,
@@ -141,29 +141,29 @@ def of_refusal(problem: refusal.Problem) -> Problem:
     )
 
 
-def of_validation(error: ValidationError) -> Problem:
-    """What is wrong with a request, and where (JSON pointers); never the values, which may be secret."""
-    if error.error_count() > MOST_LISTED:
-        many = FieldError(pointer="", code="too_many_errors", detail=f"{error.error_count()} places do not fit")
-        return Problem("invalid", errors=(many,))
+def from_validation_error(error: ValidationError) -> HttpProblem:
+    """What is wrong with a request and where (JSON pointers); never the values, which may be secret."""
+    if error.error_count() > MAX_COLLECTED_ERRORS:
+        many = FieldError(pointer="", code="too_many_errors", detail=f"{error.error_count()} fields are not valid")
+        return HttpProblem("invalid", errors=(many,))
     found = error.errors(include_url=False, include_context=False, include_input=False)
     if len(found) == 1 and found[0]["type"] == "json_invalid":
         if "recursion limit" in found[0]["msg"]:
             return too_deep()
-        return Problem("malformed_json")
-    return Problem(
+        return HttpProblem("malformed_json")
+    return HttpProblem(
         "invalid",
         errors=tuple(
             FieldError(pointer=pointer_of(item["loc"]), code=code, detail=detail)
-            for item in found[:MOST_ERRORS]
-            for code, detail in [in_words(item)]
+            for item in found[:MAX_REPORTED_ERRORS]
+            for code, detail in [describe_error(item)]
         ),
     )
 
 
-def too_deep() -> Problem:
+def too_deep() -> HttpProblem:
     deep = FieldError(pointer="", code="too_deep", detail="The document is nested too deep")
-    return Problem("invalid", errors=(deep,))
+    return HttpProblem("invalid", errors=(deep,))
 
 
 def etag(revision: int) -> str:
@@ -171,7 +171,7 @@ def etag(revision: int) -> str:
 
 
 def with_coding(tag: str, coding: str) -> str:
-    """*tag* for the representation in *coding* (empty: as it is): each has its own strong tag (RFC 9110 8.8.3.3)."""
+    """*tag* for the representation in *coding* (empty: identity): each has its own strong tag (RFC 9110 8.8.3.3)."""
     if not tag:
         return tag
     plain = tag.strip('"').partition("-")[0]
@@ -183,4 +183,4 @@ def pointer_of(location: Iterable[int | str]) -> str:
 
 
 def shortened(name: str) -> str:
-    return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…"
+    return name if len(name) <= MAX_NAME_CHARACTERS else f"{name[:MAX_NAME_CHARACTERS]}…"

@@ -1,4 +1,4 @@
-"""Outcomes as HTTP answers."""
+"""HTTP responses for outcomes."""
 
 from aiohttp import web
 from pydantic_core import to_json
@@ -8,22 +8,22 @@ from gateway.compression import Representation, negotiated
 from gateway.endpoint import Endpoint
 from gateway.preconditions import known_tag, whole_header
 from gateway.prefer import Preference
-from gateway.problems import PREFIX, Problem, etag, of_refusal
+from gateway.problems import PREFIX, HttpProblem, etag, from_refusal
 
 JSON = "application/json; charset=utf-8"
-ASK_AGAIN = {"Retry-After": "1"}
+RETRY_LATER = {"Retry-After": "1"}
 
 
-def reply_of(outcome: Outcome) -> bytes:
-    """The reply's JSON. Raises ``Problem`` for an outcome that is no success."""
+def reply_json(outcome: Outcome) -> bytes:
+    """The reply's JSON. Raises ``HttpProblem`` if the outcome is a refusal or failure."""
     if outcome.status is Status.SUCCEEDED:
         return outcome.reply or b"null"
     assert outcome.problem is not None
-    raise of_refusal(outcome.problem)
+    raise from_refusal(outcome.problem)
 
 
-async def representation(http: web.Request, endpoint: Endpoint, found: Representation) -> web.Response:
-    """200 with what was found, or 304 if the client has it already."""
+async def read_response(http: web.Request, endpoint: Endpoint, found: Representation) -> web.Response:
+    """200 with *found*, or 304 if the client has it already."""
     headers = {"Vary": "Accept-Encoding"} if endpoint.compressed else {}
     if found.tag:
         headers["Cache-Control"] = "private, no-cache"
@@ -36,52 +36,54 @@ async def representation(http: web.Request, endpoint: Endpoint, found: Represent
         headers["ETag"] = found.tag
     if found.coding:
         headers["Content-Encoding"] = found.coding
-    return json(200, found.body, headers)
+    return json_response(200, found.body, headers)
 
 
-def changed(http: web.Request, endpoint: Endpoint, outcome: Outcome) -> web.Response:
+def write_response(http: web.Request, endpoint: Endpoint, outcome: Outcome) -> web.Response:
     headers = {"Idempotent-Replayed": "true"} if outcome.replayed else {}
     try:
-        reply = reply_of(outcome)
-    except Problem as problem:
+        reply = reply_json(outcome)
+    except HttpProblem as problem:
         problem.headers |= headers
         raise
     if endpoint.success == 204:  # noqa: PLR2004 - no content
         return web.Response(status=204, headers=headers)
     if endpoint.etag is not None or endpoint.location is not None:
-        told = endpoint.told(reply)
+        fields = endpoint.header_fields(reply)
         if endpoint.etag is not None:
-            headers["ETag"] = etag(told[endpoint.etag])
+            headers["ETag"] = etag(fields[endpoint.etag])
         if endpoint.location is not None:
-            headers["Location"] = http[PREFIX] + endpoint.location.format(**told)
-    return json(endpoint.success, reply, headers)
+            headers["Location"] = http[PREFIX] + endpoint.location.format(**fields)
+    return json_response(endpoint.success, reply, headers)
 
 
-def pending(location: str, preference: Preference, *, confirmed: bool) -> web.Response:
-    """202 with the command's address. Raises ``Problem`` if nobody knows whether the broker has the command."""
+def pending_response(location: str, preference: Preference, *, confirmed: bool) -> web.Response:
+    """202 with the command's address. Raises ``HttpProblem`` if it is unknown whether the broker has the command."""
     if not confirmed:
-        raise Problem(
+        raise HttpProblem(
             "outcome_unknown",
-            "Ask the command's address, or repeat the request with the same Idempotency-Key",
-            headers={**ASK_AGAIN, "Location": location},
+            "Poll the command's address, or repeat the request with the same Idempotency-Key",
+            headers={**RETRY_LATER, "Location": location},
             extra={"command": location},
         )
-    headers = {**ASK_AGAIN, "Location": location}
+    headers = {**RETRY_LATER, "Location": location}
     if preference.applied:
         headers["Preference-Applied"] = preference.applied
-    return json(202, to_json({"status": "accepted", "command": location}), headers)
+    return json_response(202, to_json({"status": "accepted", "command": location}), headers)
 
 
-def accepted() -> web.Response:
-    return json(200, to_json({"status": "accepted"}), ASK_AGAIN)
+def accepted_response() -> web.Response:
+    return json_response(200, to_json({"status": "accepted"}), RETRY_LATER)
 
 
-def ended(http: web.Request, outcome: Outcome) -> web.Response:
+def ended_response(http: web.Request, outcome: Outcome) -> web.Response:
     if outcome.status is Status.SUCCEEDED:
-        return json(200, b'{"status":"succeeded","outcome":%b}' % reply_of(outcome))
+        return json_response(200, b'{"status":"succeeded","outcome":%b}' % reply_json(outcome))
     assert outcome.problem is not None
-    return json(200, to_json({"status": "failed", "problem": of_refusal(outcome.problem).document(http[PREFIX])}))
+    return json_response(
+        200, to_json({"status": "failed", "problem": from_refusal(outcome.problem).document(http[PREFIX])})
+    )
 
 
-def json(status: int, body: bytes, headers: dict[str, str] | None = None) -> web.Response:
+def json_response(status: int, body: bytes, headers: dict[str, str] | None = None) -> web.Response:
     return web.Response(status=status, body=body, headers={**(headers or {}), "Content-Type": JSON})

@@ -1,4 +1,4 @@
-"""The table as aiohttp routes, beside those of the system itself."""
+"""aiohttp routes: those of the API's table, and those for documents, keys, health and metrics."""
 
 from collections.abc import Awaitable, Callable
 from itertools import groupby
@@ -8,9 +8,8 @@ from pydantic_core import to_json
 
 from chassis.byte_budget import SharedBudget
 from chassis.exposition import Registry
-from chassis.health import Health, Report
+from chassis.health import Health, HealthReport
 from chassis.side_port import operational_routes
-from gateway.answers import Answers
 from gateway.api import ENDPOINTS
 from gateway.body import limit_bodies
 from gateway.compression import GZIP, accepts_gzip, compress
@@ -19,53 +18,64 @@ from gateway.edge import Edge
 from gateway.endpoint import Endpoint
 from gateway.openapi import document
 from gateway.preconditions import whole_header
+from gateway.request_handler import RequestHandler
 from gateway.responses import JSON
 from gateway.settings import GatewaySettings
-from gateway.tokens import Keys
+from gateway.tokens import PublicKeyCache
 
-LARGE_BODIES_OF_ONE_BYTES = 16 * 1024 * 1024  # by one client: each takes seconds of a core on its way to the database
-LARGE_BODIES_BYTES = 64 * 1024 * 1024  # held at once; each takes about four times as much on its way to the broker
+LARGE_BODIES_PER_CLIENT_BYTES = (
+    16 * 1024 * 1024
+)  # of one client in memory at once: each costs seconds of CPU on its way to the database
+LARGE_BODIES_BYTES = 64 * 1024 * 1024  # of all clients in memory at once; sending one takes about four times its size
 
 Answer = Callable[[web.Request], Awaitable[web.Response]]
 
 
 def application(
-    settings: GatewaySettings, edge: Edge, answers: Answers, keys: Keys, *, registry: Registry, health: Health
+    settings: GatewaySettings,
+    edge: Edge,
+    request_handler: RequestHandler,
+    keys: PublicKeyCache,
+    *,
+    registry: Registry,
+    health: Health,
 ) -> web.Application:
     app = web.Application(middlewares=[edge.middleware()], client_max_size=settings.max_body_bytes)
-    most = settings.max_body_bytes
-    limit_bodies(app, SharedBudget(max(LARGE_BODIES_BYTES, most), max(LARGE_BODIES_OF_ONE_BYTES, most)))
-    table = sorted(ENDPOINTS, key=_place)
+    max_bytes = settings.max_body_bytes
+    limit_bodies(app, SharedBudget(max(LARGE_BODIES_BYTES, max_bytes), max(LARGE_BODIES_PER_CLIENT_BYTES, max_bytes)))
+    table = sorted(ENDPOINTS, key=_method_and_path)
     app.add_routes(
-        web.route(method, path, _carries_out(answers, tuple(rows)))
-        for (method, path), rows in groupby(table, key=_place)
+        web.route(method, path, _route_handler(request_handler, tuple(rows)))
+        for (method, path), rows in groupby(table, key=_method_and_path)
     )
     # GET routes answer HEAD too, without the body (RFC 9110 9.3.2).
     app.add_routes(
-        web.head(endpoint.path, _carries_out(answers, (endpoint,))) for endpoint in table if endpoint.method == "GET"
+        web.head(endpoint.path, _route_handler(request_handler, (endpoint,)))
+        for endpoint in table
+        if endpoint.method == "GET"
     )
-    app.add_routes([web.get("/api/commands/{address}", answers.command)])
-    app.add_routes(_documents(settings, keys))
-    edge.count_failures_of(app.router.routes())  # and not of the system's own, which no user asks for
-    app.add_routes(operational_routes(registry, health) if settings.public_details else _health_in_a_word(health))
+    app.add_routes([web.get("/api/commands/{address}", request_handler.command_outcome)])
+    app.add_routes(_document_routes(settings, keys))
+    edge.initialise_failure_counters(app.router.routes())  # not of the routes below, which users do not call
+    app.add_routes(operational_routes(registry, health) if settings.public_details else _health_status_routes(health))
     return app
 
 
-def _place(endpoint: Endpoint) -> tuple[str, str]:
+def _method_and_path(endpoint: Endpoint) -> tuple[str, str]:
     return endpoint.method, endpoint.path
 
 
-def _carries_out(answers: Answers, rows: tuple[Endpoint, ...]) -> Answer:
+def _route_handler(request_handler: RequestHandler, rows: tuple[Endpoint, ...]) -> Answer:
     async def answer(http: web.Request) -> web.Response:
-        return await answers.answer(rows, http)
+        return await request_handler.handle(rows, http)
 
     return answer
 
 
-def _health_in_a_word(health: Health) -> list[web.RouteDef]:
-    """For load balancers: the status. Findings, versions and figures are for those who reach the side port."""
+def _health_status_routes(health: Health) -> list[web.RouteDef]:
+    """For load balancers: the status only. Details are shown on the side port."""
 
-    def answering(ask: Callable[[], Awaitable[Report]]) -> Answer:
+    def answering(ask: Callable[[], Awaitable[HealthReport]]) -> Answer:
         async def answer(_: web.Request) -> web.Response:
             report = await ask()
             return web.json_response({"status": report.status}, status=200 if report.good else 503)
@@ -76,7 +86,7 @@ def _health_in_a_word(health: Health) -> list[web.RouteDef]:
     return [web.get(path, answering(ask)) for path, ask in paths.items()]
 
 
-def _documents(settings: GatewaySettings, keys: Keys) -> list[web.RouteDef]:
+def _document_routes(settings: GatewaySettings, keys: PublicKeyCache) -> list[web.RouteDef]:
     described = document()
     if settings.public_url is not None:
         described["servers"] = [{"url": settings.public_url.get_secret_value().rstrip("/")}]
@@ -87,14 +97,14 @@ def _documents(settings: GatewaySettings, keys: Keys) -> list[web.RouteDef]:
         return web.Response(body=to_json(keys.jwks()), content_type="application/json", headers=headers)
 
     return [
-        web.get("/api/openapi.json", _fixed(to_json(described), {"Content-Type": JSON})),
-        web.get("/api/docs", _fixed(page(described).encode(), page_headers)),
+        web.get("/api/openapi.json", _static_answer(to_json(described), {"Content-Type": JSON})),
+        web.get("/api/docs", _static_answer(page(described).encode(), page_headers)),
         web.get("/.well-known/jwks.json", jwks),
     ]
 
 
-def _fixed(body: bytes, headers: dict[str, str]) -> Answer:
-    """What is the same for everybody, compressed once."""
+def _static_answer(body: bytes, headers: dict[str, str]) -> Answer:
+    """A response that is the same for all clients, compressed once."""
     headers = {**headers, "Cache-Control": "max-age=300", "Vary": "Accept-Encoding"}
     compressed = compress(body, level=9)
 

@@ -1,4 +1,4 @@
-"""The edge on a port, also for those who do not quite speak HTTP."""
+"""The HTTP server: listens, answers malformed HTTP with a problem document, and drains without losing requests."""
 
 import asyncio
 import ctypes
@@ -11,10 +11,10 @@ from uuid_utils.compat import uuid7
 
 from chassis.logging import logger
 from gateway.edge import SECURITY_HEADERS
-from gateway.problems import Problem
+from gateway.problems import HttpProblem
 
-FIRST_REQUEST_SECONDS = 2.0  # for a connection that is new as we leave: whoever made it is about to ask
-LOOK_SECONDS = 0.02
+FIRST_REQUEST_SECONDS = 2.0  # while draining: a new connection may still send its first request
+POLL_SECONDS = 0.02
 # A socket filter of one instruction, "keep 0 bytes" (Linux, Documentation/networking/filter.rst).
 SO_ATTACH_FILTER = 26
 DROP_ALL = struct.pack("HBBI", 0x06, 0, 0, 0)
@@ -24,22 +24,22 @@ BACKLOG = 1024  # connections that wait to be accepted; the kernel's own limit i
 _log = logger(__name__)
 
 
-class Connection(web.RequestHandler):
-    """aiohttp's, but what cannot be read as HTTP gets a problem document.
+class HttpConnection(web.RequestHandler):
+    """aiohttp's handler, but malformed HTTP is answered with a problem document.
 
-    aiohttp would write an error with a trace, and with the beginning of what was sent: perhaps a token.
+    aiohttp would answer with a traceback and the beginning of the request, which may contain a token.
     """
 
-    __slots__ = ("made_at",)
+    __slots__ = ("created_at",)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.made_at = time.monotonic()
+        self.created_at = time.monotonic()
         super().connection_made(transport)
 
     @property
     def is_new(self) -> bool:
-        """Whether its first request may still be on its way."""
-        return self._request_count == 0 and time.monotonic() - self.made_at < FIRST_REQUEST_SECONDS
+        """Whether its first request may still arrive."""
+        return self._request_count == 0 and time.monotonic() - self.created_at < FIRST_REQUEST_SECONDS
 
     def handle_error(
         self,
@@ -52,11 +52,11 @@ class Connection(web.RequestHandler):
             raise ConnectionError("An answer is on its way already")
         correlation_id = str(uuid7())
         if status >= 500:  # noqa: PLR2004 - ours
-            _log.error("request failed", correlation_id=correlation_id, exc_info=exc)
-            problem = Problem("internal_error", status=status)
+            _log.error("request_failed", correlation_id=correlation_id, exc_info=exc)
+            problem = HttpProblem("internal_error", status=status)
         else:
-            _log.debug("not HTTP", correlation_id=correlation_id, error=type(exc).__qualname__)
-            problem = Problem("malformed_request", status=status)
+            _log.debug("request_not_http", correlation_id=correlation_id, error=type(exc).__qualname__)
+            problem = HttpProblem("malformed_request", status=status)
         response = problem.response(request, correlation_id)
         response.headers.update(SECURITY_HEADERS)
         response.headers["X-Correlation-ID"] = correlation_id
@@ -64,25 +64,25 @@ class Connection(web.RequestHandler):
         return response
 
 
-class Listening:
-    """*app* on a port, from ``start`` to ``close``.
+class HttpServer:
+    """Serves *app* from ``start`` to ``close``.
 
-    *idle_seconds*: for a request's whole head to come, from when the connection was made or was last answered on.
-    aiohttp's own hour lets one client hold all the files that this process may open. Longer than load balancers keep a
-    connection (60 s mostly): they must be the ones to close it, or a request of theirs crosses our closing.
+    *idle_seconds*: how long a connection may wait for the next request's complete headers. aiohttp's default of an hour
+    would let one client use up all file descriptors. Keep it longer than a load balancer's idle timeout (mostly 60 s):
+    the load balancer must be the one to close, or it may send a request while this server closes.
     """
 
     def __init__(self, app: web.Application, *, drain_seconds: float, idle_seconds: float = 75.0) -> None:
         self._idle_seconds = idle_seconds
         self._drain_seconds = drain_seconds
-        # No handler is cancelled: a client that leaves must not stop a command half-way to the broker.
+        # No handler is cancelled: a client that disconnects must not stop a command half-way to the broker.
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=drain_seconds, handler_cancellation=False)
         self._server: asyncio.Server | None = None
         self._sockets: list[socket.socket] = []
         self.urls: tuple[str, ...] = ()
 
     async def start(self, host: str, port: int, *, reuse_port: bool = False) -> None:
-        """*reuse_port*: other processes may listen there too, and the kernel gives each its part (SO_REUSEPORT)."""
+        """*reuse_port*: several processes listen on the port, and the kernel distributes connections (SO_REUSEPORT)."""
         await self._runner.setup()
         self._server = await asyncio.get_running_loop().create_server(
             self._connection, host, port, backlog=BACKLOG, reuse_port=reuse_port or None
@@ -90,50 +90,50 @@ class Listening:
         self._sockets = [listening.dup() for listening in self._server.sockets]
         self.urls = tuple("http://{}:{}".format(*listening.getsockname()[:2]) for listening in self._sockets)
 
-    def _connection(self) -> Connection:
+    def _connection(self) -> HttpConnection:
         handlers = self._runner.server
         assert handlers is not None
-        return Connection(
+        return HttpConnection(
             handlers,
             loop=asyncio.get_running_loop(),
             access_log=None,  # type: ignore[arg-type]
             keepalive_timeout=self._idle_seconds,
-            auto_decompress=False,  # each endpoint says which codings it reads, and how far they may unpack
+            auto_decompress=False,  # body.py decompresses, with each endpoint's limits
         )
 
     async def close(self) -> None:
-        """Accepts no more, and returns once what is in hand was answered or the time is over. Safe to repeat.
+        """Stops accepting; returns once the requests in flight are answered or the time is over. Safe to repeat.
 
-        What has connected by then is answered too, if its request comes soon.
+        Connections that exist by then are answered too, if their requests come soon.
         """
         await self._stop_listening()
         deadline = time.monotonic() + self._drain_seconds
-        await asyncio.sleep(LOOK_SECONDS)  # what was accepted last becomes a connection only then
-        while self._has_new_connections() and time.monotonic() < deadline:  # noqa: ASYNC110 - nothing tells
-            await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(POLL_SECONDS)  # connections that were just accepted are set up in this time
+        while self._has_new_connections() and time.monotonic() < deadline:  # noqa: ASYNC110 - there is no event for it
+            await asyncio.sleep(POLL_SECONDS)
         await self._runner.cleanup()
 
     async def _stop_listening(self) -> None:
         if self._server is None:
             return
         server, self._server = self._server, None
-        # Nothing more is queued here: whoever connects now tries again in a second, at whoever listens by then. The
-        # kernel resets all that is queued when a socket is closed, so what is there is accepted first.
+        # Closing a listening socket resets the connections in its queue. So: drop new packets (clients try again in a
+        # second, at a gateway that listens then), accept what is queued, close.
         for listening in self._sockets:
-            _drop_what_comes(listening)
-        await asyncio.sleep(LOOK_SECONDS)
+            _drop_new_connections(listening)
+        await asyncio.sleep(POLL_SECONDS)
         server.close()
         for listening in self._sockets:
-            await self._accept_queued(listening)
+            await self._accept_pending(listening)
             listening.close()
 
-    async def _accept_queued(self, listening: socket.socket) -> None:
+    async def _accept_pending(self, listening: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         listening.setblocking(False)
         while True:
             try:
                 accepted, _ = listening.accept()
-            except OSError:  # there is none, or it has left already
+            except OSError:  # the queue is empty, or the client has disconnected
                 return
             accepted.setblocking(False)
             await loop.connect_accepted_socket(self._connection, accepted)
@@ -141,13 +141,13 @@ class Listening:
     def _has_new_connections(self) -> bool:
         handlers = self._runner.server
         return handlers is not None and any(
-            isinstance(connection, Connection) and connection.is_new for connection in handlers.connections
+            isinstance(connection, HttpConnection) and connection.is_new for connection in handlers.connections
         )
 
 
-def _drop_what_comes(listening: socket.socket) -> None:
+def _drop_new_connections(listening: socket.socket) -> None:
     program = ctypes.create_string_buffer(DROP_ALL, len(DROP_ALL))
     try:
         listening.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HP", 1, ctypes.addressof(program)))
-    except OSError:  # no Linux: a connection that is made just now may be reset
-        _log.debug("socket filter not attached")
+    except OSError:  # not Linux: a connection that is made just now may be reset
+        _log.debug("socket_filter_not_attached")

@@ -1,14 +1,14 @@
-"""Who calls: a verified token whose session lives, asked at every request in the request's one trip to Redis."""
+"""The caller: a verified access token whose session is live. Sessions are checked at every request."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 
 from chassis.cache import CacheReader, Entry, Miss
-from contracts.auth import LIVE_SESSION_KEPT, LiveSession
+from contracts.auth import LIVE_SESSION_TTL, LiveSession
 from contracts.envelope import Actor
-from gateway.problems import Problem
-from gateway.tokens import Claims, Tokens, refused
+from gateway.problems import HttpProblem
+from gateway.tokens import AccessTokenVerifier, Claims, token_problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,47 +18,47 @@ class Caller:
 
 
 def bearer(header: str | None) -> str | None:
-    """The token of an Authorization header. Raises ``Problem`` for another scheme, or none."""
+    """The token of an Authorization header. Raises ``HttpProblem`` for another scheme, or none."""
     if header is None:
         return None
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
-        raise Problem("unauthenticated", headers={"WWW-Authenticate": "Bearer"})
+        raise HttpProblem("unauthenticated", headers={"WWW-Authenticate": "Bearer"})
     return token.strip()
 
 
-async def caller_of(token: str, tokens: Tokens) -> Caller:
-    """Raises ``Problem`` (401) for a token that is not valid."""
+async def authenticate(token: str, tokens: AccessTokenVerifier) -> Caller:
+    """Raises ``HttpProblem`` (401) for a token that is not valid."""
     claims = await tokens.verify(token)
     return Caller(claims.actor, claims)
 
 
-def entry_of(claims: Claims) -> Entry:
+def session_entry(claims: Claims) -> Entry:
     return Entry(f"session/{claims.session_id}")
 
 
 @lru_cache(maxsize=4_096)
-def as_kept(entry: bytes) -> LiveSession:
-    """The session that a cache entry holds; the same text is read once."""
+def parse_session(entry: bytes) -> LiveSession:
+    """The session in a cache entry; parsed once per text."""
     return LiveSession.model_validate_json(entry)
 
 
-def signed_in(caller: Caller, session: LiveSession) -> Caller:
-    """*caller* with the rights that the session now has: those in the token are as old as it is.
+def with_live_session(caller: Caller, session: LiveSession) -> Caller:
+    """*caller* with the session's current roles: those in the token may be outdated.
 
-    Raises ``Problem`` (401) for a session that has ended or is another's, or a token whose key was withdrawn.
+    Raises ``HttpProblem`` (401) if the session has ended or belongs to another user, or the key was withdrawn.
     """
     claims = caller.claims
     if claims is None or session.user_id != claims.user_id or session.expires_at <= datetime.now(UTC):
-        raise Problem("session_ended", headers={"WWW-Authenticate": "Bearer"})
+        raise HttpProblem("session_ended", headers={"WWW-Authenticate": "Bearer"})
     if claims.key_id in session.withdrawn_keys:
-        raise refused("token_key_unknown")
+        raise token_problem("token_key_unknown")
     if session.roles == caller.actor.roles:
         return caller
     return replace(caller, actor=caller.actor.model_copy(update={"roles": session.roles}))
 
 
-async def keep(cache: CacheReader, miss: Miss, session: LiveSession) -> None:
+async def cache_session(cache: CacheReader, miss: Miss, session: LiveSession) -> None:
     left = (session.expires_at - datetime.now(UTC)).total_seconds()
-    stay_seconds = max(1.0, min(LIVE_SESSION_KEPT.total_seconds(), left))
-    await cache.fill(miss, session.model_dump_json().encode(), stay_seconds=stay_seconds)
+    ttl_seconds = max(1.0, min(LIVE_SESSION_TTL.total_seconds(), left))
+    await cache.fill(miss, session.model_dump_json().encode(), ttl_seconds=ttl_seconds)

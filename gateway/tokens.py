@@ -1,4 +1,4 @@
-"""Access tokens: whose they are, checked against the auth service's public keys."""
+"""Verifies access tokens with the auth service's public keys."""
 
 import asyncio
 import base64
@@ -15,19 +15,19 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from chassis.bus.ports import NotPublished
-from chassis.bus.requester import Unanswered
+from chassis.bus.requester import ReplyTimeout
 from chassis.logging import logger
 from chassis.sealing import seal
 from contracts.auth import TOKEN_ALGORITHM, TOKEN_AUDIENCE, TOKEN_ISSUER, TOKEN_TYPE, PublicKey, PublicKeys
 from contracts.envelope import Actor, ActorKind, Envelope
 from contracts.message import Message
 from contracts.sealed import sealed_fields
-from gateway.problems import Problem
+from gateway.problems import HttpProblem
 
-LEEWAY_SECONDS = 30  # between our clock and the auth worker's
+LEEWAY_SECONDS = 30  # between this clock and the auth worker's
 REFRESH_SECONDS = 60.0  # a next key is published an hour before it signs
-UNKNOWN_KEY_PAUSE_SECONDS = 5.0  # forged key ids must not make us ask more often
-REMEMBERED = 20_000  # verdicts; a check costs 0.2 ms of CPU (measured 2026-08)
+UNKNOWN_KEY_PAUSE_SECONDS = 5.0  # forged key ids must not cause more requests than this
+MAX_REMEMBERED_TOKENS = 20_000  # a signature check costs 0.2 ms of CPU (measured 2026-08)
 MAX_TOKEN_BYTES = 4_096
 
 _log = logger(__name__)
@@ -44,64 +44,64 @@ class Claims:
     key_id: str
 
 
-class Keys:
-    """The auth service's public keys, as last heard. *fetch* raises what ``Requester.ask`` raises."""
+class PublicKeyCache:
+    """The auth service's public keys, as last fetched. *fetch* raises what ``Requester.ask`` raises."""
 
     def __init__(
         self, fetch: Fetch, *, clock: Callable[[], float] = time.time, pace: Callable[[], float] = time.monotonic
     ) -> None:
-        """*pace* says when to ask again: a *clock* that is set back must not keep us from it."""
+        """*pace* is monotonic and paces the fetches: *clock* may be set back."""
         self._fetch = fetch
         self.clock = clock
         self.pace = pace
         self._keys: dict[str, PublicKey] = {}
         self._signing: dict[str, Ed25519PublicKey] = {}
-        self._asked_at = float("-inf")
-        self._heard = False  # whether the last time we asked we were told
-        self._asking = asyncio.Lock()
-        self._here = asyncio.Event()
+        self._fetched_at = float("-inf")
+        self._last_fetch_succeeded = False  # whether the last fetch succeeded
+        self._commands = asyncio.Lock()
+        self._loaded = asyncio.Event()
 
-    async def keep(self) -> None:
+    async def refresh_forever(self) -> None:
         """Runs for as long as the process."""
         while True:
-            await self._ask()
+            await self._fetch_keys()
             await asyncio.sleep(REFRESH_SECONDS if self._keys else 0.5)
 
     async def wait(self) -> None:
-        """Until the first keys are here."""
-        await self._here.wait()
+        """Wait until the first keys have arrived."""
+        await self._loaded.wait()
 
     async def check(self) -> None:
-        """For health: raises ``LookupError`` before the first keys are here."""
+        """For health: raises ``LookupError`` before the first keys have arrived."""
         if not self._keys:
             raise LookupError("no keys yet")
 
     def has(self, key_id: str) -> bool:
-        """Whether it was among the signing keys when we last heard of them."""
+        """Whether it was among the signing keys at the last fetch."""
         return key_id in self._signing
 
     def drop(self, key_ids: Iterable[str]) -> None:
-        """They were withdrawn: the next token that bears a key unknown to us makes us ask for all of them again."""
+        """Forget withdrawn keys: the next token with an unknown key causes a fetch."""
         for key_id in key_ids:
             if self._keys.pop(key_id, None) is not None:
-                self._asked_at = float("-inf")
+                self._fetched_at = float("-inf")
             self._signing.pop(key_id, None)
 
     async def signing(self, key_id: str) -> Ed25519PublicKey:
-        """Raises ``Problem``: 401 for a key that is none of ours, 503 while nobody tells us which are."""
-        if key_id not in self._signing and self.pace() - self._asked_at > UNKNOWN_KEY_PAUSE_SECONDS:
-            await self._ask()
+        """Raises ``HttpProblem``: 401 for an unknown key, 503 while keys cannot be fetched."""
+        if key_id not in self._signing and self.pace() - self._fetched_at > UNKNOWN_KEY_PAUSE_SECONDS:
+            await self._fetch_keys()
         key = self._signing.get(key_id)
         if key is not None:
             return key
-        if not self._heard:  # perhaps a key that is new: to call it unknown would make clients throw good tokens away
-            raise Problem("unavailable", headers={"Retry-After": "1"})
-        raise refused("token_key_unknown")
+        if not self._last_fetch_succeeded:  # it may be a new key: with 401 clients would discard valid tokens
+            raise HttpProblem("unavailable", headers={"Retry-After": "1"})
+        raise token_problem("token_key_unknown")
 
     def jwks(self) -> dict[str, Any]:
-        """RFC 7517, RFC 8037: what tokens may be signed with, the next key included. Raises ``Problem`` before that."""
+        """The signing keys including the next one (RFC 7517, RFC 8037). Raises ``HttpProblem`` while there are none."""
         if not self._keys:
-            raise Problem("unavailable", headers={"Retry-After": "1"})
+            raise HttpProblem("unavailable", headers={"Retry-After": "1"})
         return {
             "keys": [
                 {"kty": "OKP", "crv": "Ed25519", "x": key.key, "kid": key.id, "alg": TOKEN_ALGORITHM, "use": "sig"}
@@ -115,7 +115,7 @@ class Keys:
         if not sealed_fields(type(message)):
             return message
         if not self._keys:
-            await self._ask()
+            await self._fetch_keys()
         now = datetime.fromtimestamp(self.clock() + LEEWAY_SECONDS, UTC)
         usable = [key for key in self._keys.values() if key.purpose == "sealing" and key.active_from <= now]
         if not usable:
@@ -123,22 +123,22 @@ class Keys:
         newest = max(usable, key=lambda key: key.active_from)
         return seal(message, envelope.id, newest.id, _raw(newest.key))
 
-    async def _ask(self) -> None:
-        async with self._asking:
-            if self.pace() - self._asked_at < 0.2:  # noqa: PLR2004 - whoever waited for the lock has been served
+    async def _fetch_keys(self) -> None:
+        async with self._commands:
+            if self.pace() - self._fetched_at < 0.2:  # noqa: PLR2004 - another task has just fetched them
                 return
-            self._heard = False
+            self._last_fetch_succeeded = False
             try:
                 found = await self._fetch()
-            except (NotPublished, Unanswered, Problem) as error:
-                _log.warning("keys not heard", error=type(error).__qualname__)
+            except (NotPublished, ReplyTimeout, HttpProblem) as error:
+                _log.warning("public_keys_not_fetched", error=type(error).__qualname__)
                 return
             finally:
-                self._asked_at = self.pace()
-            self._heard = True
+                self._fetched_at = self.pace()
+            self._last_fetch_succeeded = True
             self._keys = {key.id: key for key in found.keys}
             if self._keys:
-                self._here.set()
+                self._loaded.set()
             self._signing = {
                 key.id: Ed25519PublicKey.from_public_bytes(_raw(key.key))
                 for key in found.keys
@@ -146,26 +146,26 @@ class Keys:
             }
 
 
-class Tokens:
-    """Verdicts on signatures are remembered for as long as the token lasts; whether its session lives is not."""
+class AccessTokenVerifier:
+    """Caches valid signatures for as long as the token lasts; whether its session is live is checked elsewhere."""
 
-    def __init__(self, keys: Keys, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, keys: PublicKeyCache, *, clock: Callable[[], float] = time.time) -> None:
         self._keys = keys
         self.clock = clock
-        self._verdicts: OrderedDict[bytes, Claims] = OrderedDict()
+        self._verified: OrderedDict[bytes, Claims] = OrderedDict()
 
     async def verify(self, token: str) -> Claims:
-        """Raises ``Problem``: 401 with the reason, or 503 while the keys are not known."""
+        """Raises ``HttpProblem``: 401 with the reason, or 503 while the keys are not known."""
         digest = hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
-        claims = self._verdicts.get(digest)
+        claims = self._verified.get(digest)
         if claims is None or not self._keys.has(claims.key_id):
             claims = await self._check(token)
-            self._verdicts[digest] = claims
-            if len(self._verdicts) > REMEMBERED:
-                self._verdicts.popitem(last=False)
+            self._verified[digest] = claims
+            if len(self._verified) > MAX_REMEMBERED_TOKENS:
+                self._verified.popitem(last=False)
         if claims.expires_at + LEEWAY_SECONDS <= self.clock():
-            self._verdicts.pop(digest, None)
-            raise refused("token_expired")
+            self._verified.pop(digest, None)
+            raise token_problem("token_expired")
         return claims
 
     def drop_keys(self, key_ids: Iterable[str]) -> None:
@@ -173,12 +173,12 @@ class Tokens:
 
     async def _check(self, token: str) -> Claims:
         if len(token) > MAX_TOKEN_BYTES:
-            raise refused("invalid_token")
+            raise token_problem("invalid_token")
         try:
             header = jwt.get_unverified_header(token)
-            # Before any key is looked for: a token chooses neither algorithm nor type.
+            # Before the key is looked up: a token must not choose the algorithm or type.
             if header.get("alg") != TOKEN_ALGORITHM or header.get("typ") != TOKEN_TYPE:
-                raise refused("token_algorithm")
+                raise token_problem("token_algorithm")
             key = await self._keys.signing(str(header.get("kid", "")))
             claims: Mapping[str, Any] = jwt.decode(
                 token,
@@ -194,15 +194,15 @@ class Tokens:
             actor = Actor(kind=ActorKind.USER, id=user_id, session_id=session_id, roles=roles)
             return Claims(actor, user_id, session_id, float(claims["exp"]), header["kid"])
         except jwt.ExpiredSignatureError:
-            raise refused("token_expired") from None
+            raise token_problem("token_expired") from None
         except jwt.InvalidSignatureError:
-            raise refused("token_signature") from None
+            raise token_problem("token_signature") from None
         except (jwt.InvalidTokenError, ValueError, TypeError, AttributeError):
-            raise refused("invalid_token") from None
+            raise token_problem("invalid_token") from None
 
 
-def refused(code: str) -> Problem:
-    return Problem(code, headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
+def token_problem(code: str) -> HttpProblem:
+    return HttpProblem(code, headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
 
 
 def _raw(key: str) -> bytes:

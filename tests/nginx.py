@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from compose.local.home import DEFAULT, Home
-from compose.local.packages import Bundle, run, unpacked
+from compose.local.packages import Bundle, run, unpack
 from tests.eventually import eventually
 from tests.servers import PROGRAMS, REPOSITORY
 
@@ -51,7 +51,7 @@ async def _names(options: Sequence[str]) -> list[str]:
 
 async def _root() -> Path:
     home = Home(REPOSITORY / DEFAULT, programs=PROGRAMS).open()
-    return await unpacked(home, Bundle("nginx", "nginx", _names, "run the tests on Debian or Ubuntu"))
+    return await unpack(home, Bundle("nginx", "nginx", _names, "run the tests on Debian or Ubuntu"))
 
 
 @asynccontextmanager

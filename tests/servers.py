@@ -22,7 +22,7 @@ from redis.asyncio import Redis
 from compose.local.home import DEFAULT, Home
 from compose.local.run import run_servers
 from compose.local.stack import Servers, addresses
-from compose.local.supervisor import stop_left
+from compose.local.supervisor import stop_leftovers
 
 REPOSITORY = Path(__file__).parents[1]
 # Programs are the same for every home, and 100 MB: tests share those of the checkout.
@@ -60,7 +60,7 @@ def _end_what_killed_runs_left() -> None:
         home = Home(folder)
         with suppress(OSError):  # another user's, or another run is about this one as well
             if time.time() - folder.stat().st_mtime > JUST_MADE_SECONDS and not home.is_locked():
-                stop_left(home)
+                stop_leftovers(home)
                 shutil.rmtree(folder)
 
 

@@ -1,1 +1,1 @@
-"""``autograph backup`` and ``restore``: the data at rest, whole, consistent, and checked by reading it back."""
+"""``autograph backup`` and ``restore``: consistent copies of all data, verified by reading them back."""

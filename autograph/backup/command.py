@@ -1,4 +1,4 @@
-"""``autograph backup`` and ``autograph restore`` as the operator types them."""
+"""The commands ``autograph backup`` and ``autograph restore``."""
 
 import asyncio
 import dataclasses
@@ -17,21 +17,22 @@ from autograph.backup.rotation import name_at, remove_older
 from autograph.backup.verify import verify
 from autograph.installation import installation, installation_in
 from autograph.settings import OperatorSettings, operator_settings
-from compose.local.home import CannotProvide, Home
+from compose.local.home import Home, OperatorError
 from compose.local.run import start_servers
+from contracts.services import SERVICES
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The backup's folder.")]
-INCOMPLETE = 3  # exit status: the backup is good, and something was lost before it was made
+INCOMPLETE = 3  # exit status: the backup is valid, but some objects were missing when it was made
 
 
 def backup(
     folder: Folder,
     *,
     verify_only: Annotated[
-        bool, typer.Option("--verify", help="Read a backup that is there and check all of it, instead of making one.")
+        bool, typer.Option("--verify", help="Verify an existing backup instead of making one.")
     ] = False,
     with_secrets: Annotated[
-        bool, typer.Option("--secrets/--no-secrets", help="Keep the secrets that its keys are encrypted under.")
+        bool, typer.Option("--secrets/--no-secrets", help="Include the secrets that its keys are encrypted with.")
     ] = True,
     keep: Annotated[
         int | None,
@@ -56,7 +57,7 @@ def backup(
             manifest = asyncio.run(make(source, target, progress, with_secrets=with_secrets))
             if keep is not None:
                 verify(target, progress)
-    _tell(target, manifest)
+    _print_summary(target, manifest)
     if keep is not None:
         for removed in remove_older(folder, keep=keep, now=now):
             Console(soft_wrap=True, highlight=False).print(f"deleted: {removed}")
@@ -66,16 +67,15 @@ def backup(
 
 def _source(settings: OperatorSettings) -> Source:
     home = _home(settings)
-    unset = [name for name in ("auth_secret", "gateway_secret") if getattr(settings, name) is None]
+    unset = sorted(s.secret_variable for s in SERVICES if s.own_secret and settings.own_secret(s) is None)
     if unset and not (home.folder / "ports.json").exists():
-        # A home without a stack would make up new ones.
-        variables = " and ".join(f"AUTOGRAPH_{name.upper()}" for name in unset)
-        raise CannotProvide(f"{variables} must be set as the services have it")
+        # A home without a stack would generate new secrets.
+        raise OperatorError(f"{' and '.join(unset)} must be set as the services have it")
     return Source(installation(), home.programs)
 
 
 def restore_command(folder: Folder) -> None:
-    """Bring a backup into an empty installation, and check it there. The local stack must not be running."""
+    """Restore a backup into an empty installation, and verify it there. The local stack must not be running."""
     settings = operator_settings(starts=True)
     asyncio.run(_restore(settings, folder))
 
@@ -85,23 +85,20 @@ async def _restore(settings: OperatorSettings, folder: Path) -> None:
     with bars(Console(stderr=True)) as progress:
         manifest = await asyncio.to_thread(verify, folder, progress)
         check_release(manifest)
-        given = settings.given()
-        async with start_servers(home.open(), given, lambda _name, _state: None) as servers:
+        external = settings.external_servers()
+        async with start_servers(home.open(), external, lambda _name, _state: None) as servers:
             await servers.all_ready()
             found = installation_in(home, settings)
             brought = secrets_of(folder, manifest)
-            # A secret that the user names stands; the home's own was made for an installation that holds nothing.
-            kept = {name: secret for name, secret in brought.items() if getattr(settings, f"{name}_secret") is None}
-            found = dataclasses.replace(
-                found,
-                auth_secret=kept.get("auth", found.auth_secret),
-                gateway_secret=kept.get("gateway", found.gateway_secret),
-            )
+            # Secrets in the settings have precedence; the home's own was generated for an empty installation.
+            named = {s.name for s in SERVICES if s.own_secret and settings.own_secret(s) is not None}
+            kept = {name: secret for name, secret in brought.items() if name not in named}
+            found = dataclasses.replace(found, own_secrets={**found.own_secrets, **kept})
             check_secrets(manifest, found)
 
             def keep_secrets() -> None:
                 for name, secret in kept.items():
-                    home.keep_secret(name, secret)
+                    home.save_secret(name, secret)
 
             await restore(Target(found, home.programs), folder, manifest, progress, keep_secrets=keep_secrets)
     console = Console(soft_wrap=True, highlight=False)
@@ -113,7 +110,7 @@ def _home(settings: OperatorSettings) -> Home:
     return Home(settings.home, programs=settings.programs)
 
 
-def _tell(folder: Path, manifest: Manifest) -> None:
+def _print_summary(folder: Path, manifest: Manifest) -> None:
     console = Console(soft_wrap=True, highlight=False)
     console.print(f"{folder}: as of {manifest.snapshot_at.isoformat(timespec='milliseconds')}, {_contents(manifest)}")
     console.print(f"secret, for the owner only: {', '.join(part.name for part in manifest.parts if part.secret)}")

@@ -1,4 +1,4 @@
-"""The broker's part: what `autograph migrate` does not make anew, which is producers and policies of one's own."""
+"""The broker's definitions that `autograph migrate` does not create: producers, and the operator's own policies."""
 
 import json
 import re
@@ -17,7 +17,7 @@ OUR_POLICIES: Final = frozenset(policy.name for policy in NEEDED.policies)
 
 
 async def write_definitions(broker: Broker, folder: Path) -> str:
-    """As RabbitMQ exports them, of our virtual host and the users that may enter it; returns the server's version."""
+    """In RabbitMQ's export format, for our virtual host and its users. Returns the server's version."""
     whole: dict[str, Any] = await broker.get("definitions")
     users = {one["user"] for one in whole["permissions"] if one["vhost"] == broker.vhost}
     ours = {
@@ -31,45 +31,45 @@ async def write_definitions(broker: Broker, folder: Path) -> str:
 
 
 async def apply_definitions(broker: Broker, folder: Path) -> None:
-    """Producers with their passwords' hashes and rights, and policies that are not ours; in whichever vhost this is."""
-    kept: dict[str, Any] = json.loads((folder / DEFINITIONS).read_bytes())
-    await _apply_producers(broker, kept)
-    for policy in kept["policies"]:
+    """Creates producers with their password hashes and rights, and the operator's policies, in *broker*'s vhost."""
+    backed_up: dict[str, Any] = json.loads((folder / DEFINITIONS).read_bytes())
+    await _apply_producers(broker, backed_up)
+    for policy in backed_up["policies"]:
         if policy["name"] not in OUR_POLICIES:
             body = {name: policy[name] for name in ("pattern", "definition", "priority", "apply-to")}
             await broker.put("policies", broker.vhost, policy["name"], body=body)
 
 
-async def _apply_producers(broker: Broker, kept: dict[str, Any]) -> None:
-    for user in kept["users"]:
+async def _apply_producers(broker: Broker, backed_up: dict[str, Any]) -> None:
+    for user in backed_up["users"]:
         if user["name"].startswith(PRODUCERS):
             body = {name: user[name] for name in ("password_hash", "hashing_algorithm")}
             await broker.put("users", user["name"], body={**body, "tags": ""})
-    for one in kept["permissions"]:
+    for one in backed_up["permissions"]:
         if one["user"].startswith(PRODUCERS):
             body = {name: one[name] for name in ("configure", "write", "read")}
             await broker.put("permissions", broker.vhost, one["user"], body=body)
-    for one in kept["topic_permissions"]:
+    for one in backed_up["topic_permissions"]:
         if one["user"].startswith(PRODUCERS):
             body = {name: one[name] for name in ("exchange", "write", "read")}
             await broker.put("topic-permissions", broker.vhost, one["user"], body=body)
-    for queue in (queue["name"] for queue in kept["queues"] if _REPLIES.fullmatch(queue["name"])):
+    for queue in (queue["name"] for queue in backed_up["queues"] if _REPLIES.fullmatch(queue["name"])):
         await broker.put("queues", broker.vhost, queue, body=REPLY_QUEUE)
-    await restore_producers(broker)  # their exchanges and queues, which follow from their rights
+    await restore_producers(broker)  # creates their exchanges and queues from their rights
 
 
-async def forget_definitions(broker: Broker, folder: Path) -> None:
-    """The reverse of ``apply_definitions``, for a restore that did not come to its end."""
-    kept: dict[str, Any] = json.loads((folder / DEFINITIONS).read_bytes())
-    for user in kept["users"]:
+async def remove_definitions(broker: Broker, folder: Path) -> None:
+    """The reverse of ``apply_definitions``, for a restore that failed."""
+    backed_up: dict[str, Any] = json.loads((folder / DEFINITIONS).read_bytes())
+    for user in backed_up["users"]:
         if user["name"].startswith(PRODUCERS):
             await remove_producer(broker, user["name"].removeprefix(PRODUCERS))
-    for policy in kept["policies"]:
+    for policy in backed_up["policies"]:
         if policy["name"] not in OUR_POLICIES:
             await broker.delete("policies", broker.vhost, policy["name"])
 
 
-async def a_producer(broker: Broker) -> str | None:
-    """Any that the broker knows."""
+async def find_any_producer(broker: Broker) -> str | None:
+    """The name of any producer on the broker."""
     names = (user["name"] for user in await broker.get("users"))
     return next((name.removeprefix(PRODUCERS) for name in names if name.startswith(PRODUCERS)), None)

@@ -1,4 +1,4 @@
-"""Making a backup: of one moment, at which the queues are held and the database's snapshot is taken."""
+"""Makes a backup of one moment: the queues are captured while the database's snapshot is taken."""
 
 import asyncio
 import shutil
@@ -22,7 +22,7 @@ from autograph.backup.manifest import (
     OBJECT_LIST,
     SECRETS,
     Manifest,
-    part_of,
+    describe_part,
     secret_check,
     write_manifest,
     write_private,
@@ -31,7 +31,7 @@ from autograph.backup.progress import Bars
 from autograph.broker import open_broker
 from autograph.installation import Installation
 from chassis.objects import s3_client
-from compose.local.home import CannotProvide
+from compose.local.home import OperatorError
 
 if TYPE_CHECKING:  # stubs
     from types_aiobotocore_s3 import S3Client
@@ -43,30 +43,30 @@ PARTS: Final = {DUMP: True, DEFINITIONS: True, MESSAGES: True, OBJECT_LIST: Fals
 @dataclass(frozen=True, slots=True)
 class Source:
     found: Installation
-    programs: Path  # where the launcher's own PostgreSQL is, if it is
+    programs: Path  # where the launcher unpacks its PostgreSQL
 
 
 async def make(source: Source, target: Path, bars: Bars, *, with_secrets: bool) -> Manifest:
-    """Raises ``CannotProvide``. *target* appears whole or not at all."""
-    with _whole_or_not(target) as folder:
-        manifest = await _filled(source, folder, bars, with_secrets=with_secrets)
+    """Raises ``OperatorError``. *target* is created completely or not at all."""
+    with _atomic_folder(target) as folder:
+        manifest = await _write_backup(source, folder, bars, with_secrets=with_secrets)
         write_manifest(folder, manifest)
     return manifest
 
 
-async def _read(
+async def _read_rows_and_objects(
     snapshot: postgres.Snapshot, store: "S3Client", folder: Path, bars: Bars
-) -> tuple[dict[str, int], objects.Copied]:
+) -> tuple[dict[str, int], objects.CopyResult]:
     """One after the other: both use the snapshot's connection."""
     rows = await postgres.count_rows(snapshot.connection)
     return rows, await objects.copy_out(snapshot.connection, store, folder, bars.bar("objects"))
 
 
 @contextmanager
-def _whole_or_not(target: Path) -> Iterator[Path]:
-    """A folder beside *target* that takes its place at the end, and is removed if it does not come to that."""
+def _atomic_folder(target: Path) -> Iterator[Path]:
+    """A temporary folder beside *target*, renamed to it at the end, removed on failure."""
     if target.exists():
-        raise CannotProvide(f"{target} is there already: name a folder that is not")
+        raise OperatorError(f"{target} is there already: name a folder that is not")
     target.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f"{target.name}{UNFINISHED}", dir=target.parent))  # 0700
     try:
@@ -76,15 +76,15 @@ def _whole_or_not(target: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-async def _filled(source: Source, folder: Path, bars: Bars, *, with_secrets: bool) -> Manifest:
+async def _write_backup(source: Source, folder: Path, bars: Bars, *, with_secrets: bool) -> Manifest:
     found, servers = source.found, source.found.servers
     async with open_broker(servers.rabbitmq_url, servers.rabbitmq_management_url) as broker, AsyncExitStack() as stack:
         rabbitmq = await write_definitions(broker, folder)
-        async with messages.held(servers.rabbitmq_url, broker, folder) as capture:
+        async with messages.capture_messages(servers.rabbitmq_url, broker, folder) as capture:
             snapshot = await stack.enter_async_context(postgres.open_snapshot(servers.postgres_url))
-            # An event that was published after the queues were at rest, and whose row the snapshot no longer has.
-            await capture.settled()
-        await postgres.check_keys(snapshot.connection, found.auth_secret)
+            # Includes events that were published after the capture began and whose rows the snapshot lacks.
+            await capture.wait_until_empty()
+        await postgres.check_keys(snapshot.connection, found.own_secrets.get("auth", ""))
         store = await stack.enter_async_context(
             s3_client(servers.s3.url, servers.s3.access_key, servers.s3.secret_key, region=found.s3_region)
         )
@@ -93,11 +93,11 @@ async def _filled(source: Source, folder: Path, bars: Bars, *, with_secrets: boo
                 dumping = group.create_task(
                     postgres.dump(servers.postgres_url, snapshot, source.programs, folder / DUMP, bars.bar("database"))
                 )
-                copying = group.create_task(_read(snapshot, store, folder, bars))
-        except* CannotProvide as sentences:
+                copying = group.create_task(_read_rows_and_objects(snapshot, store, folder, bars))
+        except* OperatorError as sentences:
             raise sentences.exceptions[0] from None
         rows, copied = copying.result()
-    secrets = {"auth": found.auth_secret, "gateway": found.gateway_secret}
+    secrets = dict(found.own_secrets)
     parts = dict(PARTS)
     if with_secrets:
         write_private(folder / SECRETS, to_json(secrets))
@@ -118,5 +118,5 @@ async def _filled(source: Source, folder: Path, bars: Bars, *, with_secrets: boo
         missing=tuple(copied.missing),
         secrets_included=with_secrets,
         secret_checks={name: secret_check(secret) for name, secret in secrets.items()},
-        parts=tuple(part_of(folder, name, secret=secret) for name, secret in parts.items()),
+        parts=tuple(describe_part(folder, name, secret=secret) for name, secret in parts.items()),
     )

@@ -1,4 +1,4 @@
-"""What a backup consists of. The manifest is written last: a folder without one is no backup."""
+"""A backup's files and manifest. The manifest is written last: a folder without one is not a backup."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from chassis.key_pairs import derived_key
-from compose.local.home import CannotProvide
+from compose.local.home import OperatorError
 
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
@@ -24,11 +24,11 @@ SECRETS: Final = "secrets.json"
 CHUNK_BYTES: Final = 1 << 20
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
-Advance = Callable[[int], None]  # told the bytes that were just done
+Advance = Callable[[int], None]  # called with the number of bytes that were just processed
 
 
-class BackupBroken(CannotProvide):
-    """A backup that must not be relied on; the message says which part, and is one sentence."""
+class BackupBroken(OperatorError):
+    """A damaged backup; the message says which part, in one sentence."""
 
 
 class _Record(BaseModel):
@@ -39,10 +39,10 @@ class Part(_Record):
     name: str
     bytes: int
     sha256: str
-    secret: bool  # whoever reads it can act as somebody, or read what is sealed
+    secret: bool  # contains credentials or sealed data
 
 
-class KeptObject(_Record):
+class BackedUpObject(_Record):
     """A line of ``objects.jsonl``. The file's name is the SHA-256 of the object as it is stored."""
 
     bucket: str
@@ -53,7 +53,7 @@ class KeptObject(_Record):
 
 
 class MissingObject(_Record):
-    """Named by the database and not to be had, or damaged, when the backup was made: the loss is older than it."""
+    """Missing from the store, or damaged, when the backup was made."""
 
     bucket: str
     key: str
@@ -66,7 +66,7 @@ class Manifest(_Record):
     postgres: str  # the server's version
     pg_dump: int  # its major version
     rabbitmq: str
-    snapshot_at: datetime  # what was acknowledged before it is here, as its effect or as a message that waits
+    snapshot_at: datetime  # everything acknowledged before it is in the backup, as data or as a waiting message
     finished_at: datetime
     database_bytes: int
     rows: dict[str, int]  # schema.table → how many
@@ -75,12 +75,12 @@ class Manifest(_Record):
     objects_bytes: int
     missing: tuple[MissingObject, ...]
     secrets_included: bool
-    secret_checks: dict[str, str]  # name → what a secret must give to be the right one
+    secret_checks: dict[str, str]  # name → ``secret_check`` of the right secret
     parts: tuple[Part, ...]
 
 
 def secret_check(secret: str) -> str:
-    """Tells the right secret from a wrong one, and nothing else of it: secrets have at least 128 bits."""
+    """Identifies a secret without revealing it: secrets have at least 128 bits."""
     return derived_key(secret, "backup check").hex()
 
 
@@ -89,7 +89,7 @@ def object_file(folder: Path, sha256: str) -> Path:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Raises ``BackupBroken`` if there is none, or it was cut or changed, or is another release's format."""
+    """Raises ``BackupBroken`` if it is missing, truncated, changed, or in another format."""
     try:
         text = (folder / MANIFEST).read_bytes()
         expected = (folder / MANIFEST_SUM).read_text(encoding="ascii").strip()
@@ -99,7 +99,7 @@ def read_manifest(folder: Path) -> Manifest:
         raise BackupBroken(f"{folder} is no finished backup: it has no {MANIFEST} with its checksum") from None
     if hashlib.sha256(text).hexdigest() != expected:
         raise BackupBroken(f"{folder / MANIFEST} is not what was written: its checksum differs")
-    form = _parsed(_Form, text, folder / MANIFEST).format
+    form = _parsed(_FormatOnly, text, folder / MANIFEST).format
     if form != FORMAT:
         raise BackupBroken(f"{folder} has format {form}, and this release reads format {FORMAT} only")
     return _parsed(Manifest, text, folder / MANIFEST)
@@ -111,12 +111,12 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     write_private(folder / MANIFEST, text)
 
 
-def kept_objects(folder: Path) -> Iterator[KeptObject]:
-    yield from read_lines(KeptObject, folder / OBJECT_LIST)
+def backed_up_objects(folder: Path) -> Iterator[BackedUpObject]:
+    yield from read_lines(BackedUpObject, folder / OBJECT_LIST)
 
 
 def read_lines(model: type[ModelT], path: Path) -> Iterator[ModelT]:
-    """One JSON document a line, one at a time in memory."""
+    """One JSON document per line, parsed one at a time."""
     with path.open("rb") as lines:
         for line in lines:
             yield _parsed(model, line, path)
@@ -127,12 +127,12 @@ def write_private(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
 
-def part_of(folder: Path, name: str, *, secret: bool) -> Part:
-    size, sha256 = measured(folder / name)
+def describe_part(folder: Path, name: str, *, secret: bool) -> Part:
+    size, sha256 = size_and_sha256(folder / name)
     return Part(name=name, bytes=size, sha256=sha256, secret=secret)
 
 
-def measured(path: Path, advance: Advance = lambda _bytes: None) -> tuple[int, str]:
+def size_and_sha256(path: Path, advance: Advance = lambda _bytes: None) -> tuple[int, str]:
     """Size and SHA-256, read a megabyte at a time."""
     digest, size = hashlib.sha256(), 0
     with path.open("rb") as file:
@@ -151,8 +151,8 @@ def read_part(path: Path) -> Iterator[None]:
         raise BackupBroken(f"{path} is missing from the backup") from None
 
 
-class _Form(BaseModel):
-    """The one field that every format has."""
+class _FormatOnly(BaseModel):
+    """The field that every format has."""
 
     format: int = 0
 

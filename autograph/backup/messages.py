@@ -1,9 +1,9 @@
-"""What the durable queues hold: accepted, and not yet carried out. Copied without being consumed.
+"""Copies the messages of the durable queues (accepted, not yet carried out) without consuming them.
 
-For a moment all of it is ours: a consumer that goes before the workers' takes whatever is ready, and the workers'
-connections are closed, so that the broker puts back what they have in hand. Each message is written down, nothing is
-acknowledged, and when we let go all of it goes on to the workers. What they had in hand may then come a second time,
-which the inbox is there for.
+For a moment the backup receives all of them: its consumers have a higher priority than the workers', and the workers'
+connections are closed, so that the broker requeues what they have in flight. Each message is written to the backup and
+none is acknowledged; when the backup disconnects, all go back to the workers. A message that was in flight may be
+delivered a second time, which the inbox handles.
 """
 
 import asyncio
@@ -27,15 +27,15 @@ from autograph.credentials import as_user, service_password
 from autograph.topology import NEEDED
 from chassis.bus import headers
 from chassis.bus.topology import RUNG_SECONDS
-from compose.local.home import CannotProvide
+from compose.local.home import OperatorError
 
 DURABLE: Final = tuple(sorted(name for name, kind in NEEDED.queues.items() if kind == "quorum"))
 RUNGS: Final = frozenset(f"retry.{rung}" for rung in RUNG_SECONDS)
-FIRST: Final = 100  # any priority above the workers', which is 0
-PREFETCH: Final = 65_535  # the most that AMQP can say
-CONSUMING: Final = " consuming"  # how the workers name the connection on which they take deliveries
-ROUNDS: Final = 10  # looks at the queues, some 10 ms each: workers are back after 0.2 s at the earliest
-SETTLED_SECONDS: Final = 30.0
+CONSUMER_PRIORITY: Final = 100  # higher than the workers', which is 0
+PREFETCH: Final = 65_535  # AMQP's maximum
+CONSUMING: Final = " consuming"  # suffix of the names of the workers' consuming connections
+CHECKS_PER_ROUND: Final = 10  # some 10 ms each: workers reconnect after 0.2 s at the earliest
+CAPTURE_SECONDS: Final = 30.0
 POLL_SECONDS: Final = 0.02
 
 
@@ -55,54 +55,56 @@ class QueuedMessage(BaseModel):
 
 
 class Capture:
-    """Every durable queue's messages, written to a file as they are handed to us."""
+    """Writes the messages of every durable queue to a file as they are delivered."""
 
     def __init__(self, channel: aiormq.Channel, file: IO[str]) -> None:
         self.counts = dict.fromkeys(DURABLE, 0)
         self._channel = channel
         self._file = file
-        self._ours: dict[str, int] = {}  # consumers of a queue
+        self._our_consumers: dict[str, int] = {}  # consumers of a queue
 
     async def begin(self) -> None:
         await self._channel.basic_qos(prefetch_count=PREFETCH)
         for queue in DURABLE:
-            waiting = (await self._looked_at(queue)).message_count or 0
-            self._ours[queue] = 2 + waiting // PREFETCH  # room for what workers have in hand, and for what comes
-            for _ in range(self._ours[queue]):
+            waiting = (await self._declare_passive(queue)).message_count or 0
+            self._our_consumers[queue] = (
+                2 + waiting // PREFETCH
+            )  # room for what workers have in flight and for new messages
+            for _ in range(self._our_consumers[queue]):
                 await self._channel.basic_consume(
-                    queue, partial(self._take, queue), no_ack=False, arguments={"x-priority": FIRST}
+                    queue, partial(self._take, queue), no_ack=False, arguments={"x-priority": CONSUMER_PRIORITY}
                 )
 
-    async def take_back(self, broker: Broker) -> None:
-        """Close the connections on which workers take deliveries: what they have in hand goes back to its queue.
+    async def reclaim_in_flight(self, broker: Broker) -> None:
+        """Closes the workers' consuming connections, so that what they have in flight is requeued.
 
-        A queue without their consumers has got all of it back, and when they return in half a second they find nothing.
+        A queue without their consumers has all of its messages back; the workers reconnect half a second later.
         """
-        theirs = set(DURABLE)
-        while theirs:
+        not_reclaimed = set(DURABLE)
+        while not_reclaimed:
             for connection in await broker.get("vhosts", broker.vhost, "connections"):
                 name = connection.get("client_properties", {}).get("connection_name", "")
                 if connection.get("user", "").startswith(headers.service_user("")) and name.endswith(CONSUMING):
                     await broker.delete("connections", connection["name"])
-            for _ in range(ROUNDS):
-                for queue in sorted(theirs):
-                    if (await self._looked_at(queue)).consumer_count == self._ours[queue]:
-                        theirs.discard(queue)
+            for _ in range(CHECKS_PER_ROUND):
+                for queue in sorted(not_reclaimed):
+                    if (await self._declare_passive(queue)).consumer_count == self._our_consumers[queue]:
+                        not_reclaimed.discard(queue)
 
-    async def settled(self) -> None:
-        """Returns once all that was in a queue when this was called has been written."""
+    async def wait_until_empty(self) -> None:
+        """Returns once all messages that were in the queues when it was called are written."""
         for queue in DURABLE:
-            while (await self._looked_at(queue)).message_count:  # noqa: ASYNC110 - the broker tells nobody
+            while (await self._declare_passive(queue)).message_count:  # noqa: ASYNC110 - the broker has no event for it
                 await asyncio.sleep(POLL_SECONDS)
-        # What the broker had sent before this answer has come before it.
+        # Deliveries that the broker sent before this response have arrived before it.
         await self._channel.basic_qos(prefetch_count=PREFETCH)
 
-    async def _looked_at(self, queue: str) -> spec.Queue.DeclareOk:
+    async def _declare_passive(self, queue: str) -> spec.Queue.DeclareOk:
         return await self._channel.queue_declare(queue, passive=True)
 
     def _take(self, queue: str, message: DeliveredMessage) -> Coroutine[Any, Any, None]:
-        """No coroutine: it is done when the client calls it, and thus before any later answer of the broker is seen."""
-        self._file.write(_written(queue, message).model_dump_json() + "\n")
+        """Not a coroutine: it has run before the client processes any later frame of the broker."""
+        self._file.write(_to_record(queue, message).model_dump_json() + "\n")
         self.counts[queue] += 1
         return _nothing()
 
@@ -112,31 +114,31 @@ async def _nothing() -> None:
 
 
 @asynccontextmanager
-async def held(amqp_url: str, broker: Broker, folder: Path) -> AsyncIterator[Capture]:
-    """For as long as the block runs, every accepted command and event is carried out already, or held and written.
+async def capture_messages(amqp_url: str, broker: Broker, folder: Path) -> AsyncIterator[Capture]:
+    """While the block runs, every accepted command and event is either carried out or written to the capture.
 
-    Raises ``CannotProvide`` if the block, with what goes before it, takes too long: the workers stand still meanwhile.
+    Raises ``OperatorError`` if it takes too long: the workers receive nothing meanwhile.
     """
     path = folder / MESSAGES
     path.touch(mode=0o600)
     connection = await aio_pika.connect(amqp_url, timeout=10, client_properties={"connection_name": "backup"})
     try:
         with path.open("w", encoding="utf-8") as file:
-            async with asyncio.timeout(SETTLED_SECONDS), connection:
+            async with asyncio.timeout(CAPTURE_SECONDS), connection:
                 channel = connection.channel(publisher_confirms=False)
                 await channel.initialize()
                 underlay = await channel.get_underlay_channel()
                 assert isinstance(underlay, aiormq.Channel)
                 capture = Capture(underlay, file)
                 await capture.begin()
-                await capture.take_back(broker)
-                await capture.settled()
+                await capture.reclaim_in_flight(broker)
+                await capture.wait_until_empty()
                 yield capture
     except TimeoutError:
-        raise CannotProvide(f"The queues did not come to rest within {SETTLED_SECONDS:.0f} s: try again") from None
+        raise OperatorError(f"The queues could not be captured within {CAPTURE_SECONDS:.0f} s: try again") from None
 
 
-def _written(queue: str, message: DeliveredMessage) -> QueuedMessage:
+def _to_record(queue: str, message: DeliveredMessage) -> QueuedMessage:
     properties = message.header.properties
     return QueuedMessage(
         queue=queue,
@@ -151,7 +153,7 @@ def _written(queue: str, message: DeliveredMessage) -> QueuedMessage:
 
 
 def _plain(value: Any) -> Any:
-    """As JSON; what it does not know is marked, so that ``_table`` finds it again."""
+    """As JSON values; types that JSON lacks are marked for ``_table``."""
     if isinstance(value, Mapping):
         return {str(key): _plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
@@ -177,9 +179,9 @@ def _table(value: Any) -> Any:
 
 
 async def replay(amqp_url: str, installation_secret: str, folder: Path) -> None:
-    """Puts each message back into its queue, confirmed, as a copy that the operator passes on.
+    """Publishes each message to its queue, confirmed, as the operator's broker user.
 
-    What waited for a retry goes to the queue that it came from at once. Nobody waits for a reply any more.
+    Messages that waited for a retry go to their original queue at once. Nobody waits for their replies.
     """
     password = service_password(installation_secret, "rabbitmq", "operator")
     connection = await aio_pika.connect(as_user(amqp_url, headers.OPERATOR_USER, password), timeout=10)
@@ -193,7 +195,7 @@ async def replay(amqp_url: str, installation_secret: str, folder: Path) -> None:
                 mandatory=True,
                 properties=spec.Basic.Properties(
                     content_type=message.content_type,
-                    headers=_passed_on(message),
+                    headers=_replay_headers(message),
                     delivery_mode=2,
                     correlation_id=message.correlation_id,
                     message_type=message.type,
@@ -203,7 +205,7 @@ async def replay(amqp_url: str, installation_secret: str, folder: Path) -> None:
             )
 
 
-def _passed_on(message: QueuedMessage) -> dict[str, Any]:
+def _replay_headers(message: QueuedMessage) -> dict[str, Any]:
     table: dict[str, Any] = _table(message.headers)
     table.pop(headers.RUNG, None)
     if message.user is not None:
@@ -212,8 +214,8 @@ def _passed_on(message: QueuedMessage) -> dict[str, Any]:
     return table
 
 
-async def a_full_queue(amqp_url: str, broker: Broker) -> str | None:
-    """Any durable one that holds messages. Asked of the queues themselves: the management API is seconds behind."""
+async def find_queue_with_messages(amqp_url: str, broker: Broker) -> str | None:
+    """A durable queue with messages, if any. By AMQP: the management API's figures are seconds old."""
     if not any(vhost["name"] == broker.vhost for vhost in await broker.get("vhosts")):
         return None
     there = {queue["name"] for queue in await broker.get("queues", broker.vhost)}

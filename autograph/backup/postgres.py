@@ -1,4 +1,4 @@
-"""PostgreSQL's part: ``pg_dump`` and ``pg_restore``, on one snapshot that everything else in the backup follows."""
+"""``pg_dump`` and ``pg_restore``, on one snapshot that all parts of the backup use."""
 
 import asyncio
 import os
@@ -17,26 +17,26 @@ import asyncpg
 
 from autograph.backup.manifest import CHUNK_BYTES, Advance
 from autograph.backup.tunnel import without_tls
-from autograph.database import SERVICES
-from chassis.database import REVISION_SCHEMA, OwnConnection, current_revision
-from chassis.key_pairs import KeysUnreadable, Safe, load
-from compose.local.home import CannotProvide
+from autograph.database import ROLES
+from chassis.database import REVISION_SCHEMA, DirectConnection, current_revision
+from chassis.key_pairs import KeyCipher, KeysUnreadable, load
+from compose.local.home import OperatorError
 
-SCHEMAS: Final = (*SERVICES, REVISION_SCHEMA)
-# Who may invalidate the cache is about processes that run, and in another installation those do not.
-NOT_KEPT: Final = tuple(f"{schema}.cache_members" for schema in SERVICES)
-INSTALLED: Final = "/usr/lib/postgresql/*/bin"  # Debian keeps all versions there, and one of them on the PATH
-# While somebody holds it the diagram service removes no object, and the snapshot's are all there to be copied.
-KEEP_OBJECTS: Final = "SELECT pg_advisory_lock_shared('diagram.versions'::regclass::oid::bigint)"
+SCHEMAS: Final = (*(service.name for service in ROLES), REVISION_SCHEMA)
+# Cache members are running processes of this installation: not part of a backup.
+EXCLUDED_TABLES: Final = tuple(f"{service.name}.cache_members" for service in ROLES)
+INSTALLED: Final = "/usr/lib/postgresql/*/bin"  # Debian installs all versions there, and one of them on the PATH
+# While this lock is held, the diagram service removes no objects, so that the snapshot's can be copied.
+LOCK_OBJECTS: Final = "SELECT pg_advisory_lock_shared('diagram.versions'::regclass::oid::bigint)"
 _VERSION: Final = re.compile(r"\) (\d+)")
 _MAJOR: Final = 10_000  # server_version_num is 180006 for 18.6
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Holds still for as long as the connection's transaction is open."""
+    """Valid while the connection's transaction is open."""
 
-    connection: OwnConnection
+    connection: DirectConnection
     name: str
     at: datetime
     revision: str
@@ -50,8 +50,8 @@ async def open_snapshot(url: str) -> AsyncIterator[Snapshot]:
     connection = await asyncpg.connect(url, server_settings={"idle_in_transaction_session_timeout": "0"})
     try:
         if await current_revision(connection) is None:
-            raise CannotProvide("There is no schema to back up: `autograph migrate` makes it")
-        await connection.execute(KEEP_OBJECTS)
+            raise OperatorError("There is no schema to back up: `autograph migrate` makes it")
+        await connection.execute(LOCK_OBJECTS)
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             name = await connection.fetchval("SELECT pg_export_snapshot()")
             revision = await current_revision(connection)
@@ -69,36 +69,36 @@ async def open_snapshot(url: str) -> AsyncIterator[Snapshot]:
         await connection.close()
 
 
-async def count_rows(connection: OwnConnection) -> dict[str, int]:
-    """Of every table that a backup keeps."""
+async def count_rows(connection: DirectConnection) -> dict[str, int]:
+    """Of every table in the backup."""
     tables = await connection.fetch(
         "SELECT schemaname || '.' || tablename AS name FROM pg_tables WHERE schemaname = ANY($1) ORDER BY 1",
         list(SCHEMAS),
     )
     return {
-        row["name"]: await connection.fetchval(f"SELECT count(*) FROM {row['name']}")  # noqa: S608 - from the catalogue
+        row["name"]: await connection.fetchval(f"SELECT count(*) FROM {row['name']}")
         for row in tables
-        if row["name"] not in NOT_KEPT
+        if row["name"] not in EXCLUDED_TABLES
     }
 
 
-async def check_keys(connection: OwnConnection, auth_secret: str) -> None:
-    """Raises ``CannotProvide`` unless the keys in the database can be read with *auth_secret*."""
+async def check_keys(connection: DirectConnection, auth_secret: str) -> None:
+    """Raises ``OperatorError`` unless the keys in the database can be read with *auth_secret*."""
     await connection.execute("SET search_path = auth")
     try:
-        await load(connection, Safe(auth_secret))
+        await load(connection, KeyCipher(auth_secret))
     except KeysUnreadable:
-        raise CannotProvide(
+        raise OperatorError(
             "AUTOGRAPH_AUTH_SECRET is not the one that the auth service encrypts its keys with: a backup would be "
             "worthless with it"
         ) from None
 
 
 async def dump(url: str, snapshot: Snapshot, programs: Path, target: Path, advance: Advance) -> int:
-    """The version of ``pg_dump``: an older ``pg_restore`` cannot read what it wrote."""
+    """Returns the version of ``pg_dump``: an older ``pg_restore`` cannot read its output."""
     version, program = _program("pg_dump", programs, at_least=snapshot.major)
-    excluded = [f"--exclude-table-data={table}" for table in NOT_KEPT]
-    # Owners and rights are the installation's: migrations give them anew.
+    excluded = [f"--exclude-table-data={table}" for table in EXCLUDED_TABLES]
+    # Owners and privileges belong to the installation: migrations set them again.
     command = [program, "--format=custom", "--no-owner", "--no-privileges", f"--snapshot={snapshot.name}", *excluded]
     target.touch(mode=0o600)  # noqa: ASYNC240 - a local file
     async with without_tls(url) as plain:
@@ -116,7 +116,7 @@ async def _dumped(
             *command, "--dbname", address,
             env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
-        async with _ended(process):
+        async with _terminated_at_end(process):
             assert process.stdout is not None
             assert process.stderr is not None
             errors = asyncio.create_task(process.stderr.read())
@@ -125,11 +125,11 @@ async def _dumped(
                 advance(len(chunk))
             said = await errors
     if await process.wait():
-        raise CannotProvide(f"pg_dump could not read the database: {_last(said)}")
+        raise OperatorError(f"pg_dump could not read the database: {_last_lines(said)}")
 
 
 async def restore(url: str, source: Path, programs: Path, version: int) -> None:
-    """Whole or not at all: one transaction. The database is there and has none of our schemas."""
+    """In one transaction. The database must exist and have none of the schemas."""
     connection = await asyncpg.connect(url)
     try:
         major = await _major(connection)
@@ -143,43 +143,43 @@ async def restore(url: str, source: Path, programs: Path, version: int) -> None:
             *command, "--single-transaction", "--exit-on-error", "--dbname", address, str(source),
             env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         )  # fmt: skip
-        async with _ended(process):
+        async with _terminated_at_end(process):
             _, said = await process.communicate()
     if process.returncode:
-        raise CannotProvide(f"pg_restore could not restore the database: {_last(said)}")
+        raise OperatorError(f"pg_restore could not restore the database: {_last_lines(said)}")
 
 
 async def _check_readable(source: Path, programs: Path, version: int) -> None:
-    """Raises ``CannotProvide`` unless ``pg_restore`` can read the dump's table of contents."""
+    """Raises ``OperatorError`` unless ``pg_restore`` can read the dump's table of contents."""
     _, program = _program("pg_restore", programs, at_least=version)
     process = await asyncio.create_subprocess_exec(
         program, "--list", str(source),
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
     )  # fmt: skip
-    async with _ended(process):
+    async with _terminated_at_end(process):
         _, said = await process.communicate()
     if process.returncode:
-        raise CannotProvide(f"pg_restore cannot read {source}: {_last(said)}")
+        raise OperatorError(f"pg_restore cannot read {source}: {_last_lines(said)}")
 
 
-async def _major(connection: OwnConnection) -> int:
+async def _major(connection: DirectConnection) -> int:
     return int(await connection.fetchval("SHOW server_version_num")) // _MAJOR
 
 
 def _program(name: str, programs: Path, *, at_least: int) -> tuple[int, str]:
-    """Version and path of the oldest that is new enough.
+    """Version and path of the oldest program that is new enough.
 
-    ``pg_dump`` refuses servers that are newer, and what newer ones write sets what older servers do not know.
+    ``pg_dump`` refuses newer servers, and the output of a newer ``pg_dump`` may use settings that the server lacks.
     """
     found = {version: path for path in _candidates(name, programs) if (version := _version_of(path))}
-    fitting = sorted(version for version in found if version >= at_least)
-    if not fitting:
+    usable = sorted(version for version in found if version >= at_least)
+    if not usable:
         known = f" (there is {', '.join(map(str, sorted(found)))})" if found else ""
-        raise CannotProvide(
+        raise OperatorError(
             f"{name} {at_least} or newer is needed, and not on the PATH{known}: "
             "install PostgreSQL's client programs (Debian: postgresql-client)"
         )
-    return fitting[0], found[fitting[0]]
+    return usable[0], found[usable[0]]
 
 
 def _candidates(name: str, programs: Path) -> Iterator[str]:
@@ -190,13 +190,13 @@ def _candidates(name: str, programs: Path) -> Iterator[str]:
 
 
 def _version_of(program: str) -> int | None:
-    told = subprocess.run([program, "--version"], check=False, capture_output=True, text=True)  # noqa: S603 - found above
-    match = _VERSION.search(told.stdout)
+    output = subprocess.run([program, "--version"], check=False, capture_output=True, text=True)  # noqa: S603 - found above
+    match = _VERSION.search(output.stdout)
     return int(match[1]) if match else None
 
 
 def _libpq(url: str) -> tuple[str, dict[str, str]]:
-    """The address without its password, which would show in the list of processes, and the environment with it."""
+    """The URL without its password, which the process list would show, and an environment with it."""
     parts = urlsplit(url)
     user, _, where = parts.netloc.rpartition("@")
     name, _, password = user.partition(":")
@@ -211,8 +211,8 @@ def _libpq(url: str) -> tuple[str, dict[str, str]]:
 
 
 @asynccontextmanager
-async def _ended(process: asyncio.subprocess.Process) -> AsyncIterator[None]:
-    """Whoever is interrupted leaves no program running."""
+async def _terminated_at_end(process: asyncio.subprocess.Process) -> AsyncIterator[None]:
+    """Terminates the program if the block is interrupted."""
     try:
         yield
     finally:
@@ -225,6 +225,6 @@ async def _ended(process: asyncio.subprocess.Process) -> AsyncIterator[None]:
                 await process.wait()
 
 
-def _last(said: bytes) -> str:
+def _last_lines(said: bytes) -> str:
     lines: Sequence[str] = said.decode(errors="replace").strip().splitlines()
     return " ".join(lines[-3:]) or "it did not say why"

@@ -1,4 +1,4 @@
-"""One bar for each thing that takes its time; silent where nobody looks."""
+"""Progress bars on a terminal; silent elsewhere."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ class Bars:
         self._progress = progress
 
     def bar(self, description: str, total_bytes: int | None = None) -> Advance:
-        """Without a total it only counts."""
+        """Without a total, only the count is shown."""
         task = self._progress.add_task(description, total=total_bytes)
 
         def advance(count: int) -> None:

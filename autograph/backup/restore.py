@@ -1,8 +1,8 @@
-"""Restoring a backup into an empty installation, whole or not at all.
+"""Restores a backup into an empty installation, completely or not at all.
 
-First the backup is read back, then the target is looked at, and only then written to: objects, broker, database. The
-database comes last, in one transaction, because services start on nothing else. A mark in the object store says that
-a restore is under way; what a killed one left is cleared by the next, which finds the mark and no schema.
+The backup is verified and the target checked before anything is written: objects, broker, database. The database comes
+last, in one transaction, because services start only when its schema exists. A mark in the object store shows an
+unfinished restore: the next restore, which finds the mark and no schema, removes its remains.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ import asyncpg
 from pydantic_core import from_json
 
 from autograph.backup import messages, objects, postgres
-from autograph.backup.definitions import a_producer, apply_definitions, forget_definitions
+from autograph.backup.definitions import apply_definitions, find_any_producer, remove_definitions
 from autograph.backup.manifest import DUMP, SECRETS, BackupBroken, Manifest, secret_check
 from autograph.backup.progress import Bars
 from autograph.broker import Broker, open_broker
@@ -26,7 +26,7 @@ from autograph.installation import Installation
 from autograph.topology import apply_topology
 from chassis.bus.headers import service_user
 from chassis.objects import s3_client
-from compose.local.home import CannotProvide
+from compose.local.home import OperatorError
 
 if TYPE_CHECKING:  # stubs
     from types_aiobotocore_s3 import S3Client
@@ -35,7 +35,7 @@ if TYPE_CHECKING:  # stubs
 @dataclass(frozen=True, slots=True)
 class Target:
     found: Installation
-    programs: Path  # where the launcher's own PostgreSQL is, if it is
+    programs: Path  # where the launcher unpacks its PostgreSQL
 
     @property
     def postgres_url(self) -> str:
@@ -44,7 +44,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    """The servers of the target, connected."""
+    """Connections to the target's servers."""
 
     target: Target
     broker: Broker
@@ -52,16 +52,16 @@ class _Opened:
 
 
 def check_release(manifest: Manifest) -> None:
-    """Raises ``CannotProvide``."""
+    """Raises ``OperatorError``."""
     if int(manifest.revision) > int(newest_revision()):
-        raise CannotProvide(
+        raise OperatorError(
             f"The backup's schema is at revision {manifest.revision}, and this release knows {newest_revision()} at "
             "most: restore it with the release that made it, or a newer one"
         )
 
 
 def secrets_of(folder: Path, manifest: Manifest) -> dict[str, str]:
-    """Those that the backup brings, by name."""
+    """The secrets in the backup, by name."""
     if not manifest.secrets_included:
         return {}
     kept: dict[str, str] = from_json((folder / SECRETS).read_bytes())
@@ -69,14 +69,14 @@ def secrets_of(folder: Path, manifest: Manifest) -> dict[str, str]:
 
 
 def check_secrets(manifest: Manifest, found: Installation) -> None:
-    """Raises ``CannotProvide`` unless *found* has the secrets that the backup's data was made with."""
+    """Raises ``OperatorError`` unless *found* has the secrets that the backup's data was made with."""
     wrong = [
         f"AUTOGRAPH_{name.upper()}_SECRET"
-        for name, secret in (("auth", found.auth_secret), ("gateway", found.gateway_secret))
-        if secret_check(secret) != manifest.secret_checks[name]
+        for name, check in sorted(manifest.secret_checks.items())
+        if secret_check(found.own_secrets.get(name, "")) != check
     ]
     if wrong:
-        raise CannotProvide(
+        raise OperatorError(
             f"{' and '.join(wrong)} must be as in the installation that was backed up, and is not: its keys could not "
             "be read, nor its sessions and command addresses be recognised"
         )
@@ -85,9 +85,9 @@ def check_secrets(manifest: Manifest, found: Installation) -> None:
 async def restore(
     target: Target, folder: Path, manifest: Manifest, bars: Bars, *, keep_secrets: Callable[[], None]
 ) -> None:
-    """Raises ``CannotProvide``, and then nothing of the backup is left in the target. *manifest* was verified.
+    """*manifest* must be verified. Raises ``OperatorError`` after removing what was restored so far.
 
-    *keep_secrets* is called once the target is known to be empty, before there is anything that needs them.
+    *keep_secrets* is called once the target is known to be empty, before the data that needs them is restored.
     """
     servers = target.found.servers
     async with (
@@ -97,18 +97,18 @@ async def restore(
         opened = _Opened(target, broker, store)
         await _check_empty(opened)
         keep_secrets()
-        async with _undone_if_it_fails(opened, folder):
-            await _restored(opened, folder, manifest, bars)
+        async with _undo_on_failure(opened, folder):
+            await _restore_parts(opened, folder, manifest, bars)
         await objects.unmark(store)
 
 
-async def _restored(opened: _Opened, folder: Path, manifest: Manifest, bars: Bars) -> None:
+async def _restore_parts(opened: _Opened, folder: Path, manifest: Manifest, bars: Bars) -> None:
     target, servers = opened.target, opened.target.found.servers
     await objects.copy_in(opened.store, folder, bars.bar("objects", manifest.objects_bytes))
     await apply_topology(servers.rabbitmq_url, servers.rabbitmq_management_url, target.found.secret)
     await apply_definitions(opened.broker, folder)
     await messages.replay(servers.rabbitmq_url, target.found.secret, folder)
-    await objects.check_in(opened.store, folder, bars.bar("reading back", manifest.objects_bytes))
+    await objects.verify_copied(opened.store, folder, bars.bar("reading back", manifest.objects_bytes))
     await create_database(target.postgres_url)
     await postgres.restore(target.postgres_url, folder / DUMP, target.programs, manifest.pg_dump)
     await _check_database(target, manifest)
@@ -116,7 +116,7 @@ async def _restored(opened: _Opened, folder: Path, manifest: Manifest, bars: Bar
 
 
 async def _check_database(target: Target, manifest: Manifest) -> None:
-    """As the snapshot was: as many rows, an unbroken audit log, keys that open, no object named but those copied."""
+    """Checks row counts, the audit log's chain, that the keys can be decrypted, and the number of objects."""
     connection = await asyncpg.connect(target.postgres_url)
     try:
         found = await postgres.count_rows(connection)
@@ -128,7 +128,7 @@ async def _check_database(target: Target, manifest: Manifest) -> None:
         broken_at = await connection.fetchval("SELECT auth.audit_log_broken_at()")
         if broken_at is not None:
             raise BackupBroken(f"The restored audit log is broken at position {broken_at}")
-        await postgres.check_keys(connection, target.found.auth_secret)
+        await postgres.check_keys(connection, target.found.own_secrets.get("auth", ""))
         named = await connection.fetchval("SELECT count(*) FROM diagram.versions WHERE object_key IS NOT NULL")
     finally:
         await connection.close()
@@ -138,23 +138,23 @@ async def _check_database(target: Target, manifest: Manifest) -> None:
 
 
 async def _check_empty(opened: _Opened) -> None:
-    """Raises ``CannotProvide`` saying what is there. What a killed restore left counts as nothing, and is cleared."""
-    why = await _schema_there(opened.target.postgres_url) or await _services_there(opened.broker)
+    """Raises ``OperatorError`` naming what exists. The remains of a killed restore are removed instead."""
+    why = await _existing_schema(opened.target.postgres_url) or await _running_service(opened.broker)
     if why is None:
         if await objects.is_marked(opened.store):
-            await _cleared(opened)
+            await _remove_partial_restore(opened)
         elif not await objects.is_empty(opened.store):
             why = "its buckets hold objects"
         else:
-            why = await _broker_occupied(opened)
+            why = await _broker_in_use(opened)
     if why is not None:
-        raise CannotProvide(f"A backup is restored into an empty installation only, and this one is not: {why}")
+        raise OperatorError(f"A backup is restored into an empty installation only, and this one is not: {why}")
     servers = opened.target.found.servers
     await ensure_buckets(servers.s3.url, servers.s3.access_key, servers.s3.secret_key, opened.target.found.s3_region)
     await objects.mark(opened.store)
 
 
-async def _schema_there(url: str) -> str | None:
+async def _existing_schema(url: str) -> str | None:
     try:
         connection = await asyncpg.connect(url)
     except asyncpg.InvalidCatalogNameError:
@@ -166,15 +166,15 @@ async def _schema_there(url: str) -> str | None:
     return f"its database has the schema {there}" if there else None
 
 
-async def _broker_occupied(opened: _Opened) -> str | None:
-    if producer := await a_producer(opened.broker):
+async def _broker_in_use(opened: _Opened) -> str | None:
+    if producer := await find_any_producer(opened.broker):
         return f"the broker has the producer {producer}"
-    if queue := await messages.a_full_queue(opened.target.found.servers.rabbitmq_url, opened.broker):
+    if queue := await messages.find_queue_with_messages(opened.target.found.servers.rabbitmq_url, opened.broker):
         return f"the broker's queue {queue} holds messages"
     return None
 
 
-async def _services_there(broker: Broker) -> str | None:
+async def _running_service(broker: Broker) -> str | None:
     for connection in await broker.get("connections"):
         if connection.get("vhost") == broker.vhost and connection.get("user", "").startswith(service_user("")):
             return f"{connection['user']} is running on it"
@@ -182,15 +182,15 @@ async def _services_there(broker: Broker) -> str | None:
 
 
 @asynccontextmanager
-async def _undone_if_it_fails(opened: _Opened, folder: Path) -> AsyncIterator[None]:
+async def _undo_on_failure(opened: _Opened, folder: Path) -> AsyncIterator[None]:
     try:
         yield
-    except BaseException:  # also an impatient Ctrl-C
-        await asyncio.shield(_undone(opened, folder))
+    except BaseException:  # also Ctrl-C
+        await asyncio.shield(_undo(opened, folder))
         raise
 
 
-async def _undone(opened: _Opened, folder: Path) -> None:
+async def _undo(opened: _Opened, folder: Path) -> None:
     try:
         connection = await asyncpg.connect(opened.target.postgres_url)
     except asyncpg.InvalidCatalogNameError:
@@ -201,11 +201,11 @@ async def _undone(opened: _Opened, folder: Path) -> None:
                 await connection.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
         finally:
             await connection.close()
-    await forget_definitions(opened.broker, folder)
-    await _cleared(opened)
+    await remove_definitions(opened.broker, folder)
+    await _remove_partial_restore(opened)
 
 
-async def _cleared(opened: _Opened) -> None:
+async def _remove_partial_restore(opened: _Opened) -> None:
     await messages.purge(opened.broker)
     await objects.clear(opened.store)
 

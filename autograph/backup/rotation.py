@@ -1,4 +1,4 @@
-"""A folder of backups that are named by their time, of which the newest are kept."""
+"""Keeps the newest backups in a folder of backups that are named by their time."""
 
 import re
 import shutil
@@ -19,9 +19,9 @@ def name_at(moment: datetime) -> str:
 
 
 def remove_older(folder: Path, *, keep: int, now: datetime) -> list[Path]:
-    """Delete all finished backups but the *keep* newest, and what was abandoned a day ago. Returns what was deleted.
+    """Delete all finished backups but the *keep* newest, and unfinished ones older than a day. Returns their paths.
 
-    Nothing with a name of another form is looked at, nor a folder without a manifest that may still be written to.
+    Ignores other names, and folders without a manifest that may still be written.
     """
     finished, abandoned = [], []
     for path in folder.iterdir():

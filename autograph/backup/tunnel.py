@@ -1,7 +1,7 @@
-"""TLS to PostgreSQL on behalf of programs that speak none: the ones that the launcher and the image have.
+"""A TLS tunnel to PostgreSQL for client programs without TLS support, as the launcher and the image have them.
 
-They talk in plain text over a Unix socket that only this user can reach; what goes to the server is encrypted, and the
-server's certificate is checked as the URL's ``sslmode`` asks (libpq, "SSL Support"; asyncpg reads it alike).
+They connect in plain text to a Unix socket that only this user can reach; the connection to the server is encrypted,
+and its certificate is verified according to the URL's ``sslmode`` (libpq, "SSL Support"; asyncpg does the same).
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from compose.local.home import CannotProvide
+from compose.local.home import OperatorError
 
 TLS_MODES: Final = ("require", "verify-ca", "verify-full")
 REQUEST: Final = (8).to_bytes(4, "big") + (80877103).to_bytes(4, "big")  # SSLRequest, before anything else
@@ -22,7 +22,7 @@ ACCEPTED: Final = b"S"
 PORT: Final = 5432
 CONNECT_SECONDS: Final = 10.0
 READ_BYTES: Final = 1 << 16
-# Options of a URL that speak of TLS, each with the environment variable that libpq takes in its place.
+# TLS options of a URL, each with libpq's environment variable for it.
 OPTIONS: Final[Mapping[str, str]] = {
     "sslmode": "PGSSLMODE",
     "sslrootcert": "PGSSLROOTCERT",
@@ -37,17 +37,17 @@ ROOT: Final = "~/.postgresql/root.crt"
 
 @asynccontextmanager
 async def without_tls(url: str) -> AsyncIterator[str]:
-    """*url* where it asks for no TLS, else the URL of a tunnel's entrance. Raises ``CannotProvide``."""
+    """*url* if it does not require TLS, else the URL of the tunnel's socket. Raises ``OperatorError``."""
     parts = urlsplit(url)
     query = parse_qsl(parts.query)
-    asked = {name: _asked(name, query) for name in OPTIONS}
-    if asked["sslmode"] not in TLS_MODES:
+    options = {name: _option(name, query) for name in OPTIONS}
+    if options["sslmode"] not in TLS_MODES:
         yield url
         return
     user, at, address = parts.netloc.rpartition("@")
     if "," in address or not parts.hostname:
-        raise CannotProvide("a backup of a database behind TLS needs AUTOGRAPH_POSTGRES_URL to name one host")
-    tunnel = _Tunnel(parts.hostname, parts.port or PORT, _context(asked))
+        raise OperatorError("a backup of a database behind TLS needs AUTOGRAPH_POSTGRES_URL to name one host")
+    tunnel = _Tunnel(parts.hostname, parts.port or PORT, _context(options))
     with tempfile.TemporaryDirectory(prefix="autograph-") as folder:  # 0700
         entrance = Path(folder, f".s.PGSQL.{PORT}")
         server = await asyncio.start_unix_server(tunnel.serve, entrance)
@@ -55,8 +55,8 @@ async def without_tls(url: str) -> AsyncIterator[str]:
             kept = [(name, value) for name, value in query if name not in OPTIONS]
             kept += [("host", folder), ("port", str(PORT)), ("sslmode", "disable")]
             yield urlunsplit(parts._replace(netloc=f"{user}{at}", query=urlencode(kept)))
-        except CannotProvide as error:
-            raise tunnel.failure or error from None  # the program knows only that its connection ended
+        except OperatorError as error:
+            raise tunnel.failure or error from None  # the program only knows that its connection was closed
         finally:
             server.close()
             tunnel.abort()
@@ -64,7 +64,7 @@ async def without_tls(url: str) -> AsyncIterator[str]:
 
 class _Tunnel:
     def __init__(self, host: str, port: int, context: ssl.SSLContext) -> None:
-        self.failure: CannotProvide | None = None
+        self.failure: OperatorError | None = None
         self._host = host
         self._port = port
         self._context = context
@@ -80,9 +80,9 @@ class _Tunnel:
                 group.create_task(_copy(reader, to_server))
                 group.create_task(_copy(from_server, writer))
         except* OSError as errors:  # ssl.SSLError and TimeoutError are among these
-            self.failure = CannotProvide(f"{self._host}:{self._port} cannot be reached by TLS: {errors.exceptions[0]}")
-        except* CannotProvide as errors:
-            self.failure = CannotProvide(str(errors.exceptions[0]))
+            self.failure = OperatorError(f"{self._host}:{self._port} cannot be reached by TLS: {errors.exceptions[0]}")
+        except* OperatorError as errors:
+            self.failure = OperatorError(str(errors.exceptions[0]))
         finally:
             writer.close()
 
@@ -95,7 +95,7 @@ class _Tunnel:
         writer.write(REQUEST)
         if await reader.read(len(ACCEPTED)) != ACCEPTED:
             writer.close()
-            raise CannotProvide(f"{self._host}:{self._port} speaks no TLS, and AUTOGRAPH_POSTGRES_URL asks for it")
+            raise OperatorError(f"{self._host}:{self._port} speaks no TLS, and AUTOGRAPH_POSTGRES_URL asks for it")
         await writer.start_tls(self._context, server_hostname=self._host)
         return reader, writer
 
@@ -110,27 +110,27 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
             writer.close()
 
 
-def _asked(name: str, query: list[tuple[str, str]]) -> str:
+def _option(name: str, query: list[tuple[str, str]]) -> str:
     return dict(query).get(name) or os.environ.get(OPTIONS[name], "")
 
 
-def _context(asked: Mapping[str, str]) -> ssl.SSLContext:
-    """Raises ``CannotProvide``."""
+def _context(options: Mapping[str, str]) -> ssl.SSLContext:
+    """Raises ``OperatorError``."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    roots = Path(asked["sslrootcert"] or ROOT).expanduser()
-    mode = asked["sslmode"]
+    roots = Path(options["sslrootcert"] or ROOT).expanduser()
+    mode = options["sslmode"]
     try:
-        if mode in {"verify-full", "verify-ca"} or roots.is_file():  # `require` checks with what is there
+        if mode in {"verify-full", "verify-ca"} or roots.is_file():  # `require` verifies if there are roots
             context.check_hostname = mode == "verify-full"
             context.load_verify_locations(roots)
         else:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
-        if asked["sslcrl"]:
-            context.load_verify_locations(Path(asked["sslcrl"]).expanduser())
+        if options["sslcrl"]:
+            context.load_verify_locations(Path(options["sslcrl"]).expanduser())
             context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
-        if asked["sslcert"]:
-            context.load_cert_chain(asked["sslcert"], asked["sslkey"] or None, asked["sslpassword"] or None)
+        if options["sslcert"]:
+            context.load_cert_chain(options["sslcert"], options["sslkey"] or None, options["sslpassword"] or None)
     except OSError as error:
-        raise CannotProvide(f"TLS to PostgreSQL: {roots} or another file that it names: {error}") from None
+        raise OperatorError(f"TLS to PostgreSQL: {roots} or another file that it names: {error}") from None
     return context

@@ -1,16 +1,16 @@
-"""Reading a backup back: every byte against its checksum, and what the parts say of each other."""
+"""Verifies a backup: every file against its checksum, and the counts in the manifest."""
 
 from pathlib import Path
 
 from autograph.backup.manifest import (
     MESSAGES,
     Manifest,
-    kept_objects,
-    measured,
+    backed_up_objects,
     object_file,
     read_lines,
     read_manifest,
     read_part,
+    size_and_sha256,
 )
 from autograph.backup.manifest import BackupBroken as Broken
 from autograph.backup.messages import QueuedMessage
@@ -18,19 +18,21 @@ from autograph.backup.progress import Bars
 
 
 def verify(folder: Path, bars: Bars) -> Manifest:
-    """Raises ``BackupBroken`` for the first thing that is not as it was written."""
+    """Raises ``BackupBroken`` for the first difference."""
     manifest = read_manifest(folder)
     advance = bars.bar("reading back", sum(part.bytes for part in manifest.parts) + manifest.objects_bytes)
     for part in manifest.parts:
         with read_part(folder / part.name):
-            if measured(folder / part.name, advance) != (part.bytes, part.sha256):
+            if size_and_sha256(folder / part.name, advance) != (part.bytes, part.sha256):
                 raise Broken(f"{folder / part.name} is not what was written: its checksum differs")
     count = 0
-    for kept in kept_objects(folder):
-        path = object_file(folder, kept.sha256)
+    for backed_up in backed_up_objects(folder):
+        path = object_file(folder, backed_up.sha256)
         with read_part(path):
-            if measured(path, advance) != (kept.bytes, kept.sha256):
-                raise Broken(f"{path} ({kept.bucket}/{kept.key}) is not what was written: its checksum differs")
+            if size_and_sha256(path, advance) != (backed_up.bytes, backed_up.sha256):
+                raise Broken(
+                    f"{path} ({backed_up.bucket}/{backed_up.key}) is not what was written: its checksum differs"
+                )
         count += 1
     if count != manifest.objects:
         raise Broken(f"{folder} lists {count} objects, and its manifest counts {manifest.objects}")

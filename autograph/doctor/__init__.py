@@ -1,1 +1,1 @@
-"""``autograph doctor``: looks at a running installation, changes nothing, and says what to do."""
+"""``autograph doctor``: checks a running installation read-only, and suggests remedies."""

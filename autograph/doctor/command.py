@@ -1,4 +1,4 @@
-"""The command: each server is looked at, whatever the others do."""
+"""The command: checks each server, independently of the others."""
 
 import asyncio
 import json
@@ -26,38 +26,38 @@ from autograph.listing import print_table
 def doctor(
     *, as_json: Annotated[bool, typer.Option("--json", help="One JSON array on standard output.")] = False
 ) -> None:
-    """Check a running installation, and say what to do. Exit status 1: there are findings; 2: no server answers."""
+    """Check a running installation, and suggest remedies. Exit status 1: there are findings; 2: no server answers."""
     findings = asyncio.run(examine(installation()))
     if as_json:
         print(json.dumps([asdict(finding) for finding in findings], indent=1))  # noqa: T201 - this is the output
     elif findings:
-        columns = ("finding", Column("what is so", max_width=60), Column("what to do", max_width=60))
+        columns = ("finding", Column("description", max_width=60), Column("remedy", max_width=60))
         table = Table(*columns, box=None, pad_edge=False)
         for finding in findings:
             style = "bold red" if finding.error else "yellow"
             table.add_row(f"[{style}]{finding.code}[/]", escape(finding.what), escape(finding.do))
         print_table(table)
     else:
-        Console().print("All is well.")
+        Console().print("No problems found.")
     if findings:
-        away = {finding.code for finding in findings} >= {f"{server}_unreachable" for server in _LOOKS}
-        raise typer.Exit(2 if away else 1)
+        all_unreachable = {finding.code for finding in findings} >= {f"{server}_unreachable" for server in _CHECKS}
+        raise typer.Exit(2 if all_unreachable else 1)
 
 
 async def examine(found: Installation) -> list[Finding]:
-    """All findings, errors first. A server that is away is one finding, and the others are looked at all the same."""
-    groups = await asyncio.gather(*(_visit(server, look, found) for server, look in _LOOKS.items()))
+    """All findings, errors first. A server that is unavailable is one finding; the others are still checked."""
+    groups = await asyncio.gather(*(_run_check(server, check, found) for server, check in _CHECKS.items()))
     return sorted((finding for group in groups for finding in group), key=lambda one: (not one.error, one.code))
 
 
-async def _visit(
-    server: str, look: Callable[[Installation], Awaitable[list[Finding]]], found: Installation
+async def _run_check(
+    server: str, check: Callable[[Installation], Awaitable[list[Finding]]], found: Installation
 ) -> list[Finding]:
     began = time.monotonic()
     try:
-        async with asyncio.timeout(None if server in _WALKED else CHECK_SECONDS):
-            return await look(found)
-    except _REFUSES as error:
+        async with asyncio.timeout(None if server in _WITHOUT_TIMEOUT else CHECK_SECONDS):
+            return await check(found)
+    except _UNREACHABLE as error:
         text = f"{type(error).__name__}: {error}"
         if isinstance(error, TimeoutError) and not str(error):
             text = f"does not answer within {time.monotonic() - began:.0f} s"
@@ -68,12 +68,11 @@ async def _visit(
         return [Finding(f"{server}_unreachable", True, text[:200], do)]
 
 
-# All that is kept there is looked at, which takes as long as there is much of it. That is no sign of a server that is
-# away: for each of its answers the client has a limit.
-_WALKED: Final = ("postgres", "s3")
+# These checks read everything that is stored, so they have no overall limit; each single answer has one.
+_WITHOUT_TIMEOUT: Final = ("postgres", "s3")
 
-# What each server's client raises where the server is away, or does not let the administrator in.
-_REFUSES: Final = (
+# What the clients raise if a server is unavailable or refuses the administrator.
+_UNREACHABLE: Final = (
     OSError,  # also a timeout
     aiohttp.ClientError,
     aiormq.AMQPError,
@@ -84,9 +83,9 @@ _REFUSES: Final = (
     ClientError,
 )
 
-_LOOKS: Final[dict[str, Callable[[Installation], Awaitable[list[Finding]]]]] = {
-    "postgres": postgres.look,
-    "rabbitmq": rabbitmq.look,
-    "redis": redis.look,
-    "s3": s3.look,
+_CHECKS: Final[dict[str, Callable[[Installation], Awaitable[list[Finding]]]]] = {
+    "postgres": postgres.check,
+    "rabbitmq": rabbitmq.check,
+    "redis": redis.check,
+    "s3": s3.check,
 }

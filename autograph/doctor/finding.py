@@ -1,4 +1,4 @@
-"""What the doctor says, and what all its parts ask."""
+"""The doctor's findings, and checks that several servers share."""
 
 import asyncio
 import time
@@ -9,17 +9,17 @@ from typing import Final
 
 import asyncpg
 
-from chassis.database import OwnConnection
+from chassis.database import DirectConnection
 
 CHECK_SECONDS: Final = 30.0
 CONNECT_SECONDS: Final = 5
-SKEW_WARNED_SECONDS, SKEW_WRONG_SECONDS = 1.0, 5.0  # tokens bear 30 s, deadlines little more than a second
-SKEW_ASKED, SKEW_PAUSE_SECONDS = 3, 0.5
+SKEW_WARNING_SECONDS, SKEW_ERROR_SECONDS = 1.0, 5.0  # tokens tolerate 30 s, deadlines little more than a second
+SKEW_ATTEMPTS, SKEW_PAUSE_SECONDS = 3, 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """*code* is stable, and a heading of the runbook; *error*: something does not work, else it will not for long."""
+    """*code* is stable, and a heading of the runbook; *error*: something is broken now, else it soon will be."""
 
     code: str
     error: bool
@@ -27,31 +27,31 @@ class Finding:
     do: str
 
 
-async def skew(server: str, ask: Callable[[], Awaitable[float]], *, coarse: float = 0.0) -> list[Finding]:
-    """What *ask* is told is the server's time at some moment while it was asked, cut off by up to *coarse* seconds.
+async def skew(server: str, ask: Callable[[], Awaitable[float]], *, resolution_seconds: float = 0.0) -> list[Finding]:
+    """Compares this machine's clock with the server's time from *ask*, which is truncated to *resolution_seconds*.
 
-    A machine that stalls makes single answers late and clocks never right: what looks wrong is asked again.
+    A stalling machine can delay a single answer, so an offset is measured again before it is reported.
     """
-    for remaining in reversed(range(SKEW_ASKED)):
+    for remaining in reversed(range(SKEW_ATTEMPTS)):
         before = time.time()
-        told = await ask()
-        apart = _between((told, told + coarse), (before, time.time()))
-        if abs(apart) <= SKEW_WARNED_SECONDS:
+        server_time = await ask()
+        offset_seconds = _between((server_time, server_time + resolution_seconds), (before, time.time()))
+        if abs(offset_seconds) <= SKEW_WARNING_SECONDS:
             return []
         if remaining:
             await asyncio.sleep(SKEW_PAUSE_SECONDS)
-    what = f"{server}'s clock is {apart:+.1f} s apart from this machine's"
-    return [Finding("clock_skew", abs(apart) > SKEW_WRONG_SECONDS, what, "synchronise the clocks (NTP)")]
+    what = f"{server}'s clock is {offset_seconds:+.1f} s apart from this machine's"
+    return [Finding("clock_skew", abs(offset_seconds) > SKEW_ERROR_SECONDS, what, "synchronise the clocks (NTP)")]
 
 
 def _between(theirs: tuple[float, float], ours: tuple[float, float]) -> float:
-    """How far *theirs* lies after *ours* (before it, if negative); 0 where they overlap."""
+    """The distance of the interval *theirs* behind *ours* (negative: before it); 0 if they overlap."""
     return max(theirs[0] - ours[1], 0.0) + min(theirs[1] - ours[0], 0.0)
 
 
 @asynccontextmanager
-async def connected(url: str) -> AsyncIterator[OwnConnection]:
-    """Raises asyncpg's errors only, so that a look at another server, too, can tell whose they are."""
+async def connected(url: str) -> AsyncIterator[DirectConnection]:
+    """Raises only asyncpg's errors, so that checks of other servers can tell that PostgreSQL failed."""
     try:
         connection = await asyncpg.connect(url, timeout=CONNECT_SECONDS, command_timeout=CHECK_SECONDS)
     except OSError as error:  # also a timeout

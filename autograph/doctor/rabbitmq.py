@@ -1,4 +1,4 @@
-"""Topology, alarms, and whether each queue is alive, taken from, and keeps up."""
+"""Checks RabbitMQ: topology, alarms, and each queue's leader, consumers and backlog."""
 
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
@@ -8,56 +8,58 @@ import aio_pika
 
 from autograph.broker import Broker, open_broker
 from autograph.doctor.finding import Finding, skew
-from autograph.doctor.strangers import look_for_strangers
+from autograph.doctor.foreign_resources import find_foreign_resources
 from autograph.installation import Installation
 from autograph.topology import NEEDED, check_topology
 
-WAITING: Final = 1_000  # messages in one queue: at 300 a second it is behind by more than three seconds
-FILLS, FULL = 0.8, 0.98  # of a queue's messages or bytes
-DATE_COARSE_SECONDS: Final = 2.0  # cut off to the second, by a server that renews the text once a second (cowboy_clock)
-BEHIND_SECONDS: Final = 10.0  # what a command's client waits for its outcome
+MANY_WAITING: Final = 1_000  # messages in one queue: more than three seconds of work at 300 a second
+WARNING_FILL, ERROR_FILL = 0.8, 0.98  # of a queue's messages or bytes
+DATE_RESOLUTION_SECONDS: Final = 2.0  # in seconds, and updated once a second (cowboy_clock)
+MAX_BACKLOG_SECONDS: Final = 10.0  # how long a client waits for a command's outcome
 
 
-async def look(found: Installation) -> list[Finding]:
+async def check(found: Installation) -> list[Finding]:
     servers = found.servers
     differences = await check_topology(servers.rabbitmq_url, servers.rabbitmq_management_url)
     findings = [Finding("topology_differs", True, difference, "autograph migrate") for difference in differences]
     async with open_broker(servers.rabbitmq_url, servers.rabbitmq_management_url) as broker:
-        findings += await look_for_strangers(broker)
+        findings += await find_foreign_resources(broker)
 
         async def date() -> float:
             return parsedate_to_datetime(await broker.date()).timestamp()
 
-        findings += await skew("rabbitmq", date, coarse=DATE_COARSE_SECONDS)
+        findings += await skew("rabbitmq", date, resolution_seconds=DATE_RESOLUTION_SECONDS)
         for node in await broker.get("nodes"):
             for alarm in ("mem_alarm", "disk_free_alarm"):
                 if node.get(alarm):
                     what = f"{node['name']} has raised {alarm}: nothing is published"
                     findings.append(Finding("broker_alarm", True, what, "give it memory or disk"))
-        told_of = await _told_of(broker)
-        findings += [finding for row in told_of.values() for finding in full_queue(row)]
-        if differences:  # a queue that is missing cannot be looked at
+        queue_rows = await _queue_rows(broker)
+        findings += [finding for row in queue_rows.values() for finding in full_queue(row)]
+        if differences:  # a missing queue cannot be declared passively
             return findings
-    dead = [finding for row in told_of.values() for finding in dead_queue(row)]
-    if dead:  # a queue without a leader does not answer AMQP either
+    dead = [finding for row in queue_rows.values() for finding in dead_queue(row)]
+    if dead:  # a queue without a leader does not answer over AMQP
         return findings + dead
-    return findings + await _queues(servers.rabbitmq_url, told_of)
+    return findings + await _queue_findings(servers.rabbitmq_url, queue_rows)
 
 
-async def _told_of(broker: Broker) -> dict[str, Mapping[str, Any]]:
-    """By the management API, whose figures are some seconds old. Others' queues are looked at too: see the runbook."""
+async def _queue_rows(broker: Broker) -> dict[str, Mapping[str, Any]]:
+    """From the management API, whose figures are seconds old. Includes queues of other programs."""
     return {row["name"]: row for row in await broker.get("queues", broker.vhost)}
 
 
 def dead_queue(row: Mapping[str, Any]) -> list[Finding]:
-    """*row* is one of the management API's ``/api/queues``. A quorum queue works as long as most of its members do."""
+    """*row*: of the management API's ``/api/queues``. A quorum queue needs a majority of its members."""
     if row.get("type") != "quorum":
         return []
     members, online, leader = row.get("members") or [], row.get("online") or [], row.get("leader")
     name = row["name"]
     do = "start the broker's nodes; a queue nobody needs: delete it"
     if not online or leader not in online:
-        return [Finding("queue_without_leader", True, f"{name} has no leader: it takes and gives nothing", do)]
+        return [
+            Finding("queue_without_leader", True, f"{name} has no leader: it neither accepts nor delivers messages", do)
+        ]
     if 2 * len(online) <= len(members):
         what = f"only {len(online)} of {len(members)} members of {name} are there"
         return [Finding("queue_without_leader", True, what, do)]
@@ -65,11 +67,11 @@ def dead_queue(row: Mapping[str, Any]) -> list[Finding]:
 
 
 def full_queue(row: Mapping[str, Any]) -> list[Finding]:
-    """*row*: as for ``dead_queue``. By the bounds that the broker itself holds it to, whoever set them."""
+    """*row*: as for ``dead_queue``. Uses the limits that the broker enforces, whoever set them."""
     name: str = row["name"]
     worker, _, kind = name.partition(".")
     filled = max(_filled(row, "max-length", "messages_ready"), _filled(row, "max-length-bytes", "message_bytes_ready"))
-    if filled < FILLS or name.startswith("reply.") or kind == "refused":  # in those the oldest gives way
+    if filled < WARNING_FILL or name.startswith("reply.") or kind == "refused":  # these drop their oldest messages
         return []
     if kind == "parked":
         why, do = "what should be parked comes round again each minute", "autograph parked list, redrive, discard"
@@ -81,7 +83,7 @@ def full_queue(row: Mapping[str, Any]) -> list[Finding]:
         who = worker if kind == "events" else "its subscriber"
         why = f"{who} does not keep up, and events that it subscribes to stay in their outboxes"
         do = f"start {who}, or delete the queue if that is gone for good"
-    is_full = filled >= FULL
+    is_full = filled >= ERROR_FILL
     return [Finding("queue_full", is_full, f"{name} is {'full' if is_full else f'{filled:.0%} full'}: {why}", do)]
 
 
@@ -91,8 +93,8 @@ def _filled(row: Mapping[str, Any], bound: str, count: str) -> float:
     return (row.get(count) or 0) / min(bounds) if bounds else 0.0
 
 
-async def _queues(amqp_url: str, told_of: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
-    """By AMQP's own counts: by the management API's, a worker that has just come is not there yet."""
+async def _queue_findings(amqp_url: str, queue_rows: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
+    """From AMQP's counts: the management API does not show a worker that has just connected."""
     findings = []
     async with await aio_pika.connect(amqp_url, timeout=10) as connection, connection.channel() as channel:
         for name in NEEDED.queues:
@@ -105,19 +107,19 @@ async def _queues(amqp_url: str, told_of: Mapping[str, Mapping[str, Any]]) -> li
                     what = f"{waiting} messages are parked in {name}"
                     findings.append(Finding("messages_parked", False, what, "autograph parked list"))
                 continue
-            findings += _taken_from(name, waiting, found.consumer_count or 0)
+            findings += _consumer_findings(name, waiting, found.consumer_count or 0)
             if found.consumer_count:
-                findings += behind(name, waiting, told_of.get(name, {}))
+                findings += behind(name, waiting, queue_rows.get(name, {}))
     return findings
 
 
-def _taken_from(name: str, waiting: int, consumers: int) -> list[Finding]:
+def _consumer_findings(name: str, waiting: int, consumers: int) -> list[Finding]:
     worker = name.split(".", maxsplit=1)[0]
     findings = []
     if not consumers:
-        what = f"nobody takes from {name}"
+        what = f"{name} has no consumer"
         findings.append(Finding("queue_without_consumer", True, what, _start(worker)))
-    if waiting > WAITING:
+    if waiting > MANY_WAITING:
         what = f"{waiting} messages wait in {name}"
         findings.append(Finding("queue_long", False, what, f"start more {worker} workers"))
     return findings
@@ -128,10 +130,10 @@ def _start(worker: str) -> str:
 
 
 def behind(name: str, waiting: int, row: Mapping[str, Any]) -> list[Finding]:
-    """How old the queue's newest message will get: what waits, by the rate at which the consumers acknowledge.
+    """How long the newest message will wait: the messages that wait, divided by the rate of acknowledgements.
 
-    The broker knows no age of a quorum queue's messages, and to look at one is to count as a delivery. What waits
-    both now and by *row*, some seconds ago, is no passing moment.
+    A quorum queue's messages have no age, and reading one counts as a delivery. Only messages that wait now and also
+    waited some seconds ago, by *row*, are a backlog.
     """
     waiting = min(waiting, row.get("messages_ready") or 0)
     if not waiting:
@@ -141,7 +143,7 @@ def behind(name: str, waiting: int, row: Mapping[str, Any]) -> list[Finding]:
     if not rate:
         what = f"{waiting} messages wait in {name}, and nothing was done for seconds"
         return [Finding("queue_behind", True, what, f"look at the {worker} worker's log: it is stuck or frozen")]
-    if waiting / rate <= BEHIND_SECONDS:
+    if waiting / rate <= MAX_BACKLOG_SECONDS:
         return []
     what = f"{waiting} messages wait in {name}: {waiting / rate:.0f} s of work at its present rate"
     return [Finding("queue_behind", False, what, f"start more {worker} workers")]

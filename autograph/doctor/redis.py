@@ -1,4 +1,4 @@
-"""Whether it answers and lets each service in, and what time it has: it holds nothing that is not elsewhere."""
+"""Checks Redis: that it responds, its clock, and each service's user. It stores nothing that must not be lost."""
 
 from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError
@@ -9,14 +9,14 @@ from autograph.installation import Installation
 from compose.local.service_users import REDIS_SERVICES
 
 
-async def look(found: Installation) -> list[Finding]:
+async def check(found: Installation) -> list[Finding]:
     async with Redis.from_url(found.servers.redis_url, socket_timeout=5, socket_connect_timeout=5) as redis:
 
-        async def told() -> float:
+        async def server_time() -> float:
             seconds, microseconds = await redis.time()
             return float(seconds + microseconds / 1e6)
 
-        findings = await skew("redis", told)
+        findings = await skew("redis", server_time)
     return findings + await _users(found)
 
 

@@ -1,4 +1,4 @@
-"""Buckets, and whether what the database says is archived is there, and the reverse."""
+"""Checks the object store: buckets, archived versions without an object, and objects without a version."""
 
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -8,21 +8,21 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
 
-from autograph.buckets import BUCKETS
 from autograph.doctor.finding import Finding, connected, skew
 from autograph.installation import Installation
-from chassis.database import OwnConnection
+from chassis.database import DirectConnection
 from chassis.objects import PROBE_KEY, s3_client
+from contracts.services import BUCKETS
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
 
-YOUNG: Final = timedelta(days=1)  # an object is stored before its row says so
-REMEMBERED: Final = 1_000  # keys without an object: more are counted, and not looked at again
+ORPHAN_GRACE: Final = timedelta(days=1)  # an object is stored before its row refers to it
+MAX_LISTED_KEYS: Final = 1_000  # keys without an object: further ones are only counted
 _OURS: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/")
 
 
-async def look(found: Installation) -> list[Finding]:
+async def check(found: Installation) -> list[Finding]:
     store = found.servers.s3
     async with s3_client(store.url, store.access_key, store.secret_key, region=found.s3_region) as client:
         answer = await client.list_buckets()
@@ -32,7 +32,7 @@ async def look(found: Installation) -> list[Finding]:
             return parsedate_to_datetime(headers["date"]).timestamp()
 
         dated = "date" in answer["ResponseMetadata"]["HTTPHeaders"]
-        findings = await skew("s3", date, coarse=1.0) if dated else []
+        findings = await skew("s3", date, resolution_seconds=1.0) if dated else []
         missing = set(BUCKETS) - {bucket["Name"] for bucket in answer["Buckets"]}
         if missing:
             what = f"there is no bucket {', '.join(sorted(missing))}"
@@ -43,18 +43,18 @@ async def look(found: Installation) -> list[Finding]:
                 aclosing(_archived(connection)) as archived,
                 aclosing(_stored(client)) as stored,
             ):
-                compared = await compare(archived, stored, datetime.now(UTC))
-            if compared.lost:  # removed for good since the rows were read?
+                comparison = await compare(archived, stored, datetime.now(UTC))
+            if comparison.lost:  # permanently deleted since the rows were read?
                 still = "SELECT object_key FROM diagram.versions WHERE object_key = ANY($1::text[])"
-                rows = await connection.fetch(still, compared.lost)
-                gone = len(compared.lost) - len(rows)
-                compared.lost = sorted(row["object_key"] for row in rows)
-                compared.lost_count -= gone
-    return [*findings, *compared.findings()]
+                rows = await connection.fetch(still, comparison.lost)
+                gone = len(comparison.lost) - len(rows)
+                comparison.lost = sorted(row["object_key"] for row in rows)
+                comparison.lost_count -= gone
+    return [*findings, *comparison.findings()]
 
 
-async def _archived(connection: OwnConnection) -> AsyncGenerator[str]:
-    """Keys in the order of their bytes, as S3 lists them."""
+async def _archived(connection: DirectConnection) -> AsyncGenerator[str]:
+    """Keys in byte order, as S3 lists them."""
     query = 'SELECT object_key FROM diagram.versions WHERE object_key IS NOT NULL ORDER BY object_key COLLATE "C"'
     async for row in connection.cursor(query, prefetch=1000):
         yield row["object_key"]
@@ -68,7 +68,7 @@ async def _stored(client: "S3Client") -> AsyncGenerator[tuple[str, datetime]]:
 
 
 @dataclass(slots=True)
-class Compared:
+class ObjectComparison:
     lost: list[str] = field(default_factory=list)
     lost_count: int = 0
     orphan: str = ""
@@ -81,28 +81,30 @@ class Compared:
             findings.append(Finding("objects_missing", True, what, "restore them from a backup"))
         if self.orphan_count:
             what = f"{self.orphan_count} objects belong to no version, first {self.orphan}"
-            findings.append(Finding("objects_orphaned", False, what, "they cost room only"))
+            findings.append(Finding("objects_orphaned", False, what, "they only take up space"))
         return findings
 
 
-async def compare(archived: AsyncIterator[str], stored: AsyncIterator[tuple[str, datetime]], now: datetime) -> Compared:
-    """Walks both side by side, and so holds a page of each, however many there are.
+async def compare(
+    archived: AsyncIterator[str], stored: AsyncIterator[tuple[str, datetime]], now: datetime
+) -> ObjectComparison:
+    """Merges both lists, so that only a page of each is in memory.
 
     Both in the order of their bytes. *archived* is of one moment, before *stored* is listed. Stores that keep folders
     list `a-b` behind `a/b`; our own keys begin with a UUID and its folder, where that cannot differ, and others'
     keys belong to no version anyway.
     """
-    compared = Compared()
+    comparison = ObjectComparison()
 
     def orphaned(key: str, at: datetime) -> None:
-        if now - at > YOUNG:
-            compared.orphan_count += 1
-            compared.orphan = compared.orphan or key
+        if now - at > ORPHAN_GRACE:
+            comparison.orphan_count += 1
+            comparison.orphan = comparison.orphan or key
 
     def lost(key: str) -> None:
-        compared.lost_count += 1
-        if len(compared.lost) < REMEMBERED:
-            compared.lost.append(key)
+        comparison.lost_count += 1
+        if len(comparison.lost) < MAX_LISTED_KEYS:
+            comparison.lost.append(key)
 
     wanted = await anext(archived, None)
     async for key, at in stored:
@@ -119,4 +121,4 @@ async def compare(archived: AsyncIterator[str], stored: AsyncIterator[tuple[str,
     while wanted is not None:
         lost(wanted)
         wanted = await anext(archived, None)
-    return compared
+    return comparison

@@ -1,1 +1,1 @@
-"""The bus: requests out and answers back, deliveries in and outcomes told, all over RabbitMQ."""
+"""The bus over RabbitMQ: publish requests and await replies; consume deliveries and send replies."""

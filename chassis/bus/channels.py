@@ -1,9 +1,8 @@
-"""AMQP channels that are written to in the caller's own turn of the event loop.
+"""AMQP channels that write frames directly, without aiormq's task.
 
-For a publish aiormq takes a lock, a timer and two futures that three places know of, and has a task write it:
-70 us of CPU, where writing the frames takes 30 (2026-11-28). So the frames are written here; confirms, returns and all
-else that a channel is stay aiormq's. What is used of it is what it shows to all: a channel's number, its delivery tags,
-and the futures that confirms and returns resolve.
+aiormq's publish takes a lock, a timer, two futures and a task: 70 us of CPU, where writing the frames takes 30
+(2026-11-28). So the frames are written here; aiormq handles confirms, returns and all else. Of its channel this uses
+public attributes only: the number, the delivery tags, and the futures that confirms and returns resolve.
 """
 
 import asyncio
@@ -20,10 +19,12 @@ from pamqp.body import ContentBody
 from pamqp.frame import marshal
 from pamqp.header import ContentHeader
 
-from chassis.bus.connection import GatheringWriter
-from chassis.bus.ports import Letter, Unroutable
+from chassis.bus.connection import BatchingWriter
+from chassis.bus.ports import OutgoingMessage, Unroutable
 
-FEW: Final = 1_024  # places that a process publishes to: its exchanges, and the reply queues of those who ask it
+MAX_CACHED_FRAMES: Final = (
+    1_024  # pairs of exchange and routing key: a process's exchanges, and the reply queues of its clients
+)
 
 
 class Confirm(asyncio.Future[spec.Basic.Ack]):
@@ -32,13 +33,13 @@ class Confirm(asyncio.Future[spec.Basic.Ack]):
             super().set_result(result)
 
     def set_exception(self, exception: type | BaseException, /) -> None:
-        """Aiormq fails what comes back, also when nobody waits for it any more, and would end its channel then."""
+        """Aiormq fails a returned message's future also after it is done, which would close the channel."""
         if not self.done():
             super().set_exception(exception)
 
 
 class _Channel:
-    def __init__(self, channel: aiormq.Channel, writer: GatheringWriter) -> None:
+    def __init__(self, channel: aiormq.Channel, writer: BatchingWriter) -> None:
         self.channel = channel
         self._writer = writer
 
@@ -48,50 +49,51 @@ class _Channel:
 
 
 class PublishingChannel(_Channel):
-    """Publishes from one task after another, in their order. Many may await their confirms."""
+    """Publishes in the order of the calls. Many callers may await their confirms."""
 
-    def __init__(self, channel: aiormq.Channel, writer: GatheringWriter, *, user: str) -> None:
+    def __init__(self, channel: aiormq.Channel, writer: BatchingWriter, *, user: str) -> None:
         super().__init__(channel, writer)
         self._user = user
         self._sent = 0
 
     async def wait_for_room(self, timeout_seconds: float) -> None:
-        """While the socket takes no more, as that of a broker with an alarm. Raises ``TimeoutError``, ``OSError``."""
+        """Wait while the socket accepts no more, as during an alarm. Raises ``TimeoutError``, ``OSError``."""
         if self._writer.is_full:
             async with asyncio.timeout(timeout_seconds):
-                while self._writer.is_full:  # all who wait are woken together, and one may fill it again
+                while self._writer.is_full:  # all waiters are woken together, and one may fill it again
                     await self._writer.drain()
 
-    def write(self, letter: Letter) -> None:
-        """Without a confirm nobody would hear of what comes back, so none is asked for back."""
-        self._writer.write(self._frames(letter._replace(mandatory=False) if letter.mandatory else letter, None))
+    def write(self, outgoing: OutgoingMessage) -> None:
+        """Publish without a confirm, and never as mandatory: a return could not be reported."""
+        self._writer.write(self._frames(outgoing._replace(mandatory=False) if outgoing.mandatory else outgoing, None))
 
-    def publish(self, letter: Letter) -> Confirm:
-        """Of a channel with confirms. The confirm raises ``PublishError`` (returned), ``DeliveryError`` (rejected).
+    def publish(self, outgoing: OutgoingMessage) -> Confirm:
+        """Publish on a channel with confirms.
 
-        It is cancelled if the connection is lost.
+        The confirm raises ``PublishError`` (returned) or ``DeliveryError`` (rejected), and is cancelled if the
+        connection is lost.
         """
-        message_id = uuid4().hex if letter.mandatory else None
-        frames = self._frames(letter, message_id)
+        message_id = uuid4().hex if outgoing.mandatory else None
+        frames = self._frames(outgoing, message_id)
         confirm = Confirm(loop=asyncio.get_running_loop())
         channel = self.channel
         channel.delivery_tag = tag = channel.delivery_tag + 1
         channel.confirmations[tag] = confirm
-        if message_id is not None:  # by which a message that comes back is known
+        if message_id is not None:  # identifies a returned message
             returnable = channel.message_id_delivery_tag
             returnable[message_id] = tag
             confirm.add_done_callback(lambda _: returnable.pop(message_id, None))
         self._writer.write(frames)
         return confirm
 
-    def send(self, letter: Letter) -> "asyncio.Future[None]":
-        """Of a channel without confirms. It raises ``Unroutable`` if no queue takes it, and else never ends.
+    def send(self, outgoing: OutgoingMessage) -> "asyncio.Future[None]":
+        """Publish as mandatory on a channel without confirms.
 
-        Whoever need not know any more cancels it.
+        The future raises ``Unroutable`` if the message is returned, and never ends otherwise: cancel it in the end.
         """
         channel, message_id = self.channel, uuid4().hex
-        frames = self._frames(letter, message_id)
-        self._sent -= 1  # other numbers than those of confirms
+        frames = self._frames(outgoing, message_id)
+        self._sent -= 1  # negative, so that they differ from the tags of confirms
         tag, back = self._sent, Confirm(loop=asyncio.get_running_loop())
         unroutable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         channel.confirmations[tag] = back
@@ -100,7 +102,7 @@ class PublishingChannel(_Channel):
         def came_back(returned: "asyncio.Future[spec.Basic.Ack]") -> None:
             if not returned.cancelled() and not unroutable.done():
                 returned.exception()
-                unroutable.set_exception(Unroutable(f"no queue takes {letter.routing_key}"))
+                unroutable.set_exception(Unroutable(f"no queue takes {outgoing.routing_key}"))
 
         def forget(_: "asyncio.Future[None]") -> None:
             channel.confirmations.pop(tag, None)
@@ -112,27 +114,27 @@ class PublishingChannel(_Channel):
         return unroutable
 
     def abandon(self) -> None:
-        """The connection is lost: no confirm will come."""
+        """Cancel all confirms: the connection is lost."""
         for confirm in tuple(self.channel.confirmations.values()):
             confirm.cancel()
 
-    def _frames(self, letter: Letter, message_id: str | None) -> bytes:
+    def _frames(self, outgoing: OutgoingMessage, message_id: str | None) -> bytes:
         number = self.channel.number
-        header = ContentHeader(properties=_properties(letter, self._user, message_id), body_size=len(letter.body))
+        header = ContentHeader(properties=_properties(outgoing, self._user, message_id), body_size=len(outgoing.body))
         return b"".join((
-            _publish_frame(number, letter.exchange, letter.routing_key, letter.mandatory),
+            _publish_frame(number, outgoing.exchange, outgoing.routing_key, outgoing.mandatory),
             marshal(header, number),
-            *_body_frames(number, letter.body, self.channel.max_content_size),
+            *_body_frames(number, outgoing.body, self.channel.max_content_size),
         ))  # fmt: skip
 
 
 class ConsumingChannel(_Channel):
-    """What is acknowledged in one turn of the event loop is acknowledged by one frame, as far as one can say it."""
+    """Acknowledges all deliveries of one event loop turn in one frame, where possible."""
 
-    def __init__(self, channel: aiormq.Channel, writer: GatheringWriter) -> None:
+    def __init__(self, channel: aiormq.Channel, writer: BatchingWriter) -> None:
         super().__init__(channel, writer)
-        self._through = 0  # this and all before it are settled
-        self._settled: set[int] = set()  # beyond that
+        self._through = 0  # this tag and all before it are settled
+        self._settled: set[int] = set()  # settled tags after it
         self._to_acknowledge: list[int] = []
 
     def acknowledge(self, tag: int) -> None:
@@ -141,7 +143,7 @@ class ConsumingChannel(_Channel):
             asyncio.get_running_loop().call_soon(self._acknowledge)
         self._to_acknowledge.append(tag)
 
-    def give_back(self, tag: int) -> None:
+    def requeue(self, tag: int) -> None:
         self._settled.add(tag)
         self._write(spec.Basic.Nack(delivery_tag=tag, multiple=False, requeue=True))
 
@@ -150,7 +152,7 @@ class ConsumingChannel(_Channel):
         while self._through + 1 in self._settled:
             self._through += 1
             self._settled.discard(self._through)
-        # "Multiple" means this and all before it: none may be among them that is still in hand.
+        # "Multiple" acknowledges this tag and all before it: none of them may be in flight.
         together = bisect_right(tags, self._through)
         if together:
             self._write(spec.Basic.Ack(delivery_tag=tags[together - 1], multiple=together > 1))
@@ -161,34 +163,34 @@ class ConsumingChannel(_Channel):
         self._writer.write(marshal(frame, self.channel.number))
 
 
-@lru_cache(FEW)
-def _publish_frame(channel: int, exchange: str, routing_key: str, mandatory: bool) -> bytes:  # noqa: FBT001 - a cache takes no keywords cheaply
+@lru_cache(MAX_CACHED_FRAMES)
+def _publish_frame(channel: int, exchange: str, routing_key: str, mandatory: bool) -> bytes:  # noqa: FBT001 - lru_cache is slower with keywords
     frame = spec.Basic.Publish(exchange=exchange, routing_key=routing_key, mandatory=mandatory)
     return marshal(frame, channel)
 
 
-def _body_frames(channel: int, body: bytes, most_bytes: int) -> Iterable[bytes]:
-    size = most_bytes if most_bytes > 0 else max(1, len(body))  # a broker's frame_max of 0 is no limit
+def _body_frames(channel: int, body: bytes, max_bytes: int) -> Iterable[bytes]:
+    size = max_bytes if max_bytes > 0 else max(1, len(body))  # 0: the broker sets no limit
     for start in range(0, len(body), size):
         yield marshal(ContentBody(body[start : start + size]), channel)
 
 
-def _properties(letter: Letter, user: str, message_id: str | None) -> spec.Basic.Properties:
+def _properties(outgoing: OutgoingMessage, user: str, message_id: str | None) -> spec.Basic.Properties:
     properties = spec.Basic.Properties(
-        content_type=letter.content_type,
-        headers=dict(letter.headers) or None,
-        delivery_mode=2 if letter.persistent else 1,
-        correlation_id=letter.correlation_id,
-        reply_to=letter.reply_to,
+        content_type=outgoing.content_type,
+        headers=dict(outgoing.headers) or None,
+        delivery_mode=2 if outgoing.persistent else 1,
+        correlation_id=outgoing.correlation_id,
+        reply_to=outgoing.reply_to,
         message_id=message_id,
         user_id=user,
     )
-    if letter.expiration_seconds is not None:
-        properties.expiration = str(max(1, int(letter.expiration_seconds * 1000)))
-    if letter.persistent:
-        # For whoever looks at what lies in a queue. What is gone in a moment is not looked at, and the three cost
-        # 6 us of CPU to write and 5 to read (2026-11-28).
+    if outgoing.expiration_seconds is not None:
+        properties.expiration = str(max(1, int(outgoing.expiration_seconds * 1000)))
+    if outgoing.persistent:
+        # For a person who inspects a queue. Transient messages are not inspected, and these properties take 6 us of CPU
+        # to write and 5 to read (2026-11-28).
         properties.timestamp = datetime.now(UTC)
-        properties.message_type = letter.type
+        properties.message_type = outgoing.type
         properties.app_id = "autograph"
     return properties

@@ -1,7 +1,7 @@
-"""The connection's socket: what is written in one turn of the event loop goes out as one.
+"""The connection's socket: all frames of one event loop turn are written by one system call.
 
-Written one by one, as aiormq does, each publish, reply and acknowledgement is a system call of ours and a wake-up of
-the broker's, also in a busy process, where several are always ready together.
+aiormq writes each frame by itself: a system call here and a wake-up of the broker for each publish, reply and
+acknowledgement, even if several are ready together.
 """
 
 import asyncio
@@ -15,26 +15,26 @@ from yarl import URL
 LARGE_BYTES: Final = 64 * 1024
 
 
-class GatheringWriter(asyncio.StreamWriter):
+class BatchingWriter(asyncio.StreamWriter):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._gathered: list[bytes | bytearray | memoryview] = []
-        self._gathered_bytes = 0
+        self._buffered: list[bytes | bytearray | memoryview] = []
+        self._buffered_bytes = 0
 
     @property
     def is_full(self) -> bool:
-        """Whether so much waits for the peer that whoever writes more should ``drain`` first."""
-        return self.transport.get_write_buffer_size() + self._gathered_bytes > LARGE_BYTES
+        """Whether so much is buffered that a caller should ``drain`` before it writes more."""
+        return self.transport.get_write_buffer_size() + self._buffered_bytes > LARGE_BYTES
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        if len(data) > LARGE_BYTES:  # a copy of it would cost more than a call
+        if len(data) > LARGE_BYTES:  # copying it would cost more than a system call
             self._write_out()
             super().write(data)
             return
-        if not self._gathered:
+        if not self._buffered:
             asyncio.get_running_loop().call_soon(self._write_out)
-        self._gathered.append(data)
-        self._gathered_bytes += len(data)
+        self._buffered.append(data)
+        self._buffered_bytes += len(data)
 
     async def drain(self) -> None:
         self._write_out()
@@ -51,15 +51,15 @@ class GatheringWriter(asyncio.StreamWriter):
             super().close()
 
     def _write_out(self) -> None:
-        gathered, self._gathered, self._gathered_bytes = self._gathered, [], 0
-        if gathered and not self.is_closing():
-            super().write(b"".join(gathered))
+        buffered, self._buffered, self._buffered_bytes = self._buffered, [], 0
+        if buffered and not self.is_closing():
+            super().write(b"".join(buffered))
 
 
-class GatheringTransport(TransportFactory):
-    """Raises ``AMQPConnectionError`` where no connection can be made."""
+class BatchingTransport(TransportFactory):
+    """Raises ``AMQPConnectionError`` if no connection can be made."""
 
-    writer: GatheringWriter | None = None  # of the connection that was made last
+    writer: BatchingWriter | None = None  # of the last connection
 
     async def create(self, url: URL, **options: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         tls = options.pop("ssl_context_provider")
@@ -73,23 +73,23 @@ class GatheringTransport(TransportFactory):
             transport, _ = await loop.create_connection(lambda: protocol, url.host, url.port, ssl=context, **options)
         except OSError as error:
             raise AMQPConnectionError(*error.args) from error
-        transport.set_write_buffer_limits(high=LARGE_BYTES)  # TLS would take eight times that
-        self.writer = GatheringWriter(transport, protocol, reader, loop)
+        transport.set_write_buffer_limits(high=LARGE_BYTES)  # with TLS the default is eight times that
+        self.writer = BatchingWriter(transport, protocol, reader, loop)
         return reader, self.writer
 
 
-class Connection(aio_pika.Connection):
+class AmqpConnection(aio_pika.Connection):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._gathering = self.kwargs["transport_factory"] = GatheringTransport()
+        self._transport_factory = self.kwargs["transport_factory"] = BatchingTransport()
 
     @property
-    def writer(self) -> GatheringWriter:
-        """Once it is connected."""
-        assert self._gathering.writer is not None
-        return self._gathering.writer
+    def writer(self) -> BatchingWriter:
+        """Available once connected."""
+        assert self._transport_factory.writer is not None
+        return self._transport_factory.writer
 
     def abort(self) -> None:
-        """Gives up what has not been sent, and the connection with it."""
-        if self._gathering.writer is not None:
-            self._gathering.writer.transport.abort()
+        """Close the connection at once, without sending what is buffered."""
+        if self._transport_factory.writer is not None:
+            self._transport_factory.writer.transport.abort()

@@ -43,12 +43,12 @@ class Consumers:
         self._metrics = metrics
         self._consumers: dict[str, _Consumer] = {}
         self._missing: set[str] = set()  # queues that are not there: the others are taken from all the same
-        self._in_hand: set[asyncio.Task[None]] = set()
+        self._in_flight: set[asyncio.Task[None]] = set()
         self._taking = True
 
     @property
-    def in_hand(self) -> int:
-        return len(self._in_hand)
+    def in_flight(self) -> int:
+        return len(self._in_flight)
 
     async def _set_up(self, link: Link) -> None:
         self._consumers, missed_before, self._missing = {}, self._missing, set()
@@ -72,8 +72,8 @@ class Consumers:
     def _taker(self, queue: str, channel: ConsumingChannel) -> Callable[[DeliveredMessage], Coroutine[Any, Any, None]]:
         async def take(message: DeliveredMessage) -> None:
             task = asyncio.create_task(self._handle(queue, channel, message), name=f"delivery from {queue}")
-            self._in_hand.add(task)
-            task.add_done_callback(self._in_hand.discard)
+            self._in_flight.add(task)
+            task.add_done_callback(self._in_flight.discard)
 
         return take
 
@@ -111,7 +111,7 @@ class Consumers:
                 continue
             lost = [queue for queue, there in registered.items() if not there and queue not in self._missing]
             if lost:
-                _log.warning("consumers lost", queues=lost)
+                _log.warning("consumers_lost", queues=lost)
                 self.link.drop()
             elif self._missing:
                 await self._find_missing()
@@ -122,9 +122,9 @@ class Consumers:
                 if await self.link.has_queue(queue):
                     await self._consume(self.link, queue)
                     self._missing.discard(queue)
-                    _log.info("queue_back", queue=queue)
+                    _log.info("queue_found", queue=queue)
         except (OSError, aiormq.AMQPError, RuntimeError, TimeoutError) as error:
-            _log.warning("missing queues not looked for", error=type(error).__qualname__)
+            _log.warning("missing_queues_check_failed", error=type(error).__qualname__)
             self.link.drop()
         except asyncio.CancelledError:
             if is_cancelled():
@@ -136,8 +136,8 @@ class Consumers:
         self._taking = False
         for consumer in self._consumers.values():
             await _cancel(consumer)
-        while self._in_hand:
-            await asyncio.wait(self._in_hand)
+        while self._in_flight:
+            await asyncio.wait(self._in_flight)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,14 +152,14 @@ class _Receipt:
         if self._is_settleable():
             self.channel.acknowledge(self.tag)
 
-    async def give_back(self) -> None:
+    async def requeue(self) -> None:
         if self._is_settleable():
-            self.channel.give_back(self.tag)
+            self.channel.requeue(self.tag)
 
     def _is_settleable(self) -> bool:
         is_open = self.channel.is_open
         if not is_open:
-            _log.info("delivery outlived its channel", queue=self.queue)
+            _log.info("delivery_channel_closed", queue=self.queue)
         return is_open
 
 
@@ -167,7 +167,7 @@ async def _cancel(consumer: _Consumer) -> None:
     try:
         await consumer.channel.channel.basic_cancel(consumer.tag)
     except (OSError, aiormq.AMQPError, RuntimeError) as error:
-        _log.info("consumer gone before it was cancelled", error=type(error).__qualname__)
+        _log.info("consumer_cancel_failed", error=type(error).__qualname__)
     except asyncio.CancelledError:
         if is_cancelled():
             raise

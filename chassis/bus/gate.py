@@ -1,18 +1,18 @@
-"""A gate before the handlers, closed while a dependency is down: no message burns its attempts on an outage."""
+"""A gate before the handlers that is closed while a dependency is down, so that an outage costs no attempts."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 
-import structlog
+from chassis.logging import logger
 
-_log = structlog.get_logger()
+_log = logger(__name__)
 
 
 class Gate:
     """Open until ``close``; opens again when *probe* returns without raising. Probes every *interval_seconds*.
 
-    A dependency may answer the probe and still refuse the work (a full disk). So a gate that is closed again soon
-    after it opened waits that long before its first probe.
+    A dependency may answer the probe and still refuse the work (a full disk). A gate that is closed again within
+    *interval_seconds* of opening therefore waits that long before its first probe.
     """
 
     def __init__(self, probe: Callable[[], Awaitable[object]], *, interval_seconds: float = 0.5) -> None:
@@ -29,7 +29,7 @@ class Gate:
 
     def close(self) -> None:
         if self._open.is_set():
-            _log.warning("dependency down, holding deliveries")
+            _log.warning("dependency_down")
             self._open.clear()
             was_open_seconds = asyncio.get_running_loop().time() - self._opened_at
             pause_seconds = self._interval_seconds if was_open_seconds < self._interval_seconds else 0
@@ -44,11 +44,11 @@ class Gate:
             try:
                 async with asyncio.timeout(2):
                     await self._probe()
-            except Exception as error:  # noqa: BLE001 - whatever it is, the dependency is not back
-                _log.debug("dependency still down", error=type(error).__qualname__)
+            except Exception as error:  # noqa: BLE001 - any error means that the dependency is still down
+                _log.debug("dependency_still_down", error=type(error).__qualname__)
                 await asyncio.sleep(self._interval_seconds)
             else:
-                _log.info("dependency back")
+                _log.info("dependency_recovered")
                 self._opened_at = asyncio.get_running_loop().time()
                 self._open.set()
                 return

@@ -1,4 +1,4 @@
-"""Which function carries out which message: filled by hand, decorator by decorator, in a worker's ``handlers.py``."""
+"""Registry of message handlers, filled by decorators in a worker's ``handlers.py``."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, TypeVar
@@ -10,12 +10,12 @@ ToolsT = TypeVar("ToolsT")
 RequestT = TypeVar("RequestT", bound=Request[Any])
 EventT = TypeVar("EventT", bound=Event)
 
-# (message, envelope, tools) → reply. The reply's class is held to the contract when the outcome is told.
+# (message, envelope, tools) → reply. The class of the reply is checked against the contract.
 Handler = Callable[[Any, Envelope, ToolsT], Awaitable[Any]]
 
 
 class Handlers(Generic[ToolsT]):
-    """A worker's handlers by message class. Registering a message twice is a mistake in wiring and raises at import."""
+    """A worker's handlers by message class. Raises ``TypeError`` if a message is registered twice."""
 
     def __init__(self) -> None:
         self.by_wire_name: dict[str, tuple[type[Message], Handler[ToolsT]]] = {}
@@ -25,7 +25,7 @@ class Handlers(Generic[ToolsT]):
     ) -> Callable[
         [Callable[[RequestT, Envelope, ToolsT], Awaitable[Any]]], Callable[[RequestT, Envelope, ToolsT], Awaitable[Any]]
     ]:
-        """The decorated function answers *request*, with the reply that the contract names, or raises a refusal."""
+        """Register the handler of *request*: it returns the contract's reply, or raises a refusal."""
         return self._registers(request)
 
     def hears(
@@ -33,11 +33,11 @@ class Handlers(Generic[ToolsT]):
     ) -> Callable[
         [Callable[[EventT, Envelope, ToolsT], Awaitable[None]]], Callable[[EventT, Envelope, ToolsT], Awaitable[None]]
     ]:
-        """The decorated function applies *event*, in one unit of work, so that a second delivery changes nothing."""
+        """Register the handler of *event*, which applies it in one unit of work: a repeat changes nothing."""
         return self._registers(event)
 
     def include(self, others: "Handlers[ToolsT]") -> None:
-        """What *others* has registered, as if it had been registered here."""
+        """Register all handlers of *others*."""
         for contract, handler in others.by_wire_name.values():
             self._registers(contract)(handler)
 

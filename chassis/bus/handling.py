@@ -14,13 +14,13 @@ from uuid import UUID
 
 from chassis import failpoints, tracing
 from chassis.bus import headers
-from chassis.bus.failures import Failure, next_rung, on_lost, where
 from chassis.bus.gate import Gate
 from chassis.bus.handlers import Handlers
-from chassis.bus.ports import Delivery, Letter, NotPublished, Publisher, QueueFull
-from chassis.bus.reading import Received, Unreadable, hold_to_straight_ways, origin, read
-from chassis.bus.replies import reply_letter
+from chassis.bus.ports import Delivery, NotPublished, OutgoingMessage, Publisher, QueueFull
+from chassis.bus.reading import Received, Unreadable, check_ingress, origin, read
+from chassis.bus.replies import reply_message
 from chassis.byte_budget import ByteBudget
+from chassis.failures import Failure, error_location, failure_after_loss, next_rung
 from chassis.logging import bind, logger
 from chassis.metrics import BusMetrics
 from chassis.parser_thread import run_in_parser_thread
@@ -39,7 +39,7 @@ CLOCK_SKEW = timedelta(seconds=10)
 PARKING_FULL_RUNG = "1m"
 POISON = "poison"
 POISON_DETAIL = "its worker died or was blocked three times, the last two with nothing else in hand"
-HARMLESS_BYTES = 64 * 1024
+SAFE_TO_READ_BYTES = 64 * 1024
 
 # In flight at once. A canvas of 10 MB takes a second of a core here and another, with 300 MB, in PostgreSQL.
 LARGE_MESSAGES_BYTES = 16 * 1024 * 1024
@@ -98,7 +98,7 @@ class Handling(Generic[ToolsT]):
             await self._counted(received)
             return
         name = received.contract.wire_name
-        with tracing.handling(name, delivery.queue, received.envelope.traceparent) as span:
+        with tracing.consumer_span(name, delivery.queue, received.envelope.traceparent) as span:
             within = received.envelope.model_copy(update={"traceparent": span.traceparent})
             settled = await self._counted(received._replace(envelope=within))
             span.ended(
@@ -113,7 +113,7 @@ class Handling(Generic[ToolsT]):
     async def _counted(self, received: Received) -> Settled:
         name = received.contract.action()
         with (
-            bind(correlation_id=received.envelope.correlationid, **_about(received)),
+            bind(correlation_id=received.envelope.correlationid, **_log_fields(received)),
             self.metrics.delivery(name),
         ):
             self.metrics.waited(name, (self.clock() - received.envelope.time).total_seconds())
@@ -121,16 +121,16 @@ class Handling(Generic[ToolsT]):
             self.metrics.settled(name, settled)
             level = logging.DEBUG if settled is Settled.DONE and received.contract.kind is Kind.QUERY else logging.INFO
             if logging.root.isEnabledFor(level):
-                _log.log(level, "message settled", outcome=settled.value, attempt=received.attempt)
+                _log.log(level, "message_settled", outcome=settled.value, attempt=received.attempt)
             return settled
 
     async def _settle(self, received: Received) -> Settled:
         losses = 0
         while True:
-            if _is_worthless_late(received) and received.envelope.expired(self.clock() - CLOCK_SKEW):
+            if _has_deadline(received) and received.envelope.expired(self.clock() - CLOCK_SKEW):
                 return Settled.EXPIRED
             try:
-                outcome, settled = await self._carry_out(received)
+                outcome, settled = await self._execute(received)
             except Unreadable as unreadable:
                 await self._refuse_unreadable(received.delivery, unreadable)
                 return Settled.PARKED
@@ -138,29 +138,29 @@ class Handling(Generic[ToolsT]):
                 failure = self.classify(error)
                 if failure is Failure.LOST:
                     losses += 1
-                    failure = on_lost(losses)
+                    failure = failure_after_loss(losses)
                 _log.log(
                     _LEVEL[failure],
-                    "handler failed",
+                    "handler_failed",
                     failure=failure.value,
-                    error=where(error),
+                    error=error_location(error),
                     exc_info=error if failure is Failure.BUG else None,
                 )
                 if failure is Failure.DEPENDENCY:
                     self.gate.close()
-                if _is_worthless_late(received):
-                    await self._tell(received, _unavailable() if failure is not Failure.BUG else _internal_error())
+                if _has_deadline(received):
+                    await self._reply(received, _unavailable() if failure is not Failure.BUG else _internal_error())
                     return Settled.FAILED
                 if failure is Failure.DEPENDENCY:
                     await self.gate.wait()
                     continue
                 return await self._try_later(received, failure, error)
-            await self._tell(received, outcome)
+            await self._reply(received, outcome)
             if failpoints.ARMED:
                 await failpoints.reached("after_reply", received.contract.wire_name)
             return settled
 
-    async def _carry_out(self, received: Received) -> tuple[Outcome, Settled]:
+    async def _execute(self, received: Received) -> tuple[Outcome, Settled]:
         contract, envelope = received.contract, received.envelope
         try:
             message = await self.unseal(received.message, envelope)
@@ -169,7 +169,7 @@ class Handling(Generic[ToolsT]):
         except AlreadyHandled:
             if issubclass(contract, Event):
                 return Outcome.succeeded(None), Settled.DUPLICATE
-            return await self._told_before(received)
+            return await self._recorded_outcome(received)
         except Refusal as refusal:
             if issubclass(contract, Event):
                 raise  # nobody asked, so nobody would hear of it: it is a failure like others
@@ -178,7 +178,7 @@ class Handling(Generic[ToolsT]):
             raise TypeError(f"{contract.wire_name} was answered with {type(reply).__name__}")
         return Outcome.succeeded(reply), Settled.DONE
 
-    async def _told_before(self, received: Received) -> tuple[Outcome, Settled]:
+    async def _recorded_outcome(self, received: Received) -> tuple[Outcome, Settled]:
         row = await self.inbox.find(received.envelope.actor.key, received.envelope.id)
         if row is None:
             raise LookupError("the inbox refused a message that it does not have")
@@ -190,10 +190,10 @@ class Handling(Generic[ToolsT]):
 
     async def _refused(self, received: Received, refusal: Refusal) -> tuple[Outcome, Settled]:
         outcome = Outcome.refused(refusal)
-        _log.info("message refused", actor=received.envelope.actor.key, code=refusal.code)
+        _log.info("message_refused", actor=received.envelope.actor.key, code=refusal.code)
         # Whoever was first wins: this may be a repeat of what succeeded, refused since it has.
         if received.contract.kind is Kind.COMMAND and not await self.inbox.record(received.envelope, outcome):
-            return await self._told_before(received)
+            return await self._recorded_outcome(received)
         return outcome, Settled.REFUSED
 
     async def _try_later(self, received: Received, failure: Failure, error: BaseException) -> Settled:
@@ -201,7 +201,9 @@ class Handling(Generic[ToolsT]):
         if rung is None:
             is_command = received.contract.kind is Kind.COMMAND
             try:
-                await self._park(received.delivery, f"{failure}", where(error), told=is_command, received=received)
+                await self._park(
+                    received.delivery, f"{failure}", error_location(error), notified=is_command, received=received
+                )
             except QueueFull:  # comes again in a while, so that it is not lost and holds up no other
                 _log.error("parking_lot_full", failure=failure.value, queue=received.delivery.queue)
                 await self._retry(received, PARKING_FULL_RUNG, attempt=received.attempt)
@@ -209,8 +211,8 @@ class Handling(Generic[ToolsT]):
             if is_command:
                 outcome = _parked()
                 if not await self.inbox.record(received.envelope, outcome):
-                    outcome, _ = await self._told_before(received)
-                await self._tell(received, outcome)
+                    outcome, _ = await self._recorded_outcome(received)
+                await self._reply(received, outcome)
             return Settled.PARKED
         await self._retry(received, rung, attempt=received.attempt + 1)
         return Settled.RETRIED
@@ -219,7 +221,7 @@ class Handling(Generic[ToolsT]):
         """A copy comes back to the same queue after the time of *rung*."""
         delivery = received.delivery
         await self.publisher.publish(
-            Letter(
+            OutgoingMessage(
                 exchange="autograph.retry",
                 routing_key=delivery.queue,
                 body=delivery.body,
@@ -241,7 +243,7 @@ class Handling(Generic[ToolsT]):
 
         Its sender is told, and its outcome kept, if it is so small that to read it cannot have been what killed.
         """
-        if len(delivery.body) <= HARMLESS_BYTES:
+        if len(delivery.body) <= SAFE_TO_READ_BYTES:
             try:
                 received = read(delivery, self.service, self.handlers.by_wire_name)
             except Unreadable as unreadable:
@@ -250,42 +252,42 @@ class Handling(Generic[ToolsT]):
             await self._give_up_readable(received)
             return
         try:
-            hold_to_straight_ways(delivery)
+            check_ingress(delivery)
         except Unreadable as unreadable:
             await self._refuse_unreadable(delivery, unreadable)
             return
-        await self._park(delivery, POISON, "not read again: its size may be the reason", told=False)
+        await self._park(delivery, POISON, "not read again: its size may be the reason", notified=False)
         self.metrics.settled("unreadable", Settled.PARKED)
 
     async def _give_up_readable(self, received: Received) -> None:
         name, kind = received.contract.action(), received.contract.kind
         outcome = _parked() if kind is Kind.COMMAND else _internal_error()
-        if kind is Kind.COMMAND and (before := await self._failed(received.envelope)) is not None:
+        if kind is Kind.COMMAND and (before := await self._record_failure(received.envelope)) is not None:
             self.metrics.settled(name, Settled.DUPLICATE)  # it was done, and killed afterwards
-            await self._tell(received, before)
+            await self._reply(received, before)
             return
-        await self._park(received.delivery, POISON, POISON_DETAIL, told=kind is Kind.COMMAND, received=received)
+        await self._park(received.delivery, POISON, POISON_DETAIL, notified=kind is Kind.COMMAND, received=received)
         self.metrics.settled(name, Settled.PARKED)
-        await self._tell(received, outcome)
+        await self._reply(received, outcome)
 
     async def _refuse_unreadable(self, delivery: Delivery, unreadable: Unreadable) -> None:
         """Park it, and tell the sender where the sender is known: a program that sent nonsense should hear so."""
-        _log.error("message parked", reason=unreadable.reason, detail=unreadable.detail, queue=delivery.queue)
+        _log.error("message_parked", reason=unreadable.reason, detail=unreadable.detail, queue=delivery.queue)
         envelope = unreadable.envelope
         if envelope is None:
-            await self._park(delivery, unreadable.reason, unreadable.detail, told=False)
+            await self._park(delivery, unreadable.reason, unreadable.detail, notified=False)
             self.metrics.settled("unreadable", Settled.PARKED)
             return
         outcome = Outcome.refused(Invalid(errors=tuple(_field_errors(unreadable.detail))))
         is_command = self._is_command(envelope)
-        if is_command and (before := await self._failed(envelope)) is not None:
+        if is_command and (before := await self._record_failure(envelope)) is not None:
             outcome = before  # a newer release than this one has carried it out
-        await self._park(delivery, unreadable.reason, unreadable.detail, told=is_command)
+        await self._park(delivery, unreadable.reason, unreadable.detail, notified=is_command)
         self.metrics.settled("unreadable", Settled.PARKED)
         await self._send(delivery, envelope, outcome)
 
-    async def _failed(self, envelope: Envelope) -> Outcome | None:
-        """Keeps it as failed. The outcome that it had, if it had one. Waits while the database is away."""
+    async def _record_failure(self, envelope: Envelope) -> Outcome | None:
+        """Keeps it as failed. The outcome that it had, if it had one. Waits while the database is unavailable."""
         while True:
             try:
                 if await self.inbox.record(envelope, _parked()):
@@ -304,7 +306,7 @@ class Handling(Generic[ToolsT]):
         return contract.kind is Kind.COMMAND
 
     async def _park(
-        self, delivery: Delivery, reason: str, detail: str, *, told: bool, received: Received | None = None
+        self, delivery: Delivery, reason: str, detail: str, *, notified: bool, received: Received | None = None
     ) -> None:
         """Raises ``QueueFull`` while the lot is full.
 
@@ -312,7 +314,7 @@ class Handling(Generic[ToolsT]):
         the one in which what was accepted waits for a person.
         """
         sender, routing_key = origin(delivery, self.service)
-        kept: dict[str, str | int] = {
+        parked_headers: dict[str, str | int] = {
             headers.PARKED_REASON: reason,
             headers.PARKED_DETAIL: detail[:500],
             headers.PARKED_FROM: delivery.queue,
@@ -320,40 +322,40 @@ class Handling(Generic[ToolsT]):
             headers.ORIGINAL_USER: received.sender if received else sender,
             headers.ORIGINAL_ROUTING_KEY: received.routing_key if received else routing_key,
             headers.ATTEMPT: received.attempt if received else 1,
-            headers.FAILURE_TOLD: int(told),
+            headers.FAILURE_NOTIFIED: int(notified),
         }
         action = received.contract.action() if received else "unreadable"
         is_producers = received is None and reason != POISON and delivery.queue.endswith(".producers")
         await self.publisher.publish(
-            Letter(
+            OutgoingMessage(
                 exchange="autograph.refused" if is_producers else "autograph.parked",
                 routing_key=f"{self.service}.{action}",
                 body=delivery.body,
                 type=received.contract.wire_name if received else "",
                 correlation_id=delivery.correlation_id or "",
                 content_type=delivery.content_type or "application/octet-stream",
-                headers=kept,
+                headers=parked_headers,
             )
         )
         self.metrics.parked(action, reason)
 
-    async def _tell(self, received: Received, outcome: Outcome) -> None:
+    async def _reply(self, received: Received, outcome: Outcome) -> None:
         await self._send(received.delivery, received.envelope, outcome)
 
     async def _send(self, delivery: Delivery, envelope: Envelope, outcome: Outcome) -> None:
         if delivery.reply_to is None:
             return
-        letter = reply_letter(
+        outgoing = reply_message(
             self.service, envelope, outcome, reply_to=delivery.reply_to, correlation_id=delivery.correlation_id,
             now=self.clock(),
         )  # fmt: skip
         try:
-            await self.publisher.send(letter)
+            await self.publisher.send(outgoing)
         except NotPublished:
-            _log.warning("reply not sent")  # no loss: the outcome stands in the inbox, and a repeat is told it
+            _log.warning("reply_not_sent")  # no loss: the outcome stands in the inbox, and a repeat is told it
 
 
-def _about(received: Received) -> dict[str, str]:
+def _log_fields(received: Received) -> dict[str, str]:
     """Who acts, and on what, for every line that is logged meanwhile; ids only."""
     facts = {"message": received.contract.wire_name, "actor": received.envelope.actor.key}
     subject = received.envelope.subject
@@ -367,7 +369,7 @@ def _about(received: Received) -> dict[str, str]:
     return facts
 
 
-def _is_worthless_late(received: Received) -> bool:
+def _has_deadline(received: Received) -> bool:
     return received.contract.kind in (Kind.QUERY, Kind.TRANSIENT)
 
 

@@ -1,14 +1,14 @@
-"""AMQP headers and broker users that our own parts agree on."""
+"""AMQP header names, broker users and queue names that several services use."""
 
 ATTEMPT = "x-attempt"  # int, from 1; absent on the first
-ORIGINAL_USER = "x-original-user"  # who published it first; believed only from the service itself and the operator
+ORIGINAL_USER = "x-original-user"  # its first publisher; trusted only from the service itself and the operator
 ORIGINAL_ROUTING_KEY = "x-original-routing-key"
-RUNG = "rung"  # what the retry exchange routes on
+RUNG = "rung"  # the retry exchange routes by it
 PARKED_REASON = "x-parked-reason"
 PARKED_DETAIL = "x-parked-detail"
 PARKED_FROM = "x-parked-from"  # queue
 PARKED_AT = "x-parked-at"  # RFC 3339
-FAILURE_TOLD = "x-failure-told"  # int 0 or 1: the caller was told that it failed
+FAILURE_NOTIFIED = "x-failure-told"  # int, 1: a reply told the caller that it failed
 
 OPERATOR_USER = "autograph-operator"
 
@@ -23,10 +23,10 @@ def producer_user(name: str) -> str:
 
 
 def producer_exchange(user: str) -> str:
-    """The ingress of the producer with this broker user: the only exchange that it may write to."""
+    """The ingress exchange of the producer with this broker user: the only exchange that it may write to."""
     return f"autograph.producers.{user.removeprefix(producer_user(''))}"
 
 
 def reply_queue(user: str, number: int) -> str:
-    """Of a producer, from 1. Made by the operator, since the right to make queues is the right to make detours."""
+    """A reply queue of a producer, from 1. The operator declares it: a producer must not declare queues (ADR 21)."""
     return f"reply.{user}.{number}"

@@ -1,7 +1,7 @@
-"""One AMQP connection that is made again whenever it is lost, with all that stood on it set up anew.
+"""An AMQP connection that reconnects, with all its channels and consumers set up again each time.
 
-aio-pika's robust connection restores channels one by one and gets stuck on the first that cannot be; what we need of
-a connection is little enough to set it up whole, each time.
+aio-pika's robust connection restores channels one by one and gets stuck on the first that fails. Our connections have
+few channels, so they are set up as a whole.
 """
 
 import asyncio
@@ -14,14 +14,14 @@ import aio_pika
 import aiormq
 
 from chassis.bus.channels import ConsumingChannel, PublishingChannel
-from chassis.bus.connection import Connection
+from chassis.bus.connection import AmqpConnection
 from chassis.logging import logger
 
 CONNECT_SECONDS = 5.0
 SET_UP_SECONDS = 10.0
 CLOSE_SECONDS = 2.0
-AGAIN_AFTER_SECONDS = (0.2, 0.7)  # between these, so that processes do not come back all at once
-HEARTBEAT_SECONDS = 10  # a dead peer is noticed after about three times this; below 5 busy peers look dead
+RECONNECT_DELAY_SECONDS = (0.2, 0.7)  # random between these, so that processes do not reconnect all at once
+HEARTBEAT_SECONDS = 10  # a dead peer is detected after about three times this; below 5, busy peers look dead
 
 _log = logger(__name__)
 
@@ -29,10 +29,10 @@ SetUp = Callable[["Link"], Awaitable[None]]
 
 
 class Link:
-    """*set_up* opens the channels through ``channel`` and raises if it cannot; then the link is up.
+    """*set_up* opens the channels through ``channel`` and raises if it fails; after it the link is up.
 
-    A channel that dies alone, or a consumer that the broker cancels, takes the whole connection with it: nobody has to
-    know how to mend a part.
+    If a channel is closed, or the broker cancels a consumer, the whole connection is closed and made again: no caller
+    has to restore a part.
     """
 
     def __init__(self, url: str, name: str, set_up: SetUp, *, heartbeat_seconds: int = HEARTBEAT_SECONDS) -> None:
@@ -40,10 +40,10 @@ class Link:
         self._name = name
         self._set_up = set_up
         self._heartbeat_seconds = heartbeat_seconds
-        self._connection: Connection | None = None
+        self._connection: AmqpConnection | None = None
         self._channels: list[aio_pika.abc.AbstractChannel] = []  # aio-pika itself keeps only weak references
         self._publishing: list[PublishingChannel] = []
-        self._lost = asyncio.Event()  # of the present connection; each has its own
+        self._lost = asyncio.Event()  # of the current connection; each connection has its own
         self._up = asyncio.Event()
         self._failed_before = False
         self.failure: Exception | None = None  # of the last attempt to connect, if it failed
@@ -56,7 +56,7 @@ class Link:
         await self._up.wait()
 
     async def channel(self, *, confirms: bool) -> aiormq.Channel:
-        """A channel of the connection as it now is. Returned messages raise where *confirms*."""
+        """A channel of the current connection. With *confirms*, returned messages raise."""
         assert self._connection is not None
         channel = self._connection.channel(publisher_confirms=confirms, on_return_raises=confirms)
         await channel.initialize(timeout=SET_UP_SECONDS)
@@ -69,7 +69,7 @@ class Link:
         return underlay
 
     async def has_queue(self, name: str) -> bool:
-        """Asked on a channel of its own, which the broker closes if not. Raises for a connection that is lost."""
+        """Uses a channel of its own, which the broker closes if there is no queue. Raises if the connection is lost."""
         assert self._connection is not None
         channel = self._connection.channel(publisher_confirms=False)
         await channel.initialize(timeout=SET_UP_SECONDS)
@@ -95,16 +95,16 @@ class Link:
         return ConsumingChannel(channel, self._connection.writer)
 
     async def run(self) -> None:
-        """For as long as the process: connect, set up, wait for the end of it, again."""
+        """Runs for as long as the process: connect, set up, wait for the loss of the connection, repeat."""
         while True:
-            await self._once()
-            await asyncio.sleep(random.uniform(*AGAIN_AFTER_SECONDS))  # noqa: S311 - jitter
+            await self._connect_once()
+            await asyncio.sleep(random.uniform(*RECONNECT_DELAY_SECONDS))  # noqa: S311 - jitter
 
     def drop(self) -> None:
-        """Give this connection up, so that another is made."""
+        """Close this connection, so that another is made."""
         self._lost.set()
 
-    async def _once(self) -> None:
+    async def _connect_once(self) -> None:
         lost = self._lost = asyncio.Event()
         try:
             async with asyncio.timeout(CONNECT_SECONDS + SET_UP_SECONDS):
@@ -113,9 +113,9 @@ class Link:
                     timeout=CONNECT_SECONDS,
                     heartbeat=self._heartbeat_seconds,
                     client_properties={"connection_name": self._name},
-                    connection_class=Connection,
+                    connection_class=AmqpConnection,
                 )
-                assert isinstance(connection, Connection)
+                assert isinstance(connection, AmqpConnection)
                 self._connection = connection
                 assert connection.transport is not None
                 connection.transport.connection.closing.add_done_callback(lambda _: lost.set())
@@ -123,10 +123,10 @@ class Link:
             self._up.set()
             self._failed_before = False
             self.failure = None
-            _log.info("broker link up", link=self._name)
+            _log.info("broker_link_up", link=self._name)
             await lost.wait()
-            _log.warning("broker link lost", link=self._name)
-        except Exception as error:  # noqa: BLE001 - whatever it was, the next connection may have better luck
+            _log.warning("broker_link_lost", link=self._name)
+        except Exception as error:  # noqa: BLE001 - whatever the error is, the next connection may succeed
             self.failure = error
             self._report(f"{type(error).__qualname__}: {error}")
         except asyncio.CancelledError:
@@ -139,17 +139,17 @@ class Link:
             await self._close()
 
     def _report(self, error: str) -> None:
-        """Once for each outage: the next attempt is half a second away."""
+        """Log a warning once for each outage, as there is an attempt each half second."""
         _log.log(
             logging.DEBUG if self._failed_before else logging.WARNING,
-            "broker link failed",
+            "broker_link_failed",
             link=self._name,
             error=error,
         )
         self._failed_before = True
 
     def _abandon(self) -> None:
-        """Whoever awaits a confirm hears at once that none will come."""
+        """Cancel all open confirms."""
         publishing, self._publishing = self._publishing, []
         for channel in publishing:
             channel.abandon()
@@ -160,27 +160,27 @@ class Link:
             return
         try:
             async with asyncio.timeout(2 * CLOSE_SECONDS):
-                # aiormq waits for the socket to take what it has, also when it is cancelled.
+                # aiormq waits for the socket to accept its buffer, even when cancelled.
                 abort = asyncio.get_running_loop().call_later(CLOSE_SECONDS, connection.abort)
                 try:
                     await connection.close()
                 finally:
                     abort.cancel()
         except (OSError, TimeoutError, aiormq.AMQPError, RuntimeError) as error:
-            _log.debug("broker link did not close in order", link=self._name, error=type(error).__qualname__)
+            _log.debug("broker_link_close_failed", link=self._name, error=type(error).__qualname__)
         except asyncio.CancelledError:
             if is_cancelled():
                 raise
 
 
 def is_cancelled() -> bool:
-    """Whether somebody cancelled this task, as opposed to aiormq, which fails what waits on a dead connection so."""
+    """Whether this task was cancelled. If not, aiormq raised CancelledError for a lost connection."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 
 
 def text(value: Any) -> str | None:
-    """AMQP short strings come as str, header values as bytes or str."""
+    """Decode a string: AMQP short strings are str, header values bytes or str."""
     if value is None:
         return None
     return value.decode("utf-8", "replace") if isinstance(value, bytes | bytearray) else str(value)

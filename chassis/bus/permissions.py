@@ -1,6 +1,6 @@
-"""Who may do what on the broker, as regular expressions of RabbitMQ's.
+"""The rights of each broker user, as RabbitMQ's regular expressions.
 
-A topic exchange that has no entry for a user allows that user everything, so every user has one for each of them.
+A topic exchange without an entry for a user allows that user everything, so every user has an entry for each.
 """
 
 import re
@@ -15,7 +15,7 @@ NOTHING = "^$"
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """Of one user in the virtual host. *topics*: exchange → (write, read) on routing keys."""
+    """Rights of one user in the virtual host. *topics*: exchange → (write, read) on routing keys."""
 
     user: str
     configure: str
@@ -31,9 +31,9 @@ def gateway_rights() -> Rights:
 def producer_rights(name: str, allowed: Iterable[str]) -> Rights:
     """*allowed*: routing keys of commands or queries, as ``diagram.create_diagram``.
 
-    It makes and binds nothing, and writes to its ingress only: RabbitMQ checks routing keys for a direct publish alone,
-    and not on the ways that exchanges, alternate exchanges and dead letters take. The ingress is bound to just what is
-    allowed, for the keys in CC and BCC; its topic permission is for the key that the worker sees.
+    A producer declares and binds nothing, and writes to its ingress only: RabbitMQ checks routing keys only at a direct
+    publish, not where exchange bindings, alternate exchanges and dead-lettering route a message. The ingress is bound
+    to the allowed keys only, which limits CC and BCC; its topic permission limits the key that the worker sees.
     """
     user = producer_user(name)
     ingress = producer_exchange(user)
@@ -64,20 +64,20 @@ def worker_rights(worker: str) -> Rights:
 
 
 def operator_rights(commands: Iterable[str]) -> Rights:
-    """Takes from the parking lots, puts back into the queue that a message was taken from, and sends *commands*."""
+    """Consumes the parking lots, republishes to the queue that a message came from, and sends *commands*."""
     own = rf"reply\.{re.escape(OPERATOR_USER)}\..*"
     return Rights(
         user=OPERATOR_USER,
         configure=f"^{own}$",
         write=rf"^(amq\.default|{re.escape(COMMANDS)}|{own})$",
-        # Of the parking lots the queues, not the exchanges of those names.
+        # The queues of the parking lots, not the exchanges of those names.
         read=rf"^((?!autograph\.)[a-z]+\.(parked|refused)|{re.escape(REPLIES)}|{own})$",
         topics=_topics({COMMANDS: (_keys(commands), NOTHING), REPLIES: (NOTHING, f"^{own}$")}),
     )
 
 
 def _asker(user: str, writes: Mapping[str, str]) -> Rights:
-    """Whoever asks has a reply queue under its own name, and can bind only that."""
+    """A client of the bus has reply queues under its own name, and can bind only these."""
     own = rf"reply\.{re.escape(user)}\..*"
     return Rights(
         user=user,

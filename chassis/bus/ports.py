@@ -1,7 +1,7 @@
-"""The seam between what the bus means and how AMQP carries it.
+"""The interface between message handling and AMQP.
 
-Above it nothing knows of aio-pika; below it nothing knows of inbox, retry or refusal. The simulation stands on the
-same seam.
+Code above it does not know aio-pika; code below it does not know inbox, retry or refusal. The simulation implements the
+same interface.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 
 
 class Delivery(NamedTuple):
-    """One message as the broker handed it over, with what the broker vouches for."""
+    """One message as the broker delivered it, with the properties that the broker validated."""
 
     queue: str
     body: bytes
@@ -25,8 +25,8 @@ class Delivery(NamedTuple):
     exchange: str = ""  # to which it was published
 
 
-class Letter(NamedTuple):
-    """One message to be published. The AMQP message id is new for every publish and made below this seam."""
+class OutgoingMessage(NamedTuple):
+    """One message to be published. Each publish gets a new AMQP message id, below this interface."""
 
     exchange: str
     routing_key: str
@@ -37,12 +37,12 @@ class Letter(NamedTuple):
     reply_to: str | None = None
     expiration_seconds: float | None = None
     persistent: bool = True
-    mandatory: bool = True  # no queue takes it: ``Unroutable``
+    mandatory: bool = True  # raise ``Unroutable`` if no queue is bound for it
     headers: Mapping[str, str | int] = MappingProxyType({})
 
 
-class NotPublished(Exception):  # noqa: N818 - states the outcome
-    """The broker certainly has not got the message (no connection, refused, or no queue takes it)."""
+class NotPublished(Exception):
+    """The broker certainly does not have the message (no connection, rejected, or not routable)."""
 
 
 class Unroutable(NotPublished):
@@ -50,35 +50,35 @@ class Unroutable(NotPublished):
 
 
 class MessageTooLarge(NotPublished):
-    """The broker takes none of that size."""
+    """The message is larger than the broker accepts."""
 
 
 class QueueFull(NotPublished):
-    """A bounded queue rejected it."""
+    """A queue at its maximum length rejected it."""
 
 
-class ConfirmMissing(Exception):  # noqa: N818 - states the outcome
+class ConfirmMissing(Exception):
     """The broker may or may not have the message: its confirm did not come in time."""
 
 
 class Publisher(Protocol):
-    async def publish(self, letter: Letter, *, timeout_seconds: float = 5.0) -> None:
+    async def publish(self, outgoing: OutgoingMessage, *, timeout_seconds: float = 5.0) -> None:
         """Returns once the broker has confirmed. Raises ``NotPublished`` or ``ConfirmMissing``."""
 
-    async def send(self, letter: Letter) -> None:
-        """Fire and forget: no confirm is awaited. Raises ``NotPublished`` if there is no connection."""
+    async def send(self, outgoing: OutgoingMessage) -> None:
+        """Publish without a confirm. Raises ``NotPublished`` if there is no connection."""
 
 
-class AskingPublisher(Publisher, Protocol):
-    async def send_mandatory(self, letter: Letter) -> "asyncio.Future[None]":
-        """As ``send``. What it returns raises ``Unroutable`` if no queue takes the letter, and else does not end.
+class RequestPublisher(Publisher, Protocol):
+    async def send_mandatory(self, outgoing: OutgoingMessage) -> "asyncio.Future[None]":
+        """As ``send``. The future raises ``Unroutable`` if no queue takes the message, and never ends otherwise.
 
-        Whoever need not know any more cancels it.
+        Cancel it in the end.
         """
 
 
 class Receipt(Protocol):
-    """The broker's hold on one delivery. On a channel that is gone both do nothing: it is handed over again."""
+    """Settles one delivery. If its channel is closed both do nothing: the broker redelivers the message."""
 
     async def acknowledge(self) -> None: ...
-    async def give_back(self) -> None: ...
+    async def requeue(self) -> None: ...

@@ -1,4 +1,4 @@
-"""From a delivery to a message that may be carried out: decoded, of a known type, and from who it says."""
+"""Reads a delivery: decodes it, validates it against its contract, and checks its sender's rights."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -19,17 +19,17 @@ from chassis.bus.headers import (
 from chassis.bus.ports import Delivery
 from contracts.envelope import CONTENT_TYPE, Actor, ActorKind, Envelope, TooManyItems, decode, producer_id
 from contracts.message import Event, Message, Request
-from contracts.wording import in_words
+from contracts.wording import describe_error
 
 
-class Unreadable(Exception):  # noqa: N818 - states what is so
-    """Nobody here can carry it out: straight to the parking lot. ``reason`` is a constant, ``detail`` says where."""
+class Unreadable(Exception):
+    """The delivery cannot be handled and is parked. ``reason`` is a constant, ``detail`` says where."""
 
     def __init__(self, reason: str, detail: str, envelope: Envelope | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
         self.detail = detail
-        self.envelope = envelope  # set where the sender is known and may be told
+        self.envelope = envelope  # set if the sender is known and gets a reply
 
 
 class Received(NamedTuple):
@@ -45,18 +45,19 @@ class Received(NamedTuple):
 
 def read(delivery: Delivery, service: str, handlers: Mapping[str, tuple[type[Message], Handler[Any]]]) -> Received:
     """Raises ``Unreadable``."""
-    hold_to_straight_ways(delivery)
+    check_ingress(delivery)
     if delivery.content_type != CONTENT_TYPE:
         raise Unreadable("undecodable", f"content type is not {CONTENT_TYPE}")
-    opaque = None
-    if len(delivery.body) > Message.max_bytes:  # what is smaller than any limit is parsed, whatever it is made of
+    opaque, is_scanned = None, False
+    if len(delivery.body) > Message.max_bytes:  # a body below every limit is parsed in any case
         contracts = [contract for contract, _ in handlers.values()]
-        _hold_size(delivery, max((contract.max_message_bytes() for contract in contracts), default=0))
+        _check_size(delivery, max((contract.max_message_bytes() for contract in contracts), default=0))
         opaque = next((contract.opaque for contract in contracts if contract.opaque), None)
+        is_scanned = origin(delivery, service)[0] == service_user("gateway")
     try:
-        envelope, data = decode(delivery.body, opaque=opaque)
+        envelope, data = decode(delivery.body, opaque=opaque, is_scanned=is_scanned)
     except ValidationError as error:
-        raise Unreadable("undecodable", _places(error)) from None
+        raise Unreadable("undecodable", _describe_errors(error)) from None
     except TooManyItems:
         raise Unreadable("too_large", "more members and items than any contract allows") from None
     except PydanticCustomError as error:
@@ -66,26 +67,26 @@ def read(delivery: Delivery, service: str, handlers: Mapping[str, tuple[type[Mes
     if envelope.type not in handlers:
         raise Unreadable("unknown_type", "no handler for this type and version")
     contract, handler = handlers[envelope.type]
-    _hold_size(delivery, contract.max_message_bytes())
+    _check_size(delivery, contract.max_message_bytes())
     sender, routing_key, attempt = _origin(delivery, service)
-    _trust(delivery, envelope, contract, sender, routing_key)
+    _check_sender(delivery, envelope, contract, sender, routing_key)
     try:
         message = contract.model_validate(data)
     except ValidationError as error:
-        raise Unreadable("invalid", _places(error), envelope) from None
+        raise Unreadable("invalid", _describe_errors(error), envelope) from None
     return Received(delivery, envelope, contract, message, handler, sender, routing_key, attempt)
 
 
-def _hold_size(delivery: Delivery, max_bytes: int) -> None:
+def _check_size(delivery: Delivery, max_bytes: int) -> None:
     if len(delivery.body) > max_bytes:
         raise Unreadable("too_large", f"{len(delivery.body)} bytes, where at most {max_bytes} are read")
 
 
 def _origin(delivery: Delivery, service: str) -> tuple[str, str, int]:
-    """Who sent it first, under which key, and which attempt this is.
+    """The first sender, the first routing key, and the number of the attempt.
 
-    Copies that retry and redrive made carry that in headers, which are believed only from the service's own user and
-    the operator's: they are the only ones that make such copies.
+    Copies for retry and redrive have them in headers, which are trusted only from the service's own user and the
+    operator's: only these make such copies.
     """
     if delivery.user_id is None:
         raise Unreadable("untrusted", "user_id is not set")
@@ -101,7 +102,7 @@ def _origin(delivery: Delivery, service: str) -> tuple[str, str, int]:
 
 
 def origin(delivery: Delivery, service: str) -> tuple[str, str]:
-    """Who sent first what cannot be read, and under which key, as far as that can be believed."""
+    """The first sender and routing key of an unreadable delivery, as far as they can be trusted."""
     try:
         sender, routing_key, _ = _origin(delivery, service)
     except Unreadable:
@@ -109,7 +110,9 @@ def origin(delivery: Delivery, service: str) -> tuple[str, str]:
     return sender, routing_key
 
 
-def _trust(delivery: Delivery, envelope: Envelope, contract: type[Message], sender: str, routing_key: str) -> None:
+def _check_sender(
+    delivery: Delivery, envelope: Envelope, contract: type[Message], sender: str, routing_key: str
+) -> None:
     if "CC" in delivery.headers or "BCC" in delivery.headers:
         raise Unreadable("untrusted", "CC and BCC escape the broker's topic permissions")
     if routing_key != contract.routing_key():
@@ -121,7 +124,7 @@ def _trust(delivery: Delivery, envelope: Envelope, contract: type[Message], send
         if sender != service_user(contract.worker()):
             raise Unreadable("untrusted", "an event comes from the service that owns it")
     elif issubclass(contract, Request) and contract.operator_only:
-        _trust_operator(actor, sender)
+        _check_operator(actor, sender)
     elif actor.kind is ActorKind.PRODUCER:
         if actor.name != sender or actor.id != producer_id(sender):
             raise Unreadable("untrusted", "a producer acts as itself only")
@@ -129,12 +132,11 @@ def _trust(delivery: Delivery, envelope: Envelope, contract: type[Message], send
         raise Unreadable("untrusted", "only the gateway speaks for users")
 
 
-def hold_to_straight_ways(delivery: Delivery) -> None:
-    """Raises ``Unreadable`` for a producer's message that came by a detour.
+def check_ingress(delivery: Delivery) -> None:
+    """Raises ``Unreadable`` for a producer's message that did not come through its ingress.
 
-    The broker holds a routing key to what a producer may send only where it publishes to, which is its own ingress, or
-    the exchanges that it wrote to before 0.2. Copies by retry and redrive are others' messages: what they are copies of
-    was looked at.
+    The broker checks the routing keys of a producer only where it publishes: at its ingress, or at the exchanges that
+    it wrote to before 0.2. Copies for retry and redrive come from other users; their originals were checked.
     """
     user = delivery.user_id or ""
     if not user.startswith(producer_user("")):
@@ -145,12 +147,12 @@ def hold_to_straight_ways(delivery: Delivery) -> None:
         raise Unreadable("untrusted", "it came out of another queue's dead letters")
 
 
-def _trust_operator(actor: Actor, sender: str) -> None:
+def _check_operator(actor: Actor, sender: str) -> None:
     if sender != OPERATOR_USER or actor.kind is not ActorKind.SERVICE or actor.name != OPERATOR_USER:
         raise Unreadable("untrusted", "only the operator may send this")
 
 
-def _places(error: ValidationError) -> str:
-    """What is wrong and where, without the values: they may be secret."""
+def _describe_errors(error: ValidationError) -> str:
+    """What is wrong and where, without values, which may be secret."""
     found = error.errors(include_url=False, include_context=False, include_input=False)
-    return "; ".join(f"{'/'.join(map(str, item['loc']))}: {in_words(item)[0]}" for item in found[:5])
+    return "; ".join(f"{'/'.join(map(str, item['loc']))}: {describe_error(item)[0]}" for item in found[:5])

@@ -1,4 +1,4 @@
-"""A reply as it travels: a CloudEvents document about one request, with the outcome as its data."""
+"""Replies on the wire: CloudEvents documents about one request, with the outcome as data."""
 
 from datetime import datetime
 from uuid import UUID
@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 from uuid_utils.compat import uuid7
 
-from chassis.bus.ports import Letter
+from chassis.bus.ports import OutgoingMessage
 from contracts.envelope import Envelope, enclose
 from contracts.outcome import Outcome, Status
 from contracts.refusal import Problem
@@ -14,9 +14,9 @@ from contracts.refusal import Problem
 EXCHANGE = "autograph.replies"
 
 
-def reply_letter(
+def reply_message(
     service: str, request: Envelope, outcome: Outcome, *, reply_to: str, correlation_id: str | None, now: datetime
-) -> Letter:
+) -> OutgoingMessage:
     """The reply to *request*. ``causationid`` names the request; the AMQP correlation id is the asker's own."""
     envelope = Envelope(
         id=uuid7(),
@@ -29,27 +29,27 @@ def reply_letter(
         actor=request.actor,
         traceparent=request.traceparent,
     )
-    return Letter(
+    return OutgoingMessage(
         exchange=EXCHANGE,
         routing_key=reply_to,
         body=enclose(envelope, outcome.json_bytes()),
         type=envelope.type,
         correlation_id=correlation_id or request.correlationid,
         persistent=False,
-        mandatory=False,  # an asker that has gone is no fault: the outcome stands in the inbox
+        mandatory=False,  # the client may be gone; the outcome is in the inbox
     )
 
 
 def read_reply(body: bytes) -> tuple[UUID, Outcome]:
-    """The id of the request that is answered, and the outcome. Raises ``ValueError`` for what is no reply.
+    """The id of the request, and the outcome. Raises ``ValueError`` for an invalid reply.
 
-    The rest of the envelope is for others to read: the asker knows what it asked, and waits.
+    The rest of the envelope is not parsed: the client knows its request.
     """
     try:
         document = _read(body)
     except RecursionError:
         raise ValueError("a reply is not as deep as that") from None
-    str(body, "utf-8")  # what is cut out below is passed on unread
+    str(body, "utf-8")  # the slices below are forwarded without parsing
     data = document.data
     return document.causationid, Outcome(
         status=data.status,

@@ -1,4 +1,4 @@
-"""Asking over the bus: a request out, its outcome back, and a plain word when there is none."""
+"""Request and reply over the bus: publish a request, await its outcome, raise if there is none in time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
@@ -10,7 +10,7 @@ from aiormq.abc import DeliveredMessage
 
 from chassis.bus.headers import service_user
 from chassis.bus.link import Link, text
-from chassis.bus.ports import AskingPublisher, ConfirmMissing, Letter, NotPublished
+from chassis.bus.ports import ConfirmMissing, NotPublished, OutgoingMessage, RequestPublisher
 from chassis.bus.replies import EXCHANGE, read_reply
 from chassis.logging import logger
 from contracts.envelope import Envelope, encode
@@ -22,7 +22,7 @@ _log = logger(__name__)
 Seal = Callable[[Message, Envelope], Awaitable[Message]]
 
 
-class Unanswered(Exception):  # noqa: N818 - states the outcome
+class ReplyTimeout(Exception):
     """No reply came in time. *confirmed*: the broker has the request, so a command will be carried out."""
 
     def __init__(self, *, confirmed: bool) -> None:
@@ -30,19 +30,18 @@ class Unanswered(Exception):  # noqa: N818 - states the outcome
         self.confirmed = confirmed
 
 
-class _ReplyLost(Exception):  # noqa: N818 - states the outcome
+class _ReplyQueueLost(Exception):
     """The reply queue went with its connection: no reply will come any more."""
 
 
 class Requester:
-    """Many requests at once over one reply queue, which is named anew for each connection.
+    """Sends concurrent requests over one reply queue, which has a new name for each connection.
 
-    A query's reply is all the confirm that it needs: one that no queue takes has no answer, as any other that is lost.
-    A reply is believed only from the user of the worker that was asked. A reply that came too late is dropped: the
-    outcome of a command stands in its worker's inbox.
+    Queries are published without a confirm: the reply confirms them. A reply is accepted only from the broker user of
+    the requested worker. A late reply is dropped: the outcome of a command is in its worker's inbox.
     """
 
-    def __init__(self, url: str, *, user: str, name: str, publisher: AskingPublisher, seal: Seal) -> None:
+    def __init__(self, url: str, *, user: str, name: str, publisher: RequestPublisher, seal: Seal) -> None:
         self.link = Link(url, f"{name} replies", self._set_up)
         self._user = user
         self._publisher = publisher
@@ -51,22 +50,22 @@ class Requester:
         self._waiting: dict[UUID, tuple[str, set[asyncio.Future[Outcome]]]] = {}  # worker's user, waiters
 
     async def _set_up(self, link: Link) -> None:
-        self._lose()
+        self._fail_waiters()
         channel = await link.channel(confirms=False)
         name = f"reply.{self._user}.{uuid4()}"
         await channel.queue_declare(name, exclusive=True, auto_delete=True)
         await channel.queue_bind(name, EXCHANGE, routing_key=name)
-        await channel.basic_consume(name, self._take, no_ack=True)
+        await channel.basic_consume(name, self._on_reply, no_ack=True)
         self._reply_to = name
 
-    async def ask(self, request: Request[Any], envelope: Envelope, *, timeout_seconds: float) -> Outcome:
-        """The outcome, whichever it is. Raises ``NotPublished`` (certainly not taken) or ``Unanswered``."""
+    async def request(self, request: Request[Any], envelope: Envelope, *, timeout_seconds: float) -> Outcome:
+        """The outcome, whichever it is. Raises ``NotPublished`` (certainly not taken) or ``ReplyTimeout``."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_seconds
         sealed = await self._seal(request, envelope)
         await self.check()
         left = deadline - loop.time()
-        letter = _letter(request, envelope, sealed, left, reply_to=self._reply_to)
+        outgoing = _outgoing(request, envelope, sealed, left, reply_to=self._reply_to)
         reply: asyncio.Future[Outcome] = loop.create_future()
         _, waiters = self._waiting.setdefault(envelope.id, (service_user(request.worker()), set()))
         waiters.add(reply)
@@ -74,16 +73,16 @@ class Requester:
         try:
             async with asyncio.timeout_at(deadline) as waiting:
                 if request.kind is Kind.QUERY:
-                    returned = await self._publisher.send_mandatory(letter)
+                    returned = await self._publisher.send_mandatory(outgoing)
                     returned.add_done_callback(lambda ended: _fail(reply, ended))
                     reply.add_done_callback(lambda _: returned.cancel())
                 else:
-                    confirmed = await self._confirmed(letter, left, reply, waiting)
+                    confirmed = await self._confirmed(outgoing, left, reply, waiting)
                 return await reply
-        except (TimeoutError, _ReplyLost):
+        except (TimeoutError, _ReplyQueueLost):
             if _has_outcome(reply):
                 return reply.result()
-            raise Unanswered(confirmed=confirmed) from None
+            raise ReplyTimeout(confirmed=confirmed) from None
         finally:
             waiters.discard(reply)
             if not waiters:
@@ -92,61 +91,61 @@ class Requester:
             reply.cancel()
 
     async def _confirmed(
-        self, letter: Letter, seconds: float, reply: "asyncio.Future[Outcome]", waiting: asyncio.Timeout
+        self, outgoing: OutgoingMessage, seconds: float, reply: "asyncio.Future[Outcome]", waiting: asyncio.Timeout
     ) -> bool:
         try:
-            with _overtaken_by(reply, waiting):
-                await self._publisher.publish(letter, timeout_seconds=seconds)
+            with _stop_waiting_on_reply(reply, waiting):
+                await self._publisher.publish(outgoing, timeout_seconds=seconds)
         except ConfirmMissing:
-            return False  # the reply may come all the same
+            return False  # the reply may still come
         return True
 
     async def submit(self, request: Request[Any], envelope: Envelope, *, timeout_seconds: float) -> None:
-        """Returns once the broker has it; the outcome is asked for elsewhere.
+        """Publish a command and return once the broker has confirmed it; the outcome can be queried.
 
-        Raises ``NotPublished``, or ``Unanswered`` if the confirm did not come.
+        Raises ``NotPublished``, or ``ReplyTimeout`` if the confirm did not come.
         """
         sealed = await self._seal(request, envelope)
-        letter = _letter(request, envelope, sealed, timeout_seconds, reply_to=None)
+        outgoing = _outgoing(request, envelope, sealed, timeout_seconds, reply_to=None)
         try:
-            await self._publisher.publish(letter, timeout_seconds=timeout_seconds)
+            await self._publisher.publish(outgoing, timeout_seconds=timeout_seconds)
         except ConfirmMissing as missing:
-            raise Unanswered(confirmed=False) from missing
+            raise ReplyTimeout(confirmed=False) from missing
 
     async def check(self) -> None:
         """For health: raises ``NotPublished`` while no reply could come."""
         if not self.link.is_up:
             raise NotPublished("no reply queue")
 
-    async def _take(self, message: DeliveredMessage) -> None:
+    async def _on_reply(self, message: DeliveredMessage) -> None:
         try:
             request_id, outcome = read_reply(bytes(message.body))
         except ValueError:
-            _log.warning("unreadable reply")
+            _log.warning("reply_unreadable")
             return
         worker, waiters = self._waiting.get(request_id, ("", set()))
         if not waiters:
             return
         sender = text(message.header.properties.user_id)
         if sender != worker:
-            _log.warning("reply not believed", sender=sender)
+            _log.warning("reply_not_trusted", sender=sender)
             return
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(outcome)
 
-    def _lose(self) -> None:
+    def _fail_waiters(self) -> None:
         for _, waiters in self._waiting.values():
             for waiter in waiters:
                 if not waiter.done():
-                    waiter.set_exception(_ReplyLost())
+                    waiter.set_exception(_ReplyQueueLost())
 
 
-def _letter(
+def _outgoing(
     request: Request[Any], envelope: Envelope, sealed: Message, seconds: float, *, reply_to: str | None
-) -> Letter:
+) -> OutgoingMessage:
     is_command = request.kind is Kind.COMMAND
-    return Letter(
+    return OutgoingMessage(
         exchange=request.exchange(),
         routing_key=request.routing_key(),
         body=encode(envelope, sealed),
@@ -159,12 +158,12 @@ def _letter(
 
 
 @contextmanager
-def _overtaken_by(reply: "asyncio.Future[Outcome]", waiting: asyncio.Timeout) -> Iterator[None]:
-    """Ends *waiting* once the outcome is there: nobody needs the broker's confirm any more."""
+def _stop_waiting_on_reply(reply: "asyncio.Future[Outcome]", waiting: asyncio.Timeout) -> Iterator[None]:
+    """End *waiting* once the reply is here: the broker's confirm is not needed any more."""
     is_waiting = True
 
     def stop(_: "asyncio.Future[Outcome]") -> None:
-        # The loop may have been told to call this before it was removed, and by then nobody waits any more.
+        # The loop may have scheduled this before it was removed; by then the wait is over.
         if is_waiting and not waiting.expired() and _has_outcome(reply):
             waiting.reschedule(asyncio.get_running_loop().time())
 
@@ -181,13 +180,13 @@ def _has_outcome(reply: "asyncio.Future[Outcome]") -> bool:
 
 
 def _fail(reply: "asyncio.Future[Outcome]", ended: "asyncio.Future[None]") -> None:
-    """With that no queue takes the request: its worker's queue is gone, and there is nothing to wait for."""
+    """Fail *reply* if the request was returned: its queue does not exist, so no reply will come."""
     error = None if ended.cancelled() else ended.exception()
     if error is not None and not reply.done():
         reply.set_exception(error)
 
 
 def _consume(future: "asyncio.Future[Any]") -> None:
-    """The asker has gone: how this ends is of no interest, but must not be reported as never looked at."""
+    """Retrieve the exception, as asyncio reports one that is never retrieved. The caller has gone."""
     if not future.cancelled():
         future.exception()

@@ -1,4 +1,4 @@
-"""When a delivery is acknowledged: after it was carried out, and never before."""
+"""Acknowledges a delivery after it was handled, never before."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,7 +7,7 @@ from chassis import failpoints
 from chassis.bus.ports import Delivery, Receipt
 from chassis.logging import logger
 
-PAUSE_SECONDS = 1.0  # before a delivery that could not be settled goes back: its queue's other consumers go first
+REQUEUE_DELAY_SECONDS = 1.0  # before a failed delivery is requeued, so that its queue's other messages come first
 
 Deliver = Callable[[Delivery], Awaitable[None]]
 
@@ -19,9 +19,9 @@ async def settle(delivery: Delivery, deliver: Deliver, receipt: Receipt) -> None
         await deliver(delivery)
         if failpoints.ARMED:
             await failpoints.reached("before_ack", delivery.queue)
-    except Exception:  # noqa: BLE001 - whatever it is, the message must not be lost
-        _log.exception("delivery not settled", queue=delivery.queue)
-        await asyncio.sleep(PAUSE_SECONDS)
-        await receipt.give_back()
+    except Exception:  # noqa: BLE001 - whatever the error is, the message must not be lost
+        _log.exception("delivery_not_settled", queue=delivery.queue)
+        await asyncio.sleep(REQUEUE_DELAY_SECONDS)
+        await receipt.requeue()
     else:
         await receipt.acknowledge()

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from chassis.bus.failures import RUNGS
+from chassis.failures import RUNGS
 from contracts.message import Event, Kind, Request
 
 COMMANDS, QUERIES, EVENTS = "autograph.commands", "autograph.queries", "autograph.events"
@@ -52,7 +52,7 @@ class Binding:
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class QueuePolicy:
     """Applies to the queues whose names match *pattern*; *definition* as RabbitMQ spells it."""
 
     name: str
@@ -64,7 +64,7 @@ class Policy:
 class Topology:
     queues: Mapping[str, str]  # name → type
     bindings: tuple[Binding, ...]
-    policies: tuple[Policy, ...]
+    policies: tuple[QueuePolicy, ...]
     workers: tuple[str, ...]
 
 
@@ -92,12 +92,12 @@ def topology(
     return Topology(queues, tuple(bindings), (*_policies(), *_event_policies(subscriptions)), workers)
 
 
-def _policies() -> list[Policy]:
+def _policies() -> list[QueuePolicy]:
     # At-least-once needs all three: a quorum queue, this strategy, and an overflow that rejects.
     safely = {"dead-letter-strategy": "at-least-once", "overflow": "reject-publish"}
     commands = safely | {"dead-letter-exchange": PARKED, "delivery-limit": DELIVERY_LIMIT}
     retries = [
-        Policy(
+        QueuePolicy(
             f"autograph-retry-{rung}",
             rf"^retry\.{rung}$",
             # To the default exchange: a copy's routing key is the name of the queue that it came from.
@@ -108,40 +108,40 @@ def _policies() -> list[Policy]:
         for rung in RUNGS
     ]
     return [
-        Policy(
+        QueuePolicy(
             "autograph-commands",
             r"^[a-z]+\.commands(\.(?!producers$)[a-z]+)?$",
             commands | _bounds(COMMANDS_MAX, COMMANDS_MAX_BYTES),
         ),
-        Policy(
+        QueuePolicy(
             "autograph-commands-producers",
             r"^[a-z]+\.commands\.producers$",
             commands | _bounds(PRODUCERS_MAX, PRODUCERS_MAX_BYTES),
         ),
-        Policy(
+        QueuePolicy(
             "autograph-transient",
             r"^[a-z]+\.(transient|queries)(\.(?!producers$)[a-z]+)?$",
             {"overflow": "reject-publish"} | _bounds(TRANSIENT_MAX, TRANSIENT_MAX_BYTES),
         ),
-        Policy(
+        QueuePolicy(
             "autograph-transient-producers",
             r"^[a-z]+\.(transient|queries)\.producers$",
             {"overflow": "reject-publish"} | _bounds(PRODUCERS_MAX, PRODUCERS_TRANSIENT_MAX_BYTES),
         ),
         *retries,
-        Policy(
+        QueuePolicy(
             "autograph-parked",
             r"^[a-z]+\.parked$",
             {"delivery-limit": PARKED_DELIVERY_LIMIT, "overflow": "reject-publish"}
             | _bounds(PARKED_MAX, PARKED_MAX_BYTES),
         ),
-        Policy(
+        QueuePolicy(
             "autograph-refused",
             r"^[a-z]+\.refused$",
             {"delivery-limit": PARKED_DELIVERY_LIMIT, "overflow": "drop-head"}
             | _bounds(REFUSED_MAX, REFUSED_MAX_BYTES),
         ),
-        Policy(
+        QueuePolicy(
             "autograph-replies",
             r"^reply\.",
             {"overflow": "drop-head", "message-ttl": REPLIES_SECONDS * 1000} | _bounds(REPLIES_MAX, REPLIES_MAX_BYTES),
@@ -153,10 +153,10 @@ def _bounds(messages: int, size: int) -> dict[str, int]:
     return {"max-length": messages, "max-length-bytes": size}
 
 
-def _event_policies(subscriptions: Iterable[str]) -> list[Policy]:
+def _event_policies(subscriptions: Iterable[str]) -> list[QueuePolicy]:
     """A dead event goes to its subscriber's parking lot, not to that of the service that announced it."""
     return [
-        Policy(
+        QueuePolicy(
             f"autograph-events-{worker}",
             rf"^{worker}\.events$",
             {

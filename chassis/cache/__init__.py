@@ -1,26 +1,26 @@
-"""The leased cache: Redis may forget, but must not lie.
+"""The leased cache: entries may be lost, but a stale entry is never returned.
 
-Gateways read and fill entries through a `CacheReader`; each process that changes what they hold is a `CacheMember` of
-its owner (its Postgres schema) and invalidates them. Once `CacheMember.invalidate` has returned, no reader answers with
-what was before. Why this holds:
+Gateways read and fill entries through a `CacheReader`. Each process that changes the cached data is a `CacheMember` of
+its owner (its PostgreSQL schema) and invalidates the entries. Once `CacheMember.invalidate` has returned, no reader
+returns the old value. Why this holds:
 
-- A fill counts only under the epoch and the generation that its read was given, and an invalidation deletes both the
+- A fill succeeds only under the epoch and the generation that its read returned, and an invalidation deletes both the
   entry and the generation. So a value that was fetched before an invalidation cannot be filled after it.
-- Readers are answered only while every member of the owner has a living lease, checked in the read itself. A member
-  that cannot tell Redis waits until its lease is over; from then on nobody reads, until it comes back or is removed,
-  and both raise the epoch, which is part of every key.
-- Who is a member is on record in Postgres, since Redis may lose its list. Whoever joins or renews has put the recorded
-  members that Redis lacks back into it, as lapsed. A removal deletes the record before it raises the epoch; so a member
-  that still finds its record after its commit knows that whatever is filled after its removal has seen that commit.
-- Leases are counted by Redis's clock, and that may be set. Set ahead, leases are over early, which costs hits. Set
-  back, they would last longer than their members count on: each script that looks at leases finds that out, by an end
-  further ahead than a lease can be or a time that was seen before, and ends them all.
+- A read succeeds only while every member of the owner has a valid lease; the read's script checks that. A member that
+  cannot reach Redis waits until its lease has expired. From then on no read succeeds until the member renews its lease
+  or is removed; both change the epoch, which is part of every key.
+- The members are recorded in PostgreSQL, since Redis may lose its list. Before a member joins or renews its lease, the
+  recorded members that Redis lacks were added there, as expired. A removal deletes the record before it changes the
+  epoch; so a member that still finds its record after its commit knows that every later fill has seen that commit.
+- Leases are measured by Redis's clock, which may be set. Set forward, leases expire early, which costs hits. Set back,
+  they would last longer than their members assume: each script that reads leases detects that, by an expiry that is
+  further ahead than a lease is long or by a time that is before the last one seen, and ends all leases.
 
-It takes one Redis without a replica to fail over to and without snapshots: either could bring back what was deleted.
+It needs one Redis server without a replica for failover and without snapshots: either could restore deleted entries.
 """
 
-from chassis.cache.member import EVERYTHING, CacheMember
-from chassis.cache.reader import CacheReader, Entry, Found, Hit, Miss, Token
+from chassis.cache.member import ALL_ENTRIES, CacheMember
+from chassis.cache.reader import CacheReader, Entry, FillToken, Hit, LookupResult, Miss
 from chassis.cache.timing import Timing
 
-__all__ = ["EVERYTHING", "CacheMember", "CacheReader", "Entry", "Found", "Hit", "Miss", "Timing", "Token"]
+__all__ = ["ALL_ENTRIES", "CacheMember", "CacheReader", "Entry", "FillToken", "Hit", "LookupResult", "Miss", "Timing"]

@@ -8,13 +8,13 @@ from contextlib import suppress
 from uuid import UUID, uuid4
 
 import asyncpg
-import structlog
 
-from chassis.cache.record import POSTGRES_AWAY, MemberRecord
+from chassis.cache.record import POSTGRES_ERRORS, MemberRecord
 from chassis.cache.timing import Timing
-from chassis.redis import Call, Redis, RedisAway, Script
+from chassis.logging import logger
+from chassis.redis import Call, Redis, RedisUnavailable, Script
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 INVALIDATE = Script.load("chassis.cache.scripts", "invalidate.lua")
 JOIN = Script.load("chassis.cache.scripts", "leases.lua", "join.lua")
@@ -23,11 +23,11 @@ RECONCILE = Script.load("chassis.cache.scripts", "leases.lua", "reconcile.lua")
 REMOVE = Script.load("chassis.cache.scripts", "remove.lua")
 
 NEVER = float("-inf")
-EVERYTHING = "*"
+ALL_ENTRIES = "*"
 
 
 class CacheMember:
-    """One process that changes what cache entries hold, and therefore has a say in whether they may be read."""
+    """A process that changes cached data. Entries can be read only while its lease is valid."""
 
     def __init__(
         self,
@@ -43,13 +43,13 @@ class CacheMember:
         self._schema = schema
         self._timing = timing or Timing()
         self._clock = clock
-        self._member: UUID | None = None  # on record in Postgres
-        self._on_record_since = NEVER
-        self._joined = False  # known to Redis, as far as we know
-        self._claimed_at = NEVER  # no lease of ours lasts longer than lease_seconds after this
+        self._member: UUID | None = None  # as recorded in PostgreSQL
+        self._registered_at = NEVER
+        self._joined = False  # Redis has our lease, as far as we know
+        self._lease_requested_at = NEVER  # our lease has expired lease_seconds after this, at the latest
         self._reconciled_at = NEVER
-        self._comparing = asyncio.Lock()  # the record with Redis: one at a time, so that the last one holds
-        self._untold = 0  # invalidations that Redis does not know of yet
+        self._reconciling = asyncio.Lock()  # one comparison of the record with Redis at a time
+        self._pending_invalidations = 0  # invalidations that Redis has not got yet
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -57,12 +57,12 @@ class CacheMember:
         return self._joined
 
     async def join(self) -> None:
-        """Goes on record, then takes a lease; if Redis is away, as soon as it is back.
+        """Record the member, then take a lease; if Redis is unavailable, as soon as it is back.
 
-        Raises what asyncpg raises if Postgres is away.
+        Raises asyncpg's errors if PostgreSQL is unavailable.
         """
-        await self._go_on_record()
-        with suppress(RedisAway):
+        await self._register()
+        with suppress(RedisUnavailable):
             await self._enter()
         self._tasks = [
             asyncio.create_task(self._every(self._timing.renew_seconds, self._renew), name="cache-renew"),
@@ -70,7 +70,7 @@ class CacheMember:
         ]
 
     async def leave(self) -> None:
-        """For a graceful stop, after the last invalidation. Never raises: what it cannot undo, the others will."""
+        """For a graceful stop, after the last invalidation. Never raises: what it cannot remove, other members do."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -78,53 +78,53 @@ class CacheMember:
         member, self._member, self._joined = self._member, None, False
         if member is None:
             return
-        with suppress(*POSTGRES_AWAY):
+        with suppress(*POSTGRES_ERRORS):
             await self._record.remove(member)
-        with suppress(RedisAway):
+        with suppress(RedisUnavailable):
             await self._redis.run(
                 Call(("SET", "cache:epoch", _random())), Call(("HDEL", "cache:members", self._field(member)))
             )
 
     async def invalidate(self, names: Collection[str]) -> None:
-        """Returns when no reader can answer with what the names held before. Call it after the commit.
+        """Return once no reader can return the old entries of *names*. Call it after the commit.
 
-        It costs one round trip, or while Redis is away what is left of our lease. `EVERYTHING` as a name drops the
+        It takes one round trip, or while Redis is unavailable the rest of our lease. `ALL_ENTRIES` as a name drops the
         whole cache, of all owners.
         """
         if not names:
             return
         invalidate = INVALIDATE(*names)
-        with suppress(RedisAway):
+        with suppress(RedisUnavailable):
             await self._redis.run(invalidate)
             return
-        self._untold += 1  # from now on our lease runs out
+        self._pending_invalidations += 1  # while there are any, the lease is not renewed
         try:
-            while not await self._nobody_reads():
+            while not await self._readers_blocked():
                 await asyncio.sleep(self._timing.retry_seconds)
-                with suppress(RedisAway):
+                with suppress(RedisUnavailable):
                     await self._redis.run(invalidate)
                     return
         finally:
-            self._untold -= 1
+            self._pending_invalidations -= 1
 
-    async def _nobody_reads(self) -> bool:
-        """Whether readers are kept away by our lapsed lease, and whoever removes us will do so after our commit."""
+    async def _readers_blocked(self) -> bool:
+        """Whether our expired lease makes every read fail, and any removal of this member is after our commit."""
         member = self._member
-        if member is None or self._clock() < self._timing.blocked_at(self._claimed_at, self._on_record_since):
+        if member is None or self._clock() < self._timing.blocked_at(self._lease_requested_at, self._registered_at):
             return False
         try:
-            on_record = await self._record.holds(member)
-        except POSTGRES_AWAY:
+            registered = await self._record.contains(member)
+        except POSTGRES_ERRORS:
             return False
-        if not on_record:
-            self._was_removed(member)
-        # A renewal that was under way when the invalidation began may have claimed the lease meanwhile.
-        return on_record and self._clock() >= self._timing.blocked_at(self._claimed_at, self._on_record_since)
+        if not registered:
+            self._on_removed(member)
+        # A renewal that was in flight when the invalidation began may have extended the lease meanwhile.
+        return registered and self._clock() >= self._timing.blocked_at(self._lease_requested_at, self._registered_at)
 
     async def _renew(self) -> None:
         if self._member is None:
-            await self._go_on_record()
-        if self._untold:
+            await self._register()
+        if self._pending_invalidations:
             return
         if not self._joined:
             await self._enter()
@@ -133,8 +133,8 @@ class CacheMember:
         if heard_at - self._reconciled_at > self._timing.reconciled_for_seconds:
             return
         assert self._member is not None
-        # Noted before it is sent: a renewal without a reply may have been carried out.
-        self._claimed_at = heard_at
+        # Set before the call: a renewal without a reply may have been executed.
+        self._lease_requested_at = heard_at
         (renewed,) = await self._redis.run(RENEW(self._timing.lease_ms, self._field(self._member), lease_ends))
         if not renewed:
             self._joined = False
@@ -142,7 +142,7 @@ class CacheMember:
             await self._enter()
 
     async def _enter(self) -> None:
-        async with self._comparing:
+        async with self._reconciling:
             await self._take_lease()
 
     async def _take_lease(self) -> None:
@@ -151,10 +151,10 @@ class CacheMember:
         member = self._member
         if member is None or member not in recorded:
             if member is not None:
-                self._was_removed(member)
+                self._on_removed(member)
             return
         others = [self._field(other) for other in recorded - {member}]
-        self._claimed_at = heard_at
+        self._lease_requested_at = heard_at
         (joined,) = await self._redis.run(
             JOIN(self._timing.lease_ms, self._field(member), lease_ends, _random(), *others)
         )
@@ -164,13 +164,13 @@ class CacheMember:
             log.info("cache_member_joined", member=str(member))
 
     async def _reconcile(self) -> None:
-        """Tells Redis of recorded members that it lacks, and removes dead ones."""
-        async with self._comparing:
+        """Add recorded members that Redis lacks, and remove dead ones."""
+        async with self._reconciling:
             began_at = self._clock()
             recorded = await self._record.all()
             member = self._member
             if member is not None and member not in recorded:
-                self._was_removed(member)
+                self._on_removed(member)
                 return
             dead_after_ms = int(self._timing.dead_after_seconds * 1000)
             (dead,) = await self._redis.run(
@@ -186,22 +186,22 @@ class CacheMember:
                 if removed:
                     log.warning("cache_member_removed", member=str(dead_member))
 
-    async def _go_on_record(self) -> None:
-        member = uuid4()  # a new one each time: nobody can take our record for one that was already removed
+    async def _register(self) -> None:
+        member = uuid4()  # a new id each time, so that it is never the id of a removed member
         await self._record.add(member)
         self._member = member
-        self._on_record_since = self._clock()
+        self._registered_at = self._clock()
 
-    def _was_removed(self, member: UUID) -> None:
+    def _on_removed(self, member: UUID) -> None:
         if self._member == member:
             self._member = None
             self._joined = False
             log.warning("cache_member_was_removed", member=str(member))
 
     async def _lease_from_now(self) -> tuple[int, float]:
-        """The end of a lease taken now, by Redis's clock in ms, and a moment by our clock that is no earlier than now.
+        """The expiry of a lease that is taken now (Redis's clock, ms), and a time (our clock) that is not before now.
 
-        Read before the renewal is sent, so that a renewal that is delayed on its way does not last longer.
+        Read before the renewal is sent, so that a delayed renewal does not last longer.
         """
         ((seconds, microseconds),) = await self._redis.run(Call(("TIME",)))
         heard_at = self._clock()
@@ -210,15 +210,15 @@ class CacheMember:
 
     async def _every(self, seconds: float, step: Callable[[], Awaitable[None]]) -> None:
         this = asyncio.current_task()
-        # Drivers may swallow a cancellation that arrives just as they finish, so the loop asks for itself.
+        # Drivers may swallow a cancellation that arrives as a call completes, hence ``cancelling``.
         while this is not None and not this.cancelling():
             await asyncio.sleep(seconds)
             try:
                 await step()
-            except (RedisAway, *POSTGRES_AWAY) as error:
+            except (RedisUnavailable, *POSTGRES_ERRORS) as error:
                 log.debug("cache_member_waits", error=str(error))
             except Exception:
-                # Lapsing is safe, and lapsing for ever is slow: whatever this is, the next step may get past it.
+                # An expired lease is safe but slow: try again at the next step, whatever the error is.
                 log.exception("cache_member_step_failed")
 
     def _field(self, member: UUID) -> str:

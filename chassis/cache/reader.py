@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chassis.cache.timing import Timing
-from chassis.redis import Ask, Redis, RedisAway, Script
+from chassis.redis import CallWithFallback, Redis, RedisUnavailable, Script
 
 READ = Script.load("chassis.cache.scripts", "leases.lua", "read.lua")
 FILL = Script.load("chassis.cache.scripts", "leases.lua", "fill.lua")
@@ -17,9 +17,9 @@ WATCH = Script.load("chassis.cache.scripts", "leases.lua", "watch.lua")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A variant of what a name stands for, such as a diagram (name) as one user sees it (variant).
+    """The key of a cache entry: a name, such as a diagram, in a variant, such as the view of one user.
 
-    The name begins with its kind: ``diagram/<id>``, ``session/<id>``. Invalidating a name drops all its variants.
+    A name begins with its kind: ``diagram/<id>``, ``session/<id>``. Invalidating a name drops all its variants.
     """
 
     name: str
@@ -27,8 +27,8 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
-    """What a fill must show to prove that nothing was invalidated since the read."""
+class FillToken:
+    """Given to a fill, it proves that nothing was invalidated since the read."""
 
     epoch: bytes
     generation: bytes
@@ -41,13 +41,13 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Miss:
-    """Fetch the value, then give it to `CacheReader.fill`; without a token it will not be kept."""
+    """Fetch the value and pass it to `CacheReader.fill`; without a token it is not cached."""
 
     entry: Entry
-    token: Token | None = None
+    token: FillToken | None = None
 
 
-Found = Hit | Miss
+LookupResult = Hit | Miss
 
 
 class CacheReader:
@@ -56,9 +56,9 @@ class CacheReader:
     Args:
         redis: Where the entries are.
         owners: For each kind of name, the schema whose members invalidate it.
-        fetch_seconds: How long fetching a value may take for it still to be kept.
-        max_value_bytes: Larger values are not kept; they would hold up everybody else's 200 ms.
-        timing: The members'.
+        fetch_seconds: A value that took longer to fetch is not cached.
+        max_value_bytes: Larger values are not cached, as they would delay all other calls to Redis.
+        timing: The same as the members' own.
     """
 
     def __init__(
@@ -77,29 +77,29 @@ class CacheReader:
         self._timing = timing or Timing()
         self._lease_ms = self._timing.lease_ms
 
-    def look_up(self, *entries: Entry) -> Ask[list[Found]]:
-        """A question for `Redis.ask`: all entries in one script; misses while Redis is away."""
+    def look_up(self, *entries: Entry) -> CallWithFallback[list[LookupResult]]:
+        """For `Redis.run_or_fall_back`: look up all *entries*; misses while Redis is unavailable."""
         words = [word for entry in entries for word in (self._owner(entry), entry.name, entry.variant)]
 
-        def decode(reply: list[Any]) -> list[Found]:
+        def decode(reply: list[Any]) -> list[LookupResult]:
             epoch, *answers = reply
             return [_found(entry, epoch, answer) for entry, answer in zip(entries, answers, strict=True)]
 
-        return Ask(
+        return CallWithFallback(
             call=READ(self._lease_ms, f"{random.getrandbits(64):016x}", self._fetch_ms, *words),
             decode=decode,
             fallback=lambda: [Miss(entry) for entry in entries],
         )
 
-    async def read(self, *entries: Entry) -> list[Found]:
-        """Never raises: whatever cannot be read is a miss."""
-        (found,) = await self._redis.ask(self.look_up(*entries))
+    async def read(self, *entries: Entry) -> list[LookupResult]:
+        """Never raises: an entry that cannot be read is a miss."""
+        (found,) = await self._redis.run_or_fall_back(self.look_up(*entries))
         return found
 
-    async def fill(self, miss: Miss, value: bytes, *, stay_seconds: float) -> bool:
-        """Keeps a value that was fetched after the miss, if nothing was invalidated since. Never raises.
+    async def fill(self, miss: Miss, value: bytes, *, ttl_seconds: float) -> bool:
+        """Cache a value that was fetched after *miss*, unless its name was invalidated since. Never raises.
 
-        *stay_seconds* counts from the first fill of any variant of the name.
+        *ttl_seconds* counts from the first fill of any variant of the name.
         """
         entry, token = miss.entry, miss.token
         if token is None or len(value) > self._max_value_bytes:
@@ -112,21 +112,21 @@ class CacheReader:
             token.epoch,
             token.generation,
             value,
-            max(1, int(stay_seconds * 1000)),
+            max(1, int(ttl_seconds * 1000)),
         )
         try:
             (filled,) = await self._redis.run(fill)
-        except RedisAway:
+        except RedisUnavailable:
             return False
         return bool(filled)
 
     async def watch_clock(self) -> None:
-        """Runs for as long as the process, and notes Redis's clock more often than the margin that members keep.
+        """Runs for as long as the process: reads Redis's clock twice in ``Timing.margin_seconds``.
 
-        A clock is known to have been set back only if it was looked at before: in an idle system nobody else does.
+        A clock that was set back is detected only if it was read before, and in an idle system nothing else reads it.
         """
         while True:
-            with suppress(RedisAway):
+            with suppress(RedisUnavailable):
                 await self._redis.run(WATCH(self._lease_ms))
             await asyncio.sleep(self._timing.margin_seconds / 2)
 
@@ -134,11 +134,11 @@ class CacheReader:
         return self._owners[entry.name.partition("/")[0]]
 
 
-def _found(entry: Entry, epoch: bytes | None, answer: Any) -> Found:
+def _found(entry: Entry, epoch: bytes | None, answer: Any) -> LookupResult:
     match answer:
         case bytes():
             return Hit(answer)
         case [bytes() as generation] if epoch is not None:
-            return Miss(entry, Token(epoch, generation))
+            return Miss(entry, FillToken(epoch, generation))
         case _:
             return Miss(entry)

@@ -1,4 +1,4 @@
-"""Who is a member of the leased cache, on record in Postgres."""
+"""The members of the leased cache, as recorded in PostgreSQL."""
 
 import asyncio
 import re
@@ -10,8 +10,8 @@ from chassis.database import DRIVER_ERRORS
 
 TIMEOUT_SECONDS = 2.0
 
-# What a caller sees when Postgres is away.
-POSTGRES_AWAY = DRIVER_ERRORS
+# Raised when PostgreSQL is unavailable.
+POSTGRES_ERRORS = DRIVER_ERRORS
 
 
 class MemberRecord:
@@ -22,10 +22,10 @@ class MemberRecord:
             raise ValueError(f"not the name of a schema: {schema!r}")
         self._pool = pool
         table = f"{schema}.cache_members"
-        self._add = f"INSERT INTO {table} (member, joined_at) VALUES ($1, now())"  # noqa: S608 - checked above
-        self._remove = f"DELETE FROM {table} WHERE member = $1"  # noqa: S608 - checked above
-        self._all = f"SELECT member FROM {table}"  # noqa: S608 - checked above
-        self._holds = f"SELECT true FROM {table} WHERE member = $1"  # noqa: S608 - checked above
+        self._add = f"INSERT INTO {table} (member, joined_at) VALUES ($1, now())"
+        self._remove = f"DELETE FROM {table} WHERE member = $1"
+        self._all = f"SELECT member FROM {table}"
+        self._contains = f"SELECT true FROM {table} WHERE member = $1"
 
     async def add(self, member: UUID) -> None:
         async with asyncio.timeout(TIMEOUT_SECONDS):
@@ -40,7 +40,7 @@ class MemberRecord:
             rows = await self._pool.fetch(self._all)
         return {UUID(bytes=row["member"].bytes) for row in rows}
 
-    async def holds(self, member: UUID) -> bool:
+    async def contains(self, member: UUID) -> bool:
         async with asyncio.timeout(TIMEOUT_SECONDS):
-            found = await self._pool.fetchval(self._holds, member)
+            found = await self._pool.fetchval(self._contains, member)
         return bool(found)

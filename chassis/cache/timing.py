@@ -1,4 +1,4 @@
-"""The durations that the leased cache stands on."""
+"""The durations of the leased cache."""
 
 from dataclasses import dataclass
 
@@ -9,15 +9,15 @@ class Timing:
 
     lease_seconds: float = 2.0
     renew_seconds: float = 0.5
-    # For clocks that do not run at quite the same speed.
+    # Tolerance for clocks that run at different speeds.
     margin_seconds: float = 0.5
-    # How often a member compares Redis with the record, and how old its last comparison may be for it to renew: readers
-    # bear a Postgres that is away this long.
+    # How often a member compares Redis with the record, and how old its last comparison may be when it renews. Reads
+    # succeed this long while PostgreSQL is unavailable.
     reconcile_seconds: float = 0.5
     reconciled_for_seconds: float = 2.0
-    # How long a lease must have been over before its member is removed.
+    # A member is removed this long after its lease has expired.
     dead_after_seconds: float = 5.0
-    # Between two attempts to tell Redis of an invalidation.
+    # Between two attempts to invalidate.
     retry_seconds: float = 0.05
 
     def __post_init__(self) -> None:
@@ -26,16 +26,16 @@ class Timing:
         if not 0 < self.reconcile_seconds < self.reconciled_for_seconds:
             raise ValueError("a comparison with the record must outlast the next one")
         if self.dead_after_seconds <= self.reconciled_for_seconds + self.lease_seconds + self.margin_seconds:
-            raise ValueError("a member that Redis never met must get to tell before it is removed")
+            raise ValueError("an invalidation must end waiting for its lease before its member is removed")
 
     @property
     def lease_ms(self) -> int:
         return int(self.lease_seconds * 1000)
 
-    def blocked_at(self, claimed_at: float, on_record_since: float) -> float:
-        """From when on nobody reads what a member that is silent, but on record, has to invalidate.
+    def blocked_at(self, lease_requested_at: float, registered_at: float) -> float:
+        """From when on no read succeeds while a recorded member does not reach Redis.
 
-        Its own lease is over by then, and so is every lease that was renewed without knowing of it.
+        By then its own lease has expired, and so has every lease that was renewed before its record was known.
         """
-        known = on_record_since + self.reconciled_for_seconds
-        return max(claimed_at, known) + self.lease_seconds + self.margin_seconds
+        known = registered_at + self.reconciled_for_seconds
+        return max(lease_requested_at, known) + self.lease_seconds + self.margin_seconds

@@ -1,4 +1,4 @@
-"""All dashboards, as ``autograph generate`` writes them."""
+"""All dashboards for ``autograph generate``."""
 
 from typing import Any, Final
 
@@ -9,5 +9,5 @@ ALL: Final = tuple(module.DASHBOARD for module in (overview, bus, workers, postg
 
 
 def dashboards() -> dict[str, dict[str, Any]]:
-    """By file name."""
+    """Grafana's JSON by file name."""
     return {f"{one.uid.removeprefix('autograph-')}.json": document(one, ALL) for one in ALL}

@@ -7,7 +7,7 @@ from compose.grafana.panels import Dashboard, Panel, Query, rate
 DASHBOARD: Final = Dashboard(
     "autograph-bus",
     "Bus",
-    "Messages on their way: what waits, what is tried again, what was given up.",
+    "Messages on the broker: waiting, retried, parked.",
     (
         Panel(
             "Deliveries by outcome",
@@ -18,14 +18,14 @@ DASHBOARD: Final = Dashboard(
         ),
         Panel(
             "Queue wait, p95",
-            "From a message's making to its delivery. At ten seconds clients are not answered any more.",
+            "From the creation of a message to its delivery. At ten seconds clients time out.",
             "s",
             (Query("autograph:queue_wait_seconds:p95_5m", "{{service}} {{message}}"),),
             limit=5,
         ),
         Panel(
             "Outbox, oldest",
-            "Age of the oldest event that is not published. Milliseconds are usual.",
+            "Age of the oldest unpublished event. Milliseconds are normal.",
             "s",
             (Query("max by (service) (autograph_outbox_oldest_seconds)", "{{service}}"),),
             limit=60,
@@ -38,7 +38,7 @@ DASHBOARD: Final = Dashboard(
         ),
         Panel(
             "Retries",
-            "Copies put on the ladder, by rung.",
+            "Messages scheduled for a retry, by delay.",
             "ops",
             (
                 Query(
@@ -49,7 +49,7 @@ DASHBOARD: Final = Dashboard(
         ),
         Panel(
             "Parked",
-            "Given up, in the last hour.",
+            "Messages parked in the last hour.",
             "short",
             (
                 Query(
@@ -61,17 +61,17 @@ DASHBOARD: Final = Dashboard(
         ),
         Panel(
             "Consumers",
-            "Registered on each queue. None: nobody takes from it.",
+            "Consumers of each queue. 0: its messages are not processed.",
             "short",
             (Query("sum by (queue) (autograph_consumers)", "{{queue}}"),),
         ),
         Panel(
             "Messages in the broker",
-            "Ready and in hand, over all queues.",
+            "Ready and in flight, over all queues.",
             "short",
             (
                 Query("sum(rabbitmq_queue_messages_ready)", "ready"),
-                Query("sum(rabbitmq_queue_messages_unacked)", "in hand"),
+                Query("sum(rabbitmq_queue_messages_unacked)", "in flight"),
             ),
         ),
         Panel(
@@ -86,7 +86,7 @@ DASHBOARD: Final = Dashboard(
         ),
         Panel(
             "Broker memory",
-            "Of its process.",
+            "Resident memory of the broker's process.",
             "bytes",
             (Query("sum by (instance) (rabbitmq_process_resident_memory_bytes)", "{{instance}}"),),
         ),

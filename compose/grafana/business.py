@@ -1,4 +1,4 @@
-"""What people do with it."""
+"""What users do."""
 
 from typing import Final
 
@@ -7,7 +7,7 @@ from compose.grafana.panels import Dashboard, Panel, Query, rate, slowest
 DASHBOARD: Final = Dashboard(
     "autograph-business",
     "Business",
-    "What people do with it.",
+    "What users do.",
     (
         Panel("Diagrams", "Created, changed and deleted a second.", "ops",
               (Query(rate("diagram_service_diagrams_created_total"), "created"),
@@ -19,9 +19,9 @@ DASHBOARD: Final = Dashboard(
               (Query(rate("auth_service_registration_attempts_total", "result"), "{{result}}"),), stacked=True),
         Panel("Tokens issued", "By type.", "ops",
               (Query(rate("auth_service_tokens_issued_total", "token_type"), "{{token_type}}"),), stacked=True),
-        Panel("Versions to archive", "Old enough, and still in PostgreSQL.", "short",
+        Panel("Versions to archive", "Old enough for archiving, and still in PostgreSQL.", "short",
               (Query("max(diagram_service_archive_waiting)", "waiting"),)),
-        Panel("Archived", "Versions moved to the object store, and what failed.", "ops",
+        Panel("Archived", "Versions moved to the object store, and failures.", "ops",
               (Query(rate("diagram_service_archived_versions_total"), "archived"),
                Query(rate("diagram_service_archive_failures_total", "reason"), "failed: {{reason}}"))),
         Panel("Object store", "Requests by operation.", "ops",

@@ -1,4 +1,4 @@
-"""Numbers as Grafana writes them, and axes that end at round ones."""
+"""Formats numbers as Grafana does, and computes axis ticks."""
 
 import math
 from typing import Final
@@ -11,7 +11,7 @@ _ROUND: Final = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
 def written(value: float, unit: str) -> str:
-    """*unit* is Grafana's name of it."""
+    """*unit*: Grafana's name of the unit."""
     if unit == "percentunit":
         return f"{_short(value * 100)} %"
     if unit == "s":
@@ -29,7 +29,7 @@ def _scaled(value: float, scales: tuple[tuple[float, str], ...], *, smallest: st
 
 
 def _short(value: float) -> str:
-    """Three digits, and no zeros that say nothing."""
+    """Three significant digits, without trailing zeros."""
     if value == 0 or abs(value) >= 100:  # noqa: PLR2004 - three digits
         return f"{value:.0f}"
     digits = max(0, 2 - math.floor(math.log10(abs(value))))
@@ -38,7 +38,7 @@ def _short(value: float) -> str:
 
 
 def ticks(most: float, unit: str, about: int = 4) -> list[float]:
-    """From nothing to what holds *most*, in steps that a person would choose; never fewer than two."""
+    """Ticks from 0 to at least *most*, at round steps; at least two."""
     if most <= 0:
         return [0.0, 1.0]
     base = _base(most, unit)
@@ -49,6 +49,6 @@ def ticks(most: float, unit: str, about: int = 4) -> list[float]:
 
 
 def _base(most: float, unit: str) -> float:
-    """Round in minutes or in mebibytes is not round in seconds or bytes."""
+    """The base for round steps: seconds and bytes have other ones than decimal units."""
     scales = {"s": _SECONDS[:3], "bytes": _BYTES}.get(unit, ())
     return next((size for size, _ in scales if most >= size), 1.0)

@@ -7,11 +7,11 @@ from compose.grafana.panels import FIRING, Dashboard, Panel, Query, rate, slowes
 DASHBOARD: Final = Dashboard(
     "autograph-overview",
     "Overview",
-    "What users get: rate, errors, duration. Begin here.",
+    "What users see: rate, errors, duration. Start here.",
     (
         Panel(
             "Requests",
-            "All that the API answers.",
+            "All requests to the API.",
             "reqps",
             (Query("sum(autograph:requests:rate5m)", "requests"),),
             kind="stat",
@@ -19,7 +19,7 @@ DASHBOARD: Final = Dashboard(
         ),
         Panel(
             "Failed",
-            "Answered with 5xx, of all. The objective is 0.1 % in 30 days.",
+            "Share of responses with 5xx. The objective is 0.1 % in 30 days.",
             "percentunit",
             (Query("autograph:errors:ratio5m", "failed"),),
             kind="stat",
@@ -28,7 +28,7 @@ DASHBOARD: Final = Dashboard(
         ),
         Panel(
             "Slow",
-            "Longer than half a second, sign-ins aside. The objective is 1 %.",
+            "Share of requests that take longer than half a second, without sign-ins. The objective is 1 %.",
             "percentunit",
             (Query("autograph:slow:ratio5m", "slow"),),
             kind="stat",
@@ -37,7 +37,7 @@ DASHBOARD: Final = Dashboard(
         ),
         Panel(
             "Processes",
-            "That answer Prometheus.",
+            "Processes that Prometheus can scrape.",
             "short",
             (Query('sum(up{job="autograph"})', "up"),),
             kind="stat",
@@ -45,7 +45,7 @@ DASHBOARD: Final = Dashboard(
         ),
         Panel(
             "Parked today",
-            "Messages that were given up in 24 hours. Each waits for a person.",
+            "Messages parked in 24 hours. Each waits for an operator's decision.",
             "short",
             (Query("sum(increase(autograph_parked_total[24h]))", "parked"),),
             kind="stat",
@@ -54,7 +54,7 @@ DASHBOARD: Final = Dashboard(
         ),
         Panel(
             "Alerts",
-            "That fire now.",
+            "Alerts that are firing.",
             "short",
             (
                 Query(
@@ -82,14 +82,17 @@ DASHBOARD: Final = Dashboard(
         ),
         Panel(
             "Duration",
-            "Half of all, and all but one in a hundred.",
+            "Median and 99th percentile.",
             "s",
-            (Query("autograph:request_seconds:p50_5m", "p50"), Query("autograph:request_seconds:p99_5m", "p99")),
+            (
+                Query("autograph:request_seconds:p50_5m", "p50"),
+                Query("autograph:request_seconds:p99_5m", "p99"),
+            ),
             limit=0.5,
         ),
         Panel(
             "Duration by path, p99",
-            "Sign-in and registration hash a password: a third of a second is theirs.",
+            "Sign-in and registration include a third of a second for hashing the password.",
             "s",
             (
                 Query(
@@ -99,20 +102,20 @@ DASHBOARD: Final = Dashboard(
             ),
         ),
         Panel(
-            "Being answered",
-            "Requests in hand at each gateway.",
+            "Requests in flight",
+            "Requests in flight at each gateway.",
             "short",
             (Query("sum by (instance) (api_gateway_active_connections)", "{{instance}}"),),
         ),
         Panel(
-            "Breakers",
+            "Circuit breakers",
             "0 closed, 1 open, 2 tries again.",
             "none",
             (Query("max by (service) (api_gateway_circuit_breaker_state)", "{{service}}"),),
             limit=1,
         ),
         Panel(
-            "Failures that breakers count",
+            "Circuit breaker failures",
             "Timeouts, nacks and returns. Five in a row open a breaker.",
             "ops",
             (
@@ -123,8 +126,8 @@ DASHBOARD: Final = Dashboard(
             ),
         ),
         Panel(
-            "Limited",
-            "Requests that a limit refused, by what was limited.",
+            "Rate limited",
+            "Requests refused by a rate limit, by policy.",
             "ops",
             (Query(rate("api_gateway_rate_limit_exceeded_total", "key_type"), "{{key_type}}"),),
         ),

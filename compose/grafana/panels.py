@@ -1,4 +1,4 @@
-"""A dashboard as its parts, and the JSON that Grafana reads."""
+"""Dashboards as data classes, and their conversion to Grafana's JSON."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """*description* says what is good and what is not; *limit* is a line at the value from which it is not."""
+    """*description* says which values are normal; *limit* is drawn as a line at the threshold."""
 
     title: str
     description: str
@@ -42,12 +42,12 @@ class Dashboard:
 
 
 def rate(metric: str, *by: str) -> str:
-    """How often a second, over what the picture's resolution asks for."""
+    """The per-second rate over Grafana's rate interval."""
     return f"{_sum(by)}(rate({metric}[$__rate_interval]))"
 
 
 def slowest(metric: str, *by: str, quantile: float = 0.95) -> str:
-    """The time within which all but the slowest were done, of a histogram in seconds."""
+    """A quantile of a histogram in seconds."""
     return f"histogram_quantile({quantile}, {_sum((*by, 'le'))}(rate({metric}_bucket[$__rate_interval])))"
 
 
@@ -56,7 +56,7 @@ def _sum(by: Sequence[str]) -> str:
 
 
 def document(dashboard: Dashboard, others: Sequence[Dashboard]) -> dict[str, Any]:
-    """*others* are linked to at the top."""
+    """Grafana's JSON. *others*: dashboards to link to."""
     return {
         "uid": dashboard.uid,
         "title": f"AutoGraph: {dashboard.title}",
@@ -87,7 +87,7 @@ def document(dashboard: Dashboard, others: Sequence[Dashboard]) -> dict[str, Any
 
 
 def _alerts() -> dict[str, Any]:
-    """Alerts as they fired, over all panels."""
+    """An annotation that shows firing alerts in all panels."""
     return {
         "name": "Alerts", "enable": True, "datasource": SOURCE, "iconColor": "red", "titleFormat": "{{alertname}}",
         "expr": FIRING, "step": "60s",
@@ -95,7 +95,7 @@ def _alerts() -> dict[str, Any]:
 
 
 def _placed(panels: Sequence[Panel]) -> list[tuple[Panel, tuple[int, int]]]:
-    """From left to right, in rows of one height."""
+    """Places the panels from left to right, in rows of equal height."""
     placed, x, y = [], 0, 0
     for panel in panels:
         if x + panel.width > COLUMNS:

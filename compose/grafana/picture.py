@@ -1,4 +1,4 @@
-"""Dashboards as pictures: the panels and queries that Grafana has, drawn by ourselves from Prometheus' answers."""
+"""Draws dashboards as SVG pictures from Prometheus' results."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import Final
 from xml.etree import ElementTree as ET
 
-from compose.grafana.asking import Answers, Point, Series, Shown, Window
 from compose.grafana.figures import ticks, written
+from compose.grafana.prometheus_queries import PanelResult, Point, QueryResults, Series, Window
 from compose.grafana.svg import INK, NONE, box, line, text, wrapped
 
 CELL: Final = (52, 31)  # one of Grafana's grid, in pixels
@@ -40,7 +40,7 @@ class Run:
 
     window: Window
     notes: tuple[Note, ...]
-    told: str  # to the reader, in a line
+    caption: str  # to the reader, in a line
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +52,16 @@ class _Chart:
     width: float
     height: float
     window: Window
-    most: float
+    maximum: float
 
     def place(self, point: Point) -> tuple[float, float]:
-        return self.across(point[0]), self.y + self.height * (1 - min(point[1], self.most) / self.most)
+        return self.across(point[0]), self.y + self.height * (1 - min(point[1], self.maximum) / self.maximum)
 
     def across(self, time: float) -> float:
         return self.x + self.width * (time - self.window.start) / self.window.seconds
 
 
-def draw(answers: Answers, run: Run) -> str:
+def draw(answers: QueryResults, run: Run) -> str:
     """An SVG."""
     rows = max(place["y"] + place["h"] for place in (shown.panel["gridPos"] for shown in answers.panels))
     height = HEAD + rows * CELL[1] + MARGIN
@@ -85,9 +85,9 @@ def draw(answers: Answers, run: Run) -> str:
     return ET.tostring(root, encoding="unicode") + "\n"
 
 
-def _head(root: ET.Element, answers: Answers, run: Run) -> None:
+def _head(root: ET.Element, answers: QueryResults, run: Run) -> None:
     text(root, MARGIN + 4, 24, answers.board["title"], size=18, weight="600")
-    text(root, MARGIN + 4, 42, run.told, fill=FAINT)
+    text(root, MARGIN + 4, 42, run.caption, fill=FAINT)
     done = "; ".join(f"{number}) {_clock(note.at)[:5]} {note.what}" for number, note in enumerate(run.notes, 1))
     text(root, MARGIN + 4, 58, f"Marked: {done}." if done else "", fill=FAINT, fits=WIDEST - 2 * MARGIN)
     fired = fired_when(answers.alerts, run.window)
@@ -99,14 +99,14 @@ def fired_when(alerts: Sequence[Series], window: Window) -> list[str]:
     times: dict[str, set[float]] = {}
     for alert in alerts:
         times.setdefault(alert.legend, set()).update(time for time, _ in alert.points)
-    told = []
+    caption = []
     for name, fired in sorted(times.items()):
         whiles = _stretches(Series(name, tuple((time, 1.0) for time in sorted(fired))), window)
-        told.append(" ".join([name, *(f"{_clock(stretch[0][0])}-{_clock(stretch[-1][0])}" for stretch in whiles)]))
-    return told
+        caption.append(" ".join([name, *(f"{_clock(stretch[0][0])}-{_clock(stretch[-1][0])}" for stretch in whiles)]))
+    return caption
 
 
-def _panel(root: ET.Element, shown: Shown, run: Run, alerts: Sequence[Series]) -> None:
+def _panel(root: ET.Element, shown: PanelResult, run: Run, alerts: Sequence[Series]) -> None:
     place = shown.panel["gridPos"]
     x, y = MARGIN + place["x"] * CELL[0] + 3, HEAD + place["y"] * CELL[1] + 3
     width, height = place["w"] * CELL[0] - 6, place["h"] * CELL[1] - 6
@@ -128,13 +128,13 @@ def _panel(root: ET.Element, shown: Shown, run: Run, alerts: Sequence[Series]) -
         _legend(group, shown, (x + 10, y + height - below + 26, width - 20), lines)
 
 
-def _stat(group: ET.Element, shown: Shown, window: Window, inside: tuple[float, float, float, float]) -> None:
+def _stat(group: ET.Element, shown: PanelResult, window: Window, inside: tuple[float, float, float, float]) -> None:
     """The last value, in its threshold's colour, over its course."""
     x, y, width, height = inside
     series = shown.series[0]
     limit = _limit(shown)
     colour = ALARM if limit is not None and series.last >= limit else GOOD
-    chart = _Chart(x + 4, y + height * 0.62, width - 8, height * 0.36, window, max(series.most, 1e-12))
+    chart = _Chart(x + 4, y + height * 0.62, width - 8, height * 0.36, window, max(series.maximum, 1e-12))
     for stretch in _stretches(series, window):
         floor = [(stretch[-1][0], 0.0), (stretch[0][0], 0.0)]
         line(
@@ -146,7 +146,7 @@ def _stat(group: ET.Element, shown: Shown, window: Window, inside: tuple[float, 
 
 
 def _timeseries(
-    group: ET.Element, shown: Shown, inside: tuple[float, float, float, float], run: Run, alerts: Sequence[Series]
+    group: ET.Element, shown: PanelResult, inside: tuple[float, float, float, float], run: Run, alerts: Sequence[Series]
 ) -> None:
     x, y, width, height = inside
     window = run.window
@@ -167,7 +167,7 @@ def _timeseries(
         line(group, [(at, y), (at, y + height)], FAINT, dashes="2 3")
         text(group, at + 2, y + 8, str(number), size=9, fill=FAINT)
     limit = _limit(shown)
-    if limit is not None and limit <= chart.most:
+    if limit is not None and limit <= chart.maximum:
         at = chart.place((window.start, limit))[1]
         line(group, [(x, at), (x + width, at)], ALARM, dashes="6 4")
     for number, (top, bottom) in enumerate(layers):
@@ -204,18 +204,18 @@ def _bands(group: ET.Element, chart: _Chart, alerts: Sequence[Series]) -> None:
         box(group, left, chart.y, right - left, chart.height, fill=ALARM, opacity="0.07")
 
 
-def _legend(group: ET.Element, shown: Shown, inside: tuple[float, float, float], lines: int) -> None:
+def _legend(group: ET.Element, shown: PanelResult, inside: tuple[float, float, float], lines: int) -> None:
     """Two columns, filled downwards; of more than fit, the largest."""
     x, y, width = inside
     room = 2 * LEGEND_ROWS
     listed = list(enumerate(shown.series))
     if len(listed) > room:
-        listed = sorted(sorted(listed, key=lambda entry: -entry[1].most)[: room - 1])
+        listed = sorted(sorted(listed, key=lambda entry: -entry[1].maximum)[: room - 1])
         lines = LEGEND_ROWS
     for place, (number, series) in enumerate(listed):
         left, top = x + (place // lines) * width / 2, y + (place % lines) * LEGEND_LINE
         box(group, left, top - 4, 10, 3, fill=COLOURS[number % len(COLOURS)])
-        figures = f"{written(series.last, _unit(shown))}, max {written(series.most, _unit(shown))}"
+        figures = f"{written(series.last, _unit(shown))}, max {written(series.maximum, _unit(shown))}"
         room_for_name = width / 2 - 30 - len(figures) * 5.4
         text(group, left + 15, top, series.legend, size=SMALL, fits=room_for_name)
         text(group, left + width / 2 - 10, top, figures, size=SMALL, fill=FAINT, anchor="end")
@@ -241,12 +241,12 @@ def _minutes(window: Window) -> list[float]:
     return [first + number * every for number in range(int((window.end - first) // every) + 1)]
 
 
-def _unit(shown: Shown) -> str:
+def _unit(shown: PanelResult) -> str:
     unit: str = shown.panel["fieldConfig"]["defaults"]["unit"]
     return unit
 
 
-def _limit(shown: Shown) -> float | None:
+def _limit(shown: PanelResult) -> float | None:
     limit: float | None = shown.panel["fieldConfig"]["defaults"]["thresholds"]["steps"][-1]["value"]
     return limit
 

@@ -7,7 +7,7 @@ from compose.grafana.panels import Dashboard, Panel, Query, rate, slowest
 DASHBOARD: Final = Dashboard(
     "autograph-postgres",
     "PostgreSQL and pools",
-    "The database and Redis as our processes see them.",
+    "The database and Redis as seen by the services.",
     (
         Panel(
             "PostgreSQL connections",
@@ -17,7 +17,7 @@ DASHBOARD: Final = Dashboard(
         ),
         Panel(
             "Waiting for a connection",
-            "Tasks. More than none for minutes is trouble.",
+            "Tasks waiting for a connection. More than 0 for minutes: the pool is too small.",
             "short",
             (
                 Query(
@@ -47,7 +47,7 @@ DASHBOARD: Final = Dashboard(
         ),
         Panel(
             "Redis connections",
-            "Of gateways and workers.",
+            "Connections of gateways and workers.",
             "short",
             (
                 Query("sum by (instance) (api_gateway_redis_connections)", "gateway {{instance}}"),
@@ -56,7 +56,7 @@ DASHBOARD: Final = Dashboard(
         ),
         Panel(
             "Dependencies",
-            "As each process' health checks find them: 1 is well.",
+            "Results of each process' health checks: 1 is healthy.",
             "none",
             (Query("min by (service, check) (autograph_health_check_ok)", "{{service}} {{check}}"),),
         ),

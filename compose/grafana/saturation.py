@@ -1,4 +1,4 @@
-"""How much of each process is used."""
+"""Utilisation of each process."""
 
 from typing import Final
 
@@ -7,11 +7,11 @@ from compose.grafana.panels import Dashboard, Panel, Query
 DASHBOARD: Final = Dashboard(
     "autograph-saturation",
     "Saturation",
-    "How much of each process is used.",
+    "Utilisation of each process.",
     (
         Panel(
             "CPU",
-            "Cores. A Python process has one: at 0.8 start another.",
+            "Cores in use. A Python process can use one: start another at 0.8.",
             "none",
             (
                 Query(
@@ -23,21 +23,21 @@ DASHBOARD: Final = Dashboard(
         ),
         Panel(
             "Event loop lag, p99",
-            "How late what was due ran.",
+            "Delay of scheduled callbacks.",
             "s",
             (Query("autograph:loop_lag_seconds:p99_5m", "{{service}}"),),
             limit=0.25,
         ),
         Panel(
             "Memory",
-            "Resident. About 100 MiB is usual.",
+            "Resident memory. About 100 MiB is normal.",
             "bytes",
             (Query('process_resident_memory_bytes{job="autograph"}', "{{service}} {{instance}}"),),
             limit=419430400,
         ),
         Panel(
             "Open files",
-            "Of those allowed.",
+            "Share of the limit.",
             "percentunit",
             (
                 Query(
@@ -48,14 +48,14 @@ DASHBOARD: Final = Dashboard(
         ),
         Panel(
             "Time to scrape",
-            "A few milliseconds.",
+            "A few milliseconds are normal.",
             "s",
             (Query('scrape_duration_seconds{job="autograph"}', "{{service}} {{instance}}"),),
             limit=1,
         ),
         Panel(
             "Starts",
-            "When each process began: a step is a restart.",
+            "Start time of each process: a step is a restart.",
             "s",
             (Query('time() - process_start_time_seconds{job="autograph"}', "{{service}} {{instance}}"),),
         ),

@@ -1,1 +1,1 @@
-"""Real servers and our own services as plain processes: no container engine, no root, loopback only."""
+"""Servers and services as plain processes: without a container engine or root, on loopback only."""

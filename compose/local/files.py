@@ -1,4 +1,4 @@
-"""A home's small JSON files: written whole or not at all, and read with what may have become of them in mind."""
+"""A home's small JSON files: written atomically, and validated when read."""
 
 import json
 import os
@@ -12,8 +12,8 @@ from pydantic import TypeAdapter, ValidationError
 T = TypeVar("T")
 
 
-class Damaged(Exception):  # noqa: N818 - states what is so
-    """The file is there and is not what was written; the text says how."""
+class FileDamaged(Exception):
+    """The file exists but its content is not valid; the message says how."""
 
 
 def read(path: Path, form: TypeAdapter[T]) -> T | None:
@@ -23,22 +23,22 @@ def read(path: Path, form: TypeAdapter[T]) -> T | None:
     except FileNotFoundError:
         return None
     if not content.strip(b"\0 \r\n\t"):
-        raise Damaged("it is empty")
+        raise FileDamaged("it is empty")
     try:
         parsed = json.loads(content)
     except ValueError:
-        raise Damaged("it is not JSON, or ends early") from None
+        raise FileDamaged("it is not JSON, or ends early") from None
     try:
         return form.validate_python(parsed)
     except ValidationError as error:
         place = "/".join(
             map(str, error.errors(include_url=False, include_context=False, include_input=False)[0]["loc"])
         )
-        raise Damaged(f"{place or 'its content'} is not what it must be") from None
+        raise FileDamaged(f"{place or 'its content'} is not what it must be") from None
 
 
 def write(path: Path, content: Mapping[str, Any]) -> None:
-    """Readers, and whoever comes after a crash or a power failure, see the old content or the new."""
+    """Atomic, also across a crash or power failure: readers see the old content or the new."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
@@ -51,6 +51,6 @@ def write(path: Path, content: Mapping[str, Any]) -> None:
         raise
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(folder)  # the name, too, is on the disk
+        os.fsync(folder)  # so that the new name is on disk too
     finally:
         os.close(folder)

@@ -44,7 +44,7 @@ SECTIONS = ("global", "install", ":env:")  # the later one holds
 FALSE = ("", "0", "false", "n", "no", "off", "f")
 
 
-class NotFollowed(Exception):  # noqa: N818 - states what is so
+class NotFollowed(Exception):
     """pip is told something that uv has no word for."""
 
 

@@ -1,6 +1,6 @@
-"""Programs from Debian's or Ubuntu's own packages, unpacked into a folder of ours: no root is needed.
+"""Programs from Debian's or Ubuntu's packages, unpacked into a folder of the stack, without root.
 
-apt verifies what it downloads against the distribution's signatures; the hashes of what was unpacked are kept.
+apt verifies downloads against the distribution's signatures; the hashes of the unpacked packages are recorded.
 """
 
 import asyncio
@@ -14,31 +14,31 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from compose.local.programs import CannotProvide, ProgramsFolder
+from compose.local.programs import OperatorError, ProgramsFolder
 from compose.local.progress import Report, now, reported, reporter
 
 MEGABYTE = 1_000_000
-UNSANDBOXED = "-oAPT::Sandbox::User="  # our folder is ours alone: apt's own user could not write to it
+UNSANDBOXED = "-oAPT::Sandbox::User="  # apt's own user cannot write to this folder
 
-Names = Callable[[Sequence[str]], Awaitable[list[str]]]  # the packages wanted, by apt's options
+Names = Callable[[Sequence[str]], Awaitable[list[str]]]  # apt's options → names of the packages
 
 
-class Failed(Exception):  # noqa: N818 - states the outcome
-    """A program ended with another status than 0; the text says which, and the end of what it said."""
+class CommandFailed(Exception):
+    """A program failed; the message has its name and the end of its output."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """*title* and *way_out* are for people: what is being got, and what they can do where it is not to be had."""
+    """*title* and *hint* are for messages: what is downloaded, and what to do if it is not available."""
 
     folder: str
     title: str
     names: Names
-    way_out: str
+    hint: str
 
 
-async def unpacked(place: ProgramsFolder, bundle: Bundle, report: Report | None = None) -> Path:
-    """The folder with the bundle's files, as under ``/``. Raises ``CannotProvide``."""
+async def unpack(place: ProgramsFolder, bundle: Bundle, report: Report | None = None) -> Path:
+    """The folder with the bundle's files, as under ``/``; downloads them if needed. Raises ``OperatorError``."""
     root = place.programs / bundle.folder
     mark = root / ".installed"
     if mark.exists():
@@ -48,9 +48,8 @@ async def unpacked(place: ProgramsFolder, bundle: Bundle, report: Report | None 
         if mark.exists():  # another process got it meanwhile
             return root
         if shutil.which("apt-get") is None or shutil.which("dpkg") is None:
-            raise CannotProvide(
-                f"{bundle.title} is taken from Debian's or Ubuntu's packages, and there is no apt here: "
-                f"{bundle.way_out}"
+            raise OperatorError(
+                f"{bundle.title} is taken from Debian's or Ubuntu's packages, and there is no apt here: {bundle.hint}"
             )
         hashes = await _unpack(place.programs, root, bundle, report)
         mark.write_text(json.dumps(hashes, indent=1), encoding="ascii")
@@ -67,18 +66,18 @@ async def _unpack(programs: Path, root: Path, bundle: Bundle, report: Report) ->
             for deb in sorted(debs.glob("*.deb")):
                 hashes[deb.name] = hashlib.sha256(deb.read_bytes()).hexdigest()
                 await run(["dpkg", "-x", str(deb), str(root)])
-    except Failed as failure:
-        raise CannotProvide(f"{bundle.title}'s packages could not be got ({failure}): {bundle.way_out}") from None
+    except CommandFailed as failure:
+        raise OperatorError(f"{bundle.title}'s packages could not be got ({failure}): {bundle.hint}") from None
     finally:
         shutil.rmtree(debs, ignore_errors=True)
     return hashes
 
 
 async def _download_with_lists(programs: Path, debs: Path, bundle: Bundle, report: Report) -> None:
-    """By the system's package lists; where they lack a package or are stale, by new ones of our own."""
+    """With the system's package lists; if they lack a package or are outdated, with a new copy of the lists."""
     try:
         await _download([], debs, bundle, report)
-    except Failed:
+    except CommandFailed:
         own = programs / f"apt-{bundle.folder}"
         for folder in ("lists/partial", "cache/archives/partial"):
             (own / folder).mkdir(parents=True, exist_ok=True)
@@ -117,7 +116,7 @@ def _sizes(folder: Path) -> Iterator[int]:
 async def run(
     command: Sequence[str], *, folder: Path | None = None, environment: Mapping[str, str] | None = None
 ) -> str:
-    """Its output. Raises ``Failed``; whoever is cancelled meanwhile ends it."""
+    """The command's output. Raises ``CommandFailed``. Cancelling terminates the command."""
     process = await asyncio.create_subprocess_exec(
         *command,
         stdin=subprocess.DEVNULL,
@@ -133,5 +132,5 @@ async def run(
             process.terminate()
             await process.wait()
     if process.returncode:
-        raise Failed(f"{command[0]}: {errors.decode(errors='replace').strip()[-300:]}")
+        raise CommandFailed(f"{command[0]}: {errors.decode(errors='replace').strip()[-300:]}")
     return output.decode(errors="replace")

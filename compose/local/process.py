@@ -1,4 +1,4 @@
-"""Processes by identity: a pid alone may by now be somebody else's."""
+"""Processes by pid and start time: a pid alone may have been reused."""
 
 import os
 import signal
@@ -10,19 +10,19 @@ from pathlib import Path
 
 MARK = "LAUNCHED_BY_AUTOGRAPH"
 POLL_SECONDS = 0.05
-KILLED_WITHIN_SECONDS = 10.0  # the kernel may first have to end a write to disk
+KILLED_WITHIN_SECONDS = 10.0  # the kernel may have to finish a write to disk first
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A process that was started by us: its pid, and its start in clock ticks since boot (proc(5), stat field 22)."""
+    """A process: its pid, and its start in clock ticks since boot (proc(5), stat field 22)."""
 
     pid: int
     started: int
 
     @classmethod
     def of(cls, pid: int) -> "Identity | None":
-        """``None``: there is no such process, or it only waits to be reaped."""
+        """None if there is no such process, or it is a zombie."""
         try:
             fields = _stat(pid)
         except OSError:
@@ -33,40 +33,40 @@ class Identity:
         return Identity.of(self.pid) == self
 
     def send_to_process(self, number: signal.Signals) -> None:
-        """To it alone; nothing happens if it is gone."""
+        """To the process alone; does nothing if it has ended."""
         if self.alive():
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
     def send(self, number: signal.Signals) -> None:
-        """To its whole group if it leads one, as what the supervisor starts does; nothing happens if it is gone."""
+        """To its process group if it is the leader; does nothing if it has ended."""
         if not self.alive():
             return
         with suppress(ProcessLookupError):
-            # A supervisor that `make` started is in the group of make, which is not ours to signal.
+            # A supervisor that `make` started is in make's group, which must not be signalled.
             send = os.killpg if os.getpgid(self.pid) == self.pid else os.kill
             send(self.pid, number)
 
 
 def _stat(pid: int) -> list[str]:
-    """proc(5)'s fields from the third; the second, the command's name, may hold blanks and parentheses."""
+    """The fields of proc(5) from the third on; the second, the command's name, may contain spaces and parentheses."""
     return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """Stands in the environment of each process of a stack, so that it is found where what is kept of it is lost."""
+class ProcessMark:
+    """An environment variable of each process of a stack, to find the processes if ``state.json`` is lost."""
 
     name: str
     kind: str
-    signal: int  # by which it stops
+    signal: int  # that stops it
 
     def variable(self, home: Path) -> dict[str, str]:
         return {MARK: f"{self.kind}:{self.signal}:{self.name}@{home}"}
 
     @classmethod
-    def of(cls, environment: bytes, home: Path) -> "Mark | None":
-        """``None``: it is no process of the stack in *home*."""
+    def of(cls, environment: bytes, home: Path) -> "ProcessMark | None":
+        """None if it is not a process of the stack in *home*."""
         begin = f"{MARK}=".encode()
         for variable in environment.split(b"\0"):
             if variable.startswith(begin):
@@ -76,8 +76,8 @@ class Mark:
         return None
 
 
-def marked(home: Path) -> Iterator[tuple[Identity, Mark]]:
-    """The processes that were started for the stack in *home*, without the children that have inherited the mark."""
+def marked(home: Path) -> Iterator[tuple[Identity, ProcessMark]]:
+    """The processes of the stack in *home*, without children that inherited the mark."""
     found = {int(entry.name): mark for entry in Path("/proc").glob("[0-9]*") if (mark := _mark(entry, home))}
     for pid, mark in found.items():
         identity = Identity.of(pid)
@@ -85,9 +85,9 @@ def marked(home: Path) -> Iterator[tuple[Identity, Mark]]:
             yield identity, mark
 
 
-def _mark(entry: Path, home: Path) -> Mark | None:
-    with suppress(OSError, ValueError):  # gone meanwhile, or another user's
-        return Mark.of((entry / "environ").read_bytes(), home)
+def _mark(entry: Path, home: Path) -> ProcessMark | None:
+    with suppress(OSError, ValueError):  # it has ended, or is another user's
+        return ProcessMark.of((entry / "environ").read_bytes(), home)
     return None
 
 
@@ -98,7 +98,7 @@ def _parent(pid: int) -> int:
 
 
 def stop_all(processes: list[tuple[Identity, signal.Signals]], limit_seconds: float) -> list[Identity]:
-    """Asks all to stop, each by its own signal, and kills what still runs after the limit; returns what was killed."""
+    """Sends each process its signal, and kills those that still run after the limit; returns the killed ones."""
     for identity, number in processes:
         identity.send(number)
     deadline = time.monotonic() + limit_seconds

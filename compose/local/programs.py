@@ -16,8 +16,8 @@ from compose.local.progress import Report, reported, unheard
 POLL_SECONDS = 0.2
 
 
-class CannotProvide(Exception):  # noqa: N818 - states the outcome
-    """Something that the stack needs cannot be had here; the message is one sentence with the way out."""
+class OperatorError(Exception):
+    """Ends a command of the operator; the message is one sentence that says what to do."""
 
 
 class ProgramsFolder(Protocol):

@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-STILL_SECONDS = 2.0  # nobody waits longer than this without a word
+REPORT_EVERY_SECONDS = 2.0  # nobody waits longer than this without a word
 
 Report = Callable[[str, str], None]  # name, state
 
@@ -36,7 +36,7 @@ def line(seconds: float, name: str, state: str) -> str:
 async def reported(
     report: Report, name: str, doing: str, how_far: Callable[[], str] = lambda: ""
 ) -> AsyncIterator[None]:
-    """Reports what is *doing* as the block begins and every ``STILL_SECONDS`` until it ends, the latter with *how_far*.
+    """Reports what is *doing* as the block begins and every ``REPORT_EVERY_SECONDS`` until it ends, the latter with *how_far*.
 
     Without *how_far* the seconds that have passed are said.
     """
@@ -54,7 +54,7 @@ async def repeated(
 
     async def repeat() -> None:
         while True:
-            await asyncio.sleep(STILL_SECONDS)
+            await asyncio.sleep(REPORT_EVERY_SECONDS)
             report(name, f"{doing}: {how_far() or f'{now() - began:.0f} s'}")
 
     repeating = asyncio.create_task(repeat())

@@ -1,29 +1,31 @@
-"""The servers for as long as a block runs."""
+"""Runs the servers while a block runs."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from compose.local.given import check_given
+from compose.local.external_servers import check_external_servers
 from compose.local.home import Home
 from compose.local.progress import Report
 from compose.local.stack import server_specs
-from compose.local.supervisor import Supervisor, stop_left
+from compose.local.supervisor import Supervisor, stop_leftovers
 
 
-class Starting:
-    """Servers on their way up."""
+class ServerStartup:
+    """Servers that are starting."""
 
-    def __init__(self, home: Home, given: Mapping[str, str], report: Report) -> None:
+    def __init__(self, home: Home, external: Mapping[str, str], report: Report, connections: int | None) -> None:
         self.supervisor = Supervisor(home, report)
-        self._all = asyncio.create_task(self._start_all(home, given, report))
+        self._all = asyncio.create_task(self._start_all(home, external, report, connections))
 
-    async def _start_all(self, home: Home, given: Mapping[str, str], report: Report) -> None:
-        """Each as soon as its program is there; the others' programs may still have to be got."""
+    async def _start_all(
+        self, home: Home, external: Mapping[str, str], report: Report, connections: int | None
+    ) -> None:
+        """Starts each server as soon as its program is installed, while others are still downloaded."""
         starting: list[asyncio.Task[None]] = []
         try:
-            async for specs in server_specs(home, given, report):
+            async for specs in server_specs(home, external, report, connections=connections):
                 starting += [asyncio.create_task(self.supervisor.start(specs))]
             await asyncio.gather(*starting)
         finally:
@@ -32,7 +34,7 @@ class Starting:
             await asyncio.gather(*starting, return_exceptions=True)
 
     async def ready(self, *names: str) -> None:
-        """Raises ``CannotProvide`` if any server, also one that is not named, cannot be provided."""
+        """Waits for the named servers. Raises ``OperatorError`` if any server cannot be started."""
         named = asyncio.create_task(self._ready(names))
         try:
             await asyncio.wait({named, self._all}, return_when=asyncio.FIRST_COMPLETED)
@@ -55,31 +57,34 @@ class Starting:
 
 
 @asynccontextmanager
-async def start_servers(home: Home, given: Mapping[str, str], report: Report) -> AsyncIterator[Starting]:
-    """All servers that are not *given*; the given ones are checked. When the block ends, all that was started stops.
+async def start_servers(
+    home: Home, external: Mapping[str, str], report: Report, *, connections: int | None = None
+) -> AsyncIterator[ServerStartup]:
+    """Starts the servers that are not *external*, checks those that are, and stops what it started at the end.
 
-    Raises ``CannotProvide``. What an earlier supervisor of this home left running is stopped first.
+    *connections*: PostgreSQL's max_connections, if not the default for the usual number of processes.
+    Processes that an earlier supervisor of this home left running are stopped first. Raises ``OperatorError``.
     """
     with home.locked():
-        stop_left(home)
-        await check_given(given)
-        starting = Starting(home, given, report)
+        stop_leftovers(home)
+        await check_external_servers(external)
+        starting = ServerStartup(home, external, report, connections)
         try:
             yield starting
         finally:
-            await _to_its_end(starting.stop())
+            await _finish_despite_cancel(starting.stop())
 
 
 @asynccontextmanager
-async def run_servers(home: Home, given: Mapping[str, str], report: Report) -> AsyncIterator[Supervisor]:
-    """As ``start_servers``, all ready."""
-    async with start_servers(home, given, report) as starting:
+async def run_servers(home: Home, external: Mapping[str, str], report: Report) -> AsyncIterator[Supervisor]:
+    """As ``start_servers``, and waits until all are ready."""
+    async with start_servers(home, external, report) as starting:
         await starting.all_ready()
         yield starting.supervisor
 
 
-async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
-    """Whoever is impatient and cancels us again gets us only when all is stopped."""
+async def _finish_despite_cancel(work: Coroutine[Any, Any, None]) -> None:
+    """Completes *work* even if cancelled meanwhile, and then raises the cancellation."""
     task = asyncio.create_task(work)
     cancelled: asyncio.CancelledError | None = None
     while not task.done():

@@ -1,4 +1,4 @@
-"""What the supervisor must know of a process that it runs."""
+"""The specification of a process for the supervisor."""
 
 import signal
 from collections.abc import Awaitable, Callable, Mapping
@@ -16,11 +16,11 @@ class Spec:
     command: tuple[str, ...]
     environment: Mapping[str, str]
     folder: Path | None = None  # its working directory
-    ready: Callable[[], Awaitable[None]] = field(default=_nothing)  # raises for as long as it is not
+    ready: Callable[[], Awaitable[None]] = field(default=_nothing)  # raises while it is not ready
     address: str = ""
     metrics_url: str | None = None
     stop_signal: signal.Signals = signal.SIGTERM
     stop_seconds: float = 8.0
     ready_seconds: float = 60.0
     kind: str = "server"
-    leaves: tuple[Path, ...] = ()  # what it would leave behind outside its folder
+    leaves: tuple[Path, ...] = ()  # files outside its folder that it may leave behind

@@ -1,31 +1,21 @@
-"""The services' own users: their passwords, derived so that nothing has to keep them, and what each may do in Redis."""
+"""The services' own users: derived passwords, and each one's permissions in Redis."""
 
 import base64
 import hashlib
 import hmac
 from typing import Final
 
+from contracts.services import GATEWAY, Engine, Service, entry, needing
+
 _CACHE: Final = ("~cache:epoch", "~cache:members")
-# What the cache's scripts call (chassis/cache/scripts), and what calls them. A script may do what its caller may.
+# The commands of the cache's scripts (chassis/cache/scripts) and EVAL: a script has its caller's permissions.
 _SCRIPTS: Final = "+eval +evalsha +time +get +set +exists +hget +hset +hsetnx +hgetall +hdel +unlink"
-# Of deliveries that are handled alone (chassis/delivery_marks.py), each worker its own.
+# Marks of isolated deliveries (chassis/delivery_marks.py), per worker.
 _MARKS: Final = "+pttl +del"
-# Signing in, the database of the address, and health's question. Clients tell their name unasked.
+# Login, database of the URL, health check. Clients send their name by themselves.
 _CONNECTION: Final = "+auth +hello +select +client|setinfo +ping"
 
-# Only gateways read and keep what is cached, count limits, and mark what is in flight. A worker may say that its own
-# entries are over, which takes no right to read them.
-_REDIS: Final = {
-    "gateway": (
-        *_CACHE, "~c:*", "~g:*", "~l:*", "~f:*",
-        f"{_CONNECTION} {_SCRIPTS} +pttl +pexpire +incr +decr +del",
-    ),
-    "auth": (*_CACHE, "%W~c:*:session/*", "%W~g:*:session/*", "~suspect:auth:*", f"{_CONNECTION} {_SCRIPTS} {_MARKS}"),
-    "diagram": (
-        *_CACHE, "%W~c:*:diagram/*", "%W~g:*:diagram/*", "~suspect:diagram:*", f"{_CONNECTION} {_SCRIPTS} {_MARKS}",
-    ),
-}  # fmt: skip
-REDIS_SERVICES: Final = tuple(_REDIS)
+REDIS_SERVICES: Final = tuple(service.name for service in needing(Engine.REDIS))
 
 
 def service_password(secret: str, server: str, service: str) -> str:
@@ -38,16 +28,29 @@ def redis_user(service: str) -> str:
 
 
 def redis_rules(secret: str, service: str) -> list[str]:
-    """For ``ACL SETUSER`` or an ACL file, whole. The password's digest: it was drawn at random and has no dictionary.
+    """All rules for ``ACL SETUSER`` or an ACL file. The password is stored as a digest, which cannot be guessed.
 
-    *secret*: what the password is derived from, which is the administrator's own password of that Redis.
+    *secret*: from which the password is derived: the administrator's password of that Redis.
     """
     digest = hashlib.sha256(service_password(secret, "redis", service).encode()).hexdigest()
-    *keys, commands = _REDIS[service]
-    return ["reset", "on", f"#{digest}", *keys, *commands.split()]
+    return ["reset", "on", f"#{digest}", *_rights(entry(service))]
+
+
+def _rights(service: Service) -> list[str]:
+    """Only gateways read and keep what is cached, count limits, and mark what is in flight.
+
+    A worker may say that its own entries are over, which takes no right to read them.
+    """
+    if service.name == GATEWAY:
+        keys = ["~c:*", "~g:*", "~l:*", "~f:*"]
+        commands = f"{_CONNECTION} {_SCRIPTS} +pttl +pexpire +incr +decr +del"
+    else:
+        keys = [f"%W~{of}:*:{kind}/*" for kind in service.caches for of in ("c", "g")] + [f"~suspect:{service.name}:*"]
+        commands = f"{_CONNECTION} {_SCRIPTS} {_MARKS}"
+    return [*_CACHE, *keys, *commands.split()]
 
 
 def redis_configuration(secret: str) -> str:
-    """Lines for valkey.conf, so that the users are there from the server's start."""
+    """Lines for valkey.conf, so that the users exist from the server's start."""
     lines = [f"user {redis_user(service)} {' '.join(redis_rules(secret, service))}" for service in REDIS_SERVICES]
     return "\n".join(lines) + "\n"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.clients.programs import DESCRIPTION, HERE, NPM, node, python, run
-from tests.integration.gateway.house import Gateway, signed_up
+from tests.integration.gateway.local_system import Gateway, signed_up
 
 pytestmark = pytest.mark.clients
 

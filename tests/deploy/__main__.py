@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from compose.local import provision
-from compose.local.home import DEFAULT, CannotProvide, Home
+from compose.local.home import DEFAULT, Home, OperatorError
 from tests.deploy.base import make_base
 from tests.deploy.engine import START_INTERVAL_SINCE, Engine, engine
 from tests.deploy.machine import PREFIX, LeftBehind
@@ -61,7 +61,7 @@ async def _images(found: Engine, folder: Path, home: Home) -> AsyncIterator[list
     own_base = None if found.can_get(base) else stand_in_for(base)
     if own_base:
         if os.geteuid() != 0:
-            raise CannotProvide(f"The Docker engine here cannot get {base}: {WAY_OUT}")
+            raise OperatorError(f"The Docker engine here cannot get {base}: {WAY_OUT}")
         print("No registry can be reached: building stand-ins from packages", flush=True)
         root = await engine_programs(home)
         shutil.copy(next(root.glob("**/bin/busybox")), home.programs)
@@ -130,7 +130,7 @@ async def _interruptible() -> int:
     except asyncio.CancelledError:
         print("Interrupted; everything is stopped and removed", file=sys.stderr)
         return 130
-    except (CannotProvide, LeftBehind) as failure:
+    except (OperatorError, LeftBehind) as failure:
         print(failure, file=sys.stderr)
         return 1
 

@@ -16,8 +16,8 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from compose.local.home import CannotProvide, Home
-from compose.local.packages import Failed, run
+from compose.local.home import Home, OperatorError
+from compose.local.packages import CommandFailed, run
 from tests.deploy.engine import Engine
 
 PACKAGES = "python3,python3-venv,libpython3-stdlib,ca-certificates"
@@ -36,7 +36,7 @@ BUILD_SECONDS = 1200
 
 
 async def make_base(engine: Engine, home: Home, environment: Mapping[str, str], name: str) -> None:
-    """Under *name*. *environment* has `debootstrap`. Raises ``CannotProvide``."""
+    """Under *name*. *environment* has `debootstrap`. Raises ``OperatorError``."""
     archive = await _archive(home, environment)
     await _docker(engine, "import", str(archive), f"{name}-bare")
     context = io.BytesIO()
@@ -70,9 +70,9 @@ async def _archive(home: Home, environment: Mapping[str, str]) -> Path:
             await run(["env", *given, *debootstrap, suite, str(root), mirror])
             _make_small(root)
             await run(["tar", "--create", "--one-file-system", f"--directory={root}", f"--file={new}", "."])
-        except Failed as failure:
+        except CommandFailed as failure:
             way_out = "let Docker reach its registry"
-            raise CannotProvide(f"No base image could be made from {mirror} ({failure}): {way_out}") from None
+            raise OperatorError(f"No base image could be made from {mirror} ({failure}): {way_out}") from None
         await asyncio.to_thread(new.rename, archive)
     return archive
 
@@ -88,13 +88,13 @@ async def _mirror(release: str) -> tuple[str, str]:
     suite = dict(re.findall(r'^(\w+)="?([^"\n]*)"?$', release, re.MULTILINE)).get("VERSION_CODENAME", "")
     try:
         told = await run(["apt-get", "indextargets", "--format", "$(CODENAME) $(REPO_URI)"])
-    except (Failed, FileNotFoundError):
+    except (CommandFailed, FileNotFoundError):
         told = ""
     for line in told.splitlines():
         codename, _, uri = line.partition(" ")
         if suite and codename == suite:
             return uri, suite
-    raise CannotProvide(
+    raise OperatorError(
         "apt names no mirror of this distribution to make a base image from: let Docker reach its registry"
     )
 
@@ -121,4 +121,4 @@ async def _docker(engine: Engine, *words: str, text: bytes = b"") -> None:
         timeout=BUILD_SECONDS,
     )  # fmt: skip
     if done.returncode:
-        raise CannotProvide(f"docker {words[0]}: {done.stderr.decode(errors='replace').strip()[-500:]}")
+        raise OperatorError(f"docker {words[0]}: {done.stderr.decode(errors='replace').strip()[-500:]}")

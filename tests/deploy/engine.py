@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from compose.local.home import CannotProvide, Home
+from compose.local.home import Home, OperatorError
 from tests.deploy.own_engine import own_engine
 
 OLDEST = 20  # has BuildKit; what compose.yaml asks for beyond it is left out by an override
@@ -42,15 +42,15 @@ class Engine:
 
 @asynccontextmanager
 async def engine(folder: Path, home: Home) -> AsyncIterator[Engine]:
-    """Raises ``CannotProvide``. *folder* is for what an engine of ours keeps meanwhile."""
+    """Raises ``OperatorError``. *folder* is for what an engine of ours keeps meanwhile."""
     major = _answers(os.environ)
     if major is not None:
         if major < OLDEST:
-            raise CannotProvide(f"The Docker engine here is of version {major}, and {OLDEST} is needed: update it")
+            raise OperatorError(f"The Docker engine here is of version {major}, and {OLDEST} is needed: update it")
         yield Engine(dict(os.environ), major, ours=False)
         return
     if os.geteuid() != 0:
-        raise CannotProvide(f"There is no Docker engine that answers: {WAY_OUT}")
+        raise OperatorError(f"There is no Docker engine that answers: {WAY_OUT}")
     async with own_engine(folder, home) as environment:
         major = _answers(environment)
         assert major is not None

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, field
 from fcntl import ioctl
 from pathlib import Path
 
-from compose.local.home import CannotProvide
+from compose.local.home import OperatorError
 
 PREFIX = "autograph-deploy-"  # of a run's temporary folder
 KEPT = "machine.json"
@@ -33,7 +33,7 @@ POLL_SECONDS = 1.0
 SIOCSIFFLAGS, SIOCBRDELBR = 0x8914, 0x89A1  # linux/sockios.h
 
 
-class LeftBehind(Exception):  # noqa: N818 - states the outcome
+class LeftBehind(Exception):
     """Something of the engine is still there after the run; the text says what."""
 
 
@@ -105,7 +105,7 @@ async def alone() -> AsyncIterator[None]:
 
 @contextmanager
 def changed_back(environment: Mapping[str, str], folder: Path) -> Iterator[None]:
-    """Raises ``CannotProvide`` where another engine is, and ``LeftBehind`` if something could not be changed back.
+    """Raises ``OperatorError`` where another engine is, and ``LeftBehind`` if something could not be changed back.
 
     What a run that was killed outright has left, the next one changes back: how it was is in *folder* meanwhile.
     """
@@ -113,14 +113,14 @@ def changed_back(environment: Mapping[str, str], folder: Path) -> Iterator[None]
         _change_back(environment, kept.parent, Before(**json.loads(kept.read_text(encoding="utf-8"))))
         shutil.rmtree(kept.parent, ignore_errors=True)
     if bridges := sorted(_bridges()):
-        raise CannotProvide(
+        raise OperatorError(
             f"Another Docker engine, which does not answer, has a network here ({bridges[0]}), and one more would take "
             "its rules away: start it, or name it in DOCKER_HOST; if it is gone for good, `ip link delete` the network"
         )
     try:
         rules = _run(environment, "iptables-save")
     except subprocess.CalledProcessError as error:
-        raise CannotProvide(
+        raise OperatorError(
             f"The packet filter may not be changed here ({error.stderr.strip()}), which a Docker engine of our "
             "own needs: start one that this can use"
         ) from None

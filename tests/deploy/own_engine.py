@@ -14,8 +14,8 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
-from compose.local.home import CannotProvide, Home
-from compose.local.packages import Bundle, run, unpacked
+from compose.local.home import Home, OperatorError
+from compose.local.packages import Bundle, run, unpack
 from tests.deploy.machine import alone, changed_back
 
 # The engine, and what makes a base image and asks health: docker-cli is a package of its own since Debian 13.
@@ -42,9 +42,9 @@ POLL_SECONDS = 0.1
 
 
 async def engine_programs(home: Home) -> Path:
-    """The folder with the unpacked packages, beside the launcher's programs. Raises ``CannotProvide``."""
+    """The folder with the unpacked packages, beside the launcher's programs. Raises ``OperatorError``."""
     bundle = Bundle("engine", "a Docker engine", _names, "install Docker, and start it")
-    return await unpacked(home, bundle)
+    return await unpack(home, bundle)
 
 
 async def _names(options: Sequence[str]) -> list[str]:
@@ -90,7 +90,7 @@ def environment_of(root: Path, folder: Path) -> dict[str, str]:
 
 @asynccontextmanager
 async def own_engine(folder: Path, home: Home) -> AsyncIterator[Mapping[str, str]]:
-    """The environment to reach it with. Raises ``CannotProvide``."""
+    """The environment to reach it with. Raises ``OperatorError``."""
     environment = environment_of(await engine_programs(home), folder)
     async with alone():
         with changed_back(environment, folder), _dockerd(folder, environment) as daemon:
@@ -159,7 +159,7 @@ async def _answering(daemon: subprocess.Popen[bytes], folder: Path, environment:
             break
         await asyncio.sleep(POLL_SECONDS)
     last = (folder / "dockerd.log").read_text(encoding="utf-8", errors="replace").splitlines()[-3:]
-    raise CannotProvide(f"A Docker engine of our own does not start here ({' '.join(last)}): start yours")
+    raise OperatorError(f"A Docker engine of our own does not start here ({' '.join(last)}): start yours")
 
 
 def _remove_containers(environment: Mapping[str, str]) -> None:

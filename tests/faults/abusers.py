@@ -1,6 +1,6 @@
 """Clients that mean harm: each does one kind of it, from loopback addresses of its own.
 
-None of them knows a secret: they have what anybody on the network has, or an account of their own.
+None of them knows a secret: they have what anybody on the network has, or an account or a producer of their own.
 Run as ``python -m tests.faults.abusers KIND URL [ARGUMENT…]``, a process for each, so that none waits for another;
 on SIGTERM it ends and prints as JSON how many answers it got, by kind and status. Status 0: no answer.
 """
@@ -16,12 +16,18 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+import aio_pika
 import aiohttp
+from aio_pika.exceptions import AMQPError, DeliveryError
 
+from chassis.bus.headers import producer_exchange
+from contracts.diagram import CreateDiagram
+from contracts.envelope import CONTENT_TYPE, producer_id
 from tests.system.client import PASSWORD
 
 REQUEST_SECONDS = 60.0
@@ -144,6 +150,50 @@ class Abuse:
                                 method="PATCH", json=change, headers=sent)  # fmt: skip
                 await asyncio.sleep(2)
 
+    async def publish_large_messages(self, address: str) -> None:
+        """A producer that publishes without pause: the most that fits and is let in, and what is neither.
+
+        Counted are the broker's answers: 200 for what it took, 503 for what a full queue rejected.
+        """
+        connection = await aio_pika.connect(address)
+        async with connection, connection.channel() as channel:
+            user = connection.url.user or ""
+            ingress = await channel.get_exchange(producer_exchange(user), ensure=False)
+            canvases = [
+                b'{"elements":[' + value * (BODY_BYTES // len(value)) + b"0]}"
+                for value in (b"[12345678],", b"[],", b'{"":{}},')
+            ]
+            while True:
+                for canvas in canvases:
+                    message = aio_pika.Message(
+                        _command_of(user, canvas), content_type=CONTENT_TYPE, user_id=user,
+                        delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+                    )  # fmt: skip
+                    status = 200
+                    try:
+                        await ingress.publish(message, CreateDiagram.routing_key())
+                    except DeliveryError:
+                        status = 503
+                        await asyncio.sleep(1)  # only the queue's bound is tried, not how fast the broker says no
+                    except (AMQPError, OSError):
+                        self.count("large message", 0)
+                        return
+                    self.count("large message", status)
+
+
+def _command_of(user: str, canvas: bytes) -> bytes:
+    attributes = {
+        "specversion": "1.0",
+        "id": str(uuid4()),
+        "source": f"/producers/{user}",
+        "type": CreateDiagram.wire_name,
+        "time": datetime.now(UTC).isoformat(),
+        "correlationid": str(uuid4()),
+        "actor": f"producer/{producer_id(user)}?name={user}",
+    }
+    data = b'{"title":"Large","type":"canvas","canvas_data":%b}' % canvas
+    return b'%b,"data":%b}' % (json.dumps(attributes).encode().removesuffix(b"}"), data)
+
 
 @asynccontextmanager
 async def client_from(address: str) -> AsyncIterator[aiohttp.ClientSession]:
@@ -162,6 +212,7 @@ KINDS: Mapping[str, Callable[..., Awaitable[None]]] = {
     "registration-flood": Abuse.registration_flood,
     "guess": Abuse.guess,
     "change-what-is-locked": Abuse.change_what_is_locked,
+    "publish-large-messages": Abuse.publish_large_messages,
 }
 
 

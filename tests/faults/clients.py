@@ -20,7 +20,7 @@ from contracts.auth import SessionEndedAlready
 from contracts.envelope import Actor, ActorKind
 from gateway.idempotency import message_id
 from tests.faults.history import ABSENT, BEGUN
-from tests.faults.living import Ending, LivingSessions
+from tests.faults.session_tracker import Ending, SessionTracker
 from tests.system.client import PASSWORD
 
 CLIENTS = 4
@@ -99,7 +99,7 @@ class Account:
     email: str = field(default_factory=lambda: f"{uuid4().hex}@example.org")
     id: UUID | None = None
     known: dict[str, tuple[int, bool]] = field(default_factory=dict)  # diagram → revision, in the trash
-    sessions: LivingSessions = field(default_factory=LivingSessions)
+    sessions: SessionTracker = field(default_factory=SessionTracker)
     tokens: dict[str, str] = field(default_factory=dict)  # by session, for as long as it is of interest
     registering: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -300,7 +300,7 @@ class Person:
         mine, sessions = self._session, self._account.sessions
         ends: tuple[str, ...]
         within: AbstractContextManager[Ending]
-        living = [session for session in sessions.known() if not sessions.may_be_over(session)]
+        living = [session for session in sessions.known() if not sessions.may_have_ended(session)]
         match kind:
             case "sign out":
                 ends, place = (mine,), ("POST", "/api/auth/logout")
@@ -314,7 +314,7 @@ class Person:
                 within = sessions.ending(ended)
         with within as ending:
             intent = Command(self.name, kind, UUID(int=0), None, 0.0, ends=ends)
-            ending.told(await self._until_told(intent, place, None))
+            ending.completed(await self._until_told(intent, place, None))
         tried = {session: token for session, token in self._account.tokens.items() if session in ends}
         for session, token in list(tried.items())[-HAUNTS:]:
             await self._ask("GET", "/api/auth/me", session=(session, token))
@@ -330,7 +330,7 @@ class Person:
             self._tokens = body
             self._account.tokens[self._session] = self.access_token
         elif answer.status == 401:
-            if not self._account.sessions.may_be_over(session):
+            if not self._account.sessions.may_have_ended(session):
                 self._told.signed_out.append(answer)
             await self._sign_in()
 
@@ -342,7 +342,7 @@ class Person:
                 answer, body = await self._ask("POST", "/api/auth/login", credentials, anonymous=True)
                 if answer.status == 200:
                     self._tokens = body
-                    beginning.told(self._session)
+                    beginning.completed(self._session)
                     self._account.tokens[self._session] = self.access_token
                     begun_at, ended_at = answer.begun_at, time.monotonic()
                     self._told.sign_ins.append(SignIn(self.name, self._session, begun_at, ended_at))
@@ -440,7 +440,7 @@ class Person:
 
     def _note_use(self, session: str, request: Request) -> None:
         """Whoever is answered acts in a session that lives. Said of all 401, and of sessions that may be over."""
-        may_be_gone = self._account.sessions.may_be_over(session)
+        may_be_gone = self._account.sessions.may_have_ended(session)
         if request.status == 401:
             if not may_be_gone:
                 self._told.signed_out.append(request)

@@ -103,7 +103,7 @@ async def quiet(stack: FaultStack, *, within_seconds: float = QUIET_SECONDS) -> 
         connection = await stack.postgres()
         try:
             for schema in ("auth", "diagram"):
-                left[f"{schema}.outbox"] = await connection.fetchval(f"SELECT count(*) FROM {schema}.outbox")  # noqa: S608 - our own names
+                left[f"{schema}.outbox"] = await connection.fetchval(f"SELECT count(*) FROM {schema}.outbox")
         finally:
             await connection.close()
         assert not any(left.values()), f"still on its way: {left}"
@@ -151,9 +151,9 @@ async def observe(stack: FaultStack, tap: Tap, users: list[str]) -> Observation:
     connection = await stack.postgres()
     try:
         for schema in ("auth", "diagram"):
-            for row in await connection.fetch(f"SELECT id, status FROM {schema}.inbox"):  # noqa: S608 - our own names
+            for row in await connection.fetch(f"SELECT id, status FROM {schema}.inbox"):
                 seen.inbox[row["id"]] = row["status"]
-            seen.outbox += await connection.fetchval(f"SELECT count(*) FROM {schema}.outbox")  # noqa: S608 - as above
+            seen.outbox += await connection.fetchval(f"SELECT count(*) FROM {schema}.outbox")
         rows = await connection.fetch(
             "SELECT id, owner_id, revision, version, sequence, canvas_data::text AS canvas FROM diagram.files"
             " WHERE owner_id = ANY($1::uuid[])",

@@ -28,7 +28,7 @@ ALLOWED_SECONDS = 10.0  # the contracts' timeout
 REGRESSIONS = (Promise.VERSIONS, Promise.STALE, Promise.OVERWRITTEN, Promise.CONTENT)
 # What asyncio says of an exception that nobody took, and the chassis of a task that should not have ended.
 UNHANDLED = re.compile(
-    r"exception was never retrieved|background task died|service failed|Unhandled exception|unhandled_exception"
+    r"exception was never retrieved|background_task_died|service_failed|Unhandled exception|unhandled_exception"
     r"|Exception in callback"
 )
 
@@ -180,7 +180,7 @@ def _judge(run: Run, rows: list[Row], found: History) -> None:
     assert run.fired, "no fault was injected"
     assert [name for name, times in run.fired.items() if not times] == []
     if violations:
-        file = run.stack.home.place("histories") / f"{re.sub(r'[^a-z0-9]+', '-', run.fault.lower())}.json"
+        file = run.stack.home.subfolder("histories") / f"{re.sub(r'[^a-z0-9]+', '-', run.fault.lower())}.json"
         found.write(file)
         raise AssertionError("\n".join([*map(str, violations[:20]), f"{len(violations)} in all; the history: {file}"]))
 

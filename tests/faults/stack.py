@@ -21,10 +21,11 @@ from autograph.installation import Installation
 from autograph.migrate import apply
 from autograph.services import service_specs
 from chassis.failpoints import VARIABLE
-from compose.local.home import Home, Running
+from compose.local.home import Home, RunningProcess
 from compose.local.server import Spec
 from compose.local.stack import addresses, server_specs
-from compose.local.supervisor import Supervisor, stop_left
+from compose.local.supervisor import Supervisor, stop_leftovers
+from contracts.services import SERVICES
 from tests.eventually import eventually
 from tests.faults.failpoints import Failpoints
 from tests.servers import PROGRAMS
@@ -56,7 +57,7 @@ class FaultStack:
     def __init__(self, home: Home, supervisor: Supervisor, installation: Installation) -> None:
         self.home = home
         self.installation = installation
-        self.failpoints = Failpoints(home.place("failpoints"))
+        self.failpoints = Failpoints(home.subfolder("failpoints"))
         self.standby: str | None = None  # host and port of a second PostgreSQL, which services may turn to
         self._supervisor = supervisor
         self._others = 0
@@ -77,10 +78,10 @@ class FaultStack:
     def gateway(self) -> str:
         return self.row("gateway").address
 
-    def row(self, name: str) -> Running:
+    def row(self, name: str) -> RunningProcess:
         return next(running for running in self.home.state().processes if running.name == name)
 
-    def rows(self, prefix: str) -> list[Running]:
+    def rows(self, prefix: str) -> list[RunningProcess]:
         """All processes of a service: ``diagram``, ``diagram-2``."""
         return [running for running in self.home.state().processes if running.name.split("-")[0] == prefix]
 
@@ -132,12 +133,15 @@ class FaultStack:
         done = await asyncio.to_thread(
             subprocess.run,
             [f"{environment['RABBITMQ_HOME']}/sbin/rabbitmqctl", *words],
-            env=environment, cwd=self.home.place("rabbitmq"), check=True, capture_output=True, text=True, timeout=30,
+            env=environment, cwd=self.home.subfolder("rabbitmq"),
+            check=True, capture_output=True, text=True, timeout=30,
         )  # fmt: skip
         return done.stdout
 
     @asynccontextmanager
-    async def another(self, service: str, *, prefix: Sequence[str] = (), **environment: str) -> AsyncIterator[Running]:
+    async def another(
+        self, service: str, *, prefix: Sequence[str] = (), **environment: str
+    ) -> AsyncIterator[RunningProcess]:
         """One more process of *service*, with an environment of its own; gone at the end."""
         self._others += 1
         home = Home(self.home.folder / f"another-{self._others}").open()
@@ -181,7 +185,7 @@ async def fault_stack(
 ) -> AsyncIterator[FaultStack]:
     home = Home(folder, programs=PROGRAMS).open()
     with home.locked():
-        stop_left(home)
+        stop_leftovers(home)
         supervisor = Supervisor(home, _unheard, backoff_seconds=BACKOFF_SECONDS)
         try:
             starting = [asyncio.create_task(supervisor.start(specs)) async for specs in server_specs(home, {})]
@@ -189,8 +193,7 @@ async def fault_stack(
             installation = Installation(
                 servers=addresses(home, {}),
                 secret=home.secret("installation"),
-                auth_secret=home.secret("auth"),
-                gateway_secret=home.secret("gateway"),
+                own_secrets={service.name: home.secret(service.name) for service in SERVICES if service.own_secret},
             )
             await apply(installation, Console(quiet=True))
             stack = FaultStack(home, supervisor, installation)

@@ -14,6 +14,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from contracts.diagram import CreateDiagram
 from gateway.settings import GatewaySettings
 from tests.eventually import eventually
 from tests.faults.abusers import client_from
@@ -88,6 +89,10 @@ async def test_honest_clients_are_served_while_every_kind_of_abuse_goes_on(shipp
         await lock.start()
         await database.execute("SELECT FROM diagram.files WHERE id = $1 FOR UPDATE", locked)
 
+        added = await shipped.run("producer", "add", "abuser", "--allow", CreateDiagram.routing_key())
+        assert added.returncode == 0, added.stderr
+        producer = dict(line.split(maxsplit=1) for line in added.stdout.splitlines())
+
         token = abuser.tokens["access_token"]
         kinds = [
             ("hostile-bodies",),
@@ -97,6 +102,7 @@ async def test_honest_clients_are_served_while_every_kind_of_abuse_goes_on(shipp
             ("registration-flood",),
             ("guess", honest[0].email),
             ("change-what-is-locked", token, locked),
+            ("publish-large-messages", producer["address"]),
         ]
         attacks = [await held.enter_async_context(attack(url, *kind)) for kind in kinds]
         watching = asyncio.create_task(watch.run())

@@ -9,7 +9,7 @@ import aiohttp
 import jwt
 import pytest
 
-from chassis.key_pairs import PUBLISH_AHEAD, Purpose, Safe, rotate
+from chassis.key_pairs import PUBLISH_AHEAD, KeyCipher, Purpose, rotate
 from tests.eventually import eventually
 from tests.faults.clients import Person, Told
 from tests.faults.report import Row
@@ -26,14 +26,14 @@ QUOTA = 100  # a minute, as it is by default
 
 async def test_nobody_is_signed_out_when_the_signing_key_changes(stack: FaultStack, rows: list[Row]) -> None:
     """Each worker knows the key before any signs with it; gateways meet it in tokens first."""
-    safe = Safe(stack.installation.auth_secret)
+    cipher = KeyCipher(stack.installation.own_secrets["auth"])
     async with under_load(stack, rows, "signing key rotated") as run:
         for _ in range(CRASHES):
             connection = await stack.postgres()
             try:
                 await connection.execute("SET search_path = auth")
                 soon = datetime.now(UTC) + SOON - PUBLISH_AHEAD[Purpose.SIGNING]
-                key = await rotate(connection, safe, Purpose.SIGNING, soon)
+                key = await rotate(connection, cipher, Purpose.SIGNING, soon)
             finally:
                 await connection.close()
             for name in ("auth", "auth-2"):  # others would see it within a minute

@@ -11,12 +11,12 @@ from contracts import diagram
 from contracts.catalogue import SUBSCRIPTIONS
 from contracts.message import Command
 from tests.eventually import eventually
+from tests.faults.disorder import disordered
 from tests.faults.observation import parked, quiet
 from tests.faults.report import Row
 from tests.faults.scenario import under_load
 from tests.faults.size import LONG
 from tests.faults.stack import FaultStack
-from tests.faults.twister import twisted
 
 pytestmark = pytest.mark.matrix
 
@@ -30,7 +30,7 @@ async def test_events_that_come_thrice_and_in_disorder_are_applied_once(stack: F
     keys = [event.routing_key() for event in SUBSCRIPTIONS["auth"]]
     async with (
         under_load(stack, rows, "events repeated and in disorder") as run,
-        twisted(stack, "autograph.events", "auth.events", keys) as seen,
+        disordered(stack, "autograph.events", "auth.events", keys) as seen,
     ):
         await run.until_told(TOLD, within_seconds=TOLD)
         run.count("copies", seen.copies)
@@ -41,7 +41,7 @@ async def test_commands_that_come_thrice_are_carried_out_once(stack: FaultStack,
     keys = [m.routing_key() for m in diagram.MESSAGES if issubclass(m, Command)]
     async with (
         under_load(stack, rows, "commands repeated and in disorder") as run,
-        twisted(stack, "autograph.commands", "diagram.commands", keys) as seen,
+        disordered(stack, "autograph.commands", "diagram.commands", keys) as seen,
     ):
         await run.until_told(TOLD // 3, within_seconds=TOLD)
         run.count("copies", seen.copies)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from contracts.version import VERSION
 from tests.tools import ROOT, run, tool
 
 DOCKERFILE = ROOT / "compose" / "Dockerfile"
@@ -59,7 +60,7 @@ def test_every_stage_is_built_on_the_base_that_is_named_by_version_and_digest() 
 
     assert re.fullmatch(r"python:3\.11\.\d+-slim-bookworm@sha256:[0-9a-f]{64}", arguments["BASE"])
     assert bases == {"${BASE}", "build", "bill", "scratch", "application"}
-    assert arguments["VERSION"] == PROJECT["project"]["version"]
+    assert arguments["VERSION"] == VERSION == PROJECT["project"]["version"]
 
 
 def test_packages_come_by_their_hashes_and_none_is_compiled() -> None:

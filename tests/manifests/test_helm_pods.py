@@ -122,7 +122,7 @@ def test_probes_ask_the_side_port_where_the_service_listens(values: str) -> None
         asked = {kind: container[f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")}
 
         assert {kind: probe["path"] for kind, probe in asked.items()} == {
-            "startup": "/health/live",  # live and not ready: a database that is away is no reason to start again
+            "startup": "/health/live",  # live and not ready: a database that is unavailable is no reason to start again
             "liveness": "/health/live",
             "readiness": "/health/ready",
         }, name

@@ -7,7 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
-class DoesNotApply(Exception):  # noqa: N818 - states what is so
+class DoesNotApply(Exception):
     """The text that a mutant changes is not there, or not there once."""
 
 

@@ -87,8 +87,8 @@ _SIMULATED: tuple[Mutant, ...] = (
         [
             Edit(
                 "chassis/group_commit.py",
-                "which only one has to wait\n                    return False",
-                "which only one has to wait\n                    rows = [(True,) for _ in group]",
+                "one statement waits for a lock\n                    return False",
+                "one statement waits for a lock\n                    rows = [(True,) for _ in group]",
             )
         ],
         is_quick=True,
@@ -101,8 +101,9 @@ _SIMULATED: tuple[Mutant, ...] = (
         [
             Edit(
                 HANDLING,
-                'await self.publisher.publish(\n            Letter(\n                exchange="autograph.retry"',
-                'await self.publisher.send(\n            Letter(\n                exchange="autograph.retry"',
+                "await self.publisher.publish(\n            OutgoingMessage(\n"
+                '                exchange="autograph.retry"',
+                'await self.publisher.send(\n            OutgoingMessage(\n                exchange="autograph.retry"',
             )
         ],
     ),
@@ -113,8 +114,10 @@ _SIMULATED: tuple[Mutant, ...] = (
         [
             Edit(
                 HANDLING,
-                'await self.publisher.publish(\n            Letter(\n                exchange="autograph.refused" if',
-                'await self.publisher.send(\n            Letter(\n                exchange="autograph.refused" if',
+                "await self.publisher.publish(\n            OutgoingMessage(\n"
+                '                exchange="autograph.refused" if',
+                "await self.publisher.send(\n            OutgoingMessage(\n"
+                '                exchange="autograph.refused" if',
             )
         ],
     ),
@@ -132,7 +135,7 @@ _SIMULATED: tuple[Mutant, ...] = (
             Edit(
                 HANDLING,
                 "                if not await self.inbox.record(received.envelope, outcome):\n"
-                "                    outcome, _ = await self._told_before(received)\n",
+                "                    outcome, _ = await self._recorded_outcome(received)\n",
                 "",
             )
         ],
@@ -141,7 +144,7 @@ _SIMULATED: tuple[Mutant, ...] = (
         "an outage spends attempts",
         ANYTHING,
         Promise.LEFT_OVER,
-        [Edit("chassis/worker.py", "Trouble.DOWN: Failure.DEPENDENCY", "Trouble.DOWN: Failure.BUG")],
+        [Edit("chassis/worker.py", "else classify(error)", "else Failure.BUG")],
     ),
     # Events
     Mutant(
@@ -154,7 +157,7 @@ _SIMULATED: tuple[Mutant, ...] = (
         "an event is not confirmed",
         ANYTHING,
         Promise.UNHEARD,
-        [Edit(OUTBOX, "await self._publisher.publish(letter)", "await self._publisher.send(letter)")],
+        [Edit(OUTBOX, "await self._publisher.publish(outgoing)", "await self._publisher.send(outgoing)")],
     ),
     Mutant(
         "an event that was not confirmed leaves the outbox",
@@ -197,11 +200,11 @@ _SIMULATED: tuple[Mutant, ...] = (
                 LEDGER,
                 "            await _finish(work, self._consumer)\n",
                 "            await _finish(work, self._consumer)\n"
-                "            await self._caches.invalidate(work.stale)\n",
+                "            await self._caches.invalidate(work.invalidated)\n",
             ),
             Edit(
                 LEDGER,
-                "            await self._caches.invalidate(work.stale)\n            if failpoints",
+                "            await self._caches.invalidate(work.invalidated)\n            if failpoints",
                 "            if failpoints",
             ),
         ],
@@ -225,7 +228,8 @@ _SIMULATED: tuple[Mutant, ...] = (
         [
             Edit(
                 LEDGER,
-                "            if stale:\n                await self._caches.invalidate(stale)\n            raise",
+                "            if invalidated:\n                await self._caches.invalidate(invalidated)\n"
+                "            raise",
                 "            raise",
             )
         ],
@@ -258,7 +262,7 @@ _SIMULATED: tuple[Mutant, ...] = (
         "told before the lease is over",
         CACHE,
         Promise.STALE,
-        [Edit(MEMBER, "            while not await self._nobody_reads():", "            while False:")],
+        [Edit(MEMBER, "            while not await self._readers_blocked():", "            while False:")],
         is_quick=True,
     ),
     Mutant(
@@ -348,8 +352,8 @@ _SIMULATED: tuple[Mutant, ...] = (
         SESSIONS,
         Promise.STALE,
         [
-            Edit(AUTH, '        work.invalidates(f"session/{session_id}")  # whoever', "        # whoever"),
-            Edit(ENDING, '        work.invalidates(f"session/{session_id}")\n\n', "\n"),
+            Edit(AUTH, '        work.invalidate(f"session/{session_id}")  # whoever', "        # whoever"),
+            Edit(ENDING, '        work.invalidate(f"session/{session_id}")\n\n', "\n"),
         ],
     ),
     Mutant(

@@ -12,7 +12,7 @@ from itertools import count
 from uuid import UUID
 
 from chassis.bus.headers import RUNG
-from chassis.bus.ports import ConfirmMissing, Delivery, Letter, NotPublished, Receipt, Unroutable
+from chassis.bus.ports import ConfirmMissing, Delivery, NotPublished, OutgoingMessage, Receipt, Unroutable
 from chassis.bus.topology import EVENTS, PARKED, RETRY, RUNG_SECONDS, Topology
 from contracts.envelope import decode
 from tests.simulation.world import Process, World
@@ -26,7 +26,7 @@ Take = Callable[[Delivery, Receipt], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class _Message:
-    letter: Letter
+    outgoing: OutgoingMessage
     user: str
     routing_key: str
     expires_at: float | None
@@ -41,7 +41,7 @@ class _Consumer:
     take: Take
     acknowledges: bool
     is_up: bool = True
-    in_hand: dict[int, _Message] = field(default_factory=dict)
+    in_flight: dict[int, _Message] = field(default_factory=dict)
 
 
 class Broker:
@@ -65,7 +65,7 @@ class Broker:
     def waiting(self) -> int:
         """Messages in a queue, in hand, or on the ladder."""
         ready = sum(map(len, self._queues.values()))
-        return ready + sum(len(consumer.in_hand) for consumer in self._consumers) + self.on_ladder
+        return ready + sum(len(consumer.in_flight) for consumer in self._consumers) + self.on_ladder
 
     # What processes do
 
@@ -78,23 +78,23 @@ class Broker:
         self._consumers.append(_Consumer(process, queue, prefetch, take, acknowledges))
         self._offer(queue)
 
-    def taken(self, letter: Letter, user: str) -> None:
+    def taken(self, outgoing: OutgoingMessage, user: str) -> None:
         """Raises ``Unroutable``, ``NotPublished``."""
-        if self.is_away:
-            raise NotPublished("the broker is away")
-        if letter.exchange == EVENTS:
-            self.events.append(letter.body)
-        targets = self._targets(letter)
-        if not targets and letter.mandatory:
-            raise Unroutable(letter.routing_key)
-        until = None if letter.expiration_seconds is None else self.world.now() + letter.expiration_seconds
-        message = _Message(letter, user, letter.routing_key, until)
-        if letter.exchange == PARKED:
+        if self.is_unavailable:
+            raise NotPublished("the broker is unavailable")
+        if outgoing.exchange == EVENTS:
+            self.events.append(outgoing.body)
+        targets = self._targets(outgoing)
+        if not targets and outgoing.mandatory:
+            raise Unroutable(outgoing.routing_key)
+        until = None if outgoing.expiration_seconds is None else self.world.now() + outgoing.expiration_seconds
+        message = _Message(outgoing, user, outgoing.routing_key, until)
+        if outgoing.exchange == PARKED:
             self.parked.append(message)
-            self.world.is_poisoned.discard(message_id(message.letter))
+            self.world.is_poisoned.discard(message_id(message.outgoing))
             self.world.seen["parked"] += 1
             return
-        if letter.exchange == RETRY:
+        if outgoing.exchange == RETRY:
             self._climb(message)
             return
         copies = 1
@@ -106,7 +106,7 @@ class Broker:
             self._offer(queue)
 
     @property
-    def is_away(self) -> bool:
+    def is_unavailable(self) -> bool:
         return self.world.now() < self.away_until
 
     # What goes wrong
@@ -124,7 +124,7 @@ class Broker:
         for process in {consumer.process: None for consumer in self._consumers}:
             self.cut(process)
         for queue in self._queues.values():
-            queue[:] = [message for message in queue if message.letter.persistent]
+            queue[:] = [message for message in queue if message.outgoing.persistent]
         self.away_until = self.world.now() + self.world.random.uniform(*RESTART_SECONDS)
         asyncio.get_running_loop().call_at(self.away_until, self._offer_all)
 
@@ -152,19 +152,19 @@ class Broker:
         self._lose_confirms -= is_due
         return is_due
 
-    def _targets(self, letter: Letter) -> list[str]:
-        if letter.exchange == "autograph.replies":
-            return [letter.routing_key] if letter.routing_key in self._queues else []
-        if letter.exchange == PARKED:
+    def _targets(self, outgoing: OutgoingMessage) -> list[str]:
+        if outgoing.exchange == "autograph.replies":
+            return [outgoing.routing_key] if outgoing.routing_key in self._queues else []
+        if outgoing.exchange == PARKED:
             return ["parked"]
         return [
             binding.queue
             for binding in self._topology.bindings
-            if binding.exchange == letter.exchange
+            if binding.exchange == outgoing.exchange
             and (
-                binding.rung == letter.headers.get(RUNG)
-                if letter.exchange == RETRY
-                else binding.routing_key == letter.routing_key
+                binding.rung == outgoing.headers.get(RUNG)
+                if outgoing.exchange == RETRY
+                else binding.routing_key == outgoing.routing_key
             )
         ]
 
@@ -174,18 +174,18 @@ class Broker:
 
         def back() -> None:
             self.on_ladder -= 1
-            queue = message.letter.routing_key
+            queue = message.outgoing.routing_key
             self._queues[queue].append(message)
             self._offer(queue)
 
-        seconds = RUNG_SECONDS[str(message.letter.headers[RUNG])]
+        seconds = RUNG_SECONDS[str(message.outgoing.headers[RUNG])]
         asyncio.get_running_loop().call_later(seconds, back)
 
     def _drop(self, consumer: _Consumer) -> None:
         self._consumers.remove(consumer)
         consumer.is_up = False
-        back = [replace(message, redelivered=True) for message in consumer.in_hand.values()]
-        consumer.in_hand.clear()
+        back = [replace(message, redelivered=True) for message in consumer.in_flight.values()]
+        consumer.in_flight.clear()
         self._queues[consumer.queue][:0] = back
         self._offer(consumer.queue)
 
@@ -205,14 +205,14 @@ class Broker:
 
     def _offer(self, queue: str) -> None:
         """Hands over what waits to whoever may take more."""
-        if self.is_away or self.world.over:
+        if self.is_unavailable or self.world.over:
             return
         waiting = self._queues[queue]
         while waiting:
             free = [
                 consumer
                 for consumer in self._consumers
-                if consumer.queue == queue and len(consumer.in_hand) < consumer.prefetch
+                if consumer.queue == queue and len(consumer.in_flight) < consumer.prefetch
             ]
             if not free:
                 return
@@ -229,19 +229,21 @@ class Broker:
     def _hand_over(self, consumer: _Consumer, message: _Message) -> None:
         receipt = _Receipt(self, consumer, next(self._tags))
         if consumer.acknowledges:
-            consumer.in_hand[receipt.tag] = message
-        letter = message.letter
+            consumer.in_flight[receipt.tag] = message
+        outgoing = message.outgoing
         delivery = Delivery(
             queue=consumer.queue,
-            body=letter.body,
-            content_type=letter.content_type,
+            body=outgoing.body,
+            content_type=outgoing.content_type,
             routing_key=message.routing_key,
             user_id=message.user,
-            reply_to=letter.reply_to,
-            correlation_id=letter.correlation_id,
+            reply_to=outgoing.reply_to,
+            correlation_id=outgoing.correlation_id,
             redelivered=message.redelivered,
-            headers=letter.headers,
-            exchange="" if letter.exchange == RETRY else letter.exchange,  # a rung's dead letters go to the default one
+            headers=outgoing.headers,
+            exchange=""
+            if outgoing.exchange == RETRY
+            else outgoing.exchange,  # a rung's dead letters go to the default one
         )
 
         async def bring() -> None:
@@ -253,14 +255,14 @@ class Broker:
         self.world.start(consumer.process, bring(), f"delivery from {consumer.queue}")
 
     def settled(self, consumer: _Consumer, tag: int, *, requeue: bool) -> None:
-        message = consumer.in_hand.pop(tag, None)
+        message = consumer.in_flight.pop(tag, None)
         if message is not None and requeue:
             self._queues[consumer.queue].insert(0, replace(message, redelivered=True))
         self._offer(consumer.queue)
 
 
-def message_id(letter: Letter) -> UUID:
-    envelope, _ = decode(letter.body)
+def message_id(outgoing: OutgoingMessage) -> UUID:
+    envelope, _ = decode(outgoing.body)
     return envelope.id
 
 
@@ -273,7 +275,7 @@ class _Receipt:
     async def acknowledge(self) -> None:
         await self._tell(requeue=False)
 
-    async def give_back(self) -> None:
+    async def requeue(self) -> None:
         await self._tell(requeue=True)
 
     async def _tell(self, *, requeue: bool) -> None:
@@ -289,18 +291,18 @@ class BrokerPublisher:
     broker: Broker
     user: str
 
-    async def publish(self, letter: Letter, *, timeout_seconds: float = 5.0) -> None:
+    async def publish(self, outgoing: OutgoingMessage, *, timeout_seconds: float = 5.0) -> None:
         broker = self.broker
         process = broker.world.process()
         connection = broker.connection[process]
-        if broker.is_away:
-            raise NotPublished("the broker is away")
+        if broker.is_unavailable:
+            raise NotPublished("the broker is unavailable")
         try:
             async with asyncio.timeout(timeout_seconds):
-                await broker.world.way(f"publish {letter.type} to {letter.exchange}")
+                await broker.world.way(f"publish {outgoing.type} to {outgoing.exchange}")
                 if broker.refuses() or broker.connection[process] != connection:
                     raise ConfirmMissing("cut before it got there")
-                broker.taken(letter, self.user)
+                broker.taken(outgoing, self.user)
                 if broker.loses_confirm():
                     raise ConfirmMissing("the confirm is lost")
                 await broker.world.way("confirm")
@@ -309,7 +311,7 @@ class BrokerPublisher:
         except TimeoutError:
             raise ConfirmMissing("no confirm in time") from None
 
-    async def send(self, letter: Letter) -> None:
-        await self.broker.world.way(f"send {letter.type} to {letter.exchange}")
+    async def send(self, outgoing: OutgoingMessage) -> None:
+        await self.broker.world.way(f"send {outgoing.type} to {outgoing.exchange}")
         if not self.broker.refuses():
-            self.broker.taken(letter, self.user)
+            self.broker.taken(outgoing, self.user)

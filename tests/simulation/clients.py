@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from chassis.bus.headers import service_user
-from chassis.bus.ports import ConfirmMissing, Delivery, Letter, NotPublished, Receipt
+from chassis.bus.ports import ConfirmMissing, Delivery, NotPublished, OutgoingMessage, Receipt
 from chassis.bus.replies import read_reply
 from chassis.cache import CacheReader, Entry, Hit
 from contracts.auth import EndSession, GetLiveSession, SessionNotFound, SignIn, SignOut, SignOutEverywhere
@@ -19,7 +19,7 @@ from contracts.outcome import Outcome, Status
 from contracts.sealed import Box
 from tests.faults import history
 from tests.faults.history import ABSENT, BEGUN, SUCCEEDED, UNKNOWN, History
-from tests.faults.living import LivingSessions
+from tests.faults.session_tracker import SessionTracker
 from tests.simulation.broker import BrokerPublisher
 from tests.simulation.plan import Step
 from tests.simulation.redis import RedisInMemory
@@ -55,7 +55,7 @@ class Gateway:
         self.history = history
         self.process = process
         self.known: dict[str, int] = {}  # the newest revision that a client was told, by diagram
-        self.sessions = LivingSessions()
+        self.sessions = SessionTracker()
         self.cache = CacheReader(RedisInMemory(site.world, site.redis), {"diagram": "diagram", "session": "auth"})
         self._publisher = BrokerPublisher(site.broker, service_user("gateway"))
         self._waiting: dict[UUID, asyncio.Future[Outcome]] = {}
@@ -81,7 +81,7 @@ class Gateway:
             actor=actor,
             fingerprint="f" if request.kind is Kind.COMMAND else None,
         )
-        letter = Letter(
+        outgoing = OutgoingMessage(
             exchange=request.exchange(),
             routing_key=request.routing_key(),
             body=encode(envelope, request),
@@ -96,7 +96,7 @@ class Gateway:
         try:
             async with asyncio.timeout(seconds):
                 try:
-                    await self._publisher.publish(letter, timeout_seconds=seconds)
+                    await self._publisher.publish(outgoing, timeout_seconds=seconds)
                     confirmed = True
                 except ConfirmMissing:
                     pass  # the reply may come all the same
@@ -178,7 +178,7 @@ class Client:
             return
         shown = outcome.parsed()
         revision, digest = shown["revision"], digest_of(shown["note_content"])
-        filled = await self._gateway.cache.fill(found, f"{revision} {digest}".encode(), stay_seconds=KEPT_SECONDS)
+        filled = await self._gateway.cache.fill(found, f"{revision} {digest}".encode(), ttl_seconds=KEPT_SECONDS)
         self._world.seen["not filled"] += found.token is not None and not filled
         self._has_read(aggregate, begun_at, revision, digest)
 
@@ -196,7 +196,7 @@ class Client:
                 command = await self._command(SignIn(email=EMAIL, password=secret))
                 if command.outcome == SUCCEEDED:
                     assert command.aggregate is not None
-                    beginning.told(command.aggregate)
+                    beginning.completed(command.aggregate)
             return
         session = self._random.choice(known[-RECENT:])
         identity = UUID(session.removeprefix("session/"))
@@ -204,13 +204,13 @@ class Client:
         match step:
             case Step.SIGN_OUT:
                 with sessions.ending(session) as ending:
-                    ending.told(await self._command(SignOut(), actor=actor, ends=(session,)))
+                    ending.completed(await self._command(SignOut(), actor=actor, ends=(session,)))
             case Step.END_SESSION:
                 with sessions.ending(session) as ending:
-                    ending.told(await self._command(EndSession(session_id=identity), ends=(session,)))
+                    ending.completed(await self._command(EndSession(session_id=identity), ends=(session,)))
             case _:
                 with sessions.ending_all() as ending:
-                    ending.told(await self._command(SignOutEverywhere(), actor=actor, ends=tuple(known)))
+                    ending.completed(await self._command(SignOutEverywhere(), actor=actor, ends=tuple(known)))
         if self._random.random() < LOOKS_AFTER:
             await asyncio.gather(*map(self._use, known[-RECENT:]))
 
@@ -232,11 +232,11 @@ class Client:
             if outcome is None or outcome.status is Status.FAILED:
                 return
             if outcome.status is Status.SUCCEEDED:
-                await self._gateway.cache.fill(found, b"lives", stay_seconds=KEPT_SECONDS)
+                await self._gateway.cache.fill(found, b"lives", ttl_seconds=KEPT_SECONDS)
             else:
                 self._world.seen["session over"] += 1
                 revision = ABSENT
-        may_be_gone = self._gateway.sessions.may_be_over(session)
+        may_be_gone = self._gateway.sessions.may_have_ended(session)
         self._gateway.history.reads.append(
             history.Read(self._name, session, begun_at, revision, may_be_gone=may_be_gone)
         )

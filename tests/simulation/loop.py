@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-class Stuck(Exception):  # noqa: N818 - states what is so
+class Stuck(Exception):
     """Everything waits, and nothing is due: this would hang for ever."""
 
 

@@ -280,7 +280,7 @@ def _statements(schema: str) -> dict[str, Callable[..., Any]]:
         record._add: _member_joins,
         record._remove: _member_goes,
         record._all: _members,
-        record._holds: _is_member,
+        record._contains: _is_member,
         unit_of_work._ANNOUNCE: _announced,
         storage._LOCK: _lock_diagram,
         storage._CHANGE: _change_diagram,

@@ -32,13 +32,13 @@ class Server:
 
     def execute(self, call: Call) -> Any:
         if call.script is None:
-            return self._do(*map(_word, call.words))
+            return self._do(*map(_word, call.arguments))
         script = _compiled.get(call.script.source)
         if script is None:
             script = _lua.execute(b"return function(ARGV, redis) " + call.script.source.encode() + b"\nend")
             _compiled[call.script.source] = script
         # EVALSHA, the digest, and how many keys: none, in all of ours.
-        return _from_lua(script(_lua.table_from(list(map(_word, call.words[3:]))), self._redis))
+        return _from_lua(script(_lua.table_from(list(map(_word, call.arguments[3:]))), self._redis))
 
     def _called(self, *words: Any) -> Any:
         answer = self._do(*map(_word, words))
@@ -181,7 +181,7 @@ _NAMES = {
 
 def _name(call: Call) -> str:
     """Of an operation: the script's, or the command's."""
-    return str(call.words[0]).lower() if call.script is None else _NAMES.get(call.script, "another script")
+    return str(call.arguments[0]).lower() if call.script is None else _NAMES.get(call.script, "another script")
 
 
 def _word(value: Any) -> bytes:

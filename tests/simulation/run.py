@@ -179,8 +179,8 @@ class _Run:
             number = BEGUN if row["revoked_at"] is None else OVER
             history.aggregates[f"session/{session}"] = Aggregate(revision=number, sequence=number)
         history.outbox = self._left_in_outboxes()
-        history.set_aside = {message_id(message.letter) for message in broker.parked}
-        history.parked = sum(message_id(message.letter) not in self._world.poisoned for message in broker.parked)
+        history.set_aside = {message_id(message.outgoing) for message in broker.parked}
+        history.parked = sum(message_id(message.outgoing) not in self._world.poisoned for message in broker.parked)
         history.waiting = broker.waiting
         history.unhandled = self._world.unhandled
 

@@ -10,7 +10,6 @@ from uuid import UUID
 import asyncpg
 from pydantic import SecretStr
 
-from chassis.bus.failures import Failure
 from chassis.bus.gate import Gate
 from chassis.bus.handlers import Handlers
 from chassis.bus.handling import Handling
@@ -21,6 +20,7 @@ from chassis.bus.topology import Topology, topology
 from chassis.cache import CacheMember
 from chassis.database import Database
 from chassis.exposition import Registry
+from chassis.failures import Failure
 from chassis.metrics import AuthMetrics, BusMetrics, DiagramMetrics
 from chassis.outbox import OutboxRelay
 from chassis.unit_of_work import Ledger
@@ -46,7 +46,7 @@ from tests.simulation.redis import RedisInMemory, Server
 from tests.simulation.sessions import StorageInMemory
 from tests.simulation.world import Process, World
 from workers.auth.handlers import handlers as auth_handlers
-from workers.auth.hashes import Checked
+from workers.auth.hashes import PasswordCheck
 from workers.auth.rules import Lifetimes
 from workers.auth.tools import Tools as AuthTools
 from workers.diagram.handlers import handlers as diagram_handlers
@@ -106,7 +106,7 @@ async def work(site: Site, process: Process, service: str) -> None:
     """Runs in *process*: until its consumers are there."""
     world = site.world
     _, _, metrics = _metrics()
-    database = Database(cast("Any", postgres.Pool(site.stores[service])), at_hand=4)
+    database = Database(cast("Any", postgres.Pool(site.stores[service])), max_idle=4)
     caches = CacheMember(RedisInMemory(world, site.redis), database.pool, service, clock=world.now)
     await caches.join()
     publisher = BrokerPublisher(site.broker, service_user(service))
@@ -160,7 +160,7 @@ def _work_of(service: str, ledger: Ledger, database: Database, world: World) -> 
                 "database": database,
                 "storage": StorageInMemory(sessions),
                 "passwords": _Passwords(),
-                "mint": _Mint(),
+                "token_issuer": _Mint(),
                 "metrics": sessions,
                 "lifetimes": Lifetimes(
                     access_token=timedelta(hours=1), session=timedelta(days=1), remembered_session=timedelta(days=30)
@@ -177,8 +177,8 @@ def _work_of(service: str, ledger: Ledger, database: Database, world: World) -> 
 class _Passwords:
     """Everybody knows the password."""
 
-    async def check(self, _: str, password_hash: str | None) -> Checked:
-        return Checked(fits=password_hash is not None, outdated=False)
+    async def check(self, _: str, password_hash: str | None) -> PasswordCheck:
+        return PasswordCheck(matches=password_hash is not None, outdated=False)
 
 
 class _Mint:

@@ -39,10 +39,10 @@ class StorageInMemory(Storage):
 
         return bool(await connection.carry_out(lock_account))
 
-    async def let_in(
+    async def record_sign_in(
         self, connection: Any, user_id: UUID, password_hash: str, new_hash: str | None, now: datetime
     ) -> Account | None:
-        async def let_in(work: Transaction) -> Row | None:
+        async def record_sign_in(work: Transaction) -> Row | None:
             await work.lock("users", (user_id,))
             row = work.read("users", (user_id,))
             if row is None or row["locked"] or row["password_hash"] != password_hash:
@@ -51,7 +51,7 @@ class StorageInMemory(Storage):
             work.write("users", (user_id,), row)
             return row
 
-        return _account(await connection.carry_out(let_in))
+        return _account(await connection.carry_out(record_sign_in))
 
     async def add_session(self, connection: Any, session: SessionRow, *, remember: bool) -> bool:  # noqa: ARG002 - theirs
         async def add_session(work: Transaction) -> Row | None:

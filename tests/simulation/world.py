@@ -23,7 +23,7 @@ OF_A_PROCESS = (Kind.KILL, Kind.CUT, Kind.FREEZE, Kind.REDIS_CUT)
 _process: "ContextVar[Process | None]" = ContextVar("process", default=None)
 
 
-class Over(ConnectionError):  # noqa: N818 - states what is so
+class Over(ConnectionError):
     """The run has ended, and so does whatever still wants something."""
 
 

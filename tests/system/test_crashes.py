@@ -88,6 +88,7 @@ async def _at_least(told: list[str], count: int) -> None:
     await eventually(so_many, within_seconds=60)
 
 
+@pytest.mark.slow("500 creates, and a worker that is killed three times")
 async def test_each_create_is_carried_out_exactly_once_while_its_worker_is_killed_again_and_again(
     stack: Stack, gateway: str
 ) -> None:
@@ -120,7 +121,7 @@ async def test_a_worker_that_is_asked_to_leave_finishes_what_it_holds(stack: Sta
         assert await _running(stack, "diagram", other_than=pid)
         assert len(await person.all_diagrams()) == 200 == len(set(told))
     assert {status for status in met if status >= 500 or status == 0} == set()
-    assert any(line["event"] == "left" and line["pid"] == pid for line in stack.log("diagram"))
+    assert any(line["event"] == "service_stopped" and line["pid"] == pid for line in stack.log("diagram"))
 
 
 @pytest.mark.parametrize("service", ["auth", "gateway"])

@@ -14,7 +14,7 @@ from autograph.broker import Broker, open_broker
 from autograph.doctor import finding
 from autograph.doctor.command import examine
 from autograph.installation import Installation
-from chassis.database import OwnConnection
+from chassis.database import DirectConnection
 from tests.eventually import eventually
 from tests.system.client import Client
 from tests.system.stack import Stack
@@ -22,11 +22,11 @@ from tests.system.stack import Stack
 
 @pytest.fixture
 def found(stack: Stack) -> Installation:
-    return Installation(stack.servers(), secret="", auth_secret="", gateway_secret="")
+    return Installation(stack.servers(), secret="")
 
 
 @pytest.fixture
-async def administrator(found: Installation) -> AsyncIterator[OwnConnection]:
+async def administrator(found: Installation) -> AsyncIterator[DirectConnection]:
     connection = await asyncpg.connect(found.servers.postgres_url)
     yield connection
     await connection.close()
@@ -74,7 +74,7 @@ async def test_a_policy_that_was_changed_by_hand_is_named_and_migrate_mends_it(
     await becomes(found)
 
 
-async def test_a_schema_of_another_release_is_named(found: Installation, administrator: OwnConnection) -> None:
+async def test_a_schema_of_another_release_is_named(found: Installation, administrator: DirectConnection) -> None:
     await becomes(found)
     revision = await administrator.fetchval("SELECT version_num FROM autograph.revision")
     try:
@@ -84,7 +84,7 @@ async def test_a_schema_of_another_release_is_named(found: Installation, adminis
         await administrator.execute("UPDATE autograph.revision SET version_num = $1", revision)
 
 
-async def test_events_that_nobody_publishes_are_named(found: Installation, administrator: OwnConnection) -> None:
+async def test_events_that_nobody_publishes_are_named(found: Installation, administrator: DirectConnection) -> None:
     identity = uuid4()
     await administrator.execute(
         "INSERT INTO diagram.outbox (id, routing_key, envelope, created_at, leased_until)"
@@ -98,7 +98,7 @@ async def test_events_that_nobody_publishes_are_named(found: Installation, admin
 
 
 async def test_a_version_whose_object_is_gone_is_named(
-    person: Client, found: Installation, administrator: OwnConnection
+    person: Client, found: Installation, administrator: DirectConnection
 ) -> None:
     made = await person.ask("POST", "/api/diagrams", {"title": "Plan", "type": "note", "note_content": "x"})
     identity = made.body["id"]
@@ -114,7 +114,7 @@ async def test_a_version_whose_object_is_gone_is_named(
 
 
 @pytest.mark.usefixtures("person")  # who registered, which is an entry
-async def test_an_audit_log_that_was_changed_is_named(found: Installation, administrator: OwnConnection) -> None:
+async def test_an_audit_log_that_was_changed_is_named(found: Installation, administrator: DirectConnection) -> None:
     async def is_kept() -> bool:
         return bool(await administrator.fetchval("SELECT count(*) FROM auth.audit_log"))
 
@@ -133,7 +133,7 @@ async def test_an_audit_log_that_was_changed_is_named(found: Installation, admin
 
 
 async def test_an_audit_log_that_takes_long_to_check_is_no_server_that_is_away(
-    found: Installation, administrator: OwnConnection, monkeypatch: pytest.MonkeyPatch
+    found: Installation, administrator: DirectConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await becomes(found)
     monkeypatch.setattr(finding, "CHECK_SECONDS", 1.0)  # for any other answer of PostgreSQL's

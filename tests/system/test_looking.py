@@ -9,14 +9,14 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from chassis.database import OwnConnection
+from chassis.database import DirectConnection
 from tests.eventually import eventually
 from tests.system.client import Client, client
 from tests.system.stack import Stack
 
 
 @pytest.fixture
-async def administrator(stack: Stack) -> AsyncIterator[OwnConnection]:
+async def administrator(stack: Stack) -> AsyncIterator[DirectConnection]:
     connection = await asyncpg.connect(stack.servers().postgres_url)
     yield connection
     await connection.close()
@@ -42,7 +42,7 @@ async def test_every_queue_is_listed_with_who_takes_from_it(stack: Stack) -> Non
     await eventually(so, within_seconds=30)
 
 
-async def test_an_event_that_waits_is_listed_with_its_age(stack: Stack, administrator: OwnConnection) -> None:
+async def test_an_event_that_waits_is_listed_with_its_age(stack: Stack, administrator: DirectConnection) -> None:
     identity, event = uuid4(), f"test.{uuid4().hex}"
     await administrator.execute(
         "INSERT INTO diagram.outbox (id, routing_key, envelope, created_at, leased_until, attempts)"

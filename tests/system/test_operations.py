@@ -108,7 +108,7 @@ async def test_a_correlation_id_is_on_the_lines_of_gateway_and_worker(stack: Sta
     async def written() -> bool:
         return all(
             any(line.get("correlation_id") == mine and line["event"] == event for line in stack.log(service))
-            for service, event in (("gateway", "request answered"), ("diagram", "message settled"))
+            for service, event in (("gateway", "request_answered"), ("diagram", "message_settled"))
         )
 
     await eventually(written)
@@ -150,7 +150,7 @@ async def test_a_message_that_nobody_can_decode_is_parked_and_stops_nothing(stac
 
 
 async def test_status_names_every_process_with_its_pid_state_and_address(stack: Stack) -> None:
-    rows = await stack.status()
+    rows = await stack.told_status()
     assert set(rows) == PROCESSES
     for row in rows.values():
         assert row["state"] == "running"

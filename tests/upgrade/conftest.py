@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from autograph.database import newest_revision
-from compose.local.servers.seaweedfs import Account
+from compose.local.servers.seaweedfs import S3Account
 from compose.local.stack import Servers
 from tests.upgrade.expanding import expanded
 from tests.upgrade.releases import Release, previous_release, this_release
@@ -23,7 +23,7 @@ def following(tmp_path_factory: pytest.TempPathFactory) -> Release:
 
 
 @pytest.fixture
-async def site(tmp_path: Path, servers: Servers, database_url: str, s3: Account) -> AsyncIterator[Site]:
+async def site(tmp_path: Path, servers: Servers, database_url: str, s3: S3Account) -> AsyncIterator[Site]:
     """Its buckets are the session's."""
     assert s3.url == servers.s3.url
     async with open_site(tmp_path, servers, database_url) as site:

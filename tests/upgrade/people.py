@@ -18,7 +18,7 @@ EACH_AGAIN = 2
 WITHIN_SECONDS = 60.0
 
 
-class Refused(AssertionError):  # noqa: N818 - reads as the sentence that it is
+class Refused(AssertionError):
     """A request was not answered as it should be."""
 
 

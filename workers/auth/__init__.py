@@ -1,1 +1,1 @@
-"""Identity: users, their sessions and tokens, the keys that vouch for them, and the audit log."""
+"""The auth service: users, sessions, tokens, signing keys and the audit log."""

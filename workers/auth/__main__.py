@@ -1,4 +1,4 @@
-"""The auth worker, put together."""
+"""The auth worker's process."""
 
 import os
 
@@ -6,40 +6,41 @@ from chassis.bus.reading import Unreadable
 from chassis.lifecycle import Service, run
 from chassis.metrics import AuthMetrics
 from chassis.sealing import Unsealable, unseal
-from chassis.worker import lay_ground, take_deliveries, utc_now
+from chassis.worker import consume, open_worker, utc_now
 from contracts.auth import RegisterUser, SignIn
 from contracts.envelope import Envelope
 from contracts.message import Message
 from contracts.sealed import Box, sealed_fields
+from contracts.services import entry
 from workers.auth.handlers import handlers
 from workers.auth.keys import KeyRing
 from workers.auth.passwords import PasswordsBusy
 from workers.auth.settings import AuthSettings
-from workers.auth.tools import forget_sessions_for_ever, open_tools
+from workers.auth.tools import delete_expired_sessions_forever, open_tools
 
 
 async def compose(service: Service[AuthSettings]) -> None:
     metrics = AuthMetrics(service.registry)
-    ground = await lay_ground(service, metrics.requests)
+    context = await open_worker(service, metrics.requests, revision=entry("auth").revision)
     tools = await service.enter(
-        open_tools(service.settings, ledger=ground.ledger, database=ground.database, metrics=metrics, clock=utc_now)
+        open_tools(service.settings, ledger=context.ledger, database=context.database, metrics=metrics, clock=utc_now)
     )
-    ground.pools.watch("passwords", tools.passwords.states)
-    service.background(tools.keys.keep_for_ever(), name="keys")
-    service.background(forget_sessions_for_ever(tools), name="session retention")
+    context.pools.watch("passwords", tools.passwords.states)
+    service.background(tools.keys.rotate_due_forever(), name="keys")
+    service.background(delete_expired_sessions_forever(tools), name="session retention")
 
     async def open_boxes(message: Message, envelope: Envelope) -> Message:
         return await _open_boxes(message, envelope, tools.keys)
 
     threads = service.settings.password_threads or os.cpu_count() or 1
-    await take_deliveries(
+    await consume(
         service,
-        ground,
+        context,
         handlers,
         tools,
         unseal=open_boxes,
-        # One more than can hash at once, so that the next is at hand; all others wait in the queue, where any other
-        # worker can take them.
+        # One more than can be hashed at once, so that the next is ready; the rest stays in the queue for other
+        # workers.
         prefetch={RegisterUser.queue(): threads + 1, SignIn.queue(): threads + 1},
         transient=(PasswordsBusy,),
     )

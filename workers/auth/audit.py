@@ -1,4 +1,4 @@
-"""What the audit log says of an event or of a sign-in that failed."""
+"""Audit log entries for events, operator commands and failed sign-ins."""
 
 from datetime import datetime
 from typing import Final
@@ -11,8 +11,8 @@ from contracts.envelope import ActorKind, Envelope
 from contracts.message import Event
 from workers.auth.storage import AuditEntry, SessionRow
 
-# Addresses, names and titles stay out: the log only grows, so it could never forget them.
-TOLD: Final = ("user_id", "session_id", "owner_id", "reason")
+# Without addresses, names and titles: nothing can be deleted from the log.
+AUDITED_FIELDS: Final = ("user_id", "session_id", "owner_id", "reason")
 
 
 def session_of(event: Event) -> UUID | None:
@@ -22,7 +22,7 @@ def session_of(event: Event) -> UUID | None:
 def of_event(event: Event, envelope: Envelope, session: SessionRow | None) -> AuditEntry:
     kind, actor_id = envelope.actor.kind, envelope.actor.id
     if kind is ActorKind.ANONYMOUS and isinstance(event, UserRegistered | SessionStarted):
-        kind, actor_id = ActorKind.USER, event.user_id  # by then they had shown who they are
+        kind, actor_id = ActorKind.USER, event.user_id  # the event says who the anonymous caller turned out to be
     return AuditEntry(
         id=envelope.id,
         occurred_at=envelope.time,
@@ -34,12 +34,12 @@ def of_event(event: Event, envelope: Envelope, session: SessionRow | None) -> Au
         correlation_id=envelope.correlationid,
         address=session.address if session else None,
         device=session.device if session else None,
-        detail=event.model_dump(mode="json", include=set(TOLD)),
+        detail=event.model_dump(mode="json", include=set(AUDITED_FIELDS)),
     )
 
 
 def of_operator(action: str, envelope: Envelope, subject: str, now: datetime, detail: dict[str, int]) -> AuditEntry:
-    """In the transaction of the command itself: it is on record if, and only if, it was carried out."""
+    """Written in the command's own transaction: it is logged if and only if it was carried out."""
     return AuditEntry(
         id=uuid7(),
         occurred_at=now,
@@ -56,7 +56,7 @@ def of_operator(action: str, envelope: Envelope, subject: str, now: datetime, de
 def of_failed_sign_in(
     command: SignIn, envelope: Envelope, user_id: UUID | None, reason: str, now: datetime
 ) -> AuditEntry:
-    """The address that was tried is not told: people type their password there."""
+    """Does not contain the email address that was entered: people sometimes enter their password there."""
     return AuditEntry(
         id=uuid7(),
         occurred_at=now,

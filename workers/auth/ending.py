@@ -1,20 +1,20 @@
-"""Sessions' ends: on record, announced, and in every cache."""
+"""Ending sessions: in the database, as events, and in every cache."""
 
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
 from chassis.unit_of_work import UnitOfWork
-from contracts.auth import LIVE_SESSION_KEPT, SessionEnded
+from contracts.auth import LIVE_SESSION_TTL, SessionEnded
 from workers.auth.storage import EndReason, OperatorReason
 from workers.auth.tools import Tools
 
-# A session is over in every cache this long after it ended, however late it was fetched and whatever the clocks say.
-KEPT_WITH_MARGIN: Final = LIVE_SESSION_KEPT + timedelta(minutes=10)
-# Sessions that one command invalidates. Each of so many later sign-ins has invalidated those before these.
+# No cache holds a session longer than this after it ended: the cache's ttl, and a margin for late fetches and clocks.
+ENDED_SESSIONS_WINDOW: Final = LIVE_SESSION_TTL + timedelta(minutes=10)
+# Sessions that one command invalidates at most. Older ones were invalidated by earlier commands.
 MAX_INVALIDATED: Final = 1_000
 
-# What an event says of it: subscribers of an earlier release know no other reasons.
+# The reason in the event: subscribers of earlier releases know only these.
 _ANNOUNCED: Final[dict[EndReason | OperatorReason, EndReason]] = {
     "signed_out": "signed_out",
     "signed_out_everywhere": "signed_out_everywhere",
@@ -30,7 +30,7 @@ _ANNOUNCED: Final[dict[EndReason | OperatorReason, EndReason]] = {
 async def end_all_sessions(
     work: UnitOfWork, tools: Tools, user_id: UUID, reason: EndReason | OperatorReason
 ) -> list[UUID]:
-    """Ends all sessions of a user whose account is locked in this transaction; those that it ended."""
+    """Ends all sessions of a user whose account row this transaction has locked; returns those that it ended."""
     ended = await tools.storage.end_all_sessions(work.connection, user_id, reason, work.now)
     announce_ended(work, user_id, ended, reason)
     await invalidate_ended(work, tools, user_id)
@@ -48,13 +48,15 @@ def announce_ended(
             sequence=2,  # a session begins once and ends once
             partitionkey=str(user_id),
         )
-        work.invalidates(f"session/{session_id}")
+        work.invalidate(f"session/{session_id}")
 
 
 async def invalidate_ended(work: UnitOfWork, tools: Tools, user_id: UUID) -> None:
-    """All of the user's sessions that are over and that a cache may still hold, whoever ended them.
+    """Invalidates all ended sessions of the user that a cache may still hold, whoever ended them.
 
-    Run it after the statement that ends sessions: that one has waited for others that were ending the same ones.
+    Run it after the statement that ends sessions, which waits for concurrent transactions that end the same ones.
     """
-    ended = await tools.storage.ended_sessions(work.connection, user_id, work.now - KEPT_WITH_MARGIN, MAX_INVALIDATED)
-    work.invalidates(*(f"session/{session_id}" for session_id in ended))
+    ended = await tools.storage.ended_sessions(
+        work.connection, user_id, work.now - ENDED_SESSIONS_WINDOW, MAX_INVALIDATED
+    )
+    work.invalidate(*(f"session/{session_id}" for session_id in ended))

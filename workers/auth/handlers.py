@@ -1,4 +1,4 @@
-"""What the auth service answers. Read top to bottom: this file is the service."""
+"""The auth service's handlers, one per message."""
 
 from uuid import UUID
 
@@ -48,18 +48,18 @@ from contracts.catalogue import SUBSCRIPTIONS
 from contracts.envelope import ActorKind, Envelope
 from contracts.message import Event
 from contracts.refusal import Forbidden, Invalid
-from contracts.sealed import plain
-from workers.auth import audit, operating
-from workers.auth.ending import KEPT_WITH_MARGIN, announce_ended, end_all_sessions, invalidate_ended
-from workers.auth.passwords import Urgency
-from workers.auth.rules import Verdict, check_new_address, check_new_password, judge
+from contracts.sealed import reveal
+from workers.auth import audit, operator_commands
+from workers.auth.ending import ENDED_SESSIONS_WINDOW, announce_ended, end_all_sessions, invalidate_ended
+from workers.auth.passwords import Priority
+from workers.auth.rules import RefreshDecision, check_new_address, check_new_password, decide_refresh
 from workers.auth.storage import Account, SessionRow
 from workers.auth.tools import Tools
 
 handlers: Handlers[Tools] = Handlers()
-handlers.include(operating.handlers)
+handlers.include(operator_commands.handlers)
 
-# Of a password, in a sign-in: one beside it may renew an outdated hash, which is no reason to turn this one away.
+# Password checks per sign-in: a concurrent sign-in may replace an outdated hash, after which this one checks again.
 PASSWORD_CHECKS = 2
 
 
@@ -73,7 +73,7 @@ async def register_user(command: RegisterUser, envelope: Envelope, tools: Tools)
     if not tools.open_registration and envelope.actor.kind is not ActorKind.PRODUCER:
         attempts.labels("closed").inc()
         raise RegistrationClosed
-    password = plain(command.password)
+    password = reveal(command.password)
     try:
         check_new_address(command.email)
     except Invalid:
@@ -84,8 +84,8 @@ async def register_user(command: RegisterUser, envelope: Envelope, tools: Tools)
     except (PasswordTooShort, PasswordTooLong, PasswordTooCommon, Invalid):
         attempts.labels("password_refused").inc()
         raise
-    # A third of a second of CPU: before the transaction, which holds a connection.
-    password_hash = await tools.passwords.hash(password, Urgency.REGISTRATION)
+    # Takes 0.3 s of CPU, so it runs before the transaction, which holds a connection.
+    password_hash = await tools.passwords.hash(password, Priority.REGISTRATION)
     async with tools.ledger.unit_of_work(envelope) as work:
         account = Account(
             id=uuid7(),
@@ -143,51 +143,51 @@ async def change_profile(command: ChangeProfile, envelope: Envelope, tools: Tool
         return work.reply(_user(account))
 
 
-# Signing in and staying so
+# Signing in and refreshing
 
 
 @handlers.answers(SignIn)
 async def sign_in(command: SignIn, envelope: Envelope, tools: Tools) -> Tokens:
-    """Raises InvalidCredentials, whatever was wrong and after the same time; SessionEndedAlready."""
+    """Raises InvalidCredentials, for every reason and after the same time; SessionEndedAlready."""
     for _ in range(PASSWORD_CHECKS):
-        account, outdated = await _checked(command, envelope, tools)
-        session = await _entered(command, envelope, tools, account, outdated=outdated)
+        account, outdated = await _check_password(command, envelope, tools)
+        session = await _sign_in_checked_account(command, envelope, tools, account, outdated=outdated)
         if session is not None:
             tools.metrics.logins.labels("succeeded").inc()
-            return await _tokens(tools, session, 0)
+            return await _issue_tokens(tools, session, 0)
     raise await _sign_in_failed(command, envelope, tools, account, "changed_meanwhile")
 
 
-async def _checked(command: SignIn, envelope: Envelope, tools: Tools) -> tuple[Account, bool]:
-    """The account whose password this is, and whether its hash is outdated. Raises InvalidCredentials."""
+async def _check_password(command: SignIn, envelope: Envelope, tools: Tools) -> tuple[Account, bool]:
+    """The account, and whether its password hash is outdated. Raises InvalidCredentials."""
     async with tools.database.connection() as connection:
         account = await tools.storage.find_account_by_email(connection, email_key(command.email))
     password_hash = account.password_hash if account else None
-    checked = await tools.passwords.check(plain(command.password), password_hash)
+    checked = await tools.passwords.check(reveal(command.password), password_hash)
     if account is None or password_hash is None:
         raise await _sign_in_failed(command, envelope, tools, account, "no_such_account")
-    if not checked.fits:
+    if not checked.matches:
         raise await _sign_in_failed(command, envelope, tools, account, "wrong_password")
     if account.locked:
         raise await _sign_in_failed(command, envelope, tools, account, "locked")
     return account, checked.outdated
 
 
-async def _entered(
+async def _sign_in_checked_account(
     command: SignIn, envelope: Envelope, tools: Tools, account: Account, *, outdated: bool
 ) -> SessionRow | None:
-    """The session that begins. None: the account was locked, or its hash is another, since it was checked."""
+    """The new session. None: the account was locked, or its hash replaced, since the password was checked."""
     password_hash = account.password_hash
     assert password_hash is not None
-    new_hash = await tools.passwords.hash(plain(command.password)) if outdated else None
+    new_hash = await tools.passwords.hash(reveal(command.password)) if outdated else None
     async with tools.ledger.transaction(envelope) as work:
-        current = await tools.storage.let_in(work.connection, account.id, password_hash, new_hash, work.now)
+        current = await tools.storage.record_sign_in(work.connection, account.id, password_hash, new_hash, work.now)
         return None if current is None else await _begin_session(command, work, tools, current)
 
 
 async def _begin_session(command: SignIn, work: UnitOfWork, tools: Tools, account: Account) -> SessionRow:
     session = SessionRow(
-        id=work.envelope.id,  # so that a redelivery begins no second one
+        id=work.envelope.id,  # so that a redelivery does not begin a second session
         user_id=account.id,
         created_at=work.now,
         expires_at=tools.lifetimes.session_end(work.now, remember=command.remember_me),
@@ -203,7 +203,7 @@ async def _begin_session(command: SignIn, work: UnitOfWork, tools: Tools, accoun
     if not await tools.storage.add_session(work.connection, session, remember=command.remember_me):
         begun = await tools.storage.find_session(work.connection, session.id)
         if begun is None or begun.user_id != account.id or not begun.lives(work.now):
-            work.invalidates(f"session/{session.id}")
+            work.invalidate(f"session/{session.id}")
             raise SessionEndedAlready
         await invalidate_ended(work, tools, account.id)
         return begun
@@ -235,34 +235,36 @@ async def _sign_in_failed(
 @handlers.answers(RefreshTokens)
 async def refresh_tokens(command: RefreshTokens, envelope: Envelope, tools: Tools) -> Tokens:
     """Raises InvalidRefreshToken."""
-    session_id, number = tools.refresh_tokens.read(plain(command.refresh_token))
+    session_id, number = tools.refresh_tokens.read(reveal(command.refresh_token))
     async with tools.ledger.transaction(envelope) as work:
         session = await tools.storage.lock_session(work.connection, session_id)
         if session is None or not session.lives(work.now):
-            work.invalidates(f"session/{session_id}")
+            work.invalidate(f"session/{session_id}")
             raise InvalidRefreshToken
-        verdict = judge(
+        decision = decide_refresh(
             number,
             generation=session.generation,
             used_generation=session.used_generation,
             may_be_retry=work.now - session.last_seen_at <= tools.refresh_retry,
         )
-        if verdict is Verdict.NEVER_ISSUED:
+        if decision is RefreshDecision.NEVER_ISSUED:
             raise InvalidRefreshToken
-        if verdict is Verdict.REUSE:
+        if decision is RefreshDecision.REUSE:
             await tools.storage.end_session(work.connection, session.id, session.user_id, "refresh_reuse", work.now)
             announce_ended(work, session.user_id, [session.id], "refresh_reuse")
-        elif verdict is Verdict.ROTATE:  # a repeat leaves last_seen_at: it says when the token was first presented
+        elif (
+            decision is RefreshDecision.ROTATE
+        ):  # a repeat does not change last_seen_at, which says when the token was first presented
             await tools.storage.advance_session(
                 work.connection, session.id, generation=number + 1, used_generation=number, now=work.now
             )
-    if verdict is Verdict.REUSE:  # only now: raised inside, it would roll the end of the session back
+    if decision is RefreshDecision.REUSE:  # after the transaction: inside, it would roll back the end of the session
         raise InvalidRefreshToken
-    return await _tokens(tools, session, number + 1)
+    return await _issue_tokens(tools, session, number + 1)
 
 
-async def _tokens(tools: Tools, session: SessionRow, number: int) -> Tokens:
-    tokens = await tools.mint.issue(
+async def _issue_tokens(tools: Tools, session: SessionRow, number: int) -> Tokens:
+    tokens = await tools.token_issuer.issue(
         user_id=session.user_id,
         roles=session.roles,
         session_id=session.id,
@@ -280,12 +282,12 @@ async def _tokens(tools: Tools, session: SessionRow, number: int) -> Tokens:
 
 @handlers.answers(SignOut)
 async def sign_out(command: SignOut, envelope: Envelope, tools: Tools) -> None:  # noqa: ARG001 - the actor says it all
-    """Raises SessionNotFound for who acts in no session, Forbidden. One that has ended already is no mistake."""
+    """Raises SessionNotFound if the actor has no session, Forbidden. A session that has ended already is no error."""
     user_id, session_id = _caller(envelope), envelope.actor.session_id
     if session_id is None:
         raise SessionNotFound
     async with tools.ledger.unit_of_work(envelope) as work:
-        work.invalidates(f"session/{session_id}")  # whoever ended it may not have said so to the caches yet
+        work.invalidate(f"session/{session_id}")  # whoever ended it may not have invalidated the caches yet
         if await tools.storage.end_session(work.connection, session_id, user_id, "signed_out", work.now):
             announce_ended(work, user_id, [session_id], "signed_out")
         work.reply(None)
@@ -304,10 +306,10 @@ async def sign_out_everywhere(command: SignOutEverywhere, envelope: Envelope, to
 
 @handlers.answers(EndSession)
 async def end_session(command: EndSession, envelope: Envelope, tools: Tools) -> None:
-    """Raises SessionNotFound, also for somebody else's, Forbidden."""
+    """Raises SessionNotFound, also for another user's session, Forbidden."""
     user_id = _caller(envelope)
     async with tools.ledger.unit_of_work(envelope) as work:
-        work.invalidates(f"session/{command.session_id}")  # the refusal says as well that it is over
+        work.invalidate(f"session/{command.session_id}")  # a refusal also tells the caller that it has ended
         if not await tools.storage.end_session(work.connection, command.session_id, user_id, "ended", work.now):
             raise SessionNotFound
         announce_ended(work, user_id, [command.session_id], "ended")
@@ -316,7 +318,7 @@ async def end_session(command: EndSession, envelope: Envelope, tools: Tools) -> 
 
 @handlers.answers(ListSessions)
 async def list_sessions(query: ListSessions, envelope: Envelope, tools: Tools) -> Sessions:  # noqa: ARG001 - as above
-    """Raises Forbidden. ``last_seen_at`` moves at sign-in and refresh only: requests at the edge write nothing here."""
+    """Raises Forbidden. ``last_seen_at`` changes at sign-in and refresh only: other requests do not write to it."""
     async with tools.database.connection() as connection:
         sessions = await tools.storage.list_sessions(connection, _caller(envelope), tools.clock())
     return Sessions(
@@ -340,7 +342,7 @@ async def get_live_session(query: GetLiveSession, envelope: Envelope, tools: Too
     """Raises SessionEndedAlready."""
     now = tools.clock()
     async with tools.database.connection() as connection:
-        found = await tools.storage.live_session(connection, query.session_id, now - KEPT_WITH_MARGIN)
+        found = await tools.storage.live_session(connection, query.session_id, now - ENDED_SESSIONS_WINDOW)
     if found is None or not found[0].lives(now):
         raise SessionEndedAlready
     session, withdrawn_keys = found
@@ -355,7 +357,7 @@ async def get_live_session(query: GetLiveSession, envelope: Envelope, tools: Too
 
 @handlers.answers(GetKnownNetwork)
 async def get_known_network(query: GetKnownNetwork, envelope: Envelope, tools: Tools) -> KnownNetwork:
-    """Raises Forbidden: it would tell a stranger from where somebody signs in."""
+    """Raises Forbidden for anyone but the gateway: it reveals from where an account signs in."""
     if envelope.actor.kind is not ActorKind.ANONYMOUS:
         raise Forbidden
     async with tools.database.connection() as connection:
@@ -363,7 +365,7 @@ async def get_known_network(query: GetKnownNetwork, envelope: Envelope, tools: T
     return KnownNetwork(known=query.network in map(network, addresses))
 
 
-# What others need of this service
+# Queries of other services
 
 
 @handlers.answers(GetPublicKeys)
@@ -377,7 +379,7 @@ async def get_command(query: GetAuthCommand, envelope: Envelope, tools: Tools) -
 
 
 async def record_event(event: Event, envelope: Envelope, tools: Tools) -> None:
-    """Into the audit log."""
+    """Writes the event to the audit log."""
     async with tools.ledger.unit_of_work(envelope) as work:
         session_id = audit.session_of(event)
         session = None if session_id is None else await tools.storage.find_session(work.connection, session_id)
@@ -389,9 +391,9 @@ for heard in SUBSCRIPTIONS["auth"]:
 
 
 def _caller(envelope: Envelope) -> UUID:
-    """The account that acts. Raises Forbidden for who has none."""
+    """The acting account's id. Raises Forbidden for an actor without an account."""
     if envelope.actor.kind in (ActorKind.ANONYMOUS, ActorKind.SERVICE):
-        raise Forbidden("There is no account behind this request")
+        raise Forbidden("This request is not made by a user account")
     return envelope.actor.id
 
 

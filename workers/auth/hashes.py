@@ -1,8 +1,9 @@
-"""What of a password is stored, in two forms, and whether a password fits it. Pure, but a third of a second of CPU.
+"""Password hashes in two formats, and checking passwords against them. One check takes 0.3 s of CPU.
 
-``$2b$12$…``: bcrypt of the password. Earlier releases read it, and know nothing longer than 72 bytes.
+``$2b$12$…``: bcrypt of the password, of 72 bytes at most. Earlier releases read only this format.
 ``$hmac-sha384$<pepper>$2b$12$…``: bcrypt of the base64 of the password's HMAC-SHA-384 under a pepper, a secret that is
-not in the database: so a stolen database cannot be guessed at, and no byte of a long password is ignored (ASVS 6.2.9).
+not in the database: passwords of a stolen database cannot be guessed, and no byte of a long password is ignored
+(ASVS 6.2.9).
 """
 
 import base64
@@ -24,30 +25,30 @@ _STORED: Final = re.compile(r"(?:\$hmac-sha384\$(?P<pepper>[0-9a-f]+)(?=\$))?(?P
 log = logger(__name__)
 
 
-class Checked(NamedTuple):
-    fits: bool
-    outdated: bool  # what is stored should be replaced by what ``Hashes.make`` gives
+class PasswordCheck(NamedTuple):
+    matches: bool
+    outdated: bool  # the stored hash should be replaced by a new one from ``Hashes.make``
 
 
 @dataclass(frozen=True, slots=True)
-class _Stored:
+class _StoredHash:
     bcrypt: bytes
     cost: int
     pepper: str | None
 
     @classmethod
-    def read(cls, text: str) -> "_Stored":
+    def read(cls, text: str) -> "_StoredHash":
         found = _STORED.fullmatch(text)
         if found is None:
-            raise ValueError("not a password hash of ours")
+            raise ValueError("not a password hash in a known format")
         return cls(found["bcrypt"].encode(), int(found["cost"]), found["pepper"])
 
 
 class Hashes:
-    """*peppers*: the one for new hashes, then former ones. *peppered*: short passwords get the second form too.
+    """*peppers*: the one for new hashes first, then former ones. *peppered*: use the second format for all passwords.
 
-    *highest_cost*: of any hash on record. Every check costs as much as one at that cost or at *cost*, whichever is
-    higher, so that its time tells neither whether there is an account nor when it last signed in.
+    *highest_cost*: of all stored hashes. Every check takes as long as one at the higher of *highest_cost* and *cost*,
+    so that its time reveals neither whether an account exists nor when it last signed in.
     """
 
     def __init__(self, *, cost: int, peppers: tuple[bytes, ...], peppered: bool, highest_cost: int = 0) -> None:
@@ -55,54 +56,56 @@ class Hashes:
         self._peppers = {hmac.digest(pepper, b"name", "sha256").hex()[:8]: pepper for pepper in peppers}
         self._current = next(iter(self._peppers))
         self._peppered = peppered
-        self._time_of = max(cost, highest_cost)
-        # Checking a password against this one costs what checking against a real one does. No password fits it.
-        self._nobodys = (bcrypt.gensalt(cost) + b"." * DIGEST_CHARACTERS).decode()
+        self._max_cost = max(cost, highest_cost)
+        # Checked where there is no account: takes as long as a real hash, and no password matches it.
+        self._dummy_hash = (bcrypt.gensalt(cost) + b"." * DIGEST_CHARACTERS).decode()
 
     def make(self, password: str) -> str:
-        """*password* is one that ``check_new_password`` lets pass."""
+        """*password* has passed ``check_new_password``."""
         text = normalised(password)
         salt = bcrypt.gensalt(self._cost)
         if not self._peppered and len(text.encode()) <= BCRYPT_BYTES:
             return bcrypt.hashpw(text.encode(), salt).decode()
         return f"$hmac-sha384${self._current}{bcrypt.hashpw(self._prehash(text, self._current), salt).decode()}"
 
-    def check(self, password: str, stored: str | None) -> Checked:
-        """Without a hash the answer is no, after the same time."""
+    def check(self, password: str, stored: str | None) -> PasswordCheck:
+        """*stored* is None where there is no account: no match, after the same time."""
         text = normalised(password) if is_text(password) else ""
         if not is_text(password) or len(text.encode()) > PASSWORD_MAX_BYTES:
-            return Checked(fits=False, outdated=False)  # nobody has such a password: the quick answer tells nothing
-        form = _Stored.read(stored or self._nobodys)
-        fits = self._fits(text, form)
-        # Earlier releases took passwords as they came.
-        fits_as_it_came = password != text and self._fits(password, form) and form.pepper is None
-        if stored is None or not (fits or fits_as_it_came):
-            return Checked(fits=False, outdated=False)
-        return Checked(fits=True, outdated=not fits or self._is_outdated(form, text))
+            return PasswordCheck(
+                matches=False, outdated=False
+            )  # no account has such a password: the quick answer reveals nothing
+        stored_hash = _StoredHash.read(stored or self._dummy_hash)
+        matches = self._matches(text, stored_hash)
+        # Earlier releases did not normalise passwords.
+        matches_unnormalised = password != text and self._matches(password, stored_hash) and stored_hash.pepper is None
+        if stored is None or not (matches or matches_unnormalised):
+            return PasswordCheck(matches=False, outdated=False)
+        return PasswordCheck(matches=True, outdated=not matches or self._is_outdated(stored_hash, text))
 
-    def _is_outdated(self, form: _Stored, text: str) -> bool:
-        if form.cost != self._cost or not form.bcrypt.startswith(b"$2b$"):
+    def _is_outdated(self, stored_hash: _StoredHash, text: str) -> bool:
+        if stored_hash.cost != self._cost or not stored_hash.bcrypt.startswith(b"$2b$"):
             return True
-        if form.pepper is None:
+        if stored_hash.pepper is None:
             return self._peppered or len(text.encode()) > BCRYPT_BYTES
-        return form.pepper != self._current
+        return stored_hash.pepper != self._current
 
-    def _fits(self, text: str, form: _Stored) -> bool:
-        secret = self._secret(text, form)
-        fits = bcrypt.checkpw(b"" if secret is None else secret, form.bcrypt)
+    def _matches(self, text: str, stored_hash: _StoredHash) -> bool:
+        secret = self._secret(text, stored_hash)
+        matches = bcrypt.checkpw(b"" if secret is None else secret, stored_hash.bcrypt)
         # 2^c + 2^c + 2^(c+1) + … is the time of the highest cost.
-        for cost in range(form.cost, self._time_of):
+        for cost in range(stored_hash.cost, self._max_cost):
             bcrypt.hashpw(b"", bcrypt.gensalt(cost))
-        return fits and secret is not None
+        return matches and secret is not None
 
-    def _secret(self, text: str, form: _Stored) -> bytes | None:
-        if form.pepper is None:
+    def _secret(self, text: str, stored_hash: _StoredHash) -> bytes | None:
+        if stored_hash.pepper is None:
             secret = text.encode()
             return secret if len(secret) <= BCRYPT_BYTES else None
-        if form.pepper not in self._peppers:
-            log.error("password_pepper_missing", pepper=form.pepper)
+        if stored_hash.pepper not in self._peppers:
+            log.error("password_pepper_missing", pepper=stored_hash.pepper)
             return None
-        return self._prehash(text, form.pepper)
+        return self._prehash(text, stored_hash.pepper)
 
     def _prehash(self, text: str, pepper: str) -> bytes:
         return base64.b64encode(hmac.digest(self._peppers[pepper], text.encode(), "sha384"))

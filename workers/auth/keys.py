@@ -1,4 +1,4 @@
-"""The service's own keys as this process holds them: the one to sign with, those to open boxes with, all to publish."""
+"""The service's key pairs in this process: to sign tokens, to open sealed boxes, and to publish."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,17 +8,17 @@ from typing import Final, NamedTuple, NoReturn
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from chassis.database import Connection, Database
-from chassis.key_pairs import KeyPair, Purpose, Safe, active, is_in_use, keep, load, unpadded, withdraw
+from chassis.key_pairs import KeyCipher, KeyPair, Purpose, active, is_in_use, load, maintain, unpadded, withdraw
 from chassis.logging import logger
 from contracts.auth import PublicKey
 
-KEEP_EVERY_SECONDS: Final = 60.0  # far below the hour that a signing key is published ahead of its use
+ROTATION_CHECK_SECONDS: Final = 60.0  # far below the hour that a signing key is published ahead of its use
 
 log = logger(__name__)
 
 
-class NoSigningKey(Exception):  # noqa: N818 - states what is so
-    """Every signing key was retired and none took its place; ``autograph keys rotate signing`` makes one."""
+class NoSigningKey(Exception):
+    """All signing keys are retired; ``autograph keys rotate signing`` makes a new one."""
 
 
 class SigningKey(NamedTuple):
@@ -30,38 +30,42 @@ class KeyRing:
     def __init__(
         self,
         database: Database,
-        safe: Safe,
+        cipher: KeyCipher,
         clock: Callable[[], datetime],
         *,
         rotate_after: timedelta,
-        outlive: timedelta,
+        expire_after: timedelta,
     ) -> None:
-        """*rotate_after* is a key's time in use, *outlive* how long what a signing key signed may still be shown."""
+        """*rotate_after*: how long a key is in use; *expire_after*: how long its tokens may still be valid."""
         self._database = database
-        self._safe = safe
+        self._cipher = cipher
         self._clock = clock
         self._rotate_after = rotate_after
-        self._outlive = outlive
+        self._expire_after = expire_after
         self._keys: dict[str, KeyPair] = {}
         self._signing: SigningKey | None = None
 
-    async def keep(self) -> None:
+    async def maintain(self) -> None:
         """Make the first keys and those that are due. Raises ``KeysUnreadable`` under another secret than theirs."""
         async with self._database.connection() as connection:
-            self._hold(
-                await keep(
-                    connection, self._safe, self._clock(), rotate_after=self._rotate_after, outlive=self._outlive
+            self._replace(
+                await maintain(
+                    connection,
+                    self._cipher,
+                    self._clock(),
+                    rotate_after=self._rotate_after,
+                    expire_after=self._expire_after,
                 )
             )
 
-    async def keep_for_ever(self) -> NoReturn:
-        """Runs for as long as the process: rotates in time, and sees what others have rotated."""
+    async def rotate_due_forever(self) -> NoReturn:
+        """Runs until cancelled: rotates keys that are due, and loads those that other processes have rotated."""
         while True:
-            await asyncio.sleep(KEEP_EVERY_SECONDS)
+            await asyncio.sleep(ROTATION_CHECK_SECONDS)
             try:
-                await self.keep()
-            except Exception as error:  # noqa: BLE001 - the keys in hand stay good while the database is away
-                log.warning("keys not kept", error=type(error).__qualname__)
+                await self.maintain()
+            except Exception as error:  # noqa: BLE001 - the loaded keys stay valid while the database is unavailable
+                log.warning("key_maintenance_failed", error=type(error).__qualname__)
 
     async def signing_key(self) -> SigningKey:
         """Raises ``NoSigningKey``."""
@@ -76,14 +80,14 @@ class KeyRing:
         return self._signing
 
     async def sealing_key(self, key_id: str) -> bytes | None:
-        """The private key (raw X25519) that opens boxes which name *key_id*; None: there is no such key."""
+        """The private key (raw X25519) for boxes sealed to *key_id*; None if there is no such key."""
         if key_id not in self._keys:  # another process may have made it just now
             await self.reload()
         key = self._keys.get(key_id)
         return key.private if key is not None and key.purpose is Purpose.SEALING else None
 
     async def published(self) -> tuple[PublicKey, ...]:
-        """As they are on record now, the next to be used included; newest first."""
+        """All current public keys, including the next ones, from the database; newest first."""
         await self.reload()
         keys = sorted(self._keys.values(), key=lambda key: (key.active_from, key.id), reverse=True)
         return tuple(
@@ -92,8 +96,8 @@ class KeyRing:
         )
 
     async def withdraw(self, connection: Connection, key_id: str) -> str | None:
-        """In the caller's transaction. The id of the key that signs now; ``None``: no such signing key is in use."""
-        successor = await withdraw(connection, self._safe, key_id, self._clock())
+        """In the caller's transaction. Returns the id of the key that signs now; None if *key_id* is not in use."""
+        successor = await withdraw(connection, self._cipher, key_id, self._clock())
         return None if successor is None else successor.id
 
     async def _is_in_use(self, key_id: str) -> bool:
@@ -102,7 +106,7 @@ class KeyRing:
 
     async def reload(self) -> None:
         async with self._database.connection() as connection:
-            self._hold(await load(connection, self._safe))
+            self._replace(await load(connection, self._cipher))
 
-    def _hold(self, keys: list[KeyPair]) -> None:
+    def _replace(self, keys: list[KeyPair]) -> None:
         self._keys = {key.id: key for key in keys}

@@ -1,4 +1,4 @@
-"""Hashing of passwords in threads of its own, so that it slows nothing but hashing."""
+"""Hashes passwords in a thread pool of its own, so that hashing does not delay other work."""
 
 import asyncio
 import os
@@ -10,77 +10,77 @@ from itertools import count
 from types import TracebackType
 from typing import Self, TypeVar
 
-from workers.auth.hashes import Checked, Hashes
+from workers.auth.hashes import Hashes, PasswordCheck
 
 ResultT = TypeVar("ResultT")
 
 
-class PasswordsBusy(Exception):  # noqa: N818 - states what is so
-    """More hashes are waiting than the pool takes: try again later."""
+class PasswordsBusy(Exception):
+    """The pool's queue is full: try again later."""
 
 
-class Urgency(IntEnum):
-    """Who goes first of those that wait."""
+class Priority(IntEnum):
+    """The order in which waiting jobs run."""
 
-    SIGN_IN = 0  # and what the operator asks for
+    SIGN_IN = 0  # and the operator's commands
     REGISTRATION = 1
 
 
-class Passwords:
-    """*threads* (0: one for each core) hash at a time, *queue* more wait; whoever comes then is turned away.
+class PasswordPool:
+    """Runs *threads* (0: one for each core) hashes at a time and lets *queue* more wait; further ones are refused.
 
-    Of those that wait the most urgent goes first, and among equals who came first.
+    Waiting jobs run by priority, then first come, first served.
     """
 
     def __init__(self, hashes: Hashes, *, threads: int = 0, queue: int = 64) -> None:
         threads = threads or os.cpu_count() or 1
         self._hashes = hashes
         self._limit = threads + queue
-        self._in_hand = 0
+        self._in_flight = 0
         self._free = threads
-        self._waiting: list[tuple[Urgency, int, asyncio.Future[None]]] = []  # a heap
+        self._waiting: list[tuple[Priority, int, asyncio.Future[None]]] = []  # a heap
         self._numbers = count()
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="passwords")  # bcrypt releases the GIL
 
-    async def hash(self, password: str, urgency: Urgency = Urgency.SIGN_IN) -> str:
-        """Raises ``PasswordsBusy``. *password* is one that ``check_new_password`` lets pass."""
-        return await self._run(lambda: self._hashes.make(password), urgency)
+    async def hash(self, password: str, priority: Priority = Priority.SIGN_IN) -> str:
+        """Raises ``PasswordsBusy``. *password* has passed ``check_new_password``."""
+        return await self._run(lambda: self._hashes.make(password), priority)
 
-    async def check(self, password: str, password_hash: str | None) -> Checked:
-        """Raises ``PasswordsBusy``. Without a hash the answer is no, after the same time."""
+    async def check(self, password: str, password_hash: str | None) -> PasswordCheck:
+        """Raises ``PasswordsBusy``. Without a hash there is no match, after the same time."""
         return await self._run(lambda: self._hashes.check(password, password_hash))
 
     def states(self) -> dict[str, int]:
-        """For ``PoolMetrics``: hashes under way or waiting."""
-        return {"in_hand": self._in_hand}
+        """For ``PoolMetrics``: hashes running or waiting."""
+        return {"in_hand": self._in_flight}
 
-    async def _run(self, work: Callable[[], ResultT], urgency: Urgency = Urgency.SIGN_IN) -> ResultT:
-        if self._in_hand >= self._limit:
+    async def _run(self, work: Callable[[], ResultT], priority: Priority = Priority.SIGN_IN) -> ResultT:
+        if self._in_flight >= self._limit:
             raise PasswordsBusy
-        self._in_hand += 1
+        self._in_flight += 1
         try:
-            await self._turn(urgency)
+            await self._acquire_thread(priority)
             try:
                 return await asyncio.get_running_loop().run_in_executor(self._pool, work)
             finally:
-                self._pass_on()
+                self._release_thread()
         finally:
-            self._in_hand -= 1
+            self._in_flight -= 1
 
-    async def _turn(self, urgency: Urgency) -> None:
+    async def _acquire_thread(self, priority: Priority) -> None:
         if self._free:
             self._free -= 1
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heappush(self._waiting, (urgency, next(self._numbers), turn))
+        heappush(self._waiting, (priority, next(self._numbers), turn))
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():  # it was our turn already
-                self._pass_on()
+            if turn.done() and not turn.cancelled():  # a thread was handed to this job already
+                self._release_thread()
             raise
 
-    def _pass_on(self) -> None:
+    def _release_thread(self) -> None:
         while self._waiting:
             _, _, turn = heappop(self._waiting)
             if not turn.done():
@@ -94,5 +94,5 @@ class Passwords:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Whatever still waits is dropped; what is being hashed is waited for, outside the event loop."""
+        """Cancels waiting jobs, and waits for running ones without blocking the event loop."""
         await asyncio.to_thread(self._pool.shutdown, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""All SQL of the auth service. Tables are those of its own schema, which its role's search path names."""
+"""All SQL of the auth service. Table names have no schema: the role's search path sets it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from uuid import UUID
 from chassis.database import Connection
 from chassis.metrics import AuthMetrics
 
-# As events tell it, and what the operator's commands leave on record besides.
+# The reasons in events, and the further ones of the operator's commands.
 EndReason = Literal["signed_out", "signed_out_everywhere", "ended", "refresh_reuse", "too_many_sessions"]
 OperatorReason = Literal["ended_by_operator", "locked", "password_reset"]
 
@@ -48,7 +48,7 @@ class SessionRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
-    """Who did what to what, and how it ended. No secrets, and nothing that a person may ask to have erased."""
+    """Who did what to what, and the outcome. No secrets, and no personal data that may have to be erased."""
 
     id: UUID
     occurred_at: datetime
@@ -64,13 +64,13 @@ class AuditEntry:
 
 
 class Storage:
-    """Every statement, counted and timed under its method's name."""
+    """One method per statement, with metrics under the method's name."""
 
     def __init__(self, metrics: AuthMetrics) -> None:
         self._metrics = metrics
 
     @contextmanager
-    def _counted(self, operation: str) -> Iterator[None]:
+    def _timed(self, operation: str) -> Iterator[None]:
         self._metrics.queries.labels(operation).inc()
         with self._metrics.query_seconds.labels(operation).time():
             yield
@@ -78,8 +78,8 @@ class Storage:
     # Accounts
 
     async def add_account(self, connection: Connection, account: Account, email_key: str) -> bool:
-        """False: there is an account with this address. Waits for one that is being made."""
-        with self._counted("add_account"):
+        """False: an account with this address exists. Waits for a concurrent registration of the address."""
+        with self._timed("add_account"):
             added = await connection.fetchval(
                 "INSERT INTO users (id, email, email_key, name, password_hash, roles, created_at, updated_at, sequence)"
                 " VALUES ($1, $2, $3, $4, $5, $6, $7, $7, 1) ON CONFLICT (email_key) DO NOTHING RETURNING true",
@@ -94,36 +94,36 @@ class Storage:
         return bool(added)
 
     async def highest_cost(self, connection: Connection) -> int:
-        """Of all password hashes on record; 0 if there are none. Reads the whole table."""
-        with self._counted("highest_cost"):
+        """The highest cost of all password hashes; 0 if there are none. Reads the whole table."""
+        with self._timed("highest_cost"):
             found: int = await connection.fetchval(
                 r"SELECT coalesce(max(substring(password_hash FROM '\$2[aby]\$(\d\d)\$')::int), 0) FROM users"
             )
         return found
 
     async def find_account(self, connection: Connection, user_id: UUID) -> Account | None:
-        with self._counted("find_account"):
-            record = await connection.fetchrow(f"SELECT {_ACCOUNT} FROM users WHERE id = $1", user_id)  # noqa: S608 - a constant
+        with self._timed("find_account"):
+            record = await connection.fetchrow(f"SELECT {_ACCOUNT} FROM users WHERE id = $1", user_id)
         return _account(record)
 
     async def find_account_by_email(self, connection: Connection, email_key: str) -> Account | None:
-        with self._counted("find_account_by_email"):
-            record = await connection.fetchrow(f"SELECT {_ACCOUNT} FROM users WHERE email_key = $1", email_key)  # noqa: S608 - as above
+        with self._timed("find_account_by_email"):
+            record = await connection.fetchrow(f"SELECT {_ACCOUNT} FROM users WHERE email_key = $1", email_key)
         return _account(record)
 
     async def lock_account(self, connection: Connection, user_id: UUID) -> bool:
-        """Until the transaction's end. Whoever changes several sessions takes this first: that rules deadlocks out."""
-        with self._counted("lock_account"):
+        """Until the transaction ends. Lock the account before changing several sessions: this prevents deadlocks."""
+        with self._timed("lock_account"):
             found = await connection.fetchval("SELECT true FROM users WHERE id = $1 FOR NO KEY UPDATE", user_id)
         return bool(found)
 
-    async def let_in(
+    async def record_sign_in(
         self, connection: Connection, user_id: UUID, password_hash: str, new_hash: str | None, now: datetime
     ) -> Account | None:
-        """Locks the account, as above. None: it was locked, or its password changed, while the password was checked."""
-        with self._counted("let_in"):
+        """Locks the account row. None: the account was locked, or its password changed, during the password check."""
+        with self._timed("let_in"):
             record = await connection.fetchrow(
-                "UPDATE users SET last_login_at = $4, password_hash = coalesce($3, password_hash)"  # noqa: S608 - as above
+                "UPDATE users SET last_login_at = $4, password_hash = coalesce($3, password_hash)"
                 f" WHERE id = $1 AND password_hash = $2 AND locked_at IS NULL RETURNING {_ACCOUNT}",
                 user_id,
                 password_hash,
@@ -133,8 +133,8 @@ class Storage:
         return _account(record)
 
     async def set_locked(self, connection: Connection, user_id: UUID, now: datetime, *, locked: bool) -> bool:
-        """Locks the row as well, as above. False: no person has this id."""
-        with self._counted("set_locked"):
+        """Locks the account row. False: no person has this id."""
+        with self._timed("set_locked"):
             found = await connection.fetchval(
                 "UPDATE users SET locked_at = CASE WHEN $3 THEN coalesce(locked_at, $2) END, updated_at = $2"
                 " WHERE id = $1 AND kind = 'person' RETURNING true",
@@ -147,10 +147,10 @@ class Storage:
     async def set_password(
         self, connection: Connection, user_id: UUID, password_hash: str, now: datetime
     ) -> Account | None:
-        """Locks the row as well, as above. None: no person has this id."""
-        with self._counted("set_password"):
+        """Locks the account row. None: no person has this id."""
+        with self._timed("set_password"):
             record = await connection.fetchrow(
-                "UPDATE users SET password_hash = $2, updated_at = $3"  # noqa: S608 - as above
+                "UPDATE users SET password_hash = $2, updated_at = $3"
                 f" WHERE id = $1 AND kind = 'person' RETURNING {_ACCOUNT}",
                 user_id,
                 password_hash,
@@ -161,10 +161,10 @@ class Storage:
     async def rename(
         self, connection: Connection, user_id: UUID, name: str | None, now: datetime
     ) -> tuple[Account, int] | None:
-        """The account as it is now, and its next sequence number."""
-        with self._counted("rename"):
+        """The renamed account, and its next sequence number."""
+        with self._timed("rename"):
             record = await connection.fetchrow(
-                "UPDATE users SET name = $2, updated_at = $3, sequence = sequence + 1"  # noqa: S608 - as above
+                "UPDATE users SET name = $2, updated_at = $3, sequence = sequence + 1"
                 f" WHERE id = $1 RETURNING {_ACCOUNT}, sequence",
                 user_id,
                 name,
@@ -176,8 +176,8 @@ class Storage:
     # Sessions
 
     async def add_session(self, connection: Connection, session: SessionRow, *, remember: bool) -> bool:
-        """False: there is a session with this id."""
-        with self._counted("add_session"):
+        """False: a session with this id exists."""
+        with self._timed("add_session"):
             added = await connection.fetchval(
                 "INSERT INTO sessions (id, user_id, created_at, expires_at, last_seen_at, remember, device, address)"
                 " VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO NOTHING RETURNING true",
@@ -193,7 +193,7 @@ class Storage:
         return bool(added)
 
     async def find_session(self, connection: Connection, session_id: UUID) -> SessionRow | None:
-        with self._counted("find_session"):
+        with self._timed("find_session"):
             record = await connection.fetchrow(f"{_SESSIONS} WHERE s.id = $1", session_id)
         return None if record is None else _session(record)
 
@@ -201,14 +201,14 @@ class Storage:
         self, connection: Connection, session_id: UUID, since: datetime
     ) -> tuple[SessionRow, tuple[str, ...]] | None:
         """The session, and the signing keys that were retired after *since*."""
-        with self._counted("live_session"):
+        with self._timed("live_session"):
             record = await connection.fetchrow(
                 f"""
                 WITH found AS ({_SESSIONS} WHERE s.id = $1)
                 SELECT found.*, ARRAY(
                     SELECT id FROM keys WHERE purpose = 'signing' AND retired_at > $2 ORDER BY id
                 ) AS withdrawn FROM found
-                """,  # noqa: S608 - a constant
+                """,
                 session_id,
                 since,
             )
@@ -219,13 +219,13 @@ class Storage:
         return _session(values), withdrawn
 
     async def lock_session(self, connection: Connection, session_id: UUID) -> SessionRow | None:
-        with self._counted("lock_session"):
+        with self._timed("lock_session"):
             record = await connection.fetchrow(f"{_SESSIONS} WHERE s.id = $1 FOR NO KEY UPDATE OF s", session_id)
         return None if record is None else _session(record)
 
     async def list_sessions(self, connection: Connection, user_id: UUID, now: datetime) -> list[SessionRow]:
-        """Those that live, newest first."""
-        with self._counted("list_sessions"):
+        """The user's live sessions, newest first."""
+        with self._timed("list_sessions"):
             records = await connection.fetch(
                 f"{_SESSIONS} WHERE s.user_id = $1 AND s.revoked_at IS NULL AND s.expires_at > $2"
                 " ORDER BY s.created_at DESC, s.id DESC",
@@ -235,8 +235,8 @@ class Storage:
         return [_session(record) for record in records]
 
     async def session_addresses(self, connection: Connection, email_key: str) -> list[str]:
-        """From where the account has signed in, as far back as its sessions are kept."""
-        with self._counted("session_addresses"):
+        """The addresses of the account's sessions, as far back as sessions are kept."""
+        with self._timed("session_addresses"):
             records = await connection.fetch(
                 "SELECT DISTINCT address FROM sessions JOIN users ON users.id = user_id"
                 " WHERE email_key = $1 AND address IS NOT NULL",
@@ -247,7 +247,7 @@ class Storage:
     async def advance_session(
         self, connection: Connection, session_id: UUID, *, generation: int, used_generation: int, now: datetime
     ) -> None:
-        with self._counted("advance_session"):
+        with self._timed("advance_session"):
             await connection.execute(
                 "UPDATE sessions SET generation = $2, used_generation = $3, last_seen_at = $4 WHERE id = $1",
                 session_id,
@@ -259,8 +259,8 @@ class Storage:
     async def end_session(
         self, connection: Connection, session_id: UUID, user_id: UUID, reason: EndReason, now: datetime
     ) -> bool:
-        """False: the user has no such session that lives."""
-        with self._counted("end_session"):
+        """False: the user has no such live session."""
+        with self._timed("end_session"):
             ended = await connection.fetchval(
                 "UPDATE sessions SET revoked_at = $4, revoked_reason = $3"
                 " WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL AND expires_at > $4 RETURNING true",
@@ -275,7 +275,7 @@ class Storage:
         self, connection: Connection, user_id: UUID, reason: EndReason | OperatorReason, now: datetime
     ) -> list[UUID]:
         """Lock the account first."""
-        with self._counted("end_all_sessions"):
+        with self._timed("end_all_sessions"):
             records = await connection.fetch(
                 "UPDATE sessions SET revoked_at = $2, revoked_reason = $3"
                 " WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > $2 RETURNING id",
@@ -288,8 +288,8 @@ class Storage:
     async def end_oldest_sessions(
         self, connection: Connection, user_id: UUID, newest: UUID, others: int, now: datetime
     ) -> list[UUID]:
-        """Leave *newest* and *others* more. Lock the account first."""
-        with self._counted("end_oldest_sessions"):
+        """Ends all sessions but *newest* and *others* more. Lock the account first."""
+        with self._timed("end_oldest_sessions"):
             records = await connection.fetch(
                 """
                 UPDATE sessions SET revoked_at = $4, revoked_reason = 'too_many_sessions'
@@ -307,31 +307,31 @@ class Storage:
             )
         return [record["id"] for record in records]
 
-    async def ended_sessions(self, connection: Connection, user_id: UUID, since: datetime, most: int) -> list[UUID]:
-        """The user's sessions that were ended after *since*, whoever ended them; the last ended first."""
-        with self._counted("ended_sessions"):
+    async def ended_sessions(self, connection: Connection, user_id: UUID, since: datetime, limit: int) -> list[UUID]:
+        """The user's sessions that ended after *since*, whoever ended them; last ended first."""
+        with self._timed("ended_sessions"):
             records = await connection.fetch(
                 "SELECT id FROM sessions WHERE user_id = $1 AND revoked_at > $2 ORDER BY revoked_at DESC LIMIT $3",
                 user_id,
                 since,
-                most,
+                limit,
             )
         return [record["id"] for record in records]
 
-    async def forget_sessions(self, connection: Connection, expired_before: datetime, at_once: int) -> int:
-        with self._counted("forget_sessions"):
+    async def delete_expired_sessions(self, connection: Connection, expired_before: datetime, limit: int) -> int:
+        with self._timed("forget_sessions"):
             records = await connection.fetch(
                 "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 LIMIT $2) RETURNING 1",
                 expired_before,
-                at_once,
+                limit,
             )
         return len(records)
 
     # The audit log
 
     async def add_audit_entry(self, connection: Connection, entry: AuditEntry) -> None:
-        """A trigger chains it to the one before; writers take turns until they commit, so let it be the last thing."""
-        with self._counted("add_audit_entry"):
+        """A trigger chains it to the previous entry under a lock that is held until commit: call this last."""
+        with self._timed("add_audit_entry"):
             await connection.execute(
                 "INSERT INTO audit_log (id, occurred_at, actor_kind, actor_id, action, subject, outcome, address,"
                 " device, correlation_id, detail) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",

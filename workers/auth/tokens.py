@@ -1,4 +1,4 @@
-"""Access tokens that the edge checks by itself, and refresh tokens that are computed instead of kept."""
+"""Access tokens, which gateways verify by themselves, and refresh tokens, which are computed instead of stored."""
 
 import base64
 import binascii
@@ -21,32 +21,32 @@ from contracts.auth import (
 from workers.auth.keys import KeyRing
 from workers.auth.rules import Lifetimes
 
-LONGEST_NUMBER: Final = 10  # digits; a session lives 30 days and its generation is a 32-bit integer
+MAX_NUMBER_DIGITS: Final = 10  # digits; a session lives 30 days and its generation is a 32-bit integer
 
 
-class Presented(NamedTuple):
+class ParsedRefreshToken(NamedTuple):
     session_id: UUID
     number: int
 
 
-class RefreshTokens:
-    """``<session>.<number>.<mac>``: the same session and number always give the same token, and nobody else can."""
+class RefreshTokenSigner:
+    """``<session>.<number>.<mac>``: deterministic for a session and number, and unforgeable without the secret."""
 
     def __init__(self, secret: str) -> None:
         self._key = derived_key(secret, "refresh tokens")
 
     def issue(self, session_id: UUID, number: int) -> str:
-        claim = f"{unpadded(session_id.bytes)}.{number}"
-        return f"{claim}.{unpadded(hmac.digest(self._key, claim.encode(), 'sha256'))}"
+        signed = f"{unpadded(session_id.bytes)}.{number}"
+        return f"{signed}.{unpadded(hmac.digest(self._key, signed.encode(), 'sha256'))}"
 
-    def read(self, token: str) -> Presented:
-        """Raises InvalidRefreshToken for everything that ``issue`` does not give, to the last character."""
+    def read(self, token: str) -> ParsedRefreshToken:
+        """Raises InvalidRefreshToken for every text that ``issue`` does not return exactly."""
         session, _, rest = token.partition(".")
         number = rest.partition(".")[0]
-        if not (number.isascii() and number.isdigit() and len(number) <= LONGEST_NUMBER):
+        if not (number.isascii() and number.isdigit() and len(number) <= MAX_NUMBER_DIGITS):
             raise InvalidRefreshToken
         try:
-            presented = Presented(UUID(bytes=base64.urlsafe_b64decode(f"{session}==")), int(number))
+            presented = ParsedRefreshToken(UUID(bytes=base64.urlsafe_b64decode(f"{session}==")), int(number))
         except (ValueError, binascii.Error):
             raise InvalidRefreshToken from None
         if not hmac.compare_digest(self.issue(*presented).encode(), token.encode(errors="replace")):
@@ -54,10 +54,10 @@ class RefreshTokens:
         return presented
 
 
-class Mint:
-    """Issues the pair that a session is used with."""
+class TokenIssuer:
+    """Issues a session's pair of access and refresh token."""
 
-    def __init__(self, keys: KeyRing, refresh_tokens: RefreshTokens, lifetimes: Lifetimes) -> None:
+    def __init__(self, keys: KeyRing, refresh_tokens: RefreshTokenSigner, lifetimes: Lifetimes) -> None:
         self._keys = keys
         self._refresh_tokens = refresh_tokens
         self._lifetimes = lifetimes

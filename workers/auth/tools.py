@@ -1,4 +1,4 @@
-"""What the handlers use, built by hand from settings and the chassis's parts."""
+"""The handlers' dependencies, built from the settings."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -8,22 +8,22 @@ from datetime import datetime, timedelta
 from typing import Final, NoReturn
 
 from chassis.database import Database
-from chassis.key_pairs import CLOCK_SKEW, Safe, derived_key
+from chassis.key_pairs import CLOCK_SKEW, KeyCipher, derived_key
 from chassis.logging import logger
 from chassis.metrics import AuthMetrics
 from chassis.unit_of_work import Ledger
 from workers.auth.hashes import Hashes
 from workers.auth.keys import KeyRing
-from workers.auth.passwords import Passwords
+from workers.auth.passwords import PasswordPool
 from workers.auth.rules import Lifetimes
 from workers.auth.settings import AuthSettings
 from workers.auth.storage import Storage
-from workers.auth.tokens import Mint, RefreshTokens
+from workers.auth.tokens import RefreshTokenSigner, TokenIssuer
 
-# Longer than the inbox keeps its rows: by then nobody asks about a session, nor does the audit log for its device.
-KEPT_AFTER_EXPIRY: Final = timedelta(days=8)
-FORGET_EVERY_SECONDS: Final = 600.0
-FORGET_AT_ONCE: Final = 5_000  # rows a statement, so that no delete holds locks for long
+# Longer than the inbox keeps its rows: until then the audit log may need a session's device.
+SESSION_RETENTION: Final = timedelta(days=8)
+RETENTION_CHECK_SECONDS: Final = 600.0
+DELETE_BATCH_ROWS: Final = 5_000  # rows per statement, so that no delete holds locks for long
 
 log = logger(__name__)
 
@@ -33,10 +33,10 @@ class Tools:
     ledger: Ledger
     database: Database
     storage: Storage
-    passwords: Passwords
+    passwords: PasswordPool
     keys: KeyRing
-    refresh_tokens: RefreshTokens
-    mint: Mint
+    refresh_tokens: RefreshTokenSigner
+    token_issuer: TokenIssuer
     metrics: AuthMetrics
     lifetimes: Lifetimes
     refresh_retry: timedelta
@@ -54,18 +54,18 @@ async def open_tools(
     metrics: AuthMetrics,
     clock: Callable[[], datetime],
 ) -> AsyncIterator[Tools]:
-    """Makes the first keys where there are none. Raises ``KeysUnreadable`` under another secret than theirs."""
+    """Makes the first keys if there are none. Raises ``KeysUnreadable`` if the keys have another secret."""
     secret = settings.auth_secret.get_secret_value()
     lifetimes = settings.lifetimes
     keys = KeyRing(
         database,
-        Safe(secret),
+        KeyCipher(secret),
         clock,
         rotate_after=timedelta(days=settings.key_rotation_days),
-        outlive=lifetimes.access_token + CLOCK_SKEW,
+        expire_after=lifetimes.access_token + CLOCK_SKEW,
     )
-    await keys.keep()
-    refresh_tokens = RefreshTokens(secret)
+    await keys.maintain()
+    refresh_tokens = RefreshTokenSigner(secret)
     storage = Storage(metrics)
     async with database.connection() as connection:
         highest_cost = await storage.highest_cost(connection)
@@ -75,7 +75,7 @@ async def open_tools(
         peppered=settings.flags.peppered_passwords,
         highest_cost=highest_cost,
     )
-    async with Passwords(hashes, threads=settings.password_threads, queue=settings.password_queue) as passwords:
+    async with PasswordPool(hashes, threads=settings.password_threads, queue=settings.password_queue) as passwords:
         yield Tools(
             ledger=ledger,
             database=database,
@@ -83,7 +83,7 @@ async def open_tools(
             passwords=passwords,
             keys=keys,
             refresh_tokens=refresh_tokens,
-            mint=Mint(keys, refresh_tokens, lifetimes),
+            token_issuer=TokenIssuer(keys, refresh_tokens, lifetimes),
             metrics=metrics,
             lifetimes=lifetimes,
             refresh_retry=timedelta(seconds=settings.refresh_retry_seconds),
@@ -94,28 +94,28 @@ async def open_tools(
 
 
 def _peppers(settings: AuthSettings) -> tuple[bytes, ...]:
-    """The one for new hashes first."""
+    """The pepper for new hashes comes first."""
     secrets = (settings.password_pepper, settings.auth_secret)
     return tuple(derived_key(secret.get_secret_value(), "password pepper") for secret in secrets if secret is not None)
 
 
-async def forget_sessions(tools: Tools) -> int:
-    """Delete sessions that expired long ago; returns how many."""
+async def delete_expired_sessions(tools: Tools) -> int:
+    """Deletes sessions that expired longer than the retention ago; returns how many."""
     forgotten = 0
     while True:
         async with tools.database.connection() as connection:
-            expired_before = tools.clock() - KEPT_AFTER_EXPIRY
-            batch = await tools.storage.forget_sessions(connection, expired_before, FORGET_AT_ONCE)
+            expired_before = tools.clock() - SESSION_RETENTION
+            batch = await tools.storage.delete_expired_sessions(connection, expired_before, DELETE_BATCH_ROWS)
         forgotten += batch
-        if batch < FORGET_AT_ONCE:
+        if batch < DELETE_BATCH_ROWS:
             return forgotten
 
 
-async def forget_sessions_for_ever(tools: Tools) -> NoReturn:
-    """Runs for as long as the process."""
+async def delete_expired_sessions_forever(tools: Tools) -> NoReturn:
+    """Runs until cancelled."""
     while True:
         try:
-            await forget_sessions(tools)
+            await delete_expired_sessions(tools)
         except Exception as error:  # noqa: BLE001 - an outage of the database must not end the clean-up
-            log.warning("sessions not cleaned", error=type(error).__qualname__)
-        await asyncio.sleep(FORGET_EVERY_SECONDS)
+            log.warning("session_retention_failed", error=type(error).__qualname__)
+        await asyncio.sleep(RETENTION_CHECK_SECONDS)

@@ -1,1 +1,1 @@
-"""The diagram service: keeps diagrams, and every version of them."""
+"""The diagram service: stores diagrams and all their versions."""

@@ -1,11 +1,12 @@
-"""The diagram worker, put together."""
+"""The diagram worker's process."""
 
 from chassis.lifecycle import Service, run
 from chassis.metrics import DiagramMetrics
-from chassis.objects import ObjectStoreAway, open_object_store
-from chassis.worker import lay_ground, take_deliveries
+from chassis.objects import ObjectStoreUnavailable, open_object_store
+from chassis.worker import consume, open_worker
 from contracts.envelope import Envelope
 from contracts.message import Message
+from contracts.services import entry
 from workers.diagram.archive import BUCKET, Archive
 from workers.diagram.archiver import Archiver, ArchiverMetrics
 from workers.diagram.handlers import handlers
@@ -17,7 +18,7 @@ from workers.diagram.tools import Tools
 async def compose(service: Service[DiagramSettings]) -> None:
     settings = service.settings
     metrics = DiagramMetrics(service.registry)
-    ground = await lay_ground(service, metrics.requests)
+    context = await open_worker(service, metrics.requests, revision=entry("diagram").revision)
     store = await service.enter(
         open_object_store(
             settings.s3_url.get_secret_value(),
@@ -28,7 +29,7 @@ async def compose(service: Service[DiagramSettings]) -> None:
     )
     archive = Archive(store, metrics)
     archiver = Archiver(
-        ground.database,
+        context.database,
         archive,
         ArchiverMetrics(service.registry),
         after_seconds=settings.archive_after_seconds,
@@ -38,16 +39,16 @@ async def compose(service: Service[DiagramSettings]) -> None:
         service.background(archiver.run(), name="archiver")
     service.health.check("objects", lambda: store.probe(BUCKET), needed=False)
     tools = Tools(
-        ledger=ground.ledger,
-        database=ground.database,
+        ledger=context.ledger,
+        database=context.database,
         archive=archive,
         metrics=metrics,
-        diagram_rows=diagram_rows(ground.database),
+        diagram_rows=diagram_rows(context.database),
     )
-    await take_deliveries(service, ground, handlers, tools, unseal=_nothing_is_sealed, transient=(ObjectStoreAway,))
+    await consume(service, context, handlers, tools, unseal=_keep_unsealed, transient=(ObjectStoreUnavailable,))
 
 
-async def _nothing_is_sealed(message: Message, envelope: Envelope) -> Message:  # noqa: ARG001 - the seam's form
+async def _keep_unsealed(message: Message, envelope: Envelope) -> Message:  # noqa: ARG001 - the type requires it
     return message
 
 

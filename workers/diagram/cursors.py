@@ -1,7 +1,7 @@
-"""Cursors: where a page ended, opaque to the caller, and good only for the list that gave it.
+"""Pagination cursors: opaque to the client, and valid only for the list that issued them.
 
-A cursor holds the sort key and the id of the last item, not a count of items: what is inserted or removed meanwhile
-shifts nothing.
+A cursor holds the sort key and id of the page's last item, not an offset: concurrent inserts and deletes do not shift
+pages.
 """
 
 import hashlib
@@ -18,10 +18,10 @@ from contracts.text import STORABLE
 from workers.diagram.rules import Moment
 
 Key = str | int | datetime | None
-Position = tuple[Key, UUID]  # of the item that a page ended with
+Position = tuple[Key, UUID]  # sort key and id of a page's last item
 
 _BIGINT = Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)]
-_LIST_BYTES = 8  # of the digest that ties a cursor to its list: a guard against mix-ups, not against attackers
+_LIST_BYTES = 8  # of the digest that binds a cursor to its list: against mistakes, not against attackers
 
 _POSITIONS: dict[str, TypeAdapter[Any]] = {
     "title": TypeAdapter(tuple[Annotated[str, STORABLE], UUID]),
@@ -39,7 +39,7 @@ def after_diagram(query: ListDiagrams, position: Position) -> str:
 
 
 def diagram_position(query: ListDiagrams) -> Position | None:
-    """Where *query*'s page begins; None: at the front. Raises ``InvalidCursor``."""
+    """The position behind which *query*'s page begins; None: the first page. Raises ``InvalidCursor``."""
     if query.cursor is None:
         return None
     position: Position = _decode(query, query.cursor, _POSITIONS[query.sort])
@@ -73,5 +73,5 @@ def _decode(query: ListDiagrams | ListVersions, cursor: str, kind: TypeAdapter[A
 
 
 def _list_digest(query: ListDiagrams | ListVersions) -> bytes:
-    """All that decides which items there are and in which order; a page's size does not."""
+    """Digest of all parameters that affect the items and their order, which excludes the page size."""
     return hashlib.sha256(query.model_dump_json(exclude={"cursor", "limit"}).encode()).digest()[:_LIST_BYTES]

@@ -1,4 +1,4 @@
-"""What the diagram service answers. Read top to bottom: this file is the service."""
+"""The diagram service's handlers, one per message."""
 
 from uuid import UUID
 
@@ -70,7 +70,7 @@ async def create_diagram(command: CreateDiagram, envelope: Envelope, tools: Tool
         version=diagram.version,
         revision=diagram.revision,
     )
-    # Nobody can have cached it, so that there is nothing to invalidate.
+    # A new diagram is in no cache: nothing to invalidate.
     _announce(work, created, diagram, sequence=1)
     await storage.create(tools.ledger, work, new)
     tools.metrics.created.inc()
@@ -79,9 +79,9 @@ async def create_diagram(command: CreateDiagram, envelope: Envelope, tools: Tool
 
 @handlers.answers(ChangeDiagram)
 async def change_diagram(command: ChangeDiagram, envelope: Envelope, tools: Tools) -> DiagramSummary:
-    """Content that differs makes the next version, and so does a label: a labelled save is worth keeping.
+    """A change of content makes a new version, and so does a label.
 
-    What changes nothing makes no version, no revision and no event.
+    A command that changes nothing makes no version, no revision and no event.
     Raises Forbidden, Invalid, RevisionRequired, DiagramNotFound, InTrash, StaleRevision.
     """
     owner = rules.writer(envelope.actor)
@@ -109,7 +109,7 @@ async def change_diagram(command: ChangeDiagram, envelope: Envelope, tools: Tool
 
 @handlers.answers(TrashDiagram)
 async def trash_diagram(command: TrashDiagram, envelope: Envelope, tools: Tools) -> None:
-    """What is in the trash already stays there, whatever revision was expected: a repeat is no conflict.
+    """A diagram that is in the trash already stays there, whatever revision was expected: a repeat is no conflict.
 
     Raises Forbidden, DiagramNotFound, StaleRevision.
     """
@@ -141,7 +141,7 @@ async def restore_diagram(command: RestoreDiagram, envelope: Envelope, tools: To
 
 @handlers.answers(DeleteDiagram)
 async def delete_diagram(command: DeleteDiagram, envelope: Envelope, tools: Tools) -> None:
-    """The archiver removes what the object store holds of it.
+    """The archiver removes the diagram's objects later.
 
     Raises Forbidden, DiagramNotFound, StaleRevision.
     """
@@ -157,7 +157,7 @@ async def delete_diagram(command: DeleteDiagram, envelope: Envelope, tools: Tool
 
 @handlers.answers(GetDiagram)
 async def get_diagram(query: GetDiagram, envelope: Envelope, tools: Tools) -> Diagram:
-    """Also from the trash. Raises Forbidden, DiagramNotFound."""
+    """Includes diagrams in the trash. Raises Forbidden, DiagramNotFound."""
     owner = rules.reader(envelope.actor)
     return await storage.diagram(tools.diagram_rows, query.id, owner)
 
@@ -209,17 +209,17 @@ async def get_diagram_command(query: GetDiagramCommand, envelope: Envelope, tool
 
 
 async def _locked(work: UnitOfWork, diagram_id: UUID, owner: UUID) -> LockedDiagram:
-    """Whoever is told of this command's outcome must not be shown what an earlier change has replaced.
+    """Locks the diagram, and invalidates its cache entry even if this command changes nothing or is refused.
 
-    That one may have been committed by a process that has not invalidated yet, hence also where nothing changes or the
-    command is refused.
+    An earlier change may be committed but not yet invalidated by its process: the client that gets this command's
+    outcome must not read the older entry.
     """
-    work.invalidates(f"{NAME_PREFIX}{diagram_id}")
+    work.invalidate(f"{NAME_PREFIX}{diagram_id}")
     return await storage.lock(work.connection, diagram_id, owner)
 
 
 def _change(command: ChangeDiagram, found: LockedDiagram, work: UnitOfWork) -> Change:
-    """What was not set stays as it is."""
+    """Fields that the command does not set keep their values."""
     asked = command.model_fields_set
     change = Change(
         title=command.title if command.title is not None else found.summary.title,

@@ -1,4 +1,4 @@
-"""What the handlers work with."""
+"""The handlers' dependencies."""
 
 from dataclasses import dataclass
 

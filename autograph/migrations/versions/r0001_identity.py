@@ -173,7 +173,7 @@ def _audit_log() -> None:
             NEW.hash := {digest.format(row="NEW")};
             RETURN NEW;
         END $$
-    """)  # noqa: S608  # digest is written above
+    """)
     op.execute("""
         CREATE FUNCTION auth.refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
@@ -192,7 +192,7 @@ def _audit_log() -> None:
                OR previous_hash <> expected_previous_hash
                OR hash <> expected_hash
         $$
-    """)  # noqa: S608  # as above
+    """)
     op.execute("COMMENT ON FUNCTION auth.audit_log_broken_at() IS 'the first position that was tampered with, or null'")
     op.execute("""
         CREATE TRIGGER chain BEFORE INSERT ON auth.audit_log

@@ -1,10 +1,10 @@
--- ARGV: how long a lease can be (ms), owner, name, variant, the epoch and generation that the read gave, value, how long it may stay (ms).
+-- ARGV: a lease's length (ms), owner, name, variant, the epoch and generation that the read returned, value, ttl (ms).
 local longest, owner, name, variant, epoch, generation, value, stay = unpack(ARGV)
 if redis.call('GET', 'cache:epoch') ~= epoch then return 0 end
 if redis.call('GET', 'g:' .. epoch .. ':' .. name) ~= generation then return 0 end
 if not leased_owners(now_ms(), tonumber(longest))[owner] then return 0 end
 local key = 'c:' .. epoch .. ':' .. name
 redis.call('HSET', key, variant, value)
--- Counted from the first fill: a name that is read all the time must not live for ever.
+-- From the first fill: a name that is read all the time must expire, too.
 if redis.call('PTTL', key) < 0 then redis.call('PEXPIRE', key, stay) end
 return 1

@@ -1,4 +1,4 @@
--- ARGV: names; '*' is all of everybody's, by another epoch. Without an epoch there is nothing that anybody could read.
+-- ARGV: names; '*' drops all entries of all owners, by a new epoch. Without an epoch no read succeeds.
 local epoch = redis.call('GET', 'cache:epoch')
 if not epoch then return 0 end
 for _, name in ipairs(ARGV) do

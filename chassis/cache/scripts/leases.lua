@@ -1,4 +1,4 @@
-local CLOCK = ':clock' -- among the members: the latest time that any of these scripts has seen
+local CLOCK = ':clock' -- a field among the members: the latest time that any of these scripts has read
 local CLOCK_EVERY_MS = 100
 
 local function now_ms()
@@ -8,9 +8,9 @@ end
 
 local function set_end(field, at_ms) redis.call('HSET', 'cache:members', field, string.format('%.0f', at_ms)) end
 
--- The owners that have a member, and whether all their members' leases live.
--- A clock that was set back would let leases last longer than their members count on. It is found out by a lease that
--- ends further ahead than a lease can (longest, in ms), or by a time that was seen already; then all leases end now.
+-- The owners that have a member, and whether the leases of all their members are valid.
+-- After the clock was set back, leases would last longer than their members assume. That is detected by a lease that
+-- expires further ahead than a lease is long (longest, in ms), or by a time before the last one; then all leases end.
 local function leased_owners(now, longest)
   local leased = {}
   local seen, is_set_back = nil, false

@@ -1,5 +1,4 @@
--- ARGV: how long a lease can be (ms), a fresh generation, how long it may stay (ms), then owner, name and variant of
--- each entry.
+-- ARGV: a lease's length (ms), a new generation, its ttl (ms), then owner, name and variant of each entry.
 -- Returns the epoch, then for each entry its value, or {generation} to fill it with, or nil if it must not be filled.
 local epoch = redis.call('GET', 'cache:epoch')
 local leased = epoch and leased_owners(now_ms(), tonumber(ARGV[1])) or {}

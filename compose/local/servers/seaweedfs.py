@@ -13,18 +13,18 @@ from aiobotocore.session import get_session
 from compose.local.home import Home
 from compose.local.server import Spec
 from compose.local.servers.seaweedfs_security import secure
+from contracts.services import BUCKETS
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
 
-BUCKETS = ("diagrams", "uploads", "exports")
 PROBE_BUCKET = "autograph-probe"
-# All ports are pinned: each one left out is taken from a fixed default, and its gRPC port at 10000 above.
+# All ports are set: the defaults are fixed, with gRPC ports 10000 above.
 PORTS = ("master", "volume", "filer", "s3", "admin")
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class S3Account:
     url: str
     access_key: str
     secret_key: str
@@ -34,18 +34,18 @@ def url(home: Home) -> str:
     return f"http://127.0.0.1:{home.port('s3-s3')}"
 
 
-def administrator(home: Home) -> Account:
-    return Account(url(home), "autographadmin00", home.secret("s3"))
+def administrator(home: Home) -> S3Account:
+    return S3Account(url(home), "autographadmin00", home.secret("s3"))
 
 
-def worker(home: Home) -> Account:
-    """May read and write our three buckets, and nothing else."""
-    return Account(url(home), "autographworker0", home.secret("s3-worker"))
+def worker(home: Home) -> S3Account:
+    """May only read and write the three buckets."""
+    return S3Account(url(home), "autographworker0", home.secret("s3-worker"))
 
 
 @asynccontextmanager
-async def client_of(account: Account) -> AsyncIterator["S3Client"]:
-    """For a probe: it does not wait long, and does not try again."""
+async def client_of(account: S3Account) -> AsyncIterator["S3Client"]:
+    """A client for probes: short timeouts, no retries."""
     async with get_session().create_client(
         "s3",
         endpoint_url=account.url,
@@ -58,15 +58,15 @@ async def client_of(account: Account) -> AsyncIterator["S3Client"]:
 
 
 def spec(home: Home, wheel: Path) -> Spec:
-    folder = home.place("s3")
+    folder = home.subfolder("s3")
     configuration = folder / "identities.json"
     configuration.touch(mode=0o600)
     configuration.write_text(json.dumps(identities(administrator(home), worker(home))), encoding="utf-8")
     secure(folder)
     ports = {f"{name}.port": home.port(f"s3-{name}") for name in PORTS}
     ports |= {f"{name}.port.grpc": home.port(f"s3-{name}-grpc") for name in PORTS}
-    # Files are named as seen from its folder: a socket's whole path may have 107 bytes only, and a comma parts folders.
-    # Telemetry, a page for administrators, WebDAV and three more APIs are on by default, as is deleting full buckets.
+    # Relative paths: a socket's path may have only 107 bytes, and a comma separates folders.
+    # Telemetry, an admin page, WebDAV, further APIs and deleting non-empty buckets are on by default.
     options = {
         "dir": ".", "ip": "127.0.0.1", "ip.bind": "127.0.0.1", "master.telemetry": "false", "admin.ui": "false",
         "webdav": "false", "filer.localSocket": "f.sock", "s3.localSocket": "s.sock",
@@ -76,7 +76,7 @@ def spec(home: Home, wheel: Path) -> Spec:
     account = administrator(home)
 
     async def ready() -> None:
-        # Anonymous answers come long before the store works: only what was put and read back counts.
+        # The server answers before the store works: ready is when an object can be written and read back.
         async with client_of(account) as client:
             found = await client.list_buckets()
             if PROBE_BUCKET not in {bucket["Name"] for bucket in found["Buckets"]}:
@@ -97,12 +97,12 @@ def spec(home: Home, wheel: Path) -> Spec:
         folder=folder,
         ready=ready,
         address=account.url,
-        leaves=tuple(Path(f"/tmp/seaweedfs-{name}-grpc-{home.port(f's3-{name}-grpc')}.sock") for name in PORTS),  # noqa: S108 - its choice
+        leaves=tuple(Path(f"/tmp/seaweedfs-{name}-grpc-{home.port(f's3-{name}-grpc')}.sock") for name in PORTS),  # noqa: S108 - SeaweedFS
     )
 
 
-def identities(administrators: Account, workers: Account) -> dict[str, list[dict[str, Any]]]:
-    """Who may do what, as ``-s3.config`` has it: a worker may use our buckets, and neither make nor remove one."""
+def identities(administrators: S3Account, workers: S3Account) -> dict[str, list[dict[str, Any]]]:
+    """Permissions for ``-s3.config``: a worker may use the buckets, but not create or delete one."""
     rights = [f"{right}:{bucket}" for bucket in BUCKETS for right in ("Read", "Write", "List", "Tagging")]
     return {
         "identities": [

@@ -1,8 +1,8 @@
-"""What keeps other users of this machine out of SeaweedFS: all its ports but S3's trust whoever reaches them.
+"""Protects SeaweedFS from other users of this machine: its ports, except S3's, need no authentication by default.
 
-Master, volume server, filer and the rest run in one process and talk to each other over TCP. Their gRPC asks for a
-certificate of an authority that is made at each start, the volume server's HTTP for tokens under keys that are too; the
-HTTP of master and filer, which S3 does not need, is off (``-disableHttp``).
+Its components run in one process and connect to each other over TCP. Their gRPC requires a certificate of an authority
+that is generated at each start, the volume server's HTTP requires tokens with keys generated likewise; the HTTP of
+master and filer, which S3 does not need, is off (``-disableHttp``).
 """
 
 import secrets
@@ -22,7 +22,7 @@ GOOD_FOR: Final = timedelta(days=3650)  # of one run
 
 
 def secure(folder: Path) -> None:
-    """Writes ``security.toml``, which SeaweedFS looks for in its working directory, and what it names."""
+    """Writes ``security.toml``, which SeaweedFS reads from its working directory, and its keys."""
     certificate, key = _authority()
     _write(folder / CERTIFICATE, certificate)
     _write(folder / KEY, key)
@@ -33,7 +33,7 @@ def secure(folder: Path) -> None:
 
 
 def _authority() -> tuple[bytes, bytes]:
-    """A certificate that is its own authority, for servers and clients alike: host names are not checked."""
+    """A self-signed certificate for servers and clients; host names are not checked."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "AutoGraph's object store")])
     now = datetime.now(UTC)

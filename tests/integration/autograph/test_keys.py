@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from chassis.key_pairs import Purpose, Safe, keep, rotate, withdraw
+from chassis.key_pairs import KeyCipher, Purpose, maintain, rotate, withdraw
 
 SECRET = "auth secret of this test, long enough"
 REPOSITORY = Path(__file__).parents[3]
@@ -63,11 +63,13 @@ def test_a_new_sealing_key_is_current_at_once(auth_url: str) -> None:
 async def test_a_key_that_was_withdrawn_is_told_from_one_that_came_to_its_end(admin_url: str) -> None:
     now = datetime.now(UTC)
     connection: Any = await asyncpg.connect(admin_url, server_settings={"search_path": "auth"})
-    first = await rotate(connection, Safe(SECRET), Purpose.SIGNING, now - timedelta(days=2))
-    second = await rotate(connection, Safe(SECRET), Purpose.SIGNING, now - timedelta(days=1))
-    third = await rotate(connection, Safe(SECRET), Purpose.SIGNING, now)
-    await keep(connection, Safe(SECRET), now, rotate_after=timedelta(days=30), outlive=timedelta(minutes=65))
-    await withdraw(connection, Safe(SECRET), second.id, now)
+    first = await rotate(connection, KeyCipher(SECRET), Purpose.SIGNING, now - timedelta(days=2))
+    second = await rotate(connection, KeyCipher(SECRET), Purpose.SIGNING, now - timedelta(days=1))
+    third = await rotate(connection, KeyCipher(SECRET), Purpose.SIGNING, now)
+    await maintain(
+        connection, KeyCipher(SECRET), now, rotate_after=timedelta(days=30), expire_after=timedelta(minutes=65)
+    )
+    await withdraw(connection, KeyCipher(SECRET), second.id, now)
     await connection.close()
 
     states = {key["id"]: key["state"] for key in listed(admin_url) if key["purpose"] == "signing"}

@@ -9,8 +9,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from autograph.kubernetes import Refused, open_secrets
-from compose.local.home import CannotProvide
+from autograph.kubernetes import SecretRefused, open_secrets
+from compose.local.home import OperatorError
 from tests.kubernetes_api import KubernetesApi, Secret, kubernetes_api
 
 NAMES = {"shop-gateway", "shop-auth", "shop-diagram"}
@@ -121,7 +121,7 @@ async def test_an_api_that_is_away_is_a_sentence_and_no_traceback(api: Kubernete
 async def test_a_secret_that_is_not_there_is_made_only_where_that_is_allowed(api: KubernetesApi) -> None:
     api.secrets.clear()
     async with open_secrets(api.url, api.account) as secrets:
-        with pytest.raises(Refused, match="cannot create"):
+        with pytest.raises(SecretRefused, match="cannot create"):
             await secrets.apply("shop-auth", {"A": "1"})
         api.may_create = True
         await secrets.apply("shop-auth", {"A": "1"})
@@ -158,6 +158,6 @@ async def test_a_server_that_the_clusters_authority_did_not_certify_gets_no_toke
 
 
 async def test_outside_a_pod_it_says_where_it_belongs(tmp_path: Path) -> None:
-    with pytest.raises(CannotProvide, match="a service account's token"):
+    with pytest.raises(OperatorError, match="a service account's token"):
         async with open_secrets(account=tmp_path):
             pass

@@ -17,7 +17,7 @@ from autograph.database import (
     newest_revision,
     rollback_database,
 )
-from chassis.database import OwnConnection, SchemaNotReady, open_database
+from chassis.database import DirectConnection, SchemaNotReady, open_database
 from tests.integration.autograph.installation import INSTALLATION_SECRET
 
 MISSION_TABLES = {
@@ -62,7 +62,7 @@ TRIES_TO_MIGRATE = """
 
 
 @asynccontextmanager
-async def connected(url: str) -> AsyncIterator[OwnConnection]:
+async def connected(url: str) -> AsyncIterator[DirectConnection]:
     connection = await asyncpg.connect(url)
     try:
         yield connection
@@ -205,7 +205,7 @@ BUILD = "CREATE INDEX CONCURRENTLY inbox_type ON diagram.inbox (type)"
 
 
 @asynccontextmanager
-async def gave_up(url: str) -> AsyncIterator[OwnConnection]:
+async def gave_up(url: str) -> AsyncIterator[DirectConnection]:
     """An administrator's connection; its build has waited in vain for somebody who writes, until now."""
     await migrate_database(url, INSTALLATION_SECRET)
     async with connected(url) as administrator, connected(url) as service:

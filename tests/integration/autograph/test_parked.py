@@ -51,7 +51,7 @@ class Lot:
             headers.ORIGINAL_USER: "autograph-gateway",
             headers.ORIGINAL_ROUTING_KEY: "diagram.create_diagram",
             headers.ATTEMPT: 3,
-            headers.FAILURE_TOLD: 1,
+            headers.FAILURE_NOTIFIED: 1,
         }
         kept.update(changed or {})
         body = message if isinstance(message, bytes) else encode(envelope, message)  # type: ignore[arg-type]  # there is one
@@ -99,9 +99,7 @@ async def lot(servers: Servers) -> AsyncIterator[Lot]:
     async with prepared_vhost(servers) as vhost:
         yield Lot(
             vhost,
-            Installation(
-                replace(servers, rabbitmq_url=vhost.url), INSTALLATION_SECRET, auth_secret="", gateway_secret=""
-            ),
+            Installation(replace(servers, rabbitmq_url=vhost.url), INSTALLATION_SECRET),
         )
 
 

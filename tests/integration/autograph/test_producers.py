@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from autograph.broker import Broker, open_broker
-from autograph.doctor.strangers import look_for_strangers
+from autograph.doctor.foreign_resources import find_foreign_resources
 from autograph.ingress import restore_producers
 from autograph.installation import Installation
 from autograph.producer import _add, _list, _remove, app
@@ -34,8 +34,6 @@ async def installation(servers: Servers, admin_url: str) -> AsyncIterator[Instal
         yield Installation(
             replace(servers, rabbitmq_url=vhost.url, postgres_url=admin_url),
             INSTALLATION_SECRET,
-            auth_secret="",
-            gateway_secret="",
         )
 
 
@@ -130,7 +128,7 @@ async def test_what_was_changed_by_hand_is_listed_named_by_the_doctor_and_mended
             return "; ".join(row["differs"])
 
         assert difference in await eventually(differs)
-        found = [finding for finding in await look_for_strangers(broker) if finding.code == "producer_rights"]
+        found = [finding for finding in await find_foreign_resources(broker) if finding.code == "producer_rights"]
         assert any(difference in finding.what for finding in found)
         await restore_producers(broker)
         assert await differs() == ""

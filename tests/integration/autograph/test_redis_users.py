@@ -18,8 +18,8 @@ from chassis.bus.quarantine import Mark
 from chassis.cache import CacheMember, CacheReader, Entry, Hit
 from chassis.delivery_marks import RedisMarks
 from chassis.inflight import InFlight
-from chassis.limits import Charge, Policy, RateLimits
-from chassis.redis import Redis, RedisAway
+from chassis.limits import Charge, RateLimitPolicy, RateLimits
+from chassis.redis import Redis, RedisUnavailable
 from compose.local.service_users import REDIS_SERVICES, redis_user
 from compose.local.stack import Servers
 from gateway.assembly import CACHE_OWNERS
@@ -33,7 +33,7 @@ WORKERS = {"auth": "session", "diagram": "diagram"}  # and the kind of entry tha
 @pytest.fixture
 async def found(servers: Servers, redis_url: str) -> AsyncIterator[Installation]:
     """With the services' users, in a database of Redis of its own, empty."""
-    found = Installation(replace(servers, redis_url=redis_url, redis_service_users=True), INSTALLATION_SECRET, "", "")
+    found = Installation(replace(servers, redis_url=redis_url, redis_service_users=True), INSTALLATION_SECRET)
     async with RedisClient.from_url(redis_url) as client:
         await client.flushdb()
         await apply_redis(found)
@@ -80,17 +80,17 @@ async def test_each_worker_marks_what_it_handles_alone_and_touches_no_others_mar
             assert await marks.set("one") is Mark.OWNED
             await marks.remove("one")
             assert await marks.set("one") is Mark.SET
-            later = RedisMarks(redis, service, owned_seconds=0.0)
+            later = RedisMarks(redis, service, live_mark_seconds=0.0)
             assert [await later.set("one") for _ in range(2)] == [Mark.SET, Mark.LEFT]
         for redis, other in ((auth, "diagram"), (diagram, "auth")):
-            with pytest.raises(RedisAway, match="No permissions"):
+            with pytest.raises(RedisUnavailable, match="No permissions"):
                 await RedisMarks(redis, other).remove("one")
 
 
 async def kept(reader: CacheReader, entry: Entry, value: bytes) -> None:
     async def is_kept() -> bool:
         [miss] = await reader.read(entry)
-        return isinstance(miss, Hit) or await reader.fill(miss, value, stay_seconds=60)
+        return isinstance(miss, Hit) or await reader.fill(miss, value, ttl_seconds=60)
 
     await eventually(is_kept)
 
@@ -108,17 +108,17 @@ async def test_each_service_does_all_that_it_does_as_its_own_user(found: Install
                 assert not isinstance((await reader.read(entry))[0], Hit)
         await redis.ping()
         limits, marks = RateLimits(redis), InFlight(redis)
-        charge = Charge(Policy("tries", 2, 60), "ada")
-        assert (await limits.count(charge)).standings[0].remaining == 1
-        await limits.give_back(charge)
-        assert (await limits.peek(charge)).standings[0].remaining == 2
-        await limits.forget(charge)
-        assert await marks.claim("key", "one", stay_seconds=5)
+        charge = Charge(RateLimitPolicy("tries", 2, 60), "ada")
+        assert (await limits.count(charge)).usages[0].remaining == 1
+        await limits.refund(charge)
+        assert (await limits.peek(charge)).usages[0].remaining == 2
+        await limits.reset(charge)
+        assert await marks.acquire("key", "one", ttl_seconds=5)
         await marks.release("key", "one")
-        assert not redis.away
+        assert not redis.unavailable
 
     assert await denied(found) == []
-    assert await doctor.look(found) == []
+    assert await doctor.check(found) == []
 
 
 async def denied(found: Installation) -> list[str]:
@@ -179,9 +179,9 @@ async def test_the_doctor_says_which_service_redis_does_not_let_in_and_where_all
     found: Installation,
 ) -> None:
     other = replace(found, servers=replace(found.servers, redis_service_users=False))
-    assert [finding.code for finding in await doctor.look(other)] == ["redis_user_shared"]
+    assert [finding.code for finding in await doctor.check(other)] == ["redis_user_shared"]
     async with RedisClient.from_url(found.servers.redis_url) as client:
         await client.acl_deluser(redis_user("auth"))
-        assert [finding.code for finding in await doctor.look(found)] == ["redis_user_missing"]
+        assert [finding.code for finding in await doctor.check(found)] == ["redis_user_missing"]
         await apply_redis(found)
-    assert await doctor.look(found) == []
+    assert await doctor.check(found) == []

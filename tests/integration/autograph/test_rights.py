@@ -9,7 +9,7 @@ import pytest
 
 from autograph.credentials import as_user
 from autograph.database import MAINTENANCE_DATABASES, migrate_database
-from chassis.database import OwnConnection
+from chassis.database import DirectConnection
 from tests.integration.autograph.installation import INSTALLATION_SECRET
 
 ADD_USER = "INSERT INTO auth.users (id, email, email_key) VALUES ($1, $2, $2)"
@@ -18,7 +18,7 @@ ADD_ENTRY = "INSERT INTO audit_log (id, actor_kind, action, outcome) VALUES ($1,
 
 
 @asynccontextmanager
-async def connected(url: str) -> AsyncIterator[OwnConnection]:
+async def connected(url: str) -> AsyncIterator[DirectConnection]:
     """Whatever is done is rolled back."""
     connection = await asyncpg.connect(url)
     transaction = connection.transaction()
@@ -61,7 +61,7 @@ async def test_no_service_can_touch_the_others_tables(
                 table,
             )
     for table in found:
-        for statement in (f"SELECT FROM {table}", f"DELETE FROM {table}", f"TRUNCATE {table}"):  # noqa: S608  # ours
+        for statement in (f"SELECT FROM {table}", f"DELETE FROM {table}", f"TRUNCATE {table}"):
             async with connected(url) as connection:
                 with pytest.raises(asyncpg.InsufficientPrivilegeError):
                     await connection.execute(statement)
@@ -75,7 +75,7 @@ async def test_every_service_can_read_and_change_all_its_own_rows(
     for table in set(await tables(admin_url, own)) - {"auth.audit_log"}:
         async with connected(url) as connection:
             await connection.execute(f"SELECT FROM {table}")
-            await connection.execute(f"DELETE FROM {table} WHERE false")  # noqa: S608  # ours
+            await connection.execute(f"DELETE FROM {table} WHERE false")
             rights = await connection.fetchval(
                 "SELECT has_table_privilege($1, 'INSERT') AND has_table_privilege($1, 'UPDATE')", table
             )

@@ -6,13 +6,13 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from chassis.database import OwnConnection
+from chassis.database import DirectConnection
 
 ADD_ENTRY = "INSERT INTO auth.audit_log (id, actor_kind, action, outcome) VALUES ($1, 'user', $2, 'succeeded')"
 BROKEN_AT = "SELECT auth.audit_log_broken_at()"
 
 
-async def an_owner(connection: OwnConnection) -> UUID:
+async def an_owner(connection: DirectConnection) -> UUID:
     owner = uuid4()
     await connection.execute(
         "INSERT INTO auth.users (id, email, email_key) VALUES ($1, $2, $2)", owner, f"{owner}@example.org"
@@ -20,7 +20,7 @@ async def an_owner(connection: OwnConnection) -> UUID:
     return owner
 
 
-async def a_file(connection: OwnConnection, owner: UUID) -> UUID:
+async def a_file(connection: DirectConnection, owner: UUID) -> UUID:
     file = uuid4()
     await connection.execute(
         "INSERT INTO diagram.files (id, owner_id, title, type, updated_by) VALUES ($1, $2, 'Plan', 'note', $2)",
@@ -30,7 +30,7 @@ async def a_file(connection: OwnConnection, owner: UUID) -> UUID:
     return file
 
 
-async def test_an_address_is_registered_once(administrator: OwnConnection) -> None:
+async def test_an_address_is_registered_once(administrator: DirectConnection) -> None:
     await administrator.execute(
         "INSERT INTO auth.users (id, email, email_key) VALUES ($1, 'A@b.org', 'a@b.org')", uuid4()
     )
@@ -40,7 +40,7 @@ async def test_an_address_is_registered_once(administrator: OwnConnection) -> No
         )
 
 
-async def test_an_owner_of_diagrams_cannot_vanish(administrator: OwnConnection) -> None:
+async def test_an_owner_of_diagrams_cannot_vanish(administrator: DirectConnection) -> None:
     owner = await an_owner(administrator)
     await a_file(administrator, owner)
 
@@ -48,7 +48,7 @@ async def test_an_owner_of_diagrams_cannot_vanish(administrator: OwnConnection) 
         await administrator.execute("DELETE FROM auth.users WHERE id = $1", owner)
 
 
-async def test_a_deleted_diagram_takes_all_that_hangs_on_it(administrator: OwnConnection) -> None:
+async def test_a_deleted_diagram_takes_all_that_hangs_on_it(administrator: DirectConnection) -> None:
     owner = await an_owner(administrator)
     file, comment = await a_file(administrator, owner), uuid4()
     for statement in (
@@ -76,11 +76,11 @@ async def test_a_deleted_diagram_takes_all_that_hangs_on_it(administrator: OwnCo
     await administrator.execute("DELETE FROM diagram.files WHERE id = $1", file)
 
     for table in ("versions", "shares", "comments", "mentions", "git_connections"):
-        left = await administrator.fetchval(f"SELECT count(*) FROM diagram.{table} WHERE file_id = $1", file)  # noqa: S608  # ours
+        left = await administrator.fetchval(f"SELECT count(*) FROM diagram.{table} WHERE file_id = $1", file)
         assert left == 0
 
 
-async def test_a_version_number_is_given_once(administrator: OwnConnection) -> None:
+async def test_a_version_number_is_given_once(administrator: DirectConnection) -> None:
     owner = await an_owner(administrator)
     file = await a_file(administrator, owner)
     add = "INSERT INTO diagram.versions (file_id, number, created_by) VALUES ($1, 1, $2)"
@@ -92,7 +92,7 @@ async def test_a_version_number_is_given_once(administrator: OwnConnection) -> N
 
 @pytest.mark.parametrize(("canvas", "sha256"), [("{}", "0" * 64), (None, None)])
 async def test_an_archived_version_has_its_content_in_one_place_and_a_checksum(
-    administrator: OwnConnection, canvas: str | None, sha256: str | None
+    administrator: DirectConnection, canvas: str | None, sha256: str | None
 ) -> None:
     owner = await an_owner(administrator)
     file = await a_file(administrator, owner)
@@ -108,7 +108,7 @@ async def test_an_archived_version_has_its_content_in_one_place_and_a_checksum(
         )
 
 
-async def test_a_reply_belongs_to_the_diagram_of_its_comment(administrator: OwnConnection) -> None:
+async def test_a_reply_belongs_to_the_diagram_of_its_comment(administrator: DirectConnection) -> None:
     owner = await an_owner(administrator)
     here, elsewhere = await a_file(administrator, owner), await a_file(administrator, owner)
     add = "INSERT INTO diagram.comments (id, file_id, parent_id, author_id, body) VALUES ($1, $2, $3, $4, 'Why?')"
@@ -128,7 +128,9 @@ async def test_a_reply_belongs_to_the_diagram_of_its_comment(administrator: OwnC
         ("lower(title), id", "files_owner_title"),
     ],
 )
-async def test_a_page_of_diagrams_is_read_without_sorting(administrator: OwnConnection, order: str, index: str) -> None:
+async def test_a_page_of_diagrams_is_read_without_sorting(
+    administrator: DirectConnection, order: str, index: str
+) -> None:
     owner = await an_owner(administrator)
     await administrator.execute(
         "INSERT INTO diagram.files (id, owner_id, title, type, updated_by, updated_at, created_at)"
@@ -139,7 +141,7 @@ async def test_a_page_of_diagrams_is_read_without_sorting(administrator: OwnConn
     await administrator.execute("ANALYZE diagram.files")
 
     plan = await administrator.fetch(
-        f"EXPLAIN SELECT id FROM diagram.files WHERE owner_id = $1 AND deleted_at IS NULL ORDER BY {order} LIMIT 20",  # noqa: S608  # ours
+        f"EXPLAIN SELECT id FROM diagram.files WHERE owner_id = $1 AND deleted_at IS NULL ORDER BY {order} LIMIT 20",
         owner,
     )
 
@@ -148,7 +150,7 @@ async def test_a_page_of_diagrams_is_read_without_sorting(administrator: OwnConn
     assert "Sort" not in text
 
 
-async def test_the_audit_log_is_a_chain(administrator: OwnConnection) -> None:
+async def test_the_audit_log_is_a_chain(administrator: DirectConnection) -> None:
     for action in ("sign_in", "rename", "sign_out"):
         await administrator.execute(ADD_ENTRY, uuid4(), action)
 
@@ -168,7 +170,7 @@ async def test_the_audit_log_is_a_chain(administrator: OwnConnection) -> None:
         "DELETE FROM auth.audit_log WHERE position = $1",
     ],
 )
-async def test_tampering_breaks_the_chain(administrator: OwnConnection, tampering: str) -> None:
+async def test_tampering_breaks_the_chain(administrator: DirectConnection, tampering: str) -> None:
     for action in ("sign_in", "rename", "sign_out"):
         await administrator.execute(ADD_ENTRY, uuid4(), action)
     last = await administrator.fetchval("SELECT max(position) FROM auth.audit_log")
@@ -184,14 +186,14 @@ async def test_tampering_breaks_the_chain(administrator: OwnConnection, tamperin
     ["UPDATE auth.audit_log SET outcome = 'failed'", "DELETE FROM auth.audit_log", "TRUNCATE auth.audit_log"],
 )
 async def test_not_even_an_administrator_changes_the_audit_log_by_mistake(
-    administrator: OwnConnection, change: str
+    administrator: DirectConnection, change: str
 ) -> None:
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await administrator.execute(change)
 
 
 async def test_concurrent_writers_make_one_chain(admin_url: str) -> None:
-    async def write(connection: OwnConnection) -> None:
+    async def write(connection: DirectConnection) -> None:
         for _ in range(10):
             async with connection.transaction():
                 await connection.execute(ADD_ENTRY, uuid4(), "sign_in")

@@ -10,7 +10,7 @@ import pytest
 
 from chassis.cache import CacheMember, CacheReader, Entry, Hit, Miss, Timing
 from chassis.cache.member import INVALIDATE
-from chassis.redis import Call, Redis, RedisAway
+from chassis.redis import Call, Redis, RedisUnavailable
 from tests.eventually import eventually
 from tests.integration.chassis.cache_scene import CACHE_SCHEMA, FAST, OWNERS, Pool, recorded
 from tests.integration.chassis.proxy import Proxy
@@ -80,7 +80,7 @@ async def a_miss(reader: CacheReader, entry: Entry = SEEN) -> Miss:
 
 async def keep(reader: CacheReader, value: bytes, entry: Entry = SEEN) -> None:
     async def kept() -> bool:
-        return await reader.fill(await a_miss(reader, entry), value, stay_seconds=60)
+        return await reader.fill(await a_miss(reader, entry), value, ttl_seconds=60)
 
     await eventually(kept)
 
@@ -119,16 +119,16 @@ async def test_the_generation_check_keeps_out_what_was_fetched_before_an_invalid
     await member.invalidate([SEEN.name])
     after = await a_miss(reader)
 
-    assert not await reader.fill(before, b"old", stay_seconds=60)
+    assert not await reader.fill(before, b"old", ttl_seconds=60)
     assert not await is_kept(reader)
-    assert await reader.fill(after, b"new", stay_seconds=60)
+    assert await reader.fill(after, b"new", ttl_seconds=60)
 
 
 async def test_an_absent_generation_fills_nothing(reader: CacheReader, member: CacheMember) -> None:
     before = await a_miss(reader)
     await member.invalidate([SEEN.name])
 
-    assert not await reader.fill(before, b"old", stay_seconds=60)
+    assert not await reader.fill(before, b"old", ttl_seconds=60)
 
 
 async def test_the_lease_check_keeps_readers_away_from_a_member_that_is_silent(
@@ -169,7 +169,7 @@ async def test_nothing_is_filled_while_a_lease_is_over(reader: CacheReader, redi
     await redis.run(Call(("HSET", "cache:members", f"{CACHE_SCHEMA}:{uuid4()}", "1")))
 
     assert member.joined
-    assert not await reader.fill(miss, b"late", stay_seconds=60)
+    assert not await reader.fill(miss, b"late", ttl_seconds=60)
 
 
 async def test_an_invalidation_that_redis_hears_costs_one_round_trip(
@@ -187,7 +187,7 @@ async def test_an_invalidation_that_redis_hears_costs_one_round_trip(
     monkeypatch.setattr(redis, "run", counted)
     await member.invalidate(["thing/1", "thing/2"])
 
-    assert [len(calls) for calls in trips if "thing/1" in calls[0].words] == [1]
+    assert [len(calls) for calls in trips if "thing/1" in calls[0].arguments] == [1]
 
 
 async def test_a_frozen_redis_delays_an_invalidation_by_no_more_than_the_lease(
@@ -240,7 +240,7 @@ async def test_losing_redis_loses_nothing_and_brings_nothing_back(
     await member.invalidate([SEEN.name])
     assert await a_miss(reader) != Miss(SEEN)
     assert isinstance(before[0], Miss)
-    assert not await reader.fill(before[0], b"from before the loss", stay_seconds=60)
+    assert not await reader.fill(before[0], b"from before the loss", ttl_seconds=60)
 
 
 async def test_a_member_that_redis_lost_keeps_readers_away_until_it_is_back(
@@ -347,14 +347,14 @@ async def test_without_redis_every_read_is_a_miss_that_is_not_filled(proxy: Prox
     (miss,) = await reader.read(SEEN)
 
     assert miss == Miss(SEEN)
-    assert not await reader.fill(miss, b"value", stay_seconds=60)
+    assert not await reader.fill(miss, b"value", ttl_seconds=60)
     await redis.close()
 
 
 @pytest.mark.usefixtures("member")
 async def test_the_first_fill_decides_how_long_a_name_stays(reader: CacheReader, redis: Redis) -> None:
-    assert await reader.fill(await a_miss(reader), b"first", stay_seconds=0.3)
-    await reader.fill(await a_miss(reader, Entry("thing/1", "bob")), b"second", stay_seconds=600)
+    assert await reader.fill(await a_miss(reader), b"first", ttl_seconds=0.3)
+    await reader.fill(await a_miss(reader, Entry("thing/1", "bob")), b"second", ttl_seconds=600)
 
     keys = (await redis.run(Call(("KEYS", "c:*:thing/1"))))[0]
     assert [0 <= ttl <= 300 for ttl in await redis.run(*(Call(("PTTL", key)) for key in keys))] == [True] * len(keys)
@@ -372,7 +372,7 @@ async def a_miss_after(reader: CacheReader) -> None:
 async def test_a_value_too_large_is_not_kept(redis: Redis) -> None:
     reader = CacheReader(redis, OWNERS, max_value_bytes=10)
 
-    assert not await reader.fill(await a_miss(reader), b"x" * 11, stay_seconds=60)
+    assert not await reader.fill(await a_miss(reader), b"x" * 11, ttl_seconds=60)
 
 
 async def test_nothing_is_filled_under_an_epoch_that_is_over(
@@ -381,7 +381,7 @@ async def test_nothing_is_filled_under_an_epoch_that_is_over(
     miss = await a_miss(reader)
     async with joined(redis, cache_pool):
         assert member.joined
-        assert not await reader.fill(miss, b"old", stay_seconds=60)
+        assert not await reader.fill(miss, b"old", ttl_seconds=60)
 
 
 async def test_a_member_lets_its_lease_run_out_while_redis_does_not_take_its_invalidation(
@@ -393,7 +393,7 @@ async def test_a_member_lets_its_lease_run_out_while_redis_does_not_take_its_inv
 
         async def takes_no_invalidation(*calls: Call) -> list[object]:
             if calls[0].script is INVALIDATE:
-                raise RedisAway
+                raise RedisUnavailable
             return await real_run(*calls)
 
         monkeypatch.setattr(member._redis, "run", takes_no_invalidation)

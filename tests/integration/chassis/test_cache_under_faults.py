@@ -92,7 +92,7 @@ class World:
         value = await self.pool.fetchval("SELECT value FROM cache_test.truth WHERE name = $1", name)
         if self.chance.random() < 0.3:  # an answer that is late: others write and invalidate before it is filled
             await asyncio.sleep(self.chance.uniform(0, 0.1))
-        await reader.fill(found, str(value).encode(), stay_seconds=60)
+        await reader.fill(found, str(value).encode(), ttl_seconds=60)
 
 
 @pytest.fixture

@@ -14,12 +14,12 @@ from chassis.database import (
     Database,
     DatabaseUnavailable,
     StatementTimedOut,
-    Trouble,
-    _lost,
+    _is_lost,
     classify,
     compact,
     open_database,
 )
+from chassis.failures import Failure
 from tests.databases import unused_database
 from tests.eventually import eventually
 from tests.integration.chassis.proxy import Proxy
@@ -122,7 +122,7 @@ async def test_the_server_ends_a_statement_that_takes_too_long(own_url: str) -> 
         with pytest.raises(asyncpg.QueryCanceledError) as raised:
             async with database.transaction() as connection:
                 await connection.execute("SELECT pg_sleep(10)")
-        assert classify(raised.value) is Trouble.TRANSIENT
+        assert classify(raised.value) is Failure.TRANSIENT
         await database.probe()
 
 
@@ -131,7 +131,7 @@ async def test_a_deadlock_is_transient(database: Database) -> None:
         await connection.execute("INSERT INTO things (id) VALUES (1), (2)")
     both_hold_one = asyncio.Barrier(2)
 
-    async def take(first: int, second: int) -> Trouble | None:
+    async def take(first: int, second: int) -> Failure | None:
         try:
             async with database.transaction() as connection:
                 await connection.execute("SELECT FROM things WHERE id = $1 FOR UPDATE", first)
@@ -141,9 +141,9 @@ async def test_a_deadlock_is_transient(database: Database) -> None:
             return classify(error)
         return None
 
-    troubles = await asyncio.gather(take(1, 2), take(2, 1))
+    failures = await asyncio.gather(take(1, 2), take(2, 1))
 
-    assert set(troubles) == {None, Trouble.TRANSIENT}
+    assert set(failures) == {None, Failure.TRANSIENT}
 
 
 async def test_a_full_pool_is_said_and_counted(database: Database) -> None:
@@ -174,7 +174,7 @@ async def test_a_session_that_ended_at_hand_is_not_given_out(database: Database,
     await end_session(own_url, pid)
 
     async def has_ended() -> bool:
-        return _lost(connection)
+        return _is_lost(connection)
 
     await eventually(has_ended)
 
@@ -215,7 +215,7 @@ async def test_what_was_lost_at_hand_is_not_counted_as_idle(database: Database, 
     await end_session(own_url, pid)
 
     async def nothing_used() -> bool:
-        return _lost(connection) and database.states()["used"] == 0
+        return _is_lost(connection) and database.states()["used"] == 0
 
     assert await eventually(nothing_used)
 
@@ -224,9 +224,9 @@ async def test_what_is_still_used_when_the_pool_closes_does_not_hold_it_up(own_u
     async with open_database(own_url, application_name="test", pool_min=1, pool_max=2) as database:
         used = database.connection()
         connection = await used.__aenter__()
-        await database.give_back()
+        await database.release_idle()
         await used.__aexit__(None, None, None)
-        assert _lost(connection), "kept at hand of a pool that closes"
+        assert _is_lost(connection), "kept at hand of a pool that closes"
 
 
 async def test_a_session_that_the_server_ends_is_replaced(database: Database, own_url: str) -> None:
@@ -238,7 +238,7 @@ async def test_a_session_that_the_server_ends_is_replaced(database: Database, ow
             await connection.execute("INSERT INTO things (id) VALUES (1)")
     await other.close()
 
-    assert classify(raised.value) is Trouble.LOST
+    assert classify(raised.value) is Failure.LOST
     assert await ids(database) == []
     assert database.states()["used"] == 0
 
@@ -251,7 +251,7 @@ async def test_a_cut_connection_is_unavailability_and_the_next_one_works(proxy: 
                 proxy.cut()
                 await connection.execute("SELECT 1")
 
-        assert classify(raised.value) is Trouble.LOST
+        assert classify(raised.value) is Failure.LOST
         await database.probe()
 
 
@@ -262,12 +262,12 @@ async def test_what_is_committed_while_the_line_is_cut_is_unavailability(proxy: 
                 await connection.execute("SELECT 1")
                 proxy.cut()
 
-        assert classify(raised.value) is Trouble.LOST
+        assert classify(raised.value) is Failure.LOST
 
 
 async def test_a_silent_server_is_unavailability_within_the_limit(proxy: Proxy) -> None:
     async with open_database(
-        proxy.url, application_name="test", pool_min=1, pool_max=2, unanswered_seconds=0.2
+        proxy.url, application_name="test", pool_min=1, pool_max=2, command_timeout_seconds=0.2
     ) as database:
         with pytest.raises(DatabaseUnavailable):
             async with asyncio.timeout(5), database.transaction() as connection:
@@ -284,19 +284,19 @@ async def test_a_silent_server_is_unavailability_within_the_limit(proxy: Proxy) 
 async def test_a_statement_that_takes_too_long_is_not_taken_for_an_outage(own_url: str, within: str) -> None:
     """Though it holds the last connection of the pool: the server itself is asked whether it answers."""
     async with open_database(
-        own_url, application_name="test", pool_min=1, pool_max=1, statement_seconds=60, unanswered_seconds=0.2
+        own_url, application_name="test", pool_min=1, pool_max=1, statement_seconds=60, command_timeout_seconds=0.2
     ) as database:
         with pytest.raises(StatementTimedOut) as raised:
             async with asyncio.timeout(5), getattr(database, within)() as connection:
                 await connection.execute("SELECT pg_sleep(60)")
-        assert classify(raised.value) is Trouble.TRANSIENT
+        assert classify(raised.value) is Failure.TRANSIENT
         await database.probe()
         assert database.states()["used"] == 0
 
 
 async def test_a_commit_that_nobody_answers_is_unavailability(proxy: Proxy) -> None:
     async with open_database(
-        proxy.url, application_name="test", pool_min=1, pool_max=2, unanswered_seconds=0.2
+        proxy.url, application_name="test", pool_min=1, pool_max=2, command_timeout_seconds=0.2
     ) as database:
         with pytest.raises(DatabaseUnavailable):
             async with asyncio.timeout(5), database.transaction() as connection:
@@ -308,7 +308,7 @@ async def test_a_commit_that_nobody_answers_is_unavailability(proxy: Proxy) -> N
 async def test_a_probe_does_not_wait_for_a_silent_server(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chassis.database.PROBE_SECONDS", 0.2)
     async with open_database(
-        proxy.url, application_name="test", pool_min=1, pool_max=2, unanswered_seconds=0.5
+        proxy.url, application_name="test", pool_min=1, pool_max=2, command_timeout_seconds=0.5
     ) as database:
         proxy.freeze()
         with pytest.raises(DatabaseUnavailable):
@@ -344,7 +344,7 @@ async def test_a_server_that_takes_no_writes_fails_the_probe(database: Database,
             with pytest.raises(asyncpg.ReadOnlySQLTransactionError) as raised:
                 async with read_only.transaction() as connection:
                     await connection.execute("INSERT INTO things (id) VALUES (1)")
-        assert classify(raised.value) is Trouble.DOWN
+        assert classify(raised.value) is Failure.DEPENDENCY
     finally:
         async with database.connection() as connection:
             await connection.execute(f'ALTER DATABASE "{name}" RESET default_transaction_read_only')

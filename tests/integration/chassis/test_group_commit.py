@@ -9,8 +9,9 @@ import asyncpg
 import pytest
 
 from chassis import group_commit
-from chassis.database import Database, Trouble, classify, open_database
-from chassis.gathering import MOST
+from chassis.batching import MAX_BATCH
+from chassis.database import Database, classify, open_database
+from chassis.failures import Failure
 from chassis.group_commit import LARGE_BYTES, GroupCommit
 from tests.integration.chassis.proxy import Proxy
 
@@ -62,7 +63,7 @@ async def test_what_comes_together_is_one_transaction_and_what_comes_later_anoth
 
 
 async def test_a_group_has_its_most(database: Database) -> None:
-    together = await transactions(GroupCommit(database), *(f"t{number}" for number in range(MOST + 1)))
+    together = await transactions(GroupCommit(database), *(f"t{number}" for number in range(MAX_BATCH + 1)))
 
     assert len(set(together)) == 2
 
@@ -105,7 +106,7 @@ async def test_of_two_with_one_key_one_is_told_that_it_was_first(database: Datab
 
 async def test_groups_lock_in_the_order_of_keys(database: Database) -> None:
     """Else two processes that were handed the same messages in another order would wait for one another."""
-    keys = [*range(1, MOST, 2), *range(0, MOST, 2)]
+    keys = [*range(1, MAX_BATCH, 2), *range(0, MAX_BATCH, 2)]
 
     await all_of(GroupCommit(database), NOTE, keys, "right")
 
@@ -123,13 +124,13 @@ async def test_when_the_database_goes_away_all_are_told_so(url: str) -> None:
         proxy.refuse()
         answers = await all_of(GroupCommit(database), NOTE, [1, 2, 3], "right")
 
-    assert [classify(answer) for answer in answers] == [Trouble.DOWN] * 3
+    assert [classify(answer) for answer in answers] == [Failure.DEPENDENCY] * 3
 
 
 async def test_behind_a_lock_nobody_waits_but_who_wants_that_row(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(group_commit, "GROUP_SECONDS", 0.2)
+    monkeypatch.setattr(group_commit, "BATCH_TIMEOUT_SECONDS", 0.2)
     commits = GroupCommit(database)
     async with database.transaction() as connection:
         await connection.execute("INSERT INTO group_commit_notes (key, text) VALUES ($1, 'first')", UUID(int=1))

@@ -28,55 +28,55 @@ async def redis(proxy: Proxy) -> AsyncIterator[Redis]:
 async def test_of_many_that_claim_one_gets_the_mark(redis: Redis) -> None:
     processes = [InFlight(redis), InFlight(redis)]
 
-    claims = await asyncio.gather(*(processes[n % 2].claim("key", f"r{n}", stay_seconds=60) for n in range(20)))
+    claims = await asyncio.gather(*(processes[n % 2].acquire("key", f"r{n}", ttl_seconds=60) for n in range(20)))
 
     assert sum(claims) == 1
 
 
 async def test_a_mark_is_released_by_its_owner_only(redis: Redis) -> None:
     here, there = InFlight(redis), InFlight(redis)
-    assert await here.claim("key", "first", stay_seconds=60)
+    assert await here.acquire("key", "first", ttl_seconds=60)
 
     await there.release("key", "second")
-    assert not await there.claim("key", "second", stay_seconds=60)
+    assert not await there.acquire("key", "second", ttl_seconds=60)
     await here.release("key", "first")
-    assert await there.claim("key", "second", stay_seconds=60)
+    assert await there.acquire("key", "second", ttl_seconds=60)
 
 
 async def test_a_mark_runs_out_by_itself(redis: Redis) -> None:
     here, there = InFlight(redis), InFlight(redis)
-    assert await here.claim("key", "first", stay_seconds=0.1)
+    assert await here.acquire("key", "first", ttl_seconds=0.1)
 
     async def free() -> bool:
-        return await there.claim("key", "second", stay_seconds=60)
+        return await there.acquire("key", "second", ttl_seconds=60)
 
     await eventually(free)
 
 
 async def test_a_mark_is_kept_for_as_long_as_its_request_runs_and_no_longer(redis: Redis) -> None:
     here, there = InFlight(redis), InFlight(redis)
-    assert await here.claim("key", "first", stay_seconds=0.3)
+    assert await here.acquire("key", "first", ttl_seconds=1.0)
     taken = 0
-    async with here.renewing("key", "first", stay_seconds=0.3):
-        until = time.monotonic() + 1.0
+    async with here.renewing("key", "first", ttl_seconds=1.0):
+        until = time.monotonic() + 2.5
         while time.monotonic() < until:
-            taken += await there.claim("key", "second", stay_seconds=60)
+            taken += await there.acquire("key", "second", ttl_seconds=60)
     assert taken == 0
-    assert await there.claim("key", "second", stay_seconds=60)
+    assert await there.acquire("key", "second", ttl_seconds=60)
 
 
 async def test_a_mark_that_redis_lost_is_set_again_but_for_another_s(redis: Redis) -> None:
     here, there = InFlight(redis), InFlight(redis)
 
     async def lost_and_found() -> bool:
-        return not await there.claim("key", "third", stay_seconds=0.05)
+        return not await there.acquire("key", "third", ttl_seconds=0.05)
 
-    async with here.renewing("key", "first", stay_seconds=0.3):
+    async with here.renewing("key", "first", ttl_seconds=0.3):
         await redis.run(Call(("DEL", "f:key")))
         await eventually(lost_and_found)
         await redis.run(Call(("SET", "f:key", "second")))
-        await here.claim("another", "first", stay_seconds=0.5)
-    assert not await there.claim("key", "fourth", stay_seconds=60)
+        await here.acquire("another", "first", ttl_seconds=0.5)
+    assert not await there.acquire("key", "fourth", ttl_seconds=60)
     await redis.run(Call(("DEL", "f:key", "f:another")))
 
 
@@ -84,12 +84,12 @@ async def test_without_redis_a_process_still_knows_its_own_marks(redis: Redis, p
     here = InFlight(redis)
     proxy.refuse()
 
-    assert await here.claim("key", "first", stay_seconds=60)
-    assert not await here.claim("key", "second", stay_seconds=60)
+    assert await here.acquire("key", "first", ttl_seconds=60)
+    assert not await here.acquire("key", "second", ttl_seconds=60)
     await here.release("key", "second")
-    assert not await here.claim("key", "second", stay_seconds=60)
+    assert not await here.acquire("key", "second", ttl_seconds=60)
     await here.release("key", "first")
-    assert await here.claim("key", "second", stay_seconds=60)
+    assert await here.acquire("key", "second", ttl_seconds=60)
 
 
 async def test_marks_that_ran_out_take_no_room(redis: Redis, proxy: Proxy) -> None:
@@ -97,9 +97,9 @@ async def test_marks_that_ran_out_take_no_room(redis: Redis, proxy: Proxy) -> No
     here = InFlight(redis, clock=lambda: now)
     proxy.refuse()
     for n in range(100):
-        await here.claim(f"key {n}", "owner", stay_seconds=60)
+        await here.acquire(f"key {n}", "owner", ttl_seconds=60)
 
     now = 61.0
-    assert await here.claim("key 5", "another", stay_seconds=60)
+    assert await here.acquire("key 5", "another", ttl_seconds=60)
 
     assert set(here._held) == {"key 5"}

@@ -95,7 +95,7 @@ async def get(url: str) -> tuple[int, str]:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_work_in_hand_is_finished_before_the_process_leaves(start: Start, number: signal.Signals) -> None:
     program = await start("work_in_hand")
-    url = (await program.until("side port"))["url"]
+    url = (await program.until("side_port_listening"))["url"]
     await program.until("serving")
     ready_before = (await get(f"{url}health/ready"))[0]
 
@@ -106,11 +106,11 @@ async def test_work_in_hand_is_finished_before_the_process_leaves(start: Start, 
     program.go_on()
 
     assert await program.left() == 0
-    assert program.said("work finished", "drained", "closed", "left") == [
+    assert program.said("work finished", "drained", "closed", "service_stopped") == [
         "work finished",
         "drained",
         "closed pool",
-        "left",
+        "service_stopped",
     ]
     assert (ready_before, ready_while_draining[0], live_while_draining[0]) == (200, 503, 200)
     assert json.loads(ready_while_draining[1])["status"] == "draining"
@@ -141,7 +141,7 @@ async def test_a_part_that_fails_to_drain_is_told_and_keeps_no_other_from_it(sta
     program.signal()
 
     assert await program.left() == 0
-    assert [line["part"] for line in program.lines if line["event"] == "drain failed"] == ["cancelled", "fails"]
+    assert [line["part"] for line in program.lines if line["event"] == "drain_failed"] == ["cancelled", "fails"]
     assert len(program.said("part drained")) == 2
 
 
@@ -152,13 +152,13 @@ async def test_a_background_task_that_dies_drains_the_service_and_fails_the_proc
     program.go_on()
 
     assert await program.left() == 1
-    assert program.said("background task died", "part drained", "closed", "service failed") == [
-        "background task died",
+    assert program.said("background_task_died", "part drained", "closed", "service_failed") == [
+        "background_task_died",
         "part drained",
         "closed pool",
-        "service failed",
+        "service_failed",
     ]
-    [death] = [line for line in program.lines if line["event"] == "background task died"]
+    [death] = [line for line in program.lines if line["event"] == "background_task_died"]
     assert death["task"] == "relay"
     assert death["exception"][0]["exc_value"] == "a bug"
 
@@ -170,7 +170,7 @@ async def test_a_background_task_that_a_library_cancels_fails_the_process_too(st
     program.go_on()
 
     assert await program.left() == 1
-    assert program.said("background task died") == ["background task died"]
+    assert program.said("background_task_died") == ["background_task_died"]
 
 
 async def test_a_background_task_may_end_by_itself(start: Start) -> None:
@@ -191,9 +191,9 @@ async def test_a_drain_that_hangs_ends_at_its_deadline(start: Start) -> None:
     program.signal()
 
     assert await program.left() == 0
-    [late] = [line for line in program.lines if line["event"] == "drain deadline passed"]
+    [late] = [line for line in program.lines if line["event"] == "drain_deadline_exceeded"]
     assert (late["part"], late["level"]) == ("stuck handler", "error")
-    assert program.said("closed", "left") == ["closed pool", "left"]
+    assert program.said("closed", "service_stopped") == ["closed pool", "service_stopped"]
 
 
 async def test_a_process_that_cannot_close_is_gone_all_the_same(start: Start) -> None:
@@ -203,7 +203,7 @@ async def test_a_process_that_cannot_close_is_gone_all_the_same(start: Start) ->
     program.signal()
 
     assert await program.left() == 1
-    assert program.lines[-1]["event"] == "stopping took too long"
+    assert program.lines[-1]["event"] == "stop_timed_out"
 
 
 async def test_a_second_signal_ends_the_process_at_once(start: Start) -> None:
@@ -219,7 +219,7 @@ async def test_a_second_signal_ends_the_process_at_once(start: Start) -> None:
 
 async def test_a_service_that_is_still_being_composed_leaves_when_told(start: Start) -> None:
     program = await start("never_composed")
-    url = (await program.until("side port"))["url"]
+    url = (await program.until("side_port_listening"))["url"]
     await program.until("waiting for a server")
     status, _ = await get(f"{url}health/ready")
 
@@ -227,7 +227,7 @@ async def test_a_service_that_is_still_being_composed_leaves_when_told(start: St
 
     assert await program.left() == 0
     assert status == 503
-    assert program.said("serving", "closed", "left") == ["closed pool", "left"]
+    assert program.said("serving", "closed", "service_stopped") == ["closed pool", "service_stopped"]
 
 
 async def test_a_background_task_that_dies_while_the_service_is_composed_fails_it(start: Start) -> None:
@@ -237,7 +237,7 @@ async def test_a_background_task_that_dies_while_the_service_is_composed_fails_i
     program.go_on()
 
     assert await program.left() == 1
-    assert program.said("serving", "closed", "service failed") == ["closed pool", "service failed"]
+    assert program.said("serving", "closed", "service_failed") == ["closed pool", "service_failed"]
 
 
 async def test_a_database_that_cannot_serve_is_said_in_one_sentence(start: Start) -> None:
@@ -252,7 +252,7 @@ async def test_a_service_that_cannot_be_composed_says_why_without_its_secrets(st
     program = await start("cannot_be_composed")
 
     assert await program.left() == 1
-    assert program.said("closed", "service failed") == ["closed pool", "service failed"]
+    assert program.said("closed", "service_failed") == ["closed pool", "service_failed"]
     assert program.lines[-1]["exception"][0]["exc_value"] == "no route to amqp://user:***@host/"
     assert "hunter2" not in json.dumps(program.lines[-1]["exception"][0]["exc_value"])
 
@@ -280,7 +280,7 @@ async def test_a_service_runs_on_uvloop(start: Start) -> None:
 
 async def test_a_callback_that_raises_is_seen_in_the_metrics_and_the_log(start: Start) -> None:
     program = await start("callback_raises")
-    url = (await program.until("side port"))["url"]
+    url = (await program.until("side_port_listening"))["url"]
     await program.until("serving")
 
     program.go_on()
@@ -297,12 +297,12 @@ async def test_a_callback_that_raises_is_seen_in_the_metrics_and_the_log(start: 
 
 async def test_a_blocked_event_loop_is_seen_in_the_metrics_and_the_log(start: Start) -> None:
     program = await start("loop_blocks")
-    url = (await program.until("side port"))["url"]
+    url = (await program.until("side_port_listening"))["url"]
     await program.until("serving")
 
     program.go_on()
 
-    assert (await program.until("event loop was blocked"))["seconds"] >= 1
+    assert (await program.until("event_loop_blocked"))["seconds"] >= 1
     _, scrape = await get(f"{url}metrics")
     samples = dict(line.rsplit(" ", 1) for line in scrape.splitlines() if not line.startswith("#"))
     blocked = float(samples["autograph_event_loop_lag_seconds_count"]) - float(
@@ -317,7 +317,7 @@ async def test_a_side_port_that_is_taken_is_a_free_one_on_a_developers_machine(s
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         program = await start("order", SIDE_PORT=str(port))
-        url = (await program.until("side port"))["url"]
+        url = (await program.until("side_port_listening"))["url"]
         await program.until("serving")
 
         assert f":{port}/" not in url
@@ -332,4 +332,4 @@ async def test_a_side_port_that_is_taken_fails_a_deployment(start: Start) -> Non
         program = await start("order", SIDE_PORT=str(port), SIDE_HOST="127.0.0.1", PROFILE="docker")
 
         assert await program.left() == 1
-        assert program.said("opened", "service failed") == ["service failed"]
+        assert program.said("opened", "service_failed") == ["service_failed"]

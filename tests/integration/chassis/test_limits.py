@@ -6,14 +6,14 @@ from uuid import uuid4
 
 import pytest
 
-from chassis.limits import Charge, Policy, RateLimits
+from chassis.limits import Charge, RateLimitPolicy, RateLimits
 from chassis.redis import Call, Redis
 from tests.eventually import eventually
 from tests.integration.chassis.proxy import Proxy
 
-USER = Policy("user", quota=10, window_seconds=60)
-ADDRESS = Policy("address", quota=100, window_seconds=60)
-SIGN_IN = Policy("sign-in", quota=5, window_seconds=900)
+USER = RateLimitPolicy("user", quota=10, window_seconds=60)
+ADDRESS = RateLimitPolicy("address", quota=100, window_seconds=60)
+SIGN_IN = RateLimitPolicy("sign-in", quota=5, window_seconds=900)
 
 
 @pytest.fixture
@@ -42,10 +42,10 @@ async def test_many_at_once_get_the_quota_and_no_more(limits: RateLimits, redis:
     charge = somebody()
     other_process = RateLimits(redis)
 
-    verdicts = await asyncio.gather(*(which.count(charge) for which in [limits, other_process] for _ in range(20)))
+    decisions = await asyncio.gather(*(which.count(charge) for which in [limits, other_process] for _ in range(20)))
 
-    assert sum(verdict.allowed for verdict in verdicts) == 10
-    assert sorted(verdict.standings[0].remaining for verdict in verdicts if verdict.allowed) == list(range(10))
+    assert sum(decision.allowed for decision in decisions) == 10
+    assert sorted(decision.usages[0].remaining for decision in decisions if decision.allowed) == list(range(10))
 
 
 async def test_a_refusal_says_which_policy_hit_and_when_to_come_back(limits: RateLimits) -> None:
@@ -53,18 +53,18 @@ async def test_a_refusal_says_which_policy_hit_and_when_to_come_back(limits: Rat
     for _ in range(10):
         await limits.count(charge, address)
 
-    verdict = await limits.count(charge, address)
+    decision = await limits.count(charge, address)
 
-    assert not verdict.allowed
-    assert verdict.refused_by is not None
-    assert verdict.refused_by.policy == USER
-    assert verdict.retry_after_seconds in range(50, 61)
-    assert verdict.rate_limit.startswith('"user";r=0;t=')
-    assert [standing.counted for standing in verdict.standings] == [10, 10]  # refused: the address is not charged
+    assert not decision.allowed
+    assert decision.refused_by is not None
+    assert decision.refused_by.policy == USER
+    assert decision.retry_after_seconds in range(50, 61)
+    assert decision.rate_limit.startswith('"user";r=0;t=')
+    assert [standing.counted for standing in decision.usages] == [10, 10]  # refused: the address is not charged
 
 
 async def test_a_window_ends(limits: RateLimits) -> None:
-    charge = Charge(Policy("short", quota=1, window_seconds=1), str(uuid4()))
+    charge = Charge(RateLimitPolicy("short", quota=1, window_seconds=1), str(uuid4()))
     assert (await limits.count(charge)).allowed
     assert not (await limits.count(charge)).allowed
 
@@ -82,16 +82,16 @@ async def test_failed_sign_ins_are_looked_up_before_and_counted_after(limits: Ra
         await limits.count(pair)
 
     assert not (await limits.peek(pair)).allowed
-    await limits.forget(pair)
-    assert (await limits.peek(pair)).standings[0].remaining == 5
+    await limits.reset(pair)
+    assert (await limits.peek(pair)).usages[0].remaining == 5
 
 
 async def test_what_was_given_back_was_never_counted_and_the_window_goes_on(limits: RateLimits, redis: Redis) -> None:
     pair = Charge(SIGN_IN, str(uuid4()))
-    await limits.give_back(pair)  # of nothing counted
+    await limits.refund(pair)  # of nothing counted
     for _ in range(8):
-        assert (await limits.count(pair)).standings[0].counted == 1
-        await limits.give_back(pair)
+        assert (await limits.count(pair)).usages[0].counted == 1
+        await limits.refund(pair)
 
     (left_seconds,) = await redis.run(Call(("TTL", pair.key)))
 
@@ -99,10 +99,10 @@ async def test_what_was_given_back_was_never_counted_and_the_window_goes_on(limi
 
 
 async def test_a_quota_of_zero_limits_nobody(limits: RateLimits) -> None:
-    verdict = await limits.count(Charge(Policy("off", quota=0, window_seconds=60), "ada"))
+    decision = await limits.count(Charge(RateLimitPolicy("off", quota=0, window_seconds=60), "ada"))
 
-    assert verdict.allowed
-    assert verdict.rate_limit == ""
+    assert decision.allowed
+    assert decision.rate_limit == ""
 
 
 async def test_losing_redis_grants_no_second_quota_within_a_window(limits: RateLimits, proxy: Proxy) -> None:
@@ -111,9 +111,9 @@ async def test_losing_redis_grants_no_second_quota_within_a_window(limits: RateL
         await limits.count(charge)
     proxy.refuse()
 
-    verdicts = [await limits.count(charge) for _ in range(5)]
+    decisions = [await limits.count(charge) for _ in range(5)]
 
-    assert [verdict.allowed for verdict in verdicts] == [True, True, False, False, False]
+    assert [decision.allowed for decision in decisions] == [True, True, False, False, False]
 
 
 async def test_limits_hold_within_twice_the_quota_while_redis_is_lost_and_comes_back_empty(
@@ -127,7 +127,7 @@ async def test_limits_hold_within_twice_the_quota_while_redis_is_lost_and_comes_
     proxy.thaw()
 
     async def is_back() -> bool:
-        return not redis.away
+        return not redis.unavailable
 
     await eventually(is_back)
     allowed += sum([(await limits.count(charge)).allowed for _ in range(15)])
@@ -136,7 +136,7 @@ async def test_limits_hold_within_twice_the_quota_while_redis_is_lost_and_comes_
 
 
 async def test_a_limit_and_another_question_share_a_round_trip(limits: RateLimits, redis: Redis) -> None:
-    verdict, same = await redis.ask(limits.counting(somebody()), limits.peeking(somebody()))
+    decision, same = await redis.run_or_fall_back(limits.counting(somebody()), limits.peeking(somebody()))
 
-    assert verdict.standings[0].remaining == 9
-    assert same.standings[0].remaining == 10
+    assert decision.usages[0].remaining == 9
+    assert same.usages[0].remaining == 10

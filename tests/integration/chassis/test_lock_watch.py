@@ -16,7 +16,7 @@ async def test_a_statement_that_times_out_is_named(
 ) -> None:
     async with open_database(
         database_url, application_name="test", pool_min=1, statement_seconds=server_seconds,
-        unanswered_seconds=client_seconds,
+        command_timeout_seconds=client_seconds,
     ) as database:  # fmt: skip
         with capture_logs() as logs, pytest.raises((asyncpg.QueryCanceledError, StatementTimedOut)):
             async with database.transaction() as connection:

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from chassis.objects import ObjectDamaged, ObjectMissing, ObjectStore, ObjectStoreAway, open_object_store
+from chassis.objects import ObjectDamaged, ObjectMissing, ObjectStore, ObjectStoreUnavailable, open_object_store
 from tests.integration.chassis.proxy import Proxy
 from tests.object_store import S3
 
@@ -70,7 +70,7 @@ async def test_a_list_has_what_is_below_the_prefix_and_its_size(store: ObjectSto
 
 async def test_a_wrong_key_is_absence_and_no_bug(s3: S3) -> None:
     async with open_object_store(s3.url, s3.access_key, "wrong") as store:
-        with pytest.raises(ObjectStoreAway):
+        with pytest.raises(ObjectStoreUnavailable):
             await store.put(BUCKET, "1", b"scene")
 
 
@@ -79,14 +79,14 @@ async def test_a_store_that_works_passes_the_probe(store: ObjectStore) -> None:
 
 
 async def test_a_missing_bucket_fails_the_probe(store: ObjectStore) -> None:
-    with pytest.raises(ObjectStoreAway):
+    with pytest.raises(ObjectStoreUnavailable):
         await store.probe("no-such-bucket")
 
 
 async def test_a_refused_connection_is_absence(s3: S3, prefix: str) -> None:
     async with Proxy(s3.url) as proxy, open_object_store(proxy.url, s3.access_key, s3.secret_key) as store:
         proxy.refuse()
-        with pytest.raises(ObjectStoreAway):
+        with pytest.raises(ObjectStoreUnavailable):
             await store.get(BUCKET, f"{prefix}1")
         proxy.thaw()
         with pytest.raises(ObjectMissing):
@@ -100,9 +100,9 @@ async def test_a_silent_store_is_absence_within_the_limit(s3: S3, prefix: str) -
     ):
         proxy.freeze()
         async with asyncio.timeout(3):
-            with pytest.raises(ObjectStoreAway):
+            with pytest.raises(ObjectStoreUnavailable):
                 await store.get(BUCKET, f"{prefix}1")
-            with pytest.raises(ObjectStoreAway):
+            with pytest.raises(ObjectStoreUnavailable):
                 await store.put(BUCKET, f"{prefix}1", b"scene")
         proxy.cut()
         proxy.thaw()

@@ -20,9 +20,9 @@ from autograph.database import migrate_database
 from chassis.database import open_database
 from chassis.pooler import PoolerUnsuitable
 from chassis.unit_of_work import AlreadyHandled, Ledger, Writes
-from compose.local.home import CannotProvide, Home
+from compose.local.home import Home, OperatorError
 from contracts.outcome import Status
-from tests.databases import unused_database
+from tests.databases import NewDatabase
 from tests.debian import unpacked
 from tests.eventually import eventually
 from tests.integration.autograph.installation import INSTALLATION_SECRET
@@ -57,10 +57,9 @@ def program() -> Iterator[Program]:
 
 
 @pytest.fixture(scope="module")
-async def migrated_url(database_url: str) -> AsyncIterator[str]:
+async def migrated_url(new_database: NewDatabase) -> AsyncIterator[str]:
     """An administrator's, of the server itself."""
-    async with unused_database(database_url) as url:
-        await migrate_database(url, INSTALLATION_SECRET)
+    async with new_database() as url:
         yield url
 
 
@@ -149,7 +148,7 @@ async def test_a_command_is_carried_out_once_by_way_of_a_pooler_in_transaction_m
         writes = Writes("nothing AS (SELECT $1::text FROM claimed)", ("red",))
         for attempt in (1, 2):
             outcomes = await asyncio.gather(
-                *(ledger.carry_out(ledger.work(envelope), writes) for envelope in envelopes), return_exceptions=True
+                *(ledger.execute(ledger.work(envelope), writes) for envelope in envelopes), return_exceptions=True
             )
             assert {type(outcome) for outcome in outcomes} == {NoneType if attempt == 1 else AlreadyHandled}
         found = await asyncio.gather(*(ledger.find(USER.key, envelope.id) for envelope in envelopes))
@@ -177,5 +176,5 @@ async def test_a_migration_by_way_of_a_pooler_is_refused_in_one_sentence(
     program: Program, folder: Path, migrated_url: str, mode: str, ignores: str
 ) -> None:
     async with pgbouncer(program, folder, migrated_url, mode=mode, ignores=ignores) as url:
-        with pytest.raises(CannotProvide, match="names a pooler"):
+        with pytest.raises(OperatorError, match="names a pooler"):
             await migrate_database(url, INSTALLATION_SECRET)

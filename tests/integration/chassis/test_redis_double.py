@@ -121,7 +121,7 @@ async def test_the_double_gives_the_same_replies(redis: Redis, story: str) -> No
     double = in_memory()
 
     for call in STORIES[story]:
-        assert await double.run(call) == await redis.run(call), call.words
+        assert await double.run(call) == await redis.run(call), call.arguments
 
 
 async def test_what_has_a_time_to_stay_goes_from_both(redis: Redis) -> None:

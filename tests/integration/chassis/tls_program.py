@@ -17,11 +17,11 @@ import aiohttp
 from autograph.backup import postgres as backup
 from autograph.broker import open_broker
 from autograph.database import migrate_database
-from chassis.bus.connection import Connection
+from chassis.bus.connection import AmqpConnection
 from chassis.database import DatabaseUnavailable, open_database
-from chassis.objects import ObjectStoreAway, open_object_store
-from chassis.redis import Call, Redis, RedisAway
-from compose.local.home import CannotProvide
+from chassis.objects import ObjectStoreUnavailable, open_object_store
+from chassis.redis import Call, Redis, RedisUnavailable
+from compose.local.home import OperatorError
 from tests.integration.autograph.installation import INSTALLATION_SECRET
 from tests.servers import PROGRAMS
 
@@ -52,7 +52,7 @@ async def ask_redis(url: str) -> None:
 
 async def ask_rabbitmq(url: str) -> None:
     """As a link does, which hides why it failed."""
-    connection = await aio_pika.connect(url, timeout=LINK_SECONDS, connection_class=Connection)
+    connection = await aio_pika.connect(url, timeout=LINK_SECONDS, connection_class=AmqpConnection)
     await connection.close()
 
 
@@ -79,7 +79,8 @@ ASKING: dict[str, Callable[[str], Awaitable[None]]] = {
     "s3": ask_s3,
 }
 UNREACHED = (
-    DatabaseUnavailable, RedisAway, ConnectionError, aiohttp.ClientError, ObjectStoreAway, CannotProvide, ssl.SSLError,
+    DatabaseUnavailable, RedisUnavailable, ConnectionError, aiohttp.ClientError, ObjectStoreUnavailable,
+    OperatorError, ssl.SSLError,
 )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from compose.local.environment import Environment
 from compose.local.installer import Installer
-from compose.local.packages import Failed
+from compose.local.packages import CommandFailed
 from tests.servers import REPOSITORY
 
 NAME = "of-the-company"
@@ -143,7 +143,7 @@ async def test_a_file_of_another_hash_is_not_installed(environment: Environment,
     environment.lock.write_text(f"{NAME}==1.0 --hash=sha256:{'0' * 64}\n", encoding="ascii")
     program = REPOSITORY / ".venv" / "bin" / "uv" if uv else Path("/dev/null/uv")
 
-    with pytest.raises(Failed, match=r"(?i)hash"):
+    with pytest.raises(CommandFailed, match=r"(?i)hash"):
         await Installer(environment.python, program).install(environment.lock)
 
     assert not list(environment.folder.glob("lib/python3*/site-packages/of_the_company*"))

@@ -83,12 +83,12 @@ async def test_what_its_parts_tell_each_other_needs_a_certificate(store: Store, 
 async def test_its_own_tool_lists_objects_with_the_homes_certificate_and_not_without(
     store: Store, tmp_path: Path
 ) -> None:
-    assert "secret" in await _shell(store, store.home.place("s3"))
+    assert "secret" in await _shell(store, store.home.subfolder("s3"))
     assert "secret" not in await _shell(store, tmp_path)
 
 
 def test_its_sockets_and_secrets_are_the_users_alone(store: Store) -> None:
-    folder = store.home.place("s3")
+    folder = store.home.subfolder("s3")
     for name in ("security.toml", "key.pem", "identities.json"):
         assert stat.S_IMODE((folder / name).stat().st_mode) == 0o600, name
     for name in PORTS:

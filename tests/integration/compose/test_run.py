@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from compose.local.home import CannotProvide, Home
+from compose.local.home import Home, OperatorError
 from compose.local.run import run_servers, start_servers
 from compose.local.stack import Servers
 from tests.servers import PROGRAMS
@@ -66,5 +66,5 @@ async def test_whoever_waits_for_one_server_learns_that_another_cannot_be_provid
     monkeypatch.setenv("PATH", str(tmp_path))
 
     async with start_servers(Home(tmp_path).open(), given, lambda _name, _state: None) as starting:
-        with pytest.raises(CannotProvide, match="there is no apt here"):
+        with pytest.raises(OperatorError, match="there is no apt here"):
             await starting.ready("redis")

@@ -8,9 +8,9 @@ from botocore.exceptions import ClientError
 from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError
 
-from compose.local.given import check_given
-from compose.local.home import CannotProvide
-from compose.local.servers.seaweedfs import Account, client_of
+from compose.local.external_servers import check_external_servers
+from compose.local.home import OperatorError
+from compose.local.servers.seaweedfs import S3Account, client_of
 from compose.local.stack import Servers
 
 CLOSED = "127.0.0.1:1"
@@ -46,7 +46,7 @@ async def test_redis_keeps_nothing_on_disk(redis_url: str) -> None:
         assert await client.config_get("save", "appendonly") == {"save": "", "appendonly": "no"}
 
 
-async def test_the_stores_worker_uses_its_buckets_and_no_other(servers: Servers, s3: Account) -> None:
+async def test_the_stores_worker_uses_its_buckets_and_no_other(servers: Servers, s3: S3Account) -> None:
     async with client_of(s3) as store:
         found = await store.list_buckets()
         if "somebody-elses" not in {bucket["Name"] for bucket in found["Buckets"]}:
@@ -63,13 +63,13 @@ async def test_the_stores_worker_uses_its_buckets_and_no_other(servers: Servers,
 
 
 async def test_servers_of_the_users_own_that_let_us_in_are_accepted(servers: Servers) -> None:
-    await check_given(servers.environment())
+    await check_external_servers(servers.environment())
 
 
 async def test_a_database_that_is_still_to_be_made_is_no_obstacle(servers: Servers) -> None:
     url = urlsplit(servers.postgres_url)._replace(path="/still-to-be-made").geturl()
 
-    await check_given({"AUTOGRAPH_POSTGRES_URL": url})
+    await check_external_servers({"AUTOGRAPH_POSTGRES_URL": url})
 
 
 @pytest.mark.parametrize(
@@ -85,8 +85,8 @@ async def test_a_database_that_is_still_to_be_made_is_no_obstacle(servers: Serve
 async def test_a_server_that_is_not_there_is_named_and_its_password_is_not(name: str, url: str) -> None:
     keys = {"AUTOGRAPH_S3_ACCESS_KEY": "a-key", "AUTOGRAPH_S3_SECRET_KEY": "a-password"}
 
-    with pytest.raises(CannotProvide) as refused:
-        await check_given({name: url} | keys)
+    with pytest.raises(OperatorError) as refused:
+        await check_external_servers({name: url} | keys)
 
     assert f"{name} names a server that cannot be used" in str(refused.value)
     assert "a-password" not in str(refused.value)
@@ -96,8 +96,8 @@ async def test_every_server_that_does_not_let_us_in_is_said_at_once(servers: Ser
     wrong = {name: _with_password(url) for name, url in servers.environment().items() if name.endswith("_URL")}
     wrong |= {"AUTOGRAPH_S3_ACCESS_KEY": "nobody", "AUTOGRAPH_S3_SECRET_KEY": "guessed"}
 
-    with pytest.raises(CannotProvide) as refused:
-        await check_given(wrong)
+    with pytest.raises(OperatorError) as refused:
+        await check_external_servers(wrong)
 
     # Of the broker's two addresses the management API's says whether user and password are right.
     for name in ("POSTGRES", "REDIS", "RABBITMQ_MANAGEMENT", "S3"):

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from compose.local.home import CannotProvide, Home, Running
+from compose.local.home import Home, OperatorError, RunningProcess
 from compose.local.process import Identity
 from compose.local.server import Spec
-from compose.local.supervisor import Supervisor, stop_left
+from compose.local.supervisor import BACKOFF_SECONDS, Supervisor, stop_leftovers
 from tests.eventually import eventually
 
 SLEEPS = "import time; time.sleep(600)"
@@ -37,15 +37,15 @@ class Stage:
         self.told: list[tuple[str, str]] = []
         self.supervisor = Supervisor(self.home, lambda name, state: self.told.append((name, state)))
 
-    def running(self, name: str) -> Running:
+    def running(self, name: str) -> RunningProcess:
         return next(process for process in self.home.state().processes if process.name == name)
 
     async def written(self, name: str) -> None:
         """Readiness for a program that says ``ready``, which only counts once each time it was started."""
         assert self.home.log(name).read_text(encoding="utf-8").count("ready") == self.told.count((name, "starting"))
 
-    async def running_again(self, before: Running, *, within_seconds: float = 10.0) -> Running:
-        async def again() -> Running | None:
+    async def running_again(self, before: RunningProcess, *, within_seconds: float = 10.0) -> RunningProcess:
+        async def again() -> RunningProcess | None:
             now = self.running(before.name)
             return now if now.state == "running" and now.pid != before.pid else None
 
@@ -106,14 +106,14 @@ time.sleep(600)
     await eventually(lambda: _is(stage.running("one").state, "restarting"))
     stopped = time.monotonic()
     await stage.supervisor.stop()
-    assert time.monotonic() - stopped < 3.0  # it does not wait for the next try
+    assert time.monotonic() - stopped < BACKOFF_SECONDS[3]  # it does not wait for the next try
 
 
 async def test_a_process_that_does_not_get_ready_is_said_with_its_log(stage: Stage) -> None:
     async def never() -> None:
         raise ConnectionRefusedError("refused")
 
-    with pytest.raises(CannotProvide, match=r"one was not ready after 0 s \(refused\): see .*one\.log"):
+    with pytest.raises(OperatorError, match=r"one was not ready after 0 s \(refused\): see .*one\.log"):
         await stage.supervisor.start([program("one", SLEEPS, ready=never, ready_seconds=0.3)])
     left = stage.running("one").identity
     await stage.supervisor.stop()
@@ -124,7 +124,7 @@ async def test_a_process_that_ends_as_it_starts_is_said_with_its_status(stage: S
     async def never() -> None:
         raise ConnectionRefusedError
 
-    with pytest.raises(CannotProvide, match=r"one ended with 7 as it started: see .*one\.log"):
+    with pytest.raises(OperatorError, match=r"one ended with 7 as it started: see .*one\.log"):
         await stage.supervisor.start([program("one", "raise SystemExit(7)", ready=never)])
 
 
@@ -177,7 +177,7 @@ async def test_what_crashes_again_and_again_can_be_removed(stage: Stage) -> None
 async def test_nothing_is_started_once_the_stack_stops(stage: Stage) -> None:
     await stage.supervisor.stop()
 
-    with pytest.raises(CannotProvide, match="the stack stops"):
+    with pytest.raises(OperatorError, match="the stack stops"):
         await stage.supervisor.start([program("late", SLEEPS)])
 
 
@@ -199,15 +199,15 @@ async def test_what_a_supervisor_left_is_stopped_with_its_files_and_nothing_else
     other = Identity.of(theirs.pid)
     assert found is not None
     assert other is not None
-    stage.home.keep_state(
+    stage.home.save_state(
         None,
         [
-            Running("ours", found.pid, found.started, leaves=[str(leftover)]),
-            Running("reused", other.pid, other.started - 1),  # a pid that somebody else has by now
+            RunningProcess("ours", found.pid, found.started, leaves=[str(leftover)]),
+            RunningProcess("reused", other.pid, other.started - 1),  # a pid that somebody else has by now
         ],
     )
     try:
-        assert await asyncio.to_thread(stop_left, stage.home) == ["ours"]
+        assert await asyncio.to_thread(stop_leftovers, stage.home) == ["ours"]
         assert await ours.wait() == -signal.SIGTERM
         assert other.alive()
         assert not leftover.exists()
@@ -218,11 +218,11 @@ async def test_what_a_supervisor_left_is_stopped_with_its_files_and_nothing_else
 
 
 async def test_whoever_reads_the_state_meanwhile_sees_it_whole(stage: Stage) -> None:
-    many = [Running(f"process-{number}", number, number) for number in range(200)]
+    many = [RunningProcess(f"process-{number}", number, number) for number in range(200)]
 
     def write() -> None:
         for count in range(100):
-            stage.home.keep_state(None, many[: count % 2 * 200])
+            stage.home.save_state(None, many[: count % 2 * 200])
 
     writing = asyncio.create_task(asyncio.to_thread(write))
     seen = set()

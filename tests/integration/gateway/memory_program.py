@@ -38,7 +38,7 @@ async def peak(_: web.Request) -> web.Response:
 
 
 async def serve() -> None:
-    InProcessBus.ask = _ask  # type: ignore[method-assign]  # a worker's memory is not the gateway's
+    InProcessBus.request = _ask  # type: ignore[method-assign]  # a worker's memory is not the gateway's
     app = web.Application()
     app.add_routes([web.post("/forget", forget), web.get("/peak", peak)])
     runner = web.AppRunner(app)
@@ -46,12 +46,12 @@ async def serve() -> None:
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     async with open_scene() as scene:
-        lifecycle._give_large_memory_back()
+        lifecycle._return_large_allocations()
         print(runner.addresses[0][1], scene.listening.urls[0], flush=True)  # noqa: T201 - to the test
         await asyncio.Event().wait()
 
 
-_ask_all = InProcessBus.ask
+_ask_all = InProcessBus.request
 
 
 async def _ask(self: Any, request: Request[Any], envelope: Envelope, *, timeout_seconds: float) -> Outcome:

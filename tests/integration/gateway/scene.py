@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from nacl.public import PrivateKey
 
 from chassis.bus.ports import NotPublished
-from chassis.bus.replies import read_reply, reply_letter
-from chassis.bus.requester import Unanswered
+from chassis.bus.replies import read_reply, reply_message
+from chassis.bus.requester import ReplyTimeout
 from chassis.exposition import Registry
 from chassis.health import Health
 from chassis.metrics import GatewayMetrics
@@ -43,7 +43,7 @@ from contracts.outcome import Outcome
 from contracts.refusal import Refusal
 from gateway.assembly import Gateway, assemble
 from gateway.ports import Seal
-from gateway.server import Listening
+from gateway.server import HttpServer
 from gateway.settings import GatewaySettings
 
 Handler = Callable[[Any, Envelope], Awaitable[Reply | Outcome | None]]
@@ -81,27 +81,27 @@ class InProcessBus:
         self.confirms = True
         self.answers = True
 
-    async def ask(self, request: Request[Any], envelope: Envelope, *, timeout_seconds: float) -> Outcome:
+    async def request(self, request: Request[Any], envelope: Envelope, *, timeout_seconds: float) -> Outcome:
         message, received = await self._deliver(request, envelope)
         handler = self.handlers.get(type(request))
         if handler is None or not self.answers:
-            raise Unanswered(confirmed=self.confirms)
+            raise ReplyTimeout(confirmed=self.confirms)
         try:
             async with asyncio.timeout(timeout_seconds):
                 outcome = await self._outcome(handler, message, received)
         except TimeoutError:
-            raise Unanswered(confirmed=self.confirms) from None
-        letter = reply_letter(
+            raise ReplyTimeout(confirmed=self.confirms) from None
+        outgoing = reply_message(
             request.worker(), received, outcome, reply_to="here", correlation_id=None, now=datetime.now(UTC)
         )
-        answered, told = read_reply(letter.body)
+        answered, told = read_reply(outgoing.body)
         assert answered == envelope.id
         return told
 
     async def submit(self, request: Request[Any], envelope: Envelope, *, timeout_seconds: float) -> None:  # noqa: ARG002 - the seam's
         await self._deliver(request, envelope)
         if not self.confirms:
-            raise Unanswered(confirmed=False)
+            raise ReplyTimeout(confirmed=False)
 
     async def _deliver(self, request: Request[Any], envelope: Envelope) -> tuple[Any, Envelope]:
         sealed = await self._seal(request, envelope)
@@ -130,7 +130,7 @@ class InProcessBus:
 class Scene:
     gateway: Gateway
     bus: InProcessBus
-    listening: Listening
+    listening: HttpServer
     http: aiohttp.ClientSession
     registry: Registry
     health: Health
@@ -228,7 +228,7 @@ async def open_scene(**changes: Any) -> AsyncIterator[Scene]:
 
     told = settings(**changes)
     gateway = assemble(told, metrics=GatewayMetrics(registry), registry=registry, health=health, redis=redis, bus=bus)
-    listening = Listening(gateway.app, drain_seconds=5, idle_seconds=told.idle_connection_seconds)
+    listening = HttpServer(gateway.app, drain_seconds=5, idle_seconds=told.idle_connection_seconds)
     try:
         await listening.start("127.0.0.1", 0)
         async with aiohttp.ClientSession(listening.urls[0]) as http:

@@ -17,8 +17,8 @@ from gateway import body as body_module
 from gateway.api import ENDPOINTS
 from gateway.body import parse
 from gateway.endpoint import Endpoint
-from gateway.locating import located
-from gateway.problems import Problem, of_validation
+from gateway.error_location import locate_error
+from gateway.problems import HttpProblem, from_validation_error
 from tests.integration.gateway.scene import DIAGRAM, LONG_AGO, SUMMARY, USER, Scene, as_json, open_scene, signed_in
 
 DIAGRAMS = "/api/diagrams"
@@ -251,7 +251,7 @@ async def test_a_body_that_does_not_come_gets_408(scene: Scene, monkeypatch: pyt
 async def test_a_large_body_is_validated_as_a_small_one_is(scene: Scene) -> None:
     scene.on(CreateDiagram, SUMMARY)
     elements = [{"id": f"e{n}", "x": n} for n in range(20_000)]
-    assert len(raw(elements)) > body_module.ASIDE_BYTES
+    assert len(raw(elements)) > body_module.PARSE_IN_THREAD_BYTES
     async with scene.http.post(
         DIAGRAMS, json=GOOD | {"canvas_data": {"elements": elements}}, headers=as_json()
     ) as answer:
@@ -309,14 +309,14 @@ async def test_whatever_is_wrong_is_told_in_words_of_ours(row: Endpoint) -> None
     for value in (*WRONG, *({name: value} for name in row.body.model_fields for value in WRONG)):
         try:
             await parse(row.body, raw(value), row.request)
-        except Problem as problem:
-            problems.append(await located(problem, raw(value)))
+        except HttpProblem as problem:
+            problems.append(await locate_error(problem, raw(value)))
     for name in (*row.query.model_fields, "unknown"):
         for value in ("", "x", "7", "true", "\0", "x" * 6_000):
             try:
                 row.query.model_validate({name: value})
             except ValidationError as error:
-                problems.append(of_validation(error))
+                problems.append(from_validation_error(error))
     assert problems
     for found in (found for told in problems for found in told.errors):
         assert re.fullmatch("[a-z_]+", found.code), found

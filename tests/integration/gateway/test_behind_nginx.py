@@ -7,7 +7,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.integration.gateway.house import Gateway, House, Person, signed_up
+from tests.integration.gateway.local_system import Gateway, LocalSystem, Person, signed_up
 from tests.nginx import nginx_before
 
 # As docs/runbooks/reverse-proxies.md has it; the client's address is the test's to write.
@@ -29,8 +29,8 @@ location /autograph/api/auth/ {{
 
 
 @pytest.fixture(scope="module")
-async def gateway(house: House) -> AsyncIterator[Gateway]:
-    async with house.gateway() as gateway:
+async def gateway(system: LocalSystem) -> AsyncIterator[Gateway]:
+    async with system.gateway() as gateway:
         yield gateway
 
 
@@ -82,9 +82,9 @@ async def test_a_tag_that_came_through_a_compressing_proxy_is_good_for_a_change_
         assert answer.status == 200, await answer.read()
 
 
-async def test_under_a_path_each_link_leads_through_the_proxy(house: House) -> None:
+async def test_under_a_path_each_link_leads_through_the_proxy(system: LocalSystem) -> None:
     async with (
-        house.gateway(public_url="https://example.org/autograph") as gateway,
+        system.gateway(public_url="https://example.org/autograph") as gateway,
         nginx_before(str(gateway.http._base_url).rstrip("/"), locations=UNDER_A_PATH) as url,
         aiohttp.ClientSession(url) as http,
     ):
@@ -103,9 +103,9 @@ async def test_under_a_path_each_link_leads_through_the_proxy(house: House) -> N
             assert (await answer.json())["status"] in ("accepted", "succeeded")
 
 
-async def test_under_a_path_what_may_hold_a_token_is_not_compressed_and_the_rest_is(house: House) -> None:
+async def test_under_a_path_what_may_hold_a_token_is_not_compressed_and_the_rest_is(system: LocalSystem) -> None:
     async with (
-        house.gateway(public_url="https://example.org/autograph") as gateway,
+        system.gateway(public_url="https://example.org/autograph") as gateway,
         nginx_before(str(gateway.http._base_url).rstrip("/"), locations=UNDER_A_PATH) as url,
         aiohttp.ClientSession(url, auto_decompress=False, headers={"Accept-Encoding": "gzip"}) as http,
     ):
@@ -116,9 +116,9 @@ async def test_under_a_path_what_may_hold_a_token_is_not_compressed_and_the_rest
             assert (answer.status, answer.headers.get("Content-Encoding")) == (200, "gzip")
 
 
-async def test_clients_behind_a_proxy_that_writes_ports_are_told_apart(house: House) -> None:
+async def test_clients_behind_a_proxy_that_writes_ports_are_told_apart(system: LocalSystem) -> None:
     async with (
-        house.gateway(
+        system.gateway(
             public_url="https://example.org/autograph", trusted_proxies=1, rate_limit_per_address=1
         ) as gateway,
         nginx_before(str(gateway.http._base_url).rstrip("/"), locations=UNDER_A_PATH) as url,

@@ -12,17 +12,17 @@ from uuid_utils.compat import uuid7
 
 from chassis.bus.amqp import AmqpPublisher
 from chassis.bus.ports import NotPublished
-from chassis.bus.requester import Requester, Unanswered
+from chassis.bus.requester import ReplyTimeout, Requester
 from contracts.auth import GetPublicKeys, PublicKeys, RegisterUser, User
 from contracts.diagram import CreateDiagram, DiagramNotFound, DiagramPage, GetDiagram, ListDiagrams
 from contracts.envelope import Actor, ActorKind, Envelope
 from contracts.message import Message, Request
 from contracts.outcome import Outcome, Status
 from contracts.refusal import RefusalKind
-from gateway.asking import envelope_of
+from gateway.command_client import envelope_of
 from gateway.ports import Bus
-from gateway.tokens import Keys
-from tests.integration.gateway.house import House, apply_to, broker_url
+from gateway.tokens import PublicKeyCache
+from tests.integration.gateway.local_system import LocalSystem, apply_to, broker_url
 from tests.integration.gateway.scene import LONG_AGO, USER, open_scene
 from tests.servers import Vhost, fresh_vhost
 
@@ -42,7 +42,7 @@ async def real(vhost: Vhost, *, connected: bool = True) -> AsyncIterator[Bus]:
         return PublicKeys.model_validate((await ask(requester, GetPublicKeys())).parsed())
 
     requester = Requester(url, user="autograph-gateway", name="test", publisher=publisher, seal=seal)
-    keys = Keys(fetch)
+    keys = PublicKeyCache(fetch)
     links = [publisher.link, requester.link] if connected else []
     running = [asyncio.create_task(link.run()) for link in links]
     try:
@@ -67,33 +67,33 @@ async def in_process(*, answers: bool = True, away: bool = False) -> AsyncIterat
 
 
 @pytest.fixture(params=["in process", "real"])
-async def bus(request: pytest.FixtureRequest, house: House) -> AsyncIterator[Bus]:
+async def bus(request: pytest.FixtureRequest, system: LocalSystem) -> AsyncIterator[Bus]:
     """With workers behind it."""
-    async with in_process() if request.param == "in process" else real(house.vhost) as bus:
+    async with in_process() if request.param == "in process" else real(system.vhost) as bus:
         yield bus
 
 
 @pytest.fixture(params=["in process", "real"])
-async def silent_bus(request: pytest.FixtureRequest, house: House) -> AsyncIterator[Bus]:
+async def silent_bus(request: pytest.FixtureRequest, system: LocalSystem) -> AsyncIterator[Bus]:
     """The broker is there, and no worker."""
     async with AsyncExitStack() as stack:
         if request.param == "in process":
             yield await stack.enter_async_context(in_process(answers=False))
             return
-        vhost = await stack.enter_async_context(fresh_vhost(house.servers))
+        vhost = await stack.enter_async_context(fresh_vhost(system.servers))
         await apply_to(vhost)
         yield await stack.enter_async_context(real(vhost))
 
 
 @pytest.fixture(params=["in process", "real"])
-async def unconnected_bus(request: pytest.FixtureRequest, house: House) -> AsyncIterator[Bus]:
-    async with in_process(away=True) if request.param == "in process" else real(house.vhost, connected=False) as bus:
+async def unconnected_bus(request: pytest.FixtureRequest, system: LocalSystem) -> AsyncIterator[Bus]:
+    async with in_process(away=True) if request.param == "in process" else real(system.vhost, connected=False) as bus:
         yield bus
 
 
 async def ask(bus: Bus, request: Request[Any], *, timeout_seconds: float = 5.0) -> Outcome:
     envelope = envelope_of(request, SOMEBODY, correlation_id="c-1")
-    return await bus.ask(request, envelope, timeout_seconds=timeout_seconds)
+    return await bus.request(request, envelope, timeout_seconds=timeout_seconds)
 
 
 async def test_a_reply_comes_back_as_json(bus: Bus) -> None:
@@ -121,7 +121,7 @@ async def test_many_at_once_each_get_their_own(bus: Bus) -> None:
 
 
 async def test_silence_says_whether_the_broker_has_it(silent_bus: Bus) -> None:
-    with pytest.raises(Unanswered) as unanswered:
+    with pytest.raises(ReplyTimeout) as unanswered:
         await ask(silent_bus, CREATE, timeout_seconds=1.0)
     assert unanswered.value.confirmed
 

@@ -182,7 +182,7 @@ async def test_a_gateway_that_leaves_finishes_what_it_holds_and_takes_no_more(sc
     scene.bus.handlers[GetDiagram] = slowly
     held = asyncio.create_task(scene.http.get(ONE, headers=signed_in()))
     await begun.wait()
-    scene.gateway.edge.leaving = True
+    scene.gateway.edge.draining = True
     async with scene.http.get("/health/live") as answer:  # a load balancer's grace: still served, and sent elsewhere
         assert (answer.status, answer.headers["Connection"]) == (200, "close")
     closing = asyncio.create_task(scene.listening.close())
@@ -255,7 +255,7 @@ async def test_each_request_is_a_line_with_its_correlation_id_and_no_secret(
         document = {"email": "anna@example.org", "password": "correct horse"}
         await scene.http.post("/api/auth/login?next=secret", json=document, headers={"X-Correlation-ID": "c-7"})
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    (line,) = [line for line in lines if line["event"] == "request answered"]
+    (line,) = [line for line in lines if line["event"] == "request_answered"]
     assert (line["correlation_id"], line["method"], line["path"]) == ("c-7", "POST", "/api/auth/login")
     assert line["status"] == 422
     assert "secret" not in json.dumps(lines)
@@ -274,7 +274,7 @@ async def test_what_is_refused_is_a_line_that_says_to_whom_and_why(
         await scene.http.get(f"/api/diagrams/{DIAGRAM}", headers={"Authorization": "Bearer forged-by-somebody"})
     printed = capsys.readouterr().out
     lines = [json.loads(line) for line in printed.splitlines()]
-    failed, hidden, forged = [line for line in lines if line["event"] == "request answered"]
+    failed, hidden, forged = [line for line in lines if line["event"] == "request_answered"]
     assert failed["code"] == "invalid_credentials"
     assert failed["caller"].startswith("anonymous/")
     assert (hidden["code"], hidden["caller"]) == ("diagram_not_found", f"user/{USER}")

@@ -2,7 +2,7 @@
 
 from chassis.flags import Flags
 from chassis.lifecycle import Service
-from tests.integration.gateway.house import House, running
+from tests.integration.gateway.local_system import LocalSystem, running
 from workers.diagram.__main__ import compose
 from workers.diagram.settings import DiagramSettings
 
@@ -11,13 +11,13 @@ def background(service: Service[DiagramSettings]) -> set[str]:
     return {task.get_name() for task in service._tasks._running}
 
 
-async def test_a_worker_without_archiving_has_everything_but_an_archiver_and_says_so(house: House) -> None:
-    settings = house.diagram.settings.model_copy(update={"flags": Flags(archiving=False)})
+async def test_a_worker_without_archiving_has_everything_but_an_archiver_and_says_so(system: LocalSystem) -> None:
+    settings = system.diagram.settings.model_copy(update={"flags": Flags(archiving=False)})
 
     async with running(Service("diagram", settings), compose) as worker:
-        assert background(house.diagram) - background(worker) == {"archiver"}
+        assert background(system.diagram) - background(worker) == {"archiver"}
         shown = worker.registry.get_sample_value("autograph_flag_enabled", {"flag": "archiving"})
-        assert (shown, house.diagram.registry.get_sample_value("autograph_flag_enabled", {"flag": "archiving"})) == (
+        assert (shown, system.diagram.registry.get_sample_value("autograph_flag_enabled", {"flag": "archiving"})) == (
             0,
             1,
         )

@@ -7,7 +7,7 @@ from uuid import uuid4
 import aiohttp
 
 from contracts.auth import RegisterUser
-from tests.integration.gateway.house import PASSWORD, House, signed_up
+from tests.integration.gateway.local_system import PASSWORD, LocalSystem, signed_up
 
 
 async def sign_in(http: aiohttp.ClientSession, email: str, password: str, address: str) -> int:
@@ -16,8 +16,8 @@ async def sign_in(http: aiohttp.ClientSession, email: str, password: str, addres
         return answer.status
 
 
-async def test_an_attacked_account_is_open_where_it_signed_in_before_and_shut_elsewhere(house: House) -> None:
-    async with house.gateway(trusted_proxies=1, sign_in_failures_per_account=5) as gateway:
+async def test_an_attacked_account_is_open_where_it_signed_in_before_and_shut_elsewhere(system: LocalSystem) -> None:
+    async with system.gateway(trusted_proxies=1, sign_in_failures_per_account=5) as gateway:
         http = gateway.http
         anna = await signed_up(http)
         for home in ("203.0.113.7", "2001:db8:7::1"):
@@ -34,8 +34,8 @@ async def test_an_attacked_account_is_open_where_it_signed_in_before_and_shut_el
         assert found == guesses
 
 
-async def test_a_flood_of_registrations_from_one_address_keeps_nobody_out(house: House) -> None:
-    async with house.gateway(trusted_proxies=1, password_requests_per_address=20) as gateway:
+async def test_a_flood_of_registrations_from_one_address_keeps_nobody_out(system: LocalSystem) -> None:
+    async with system.gateway(trusted_proxies=1, password_requests_per_address=20) as gateway:
         http = gateway.http
         anna = await signed_up(http)
 

@@ -11,7 +11,7 @@ import pytest
 
 from contracts.diagram import ChangeDiagram, CreateDiagram, DeleteDiagram, GetDiagram, TrashDiagram
 from gateway import body as body_module
-from gateway.problems import LONGEST_NAME, MOST_ERRORS, MOST_LISTED
+from gateway.problems import MAX_COLLECTED_ERRORS, MAX_NAME_CHARACTERS, MAX_REPORTED_ERRORS
 from tests.eventually import eventually
 from tests.integration.gateway.scene import DIAGRAM, SUMMARY, WHOLE, Scene, access_token, as_json, open_scene, signed_in
 
@@ -83,7 +83,7 @@ async def test_a_coding_that_is_not_needed_is_refused_with_those_that_are_read(
         assert (answer.status, answer.headers["Accept-Encoding"]) == (415, accepted)
         detail = (await answer.json(content_type=None))["detail"]
     if accepted == "identity":
-        assert detail == "This request is not read compressed: send it without Content-Encoding"
+        assert detail == "This request must not be compressed: send it without Content-Encoding"
     else:
         assert detail == "Content-Encoding may be gzip or deflate"
     assert scene.sent() == []
@@ -291,9 +291,9 @@ async def test_a_malformed_key_counts_as_any_other_request() -> None:
 
 
 async def test_an_answer_to_a_thousand_mistakes_is_no_larger_than_to_a_hundred(scene: Scene) -> None:
-    document = PLAN | {f"field-{number}": number for number in range(MOST_LISTED)}
+    document = PLAN | {f"field-{number}": number for number in range(MAX_COLLECTED_ERRORS)}
     status, problem = await scene.problem("POST", DIAGRAMS, json=document, headers=as_json())
-    assert (status, len(problem["errors"])) == (422, MOST_ERRORS)
+    assert (status, len(problem["errors"])) == (422, MAX_REPORTED_ERRORS)
     status, problem = await scene.problem("POST", DIAGRAMS, json=document | {"more": 1}, headers=as_json())
     assert status == 422
     assert [error["code"] for error in problem["errors"]] == ["too_many_errors"]
@@ -306,7 +306,7 @@ async def test_a_name_as_long_as_a_body_does_not_come_back(scene: Scene, body: A
     data = twice if body is None else json.dumps(body).encode()
     status, problem = await scene.problem("POST", DIAGRAMS, data=data, headers=as_json())
     assert status == 422
-    assert LONGEST_NAME < len(json.dumps(problem["errors"])) < LONGEST_NAME + 200
+    assert MAX_NAME_CHARACTERS < len(json.dumps(problem["errors"])) < MAX_NAME_CHARACTERS + 200
 
 
 @pytest.mark.parametrize(

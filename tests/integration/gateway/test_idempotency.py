@@ -13,7 +13,7 @@ from contracts.diagram import ChangeDiagram, CreateDiagram, DeleteDiagram, Trash
 from contracts.envelope import Envelope
 from contracts.outcome import Outcome
 from contracts.refusal import IdempotencyKeyReused
-from gateway import answers
+from gateway import request_handler
 from tests.integration.gateway.scene import DIAGRAM, SESSION, SUMMARY, Scene, access_token, as_json, open_scene
 
 DIAGRAMS = "/api/diagrams"
@@ -150,7 +150,7 @@ async def test_without_a_key_each_request_is_a_message_of_its_own(scene: Scene) 
 
 
 async def test_a_repeat_of_what_is_still_uploaded_is_told_so(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answers, "MARK_SECONDS", 0.2)
+    monkeypatch.setattr(request_handler, "MARK_SECONDS", 0.2)
     scene.on(CreateDiagram, SUMMARY)
     begun, over = asyncio.Event(), asyncio.Event()
 

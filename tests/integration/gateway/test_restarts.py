@@ -13,7 +13,7 @@ from chassis.lifecycle import Service
 from gateway.__main__ import open_gateway
 from gateway.settings import GatewaySettings
 from tests.eventually import eventually
-from tests.integration.gateway.house import House, broker_url, signed_up
+from tests.integration.gateway.local_system import LocalSystem, broker_url, signed_up
 from tests.integration.gateway.scene import open_scene
 
 RESTARTS = 4
@@ -56,17 +56,17 @@ async def ask(url: str, headers: dict[str, str], found: Counter[str], over: asyn
                 found[repr(error)] += 1
 
 
-async def test_two_gateways_on_one_port_are_restarted_in_turns_and_no_request_fails(house: House) -> None:
+async def test_two_gateways_on_one_port_are_restarted_in_turns_and_no_request_fails(system: LocalSystem) -> None:
     port, found, over = unused_port(), Counter[str](), asyncio.Event()
     changes: dict[str, Any] = {"http_port": port, "http_reuse_port": True}
     async with AsyncExitStack() as stack:
-        first = await stack.enter_async_context(house.gateway(**changes))
+        first = await stack.enter_async_context(system.gateway(**changes))
         person = await signed_up(first.http)
         url = f"http://127.0.0.1:{port}"
         clients = [asyncio.create_task(ask(url, person.headers(), found, over)) for _ in range(CLIENTS)]
         older = first
         for _ in range(RESTARTS):
-            newer = await stack.enter_async_context(house.gateway(**changes))
+            newer = await stack.enter_async_context(system.gateway(**changes))
             await older.stop()
             older = newer
             enough = found.total() + 5 * CLIENTS
@@ -76,11 +76,11 @@ async def test_two_gateways_on_one_port_are_restarted_in_turns_and_no_request_fa
     assert set(found) == {"200"}, found
 
 
-async def test_a_gateway_listens_from_when_it_can_serve(house: House) -> None:
+async def test_a_gateway_listens_from_when_it_can_serve(system: LocalSystem) -> None:
     """Without keys it cannot: nobody has told it any, as it knows no broker."""
     port = unused_port()
     settings = GatewaySettings(
-        _env_file=None, redis_url=house.redis_url, rabbitmq_url="amqp://nobody:none@127.0.0.1:1", side_port=0,
+        _env_file=None, redis_url=system.redis_url, rabbitmq_url="amqp://nobody:none@127.0.0.1:1", side_port=0,
         http_port=port, gateway_secret="gateway secret of this test, long enough",
     )  # fmt: skip
     async with Service("gateway", settings) as service:
@@ -90,7 +90,7 @@ async def test_a_gateway_listens_from_when_it_can_serve(house: House) -> None:
         assert not await is_listening(port)
         opening.cancel()
         await asyncio.wait([opening])
-    broker = broker_url(house.vhost, "gateway")
+    broker = broker_url(system.vhost, "gateway")
     async with Service(
         "gateway", settings.model_copy(update={"rabbitmq_url": type(settings.rabbitmq_url)(broker)})
     ) as service:

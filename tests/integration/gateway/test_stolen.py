@@ -18,11 +18,11 @@ from typer.testing import CliRunner
 from autograph import keys as keys_command
 from autograph import users as users_command
 from autograph.__main__ import app
-from autograph.operating import ask
+from autograph.operator_requests import send_request_async
 from autograph.producer import _add, _remove
 from chassis.bus.headers import producer_exchange
-from chassis.key_pairs import Purpose, Safe
-from compose.local.home import CannotProvide
+from chassis.key_pairs import KeyCipher, Purpose
+from compose.local.home import OperatorError
 from contracts.auth_operator import (
     AccountState,
     EndUserSessions,
@@ -33,18 +33,18 @@ from contracts.auth_operator import (
     WithdrawKey,
 )
 from contracts.envelope import Actor, Envelope, encode
-from tests.integration.gateway.house import PASSWORD, House, Person, signed_up
+from tests.integration.gateway.local_system import PASSWORD, LocalSystem, Person, signed_up
 
 
 @pytest.fixture
-async def gateways(house: House) -> AsyncIterator[list[aiohttp.ClientSession]]:
-    async with house.gateway() as one, house.gateway() as other:
+async def gateways(system: LocalSystem) -> AsyncIterator[list[aiohttp.ClientSession]]:
+    async with system.gateway() as one, system.gateway() as other:
         yield [one.http, other.http]
 
 
 @pytest.fixture
-async def database(house: House) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
-    connection = await asyncpg.connect(house.database_url)
+async def database(system: LocalSystem) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    connection = await asyncpg.connect(system.database_url)
     yield connection
     await connection.close()
 
@@ -75,13 +75,13 @@ async def audited(database: "asyncpg.Connection[asyncpg.Record]", subject: str) 
 
 
 async def test_a_locked_account_is_out_at_every_gateway_once_that_is_told(
-    house: House, gateways: list[aiohttp.ClientSession], database: "asyncpg.Connection[asyncpg.Record]"
+    system: LocalSystem, gateways: list[aiohttp.ClientSession], database: "asyncpg.Connection[asyncpg.Record]"
 ) -> None:
     anna = await signed_up(gateways[0])
     anna_id = await user_id(gateways[0], anna)
     assert await statuses(gateways, anna) == [200, 200]
 
-    state = await ask(house.installation, LockUser(user_id=anna_id), AccountState)
+    state = await send_request_async(system.installation, LockUser(user_id=anna_id), AccountState)
 
     assert (state.locked, state.sessions_ended) == (True, 1)
     assert await statuses(gateways, anna) == [401, 401]
@@ -89,7 +89,7 @@ async def test_a_locked_account_is_out_at_every_gateway_once_that_is_told(
         assert answer.status == 401
     assert await signs_in(gateways[0], anna) == 401
 
-    await ask(house.installation, UnlockUser(user_id=anna_id), AccountState)
+    await send_request_async(system.installation, UnlockUser(user_id=anna_id), AccountState)
 
     assert await statuses(gateways, anna) == [401, 401], "what has ended stays so"
     assert await signs_in(gateways[0], anna) == 200
@@ -98,14 +98,16 @@ async def test_a_locked_account_is_out_at_every_gateway_once_that_is_told(
 
 
 async def test_a_new_password_ends_the_sessions_and_the_old_password(
-    house: House, gateways: list[aiohttp.ClientSession], database: "asyncpg.Connection[asyncpg.Record]"
+    system: LocalSystem, gateways: list[aiohttp.ClientSession], database: "asyncpg.Connection[asyncpg.Record]"
 ) -> None:
     anna = await signed_up(gateways[0])
     anna_id = await user_id(gateways[0], anna)
     assert await statuses(gateways, anna) == [200, 200]
 
     new = "another horse altogether"
-    state = await ask(house.installation, ResetPassword(user_id=anna_id, password=SecretStr(new)), AccountState)
+    state = await send_request_async(
+        system.installation, ResetPassword(user_id=anna_id, password=SecretStr(new)), AccountState
+    )
 
     assert (state.locked, state.sessions_ended) == (False, 1)
     assert await statuses(gateways, anna) == [401, 401]
@@ -114,30 +116,32 @@ async def test_a_new_password_ends_the_sessions_and_the_old_password(
     assert "auth.reset_password" in await audited(database, f"user/{anna_id}")
 
 
-async def test_ended_sessions_leave_the_password(house: House, gateways: list[aiohttp.ClientSession]) -> None:
+async def test_ended_sessions_leave_the_password(system: LocalSystem, gateways: list[aiohttp.ClientSession]) -> None:
     anna = await signed_up(gateways[0])
     anna_id = await user_id(gateways[0], anna)
     await signs_in(gateways[1], anna)
 
-    state = await ask(house.installation, EndUserSessions(user_id=anna_id), AccountState)
+    state = await send_request_async(system.installation, EndUserSessions(user_id=anna_id), AccountState)
 
     assert (state.locked, state.sessions_ended) == (False, 2)
     assert await statuses(gateways, anna) == [401, 401]
     assert await signs_in(gateways[0], anna) == 200
 
 
-async def test_who_is_not_there_is_refused_in_a_sentence(house: House) -> None:
-    with pytest.raises(CannotProvide, match="user_not_found"):
-        await ask(house.installation, LockUser(user_id="00000000-0000-0000-0000-000000000009"), AccountState)
-    with pytest.raises(CannotProvide, match="key_not_found"):
-        await ask(house.installation, WithdrawKey(key_id="none"), KeyWithdrawn)
+async def test_who_is_not_there_is_refused_in_a_sentence(system: LocalSystem) -> None:
+    with pytest.raises(OperatorError, match="user_not_found"):
+        await send_request_async(
+            system.installation, LockUser(user_id="00000000-0000-0000-0000-000000000009"), AccountState
+        )
+    with pytest.raises(OperatorError, match="key_not_found"):
+        await send_request_async(system.installation, WithdrawKey(key_id="none"), KeyWithdrawn)
 
 
 async def test_an_operator_does_it_all_by_the_command(
-    house: House, gateways: list[aiohttp.ClientSession], monkeypatch: pytest.MonkeyPatch
+    system: LocalSystem, gateways: list[aiohttp.ClientSession], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for command in (users_command, keys_command):
-        monkeypatch.setattr(command, "installation", lambda: house.installation)
+        monkeypatch.setattr(command, "installation", lambda: system.installation)
     anna = await signed_up(gateways[0])
 
     async def run(*arguments: str, text: str | None = None) -> str:
@@ -162,15 +166,15 @@ async def test_an_operator_does_it_all_by_the_command(
 
 
 async def test_a_withdrawn_key_is_worth_nothing_at_any_gateway_once_that_is_told(
-    house: House, gateways: list[aiohttp.ClientSession], database: "asyncpg.Connection[asyncpg.Record]"
+    system: LocalSystem, gateways: list[aiohttp.ClientSession], database: "asyncpg.Connection[asyncpg.Record]"
 ) -> None:
     anna = await signed_up(gateways[0])
     assert await statuses(gateways, anna) == [200, 200]
     key_id = jwt.get_unverified_header(anna.tokens["access_token"])["kid"]
-    forged = Person(anna.email, {"access_token": await _forged(house, database, anna, key_id)})
+    forged = Person(anna.email, {"access_token": await _forged(system, database, anna, key_id)})
     assert await statuses(gateways, forged) == [200, 200], "the thief has the key"
 
-    answer = await ask(house.installation, WithdrawKey(key_id=key_id), KeyWithdrawn)
+    answer = await send_request_async(system.installation, WithdrawKey(key_id=key_id), KeyWithdrawn)
 
     assert answer.signs_now != key_id
     assert await statuses(gateways, forged) == [401, 401]
@@ -186,10 +190,12 @@ async def test_a_withdrawn_key_is_worth_nothing_at_any_gateway_once_that_is_told
     assert await audited(database, f"key/{key_id}") == ["auth.withdraw_key"]
 
 
-async def _forged(house: House, database: "asyncpg.Connection[asyncpg.Record]", anna: Person, key_id: str) -> str:
+async def _forged(
+    system: LocalSystem, database: "asyncpg.Connection[asyncpg.Record]", anna: Person, key_id: str
+) -> str:
     locked = await database.fetchval("SELECT private_key FROM auth.keys WHERE id = $1", key_id)
-    secret = house.auth.settings.auth_secret.get_secret_value()
-    private = Safe(secret).unlock(Purpose.SIGNING, key_id, locked)
+    secret = system.auth.settings.auth_secret.get_secret_value()
+    private = KeyCipher(secret).decrypt(Purpose.SIGNING, key_id, locked)
     claims = jwt.decode(anna.tokens["access_token"], options={"verify_signature": False})
     claims["exp"] = int(datetime.now(UTC).timestamp()) + 10**8
     return jwt.encode(
@@ -201,11 +207,11 @@ async def _forged(house: House, database: "asyncpg.Connection[asyncpg.Record]", 
 
 
 async def test_a_producer_locks_nobody_even_with_rights_on_the_whole_exchange(
-    house: House, gateways: list[aiohttp.ClientSession]
+    system: LocalSystem, gateways: list[aiohttp.ClientSession]
 ) -> None:
     anna = await signed_up(gateways[0])
     anna_id = await user_id(gateways[0], anna)
-    address, actor = await _add(house.installation, "mallory", ["auth.lock_user"], rotate=True)
+    address, actor = await _add(system.installation, "mallory", ["auth.lock_user"], rotate=True)
     try:
         command = LockUser(user_id=anna_id)
         envelope = Envelope(
@@ -229,7 +235,7 @@ async def test_a_producer_locks_nobody_even_with_rights_on_the_whole_exchange(
             )
         # It stands before this one in its queue.
         bert = await signed_up(gateways[0])
-        await ask(house.installation, LockUser(user_id=await user_id(gateways[0], bert)), AccountState)
+        await send_request_async(system.installation, LockUser(user_id=await user_id(gateways[0], bert)), AccountState)
     finally:
-        await _remove(house.installation, "mallory")
+        await _remove(system.installation, "mallory")
     assert await statuses(gateways, anna) == [200, 200]

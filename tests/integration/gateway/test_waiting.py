@@ -12,7 +12,7 @@ from contracts.auth import CommandOutcome, GetAuthCommand, GetMe, RefreshTokens,
 from contracts.diagram import CreateDiagram, GetDiagram, GetDiagramCommand, StaleRevision
 from contracts.envelope import Envelope
 from contracts.outcome import Outcome
-from gateway.breaker import OPENS_AFTER
+from gateway.breaker import FAILURES_TO_OPEN
 from tests.integration.gateway.scene import (
     DIAGRAM,
     LONG_AGO,
@@ -219,7 +219,7 @@ async def test_sign_ins_that_wait_too_long_keep_nobody_else_from_the_auth_servic
             await asyncio.Event().wait()
 
         scene.bus.handlers[SignIn] = late
-        for number in range(OPENS_AFTER):
+        for number in range(FAILURES_TO_OPEN):
             document = {"email": f"{number}@b", "password": "correct horse"}
             async with scene.http.post("/api/auth/login", json=document) as answer:
                 assert answer.status == 503
@@ -229,4 +229,4 @@ async def test_sign_ins_that_wait_too_long_keep_nobody_else_from_the_auth_servic
             part: scene.counted("api_gateway_circuit_breaker_failures_total", service=part)
             for part in ("auth", "auth.passwords")
         }
-    assert opened == {"auth": 0, "auth.passwords": OPENS_AFTER}
+    assert opened == {"auth": 0, "auth.passwords": FAILURES_TO_OPEN}

@@ -46,7 +46,7 @@ class Members:
 
     async def _filled(self, entry: Entry) -> bool:
         (found,) = await self.reader.read(entry)
-        return isinstance(found, Miss) and await self.reader.fill(found, b"before", stay_seconds=60)
+        return isinstance(found, Miss) and await self.reader.fill(found, b"before", ttl_seconds=60)
 
 
 @asynccontextmanager

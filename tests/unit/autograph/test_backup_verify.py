@@ -21,11 +21,11 @@ from autograph.backup.manifest import (
     MESSAGES,
     OBJECT_LIST,
     SECRETS,
+    BackedUpObject,
     BackupBroken,
-    KeptObject,
     Manifest,
+    describe_part,
     object_file,
-    part_of,
     secret_check,
     write_manifest,
 )
@@ -47,7 +47,7 @@ def backup(tmp_path: Path) -> Path:
         path.parent.mkdir(parents=True)
         path.write_bytes(content)
         lines.append(
-            KeptObject(
+            BackedUpObject(
                 bucket="diagrams",
                 key=f"d/{number}/x",
                 bytes=len(content),
@@ -76,7 +76,7 @@ def manifest_of(folder: Path, **other: Any) -> Manifest:
         "snapshot_at": now, "finished_at": now, "database_bytes": 1, "rows": {"auth.users": 1},
         "messages": {"diagram.commands": 1}, "objects": len(CONTENTS), "objects_bytes": sum(map(len, CONTENTS)),
         "missing": (), "secrets_included": True, "secret_checks": {"auth": "x", "gateway": "y"},
-        "parts": tuple(part_of(folder, name, secret=True) for name in PARTS),
+        "parts": tuple(describe_part(folder, name, secret=True) for name in PARTS),
     }  # fmt: skip
     return Manifest(**(values | other))
 

@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import time
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,13 +14,14 @@ from rich.table import Table
 
 from autograph import stacks, up
 from autograph.__main__ import main
-from autograph.failures import sentence
+from autograph.failures import describe_failure
 from autograph.listing import print_table
 from autograph.services import check_settings
 from autograph.settings import CHECKOUT, operator_settings
-from compose.local.home import CannotProvide, Home
+from compose.local.home import Home, OperatorError
 from compose.local.process import Identity
 from compose.local.progress import now
+from contracts.version import VERSION
 
 REPOSITORY = Path(__file__).parents[3]
 Say = Callable[..., tuple[int, str, str]]
@@ -51,9 +51,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_it_says_its_release_and_its_name(say: Say) -> None:
-    release = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
-
-    assert say("--version") == (0, f"autograph {release}\n", "")
+    assert say("--version") == (0, f"autograph {VERSION}\n", "")
     for words in ((), ("--help",), ("status", "--help")):
         _, said, _ = say(*words)
         assert "Usage: autograph" in said
@@ -112,7 +110,7 @@ def test_the_stack_that_runs_is_meant_with_the_settings_that_it_was_started_with
         found = operator_settings()
         assert operator_settings(starts=True).home == CHECKOUT / ".autograph"
     assert found.home == home.folder
-    assert found.given()["AUTOGRAPH_REDIS_URL"] == "redis://mine/0"
+    assert found.external_servers()["AUTOGRAPH_REDIS_URL"] == "redis://mine/0"
     assert operator_settings().home == CHECKOUT / ".autograph"
 
 
@@ -134,7 +132,7 @@ def test_of_several_that_run_none_is_guessed(elsewhere: Path) -> None:
         two.locked(),
         stacks.recorded(one.folder, elsewhere),
         stacks.recorded(two.folder, elsewhere),
-        pytest.raises(CannotProvide, match=rf"Several stacks run.*{one.folder}, {two.folder}"),
+        pytest.raises(OperatorError, match=rf"Several stacks run.*{one.folder}, {two.folder}"),
     ):
         operator_settings()
 
@@ -149,7 +147,7 @@ def test_what_a_killed_up_left_on_record_is_removed(elsewhere: Path) -> None:
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (asyncpg.InvalidPasswordError("no"), "PostgreSQL does not let us in (no): check AUTOGRAPH_POSTGRES_URL"),
+        (asyncpg.InvalidPasswordError("no"), "PostgreSQL refused the connection (no): check AUTOGRAPH_POSTGRES_URL"),
         (asyncpg.UndefinedTableError("none"), "run `autograph migrate`"),
         (RedisConnectionError("refused"), "`autograph doctor`"),
         (ConnectionRefusedError(111, "refused"), "A server cannot be reached"),
@@ -158,7 +156,7 @@ def test_what_a_killed_up_left_on_record_is_removed(elsewhere: Path) -> None:
     ],
 )
 def test_what_is_no_bug_is_one_sentence_with_what_to_do(error: Exception, said: str) -> None:
-    found = sentence(error)
+    found = describe_failure(error)
     assert found is not None
     assert said in found
     assert "\n" not in found
@@ -166,7 +164,7 @@ def test_what_is_no_bug_is_one_sentence_with_what_to_do(error: Exception, said: 
 
 @pytest.mark.parametrize("error", [asyncpg.PostgresSyntaxError("x"), ValueError("x"), KeyError("x")])
 def test_a_bug_stays_loud(error: Exception) -> None:
-    assert sentence(error) is None
+    assert describe_failure(error) is None
 
 
 @pytest.mark.parametrize("columns", ["20", "80"])

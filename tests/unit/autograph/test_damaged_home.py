@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from autograph.__main__ import main
-from compose.local.home import CannotProvide, Home
+from compose.local.home import Home, OperatorError
 
 FILES = ("state.json", "ports.json", "secrets.json")
 CONTENTS = {"empty": b"", "truncated": b'{"boot": "1234', "not JSON": b"\xff", "a list": b"[1, 2]", "zeros": bytes(9)}
@@ -55,5 +55,5 @@ def test_scale_says_that_the_state_is_damaged_and_not_that_the_stack_still_start
 
 def test_a_home_in_which_a_stack_runs_is_refused_with_both_ways_out(tmp_path: Path) -> None:
     home = Home(tmp_path).open()
-    with home.locked(), pytest.raises(CannotProvide, match=r"`autograph down`, or set AUTOGRAPH_HOME"), home.locked():
+    with home.locked(), pytest.raises(OperatorError, match=r"`autograph down`, or set AUTOGRAPH_HOME"), home.locked():
         pass

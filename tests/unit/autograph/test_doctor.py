@@ -11,10 +11,10 @@ import pytest
 
 from autograph.doctor import command, finding
 from autograph.doctor.finding import Finding, skew
-from autograph.doctor.rabbitmq import _taken_from, behind, dead_queue, full_queue
-from autograph.doctor.s3 import REMEMBERED, compare
+from autograph.doctor.rabbitmq import _consumer_findings, behind, dead_queue, full_queue
+from autograph.doctor.s3 import MAX_LISTED_KEYS, compare
 from autograph.installation import Installation
-from compose.local.servers.seaweedfs import Account
+from compose.local.servers.seaweedfs import S3Account
 from compose.local.stack import Servers
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -36,18 +36,18 @@ async def found(archived: Iterable[str], stored: dict[str, datetime]) -> list[tu
 
 
 @pytest.mark.parametrize(
-    ("apart", "coarse", "judged"),
+    ("offset_seconds", "resolution_seconds", "judged"),
     [(-0.9, 0, []), (0.9, 0, []), (-2.9, 2, []), (-3, 0, [False]), (3, 2, [False]), (-60, 2, [True]), (60, 0, [True])],
 )
 async def test_a_clock_that_is_apart_by_more_than_it_is_coarse_is_named(
-    apart: float, coarse: float, judged: list[bool], monkeypatch: pytest.MonkeyPatch
+    offset_seconds: float, resolution_seconds: float, judged: list[bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(finding, "SKEW_PAUSE_SECONDS", 0)
 
     async def told() -> float:
-        return time.time() + apart
+        return time.time() + offset_seconds
 
-    assert [(one.code, one.error) for one in await skew("redis", told, coarse=coarse)] == [
+    assert [(one.code, one.error) for one in await skew("redis", told, resolution_seconds=resolution_seconds)] == [
         ("clock_skew", error) for error in judged
     ]
 
@@ -87,8 +87,8 @@ async def test_what_others_put_into_the_bucket_does_not_make_ours_look_lost() ->
 
 
 async def test_all_that_is_lost_is_counted_and_only_so_much_remembered() -> None:
-    compared = await compare(each(f"{PLACE}a/{number:05}" for number in range(REMEMBERED + 5)), each(()), NOW)
-    assert (compared.lost_count, len(compared.lost)) == (REMEMBERED + 5, REMEMBERED)
+    compared = await compare(each(f"{PLACE}a/{number:05}" for number in range(MAX_LISTED_KEYS + 5)), each(()), NOW)
+    assert (compared.lost_count, len(compared.lost)) == (MAX_LISTED_KEYS + 5, MAX_LISTED_KEYS)
 
 
 def queue(**row: Any) -> dict[str, Any]:
@@ -175,16 +175,16 @@ async def test_a_server_that_holds_much_is_not_called_away(
         return []
 
     monkeypatch.setattr(command, "CHECK_SECONDS", 0)
-    monkeypatch.setattr(command, "_LOOKS", {server: look})
-    nowhere = Account("http://nowhere", "", "")
-    found = Installation(Servers("", "", "", "", nowhere, nowhere), secret="", auth_secret="", gateway_secret="")
+    monkeypatch.setattr(command, "_CHECKS", {server: look})
+    nowhere = S3Account("http://nowhere", "", "")
+    found = Installation(Servers("", "", "", "", nowhere, nowhere), secret="")
 
     assert [finding.code for finding in await command.examine(found)] == codes
 
 
 def an_installation(postgres_url: str = "") -> Installation:
-    nowhere = Account("http://nowhere", "", "")
-    return Installation(Servers(postgres_url, "", "", "", nowhere, nowhere), "", auth_secret="", gateway_secret="")
+    nowhere = S3Account("http://nowhere", "", "")
+    return Installation(Servers(postgres_url, "", "", "", nowhere, nowhere), "")
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ async def test_what_postgresql_refuses_is_not_blamed_on_the_store_that_is_compar
         raise refusal
 
     monkeypatch.setattr(asyncpg, "connect", connect)
-    monkeypatch.setattr(command, "_LOOKS", {"s3": look})
+    monkeypatch.setattr(command, "_CHECKS", {"s3": look})
 
     [one] = await command.examine(an_installation())
 
@@ -219,7 +219,7 @@ async def test_a_server_that_is_silent_is_said_to_be_and_for_how_long(monkeypatc
     async def look(_: Installation) -> list[Finding]:
         raise TimeoutError
 
-    monkeypatch.setattr(command, "_LOOKS", {"redis": look})
+    monkeypatch.setattr(command, "_CHECKS", {"redis": look})
 
     [one] = await command.examine(an_installation())
 
@@ -228,5 +228,5 @@ async def test_a_server_that_is_silent_is_said_to_be_and_for_how_long(monkeypatc
 
 
 def test_a_worker_that_takes_nothing_may_also_be_one_that_hangs() -> None:
-    [one] = _taken_from("diagram.commands", 0, 0)
+    [one] = _consumer_findings("diagram.commands", 0, 0)
     assert one.do == "start the diagram worker, or restart it if it does not answer"

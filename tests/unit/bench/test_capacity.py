@@ -40,7 +40,7 @@ def test_the_mix_is_a_thousand_requests_whose_costs_are_known() -> None:
 def test_no_process_is_busier_than_it_may_be(scale: int) -> None:
     for part in capacity.PARTS:
         busy = capacity.cores(part, capacity.ONE * scale) / capacity.processes(part, capacity.ONE * scale)
-        assert busy <= capacity.BUSY
+        assert busy <= capacity.MAX_UTILISATION
 
 
 def test_the_document_shows_what_the_model_gives() -> None:

@@ -13,13 +13,13 @@ from chassis.database import (
     ConnectionLost,
     DatabaseUnavailable,
     StatementTimedOut,
-    Trouble,
     _from_jsonb,
+    _timed_out_in_driver,
     _to_jsonb,
-    _unanswered,
     classify,
     compact,
 )
+from chassis.failures import Failure
 from contracts.refusal import Forbidden
 
 
@@ -39,7 +39,7 @@ from contracts.refusal import Forbidden
     ids=lambda error: type(error).__name__,
 )
 def test_what_lost_against_others_may_be_tried_again(error: Exception) -> None:
-    assert classify(error) is Trouble.TRANSIENT
+    assert classify(error) is Failure.TRANSIENT
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_what_lost_against_others_may_be_tried_again(error: Exception) -> None:
     ids=lambda error: type(error).__name__,
 )
 def test_an_absent_database_is_nobodys_fault(error: Exception) -> None:
-    assert classify(error) is Trouble.DOWN
+    assert classify(error) is Failure.DEPENDENCY
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_an_absent_database_is_nobodys_fault(error: Exception) -> None:
     ids=lambda error: type(error).__name__,
 )
 def test_a_connection_that_ended_is_no_bug_and_says_nothing_of_the_server(error: Exception) -> None:
-    assert classify(error) is Trouble.LOST
+    assert classify(error) is Failure.LOST
 
 
 @pytest.mark.parametrize(
@@ -94,8 +94,8 @@ def test_a_connection_that_ended_is_no_bug_and_says_nothing_of_the_server(error:
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_bugs_and_refusals_are_no_trouble_of_the_database(error: Exception) -> None:
-    assert classify(error) is None
+def test_bugs_and_refusals_are_no_failure_of_the_database(error: Exception) -> None:
+    assert classify(error) is Failure.BUG
 
 
 async def test_a_handlers_own_timeout_is_not_the_databases_silence() -> None:
@@ -103,7 +103,7 @@ async def test_a_handlers_own_timeout_is_not_the_databases_silence() -> None:
         async with asyncio.timeout(0):
             await asyncio.Event().wait()
 
-    assert not _unanswered(raised.value)
+    assert not _timed_out_in_driver(raised.value)
 
 
 @pytest.mark.parametrize("value", [{"a": [1, 2.5, None, True, "ü\n"]}, [], "text", 10**20, None])

@@ -15,7 +15,7 @@ class Clock:
 
 
 class Dependency:
-    """Counts how often it was asked; fails while it is away."""
+    """Counts how often it was asked; fails while it is unavailable."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -170,9 +170,9 @@ def test_two_checks_cannot_share_a_name() -> None:
 async def test_what_was_last_found_is_told_without_asking_again() -> None:
     health, dependency = serving(), Dependency()
     health.check("redis", dependency.ping, needed=False)
-    assert health.last_found() == {}
+    assert health.last_results() == {}
     dependency.away = ConnectionError()
     await health.ready()
 
-    assert health.last_found() == {"redis": False}
+    assert health.last_results() == {"redis": False}
     assert dependency.asked == 1

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from chassis.key_pairs import KeyPair, KeysUnreadable, Purpose, Safe, active, derived_key, is_due, spent
+from chassis.key_pairs import KeyCipher, KeyPair, KeysUnreadable, Purpose, active, derived_key, expired_keys, is_due
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -41,23 +41,23 @@ def test_a_key_is_due_when_there_is_none_or_the_newest_is_too_old() -> None:
 def test_a_signing_key_is_spent_once_nothing_valid_can_bear_it() -> None:
     keys = [key("first", NOW - 9 * HOUR), key("second", NOW - 2 * HOUR), key("third", NOW - HOUR)]
 
-    assert spent(keys, NOW, timedelta(minutes=90)) == ["first"]
-    assert spent(keys, NOW, 3 * HOUR) == []
+    assert expired_keys(keys, NOW, timedelta(minutes=90)) == ["first"]
+    assert expired_keys(keys, NOW, 3 * HOUR) == []
 
 
 def test_a_sealing_key_is_never_spent() -> None:
     keys = [key("first", NOW - 900 * HOUR, Purpose.SEALING), key("second", NOW - 800 * HOUR, Purpose.SEALING)]
 
-    assert spent(keys, NOW, HOUR) == []
+    assert expired_keys(keys, NOW, HOUR) == []
 
 
 def test_a_private_key_comes_out_of_the_safe_as_it_went_in() -> None:
     private = os.urandom(32)
-    locked = Safe(SECRET).lock(Purpose.SIGNING, "k", private)
+    encrypted = KeyCipher(SECRET).encrypt(Purpose.SIGNING, "k", private)
 
-    assert Safe(SECRET).unlock(Purpose.SIGNING, "k", locked) == private
-    assert private not in locked
-    assert Safe(SECRET).lock(Purpose.SIGNING, "k", private) != locked
+    assert KeyCipher(SECRET).decrypt(Purpose.SIGNING, "k", encrypted) == private
+    assert private not in encrypted
+    assert KeyCipher(SECRET).encrypt(Purpose.SIGNING, "k", private) != encrypted
 
 
 @pytest.mark.parametrize(
@@ -73,10 +73,10 @@ def test_a_private_key_comes_out_of_the_safe_as_it_went_in() -> None:
 def test_the_safe_opens_for_its_own_secret_key_and_contents_only(
     secret: str, purpose: Purpose, key_id: str, cut: int
 ) -> None:
-    locked = Safe(SECRET).lock(Purpose.SIGNING, "k", os.urandom(32))
+    encrypted = KeyCipher(SECRET).encrypt(Purpose.SIGNING, "k", os.urandom(32))
 
     with pytest.raises(KeysUnreadable):
-        Safe(secret).unlock(purpose, key_id, locked[: len(locked) - cut])
+        KeyCipher(secret).decrypt(purpose, key_id, encrypted[: len(encrypted) - cut])
 
 
 def test_no_two_uses_share_a_key() -> None:

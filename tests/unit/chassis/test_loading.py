@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from chassis import gathering, tracing
+from chassis import batching, tracing
+from chassis.batching import MAX_BATCH
 from chassis.database import DatabaseUnavailable
-from chassis.gathering import MOST
 from chassis.loading import Loader
 
 
@@ -50,7 +50,7 @@ async def a_read_under_way(table: Table, rows: Loader[str, int], *keys: str) -> 
 @pytest.fixture
 def never_overdue(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that what is held up stays so."""
-    monkeypatch.setattr(gathering, "OVERDUE_SECONDS", 60.0)
+    monkeypatch.setattr(batching, "OVERDUE_SECONDS", 60.0)
 
 
 async def test_what_is_asked_in_one_turn_is_one_read_and_each_gets_its_own() -> None:
@@ -72,11 +72,11 @@ async def test_a_key_that_several_ask_for_is_read_once() -> None:
 
 
 async def test_a_read_has_its_most_and_the_rest_follows() -> None:
-    keys = [f"k{number}" for number in range(MOST + 1)]
+    keys = [f"k{number}" for number in range(MAX_BATCH + 1)]
     table = Table(**{key: number for number, key in enumerate(keys)})
 
-    assert await all_of(Loader(table.read), *keys) == list(range(MOST + 1))
-    assert table.reads == [tuple(keys[:MOST]), tuple(keys[MOST:])]
+    assert await all_of(Loader(table.read), *keys) == list(range(MAX_BATCH + 1))
+    assert table.reads == [tuple(keys[:MAX_BATCH]), tuple(keys[MAX_BATCH:])]
 
 
 async def test_a_key_asked_while_it_is_read_is_read_again() -> None:
@@ -116,7 +116,7 @@ async def test_those_that_come_during_a_read_are_the_next_together() -> None:
 
 
 async def test_a_read_that_takes_long_does_not_hold_up_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gathering, "OVERDUE_SECONDS", 0.01)
+    monkeypatch.setattr(batching, "OVERDUE_SECONDS", 0.01)
     table = Table(a=1, b=2)
     rows = Loader(table.read)
     (long,) = await a_read_under_way(table, rows, "a")
@@ -138,7 +138,7 @@ async def test_whoever_asks_when_a_read_takes_long_already_waits_for_nothing(mon
     table.may_end.set()
     loop = asyncio.get_running_loop()
     now = loop.time
-    monkeypatch.setattr(loop, "time", lambda: now() + gathering.OVERDUE_SECONDS)
+    monkeypatch.setattr(loop, "time", lambda: now() + batching.OVERDUE_SECONDS)
 
     assert await asyncio.wait_for(rows.load("b"), 5) == 2
     assert not long.done()
@@ -234,7 +234,7 @@ async def test_however_a_read_ends_nobody_is_left_waiting() -> None:
 async def test_what_is_traced_goes_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tracing, "ON", True)
     recorded = iter((False, True, False))
-    monkeypatch.setattr(tracing, "is_recorded", lambda: next(recorded))
+    monkeypatch.setattr(tracing, "is_recording", lambda: next(recorded))
     table = Table(a=1, b=2, c=3)
 
     assert await all_of(Loader(table.read), "a", "b", "c") == [1, 2, 3]

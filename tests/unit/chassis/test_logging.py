@@ -122,7 +122,7 @@ def test_an_exception_is_fields_and_shows_no_local_variable(lines: Lines) -> Non
     try:
         fails_near("hunter2")
     except RuntimeError:
-        log.exception("handler failed")
+        log.exception("handler_failed")
         stdlib_logging.getLogger("library").exception("theirs failed")
 
     for line in lines.all():
@@ -216,10 +216,10 @@ def test_a_person_at_a_terminal_gets_text_without_local_variables(lines: Lines) 
     try:
         fails_near("hunter2")
     except RuntimeError:
-        log.exception("handler failed", password="hunter2")
+        log.exception("handler_failed", password="hunter2")
 
     text = lines.stream.getvalue()
-    assert "handler failed" in text
+    assert "handler_failed" in text
     assert "RuntimeError: failed with 7 characters" in text
     assert logging.REDACTED in text
     assert text.count("hunter2") == text.count('fails_near("hunter2")')  # a frame's source line, which is our code

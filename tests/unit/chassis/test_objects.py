@@ -5,7 +5,7 @@ import aiohttp
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
-from chassis.objects import is_away
+from chassis.objects import is_unavailable
 
 
 def _answer(status: int, code: str) -> ClientError:
@@ -29,9 +29,9 @@ def _answer(status: int, code: str) -> ClientError:
     ids=repr,
 )
 def test_a_store_that_cannot_serve_is_away(error: Exception) -> None:
-    assert is_away(error)
+    assert is_unavailable(error)
 
 
 @pytest.mark.parametrize("error", [_answer(404, "NoSuchKey"), _answer(400, "InvalidArgument"), KeyError()], ids=repr)
 def test_an_answer_about_the_request_is_no_absence(error: Exception) -> None:
-    assert not is_away(error)
+    assert not is_unavailable(error)

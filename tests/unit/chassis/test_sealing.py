@@ -10,7 +10,7 @@ from pydantic_core import from_json, to_json
 
 from chassis.sealing import Unsealable, seal, unseal
 from contracts.message import Command
-from contracts.sealed import Box, SealedText, plain
+from contracts.sealed import Box, SealedText, reveal
 
 KEY = PrivateKey(b"k" * 32)
 OTHER_KEY = PrivateKey(b"o" * 32)
@@ -36,7 +36,7 @@ def sealed(word: str, *, message_id: UUID = ID, key: PrivateKey = KEY) -> Knock:
 
 @given(word=st.text(max_size=2_000))
 def test_what_is_sealed_is_opened_as_it_was(word: str) -> None:
-    assert plain(unseal(sealed(word), ID, OURS).word) == word
+    assert reveal(unseal(sealed(word), ID, OURS).word) == word
 
 
 def test_a_sealed_message_shows_nothing_of_its_secrets() -> None:
@@ -54,7 +54,7 @@ def test_an_opened_message_does_not_print_its_secrets() -> None:
 def test_a_sealed_message_is_read_back_from_json() -> None:
     document = from_json(to_json(sealed("open sesame").model_dump(mode="json", exclude_unset=True)))
     assert "second_word" not in document
-    assert plain(unseal(Knock.model_validate(document), ID, OURS).word) == "open sesame"
+    assert reveal(unseal(Knock.model_validate(document), ID, OURS).word) == "open sesame"
 
 
 def test_the_same_secret_is_never_sealed_the_same_way_twice() -> None:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from compose.local.home import CannotProvide, Home, Running, State
-from compose.local.process import Identity, Mark
-from compose.local.supervisor import stop_left
+from compose.local.home import Home, OperatorError, RunningProcess, StackState
+from compose.local.process import Identity, ProcessMark
+from compose.local.supervisor import stop_leftovers
 
 
 def a_home(folder: Path) -> Home:
@@ -110,22 +110,22 @@ def test_a_home_has_one_supervisor(tmp_path: Path) -> None:
 
     with home.locked():
         assert a_home(tmp_path).is_locked()
-        with pytest.raises(CannotProvide, match="already runs"), a_home(tmp_path).locked():
+        with pytest.raises(OperatorError, match="already runs"), a_home(tmp_path).locked():
             pass
     assert not a_home(tmp_path).is_locked()
 
 
 def test_what_runs_is_kept(tmp_path: Path) -> None:
-    process = Running("redis", me().pid, me().started, state="running", address="127.0.0.1:1")
+    process = RunningProcess("redis", me().pid, me().started, state="running", address="127.0.0.1:1")
 
-    a_home(tmp_path).keep_state(None, [process])
+    a_home(tmp_path).save_state(None, [process])
 
     assert a_home(tmp_path).state().processes == [process]
 
 
 def test_processes_of_an_earlier_boot_are_gone(tmp_path: Path) -> None:
     home = a_home(tmp_path)
-    home.keep_state(None, [Running("redis", me().pid, me().started)])
+    home.save_state(None, [RunningProcess("redis", me().pid, me().started)])
     kept = tmp_path / "state.json"
     kept.write_text(json.dumps(json.loads(kept.read_text(encoding="utf-8")) | {"boot": "another"}), encoding="utf-8")
 
@@ -139,7 +139,7 @@ def test_a_pid_that_was_given_to_another_process_is_not_ours() -> None:
 
 @pytest.mark.parametrize("name", ["a\nb", "a\udcffb", "a\x1bb"])
 def test_a_home_in_which_no_server_could_run_is_refused_in_one_sentence(tmp_path: Path, name: str) -> None:
-    with pytest.raises(CannotProvide, match="set AUTOGRAPH_HOME to another folder") as refused:
+    with pytest.raises(OperatorError, match="set AUTOGRAPH_HOME to another folder") as refused:
         Home(tmp_path / name).open()
 
     assert str(refused.value).isprintable()
@@ -149,7 +149,7 @@ def test_a_home_in_which_no_server_could_run_is_refused_in_one_sentence(tmp_path
 def test_a_folder_for_programs_that_initdb_cannot_run_in_is_refused_before_anything_is_got(
     tmp_path: Path, name: str
 ) -> None:
-    with pytest.raises(CannotProvide, match="set AUTOGRAPH_PROGRAMS to another folder"):
+    with pytest.raises(OperatorError, match="set AUTOGRAPH_PROGRAMS to another folder"):
         Home(tmp_path, programs=tmp_path / name).open()
 
 
@@ -168,7 +168,7 @@ def test_processes_are_found_by_their_mark_where_the_state_is_damaged(tmp_path: 
     home = a_home(tmp_path)
     (tmp_path / "state.json").write_bytes(damage)
     command = [sys.executable, "-c", "print(flush=True); import time; time.sleep(600)"]
-    variables = Mark("redis", "server", 15).variable(home.folder)
+    variables = ProcessMark("redis", "server", 15).variable(home.folder)
     with subprocess.Popen(command, env=variables, start_new_session=True, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
@@ -177,10 +177,10 @@ def test_processes_are_found_by_their_mark_where_the_state_is_damaged(tmp_path: 
 
         assert [(found.name, found.pid) for found in state.processes] == [("redis", process.pid)]
         assert a_home(tmp_path / "another").state().processes == []
-        stop_left(home)
+        stop_leftovers(home)
         assert process.wait() == -15
     assert "state.json was damaged" in home.notices[0]
-    assert a_home(tmp_path).state() == State(boot=state.boot)
+    assert a_home(tmp_path).state() == StackState(boot=state.boot)
 
 
 def test_the_supervisor_of_a_home_is_found_by_its_lock_where_the_state_is_lost(tmp_path: Path) -> None:
@@ -197,7 +197,7 @@ def test_damaged_ports_are_chosen_anew_by_who_starts_and_said_to_who_asks(tmp_pa
     home = a_home(tmp_path)
     home.port("postgres")
     (tmp_path / "ports.json").write_bytes(damage)
-    with pytest.raises(CannotProvide, match=r"ports.json is damaged \(.*autograph down"):
+    with pytest.raises(OperatorError, match=r"ports.json is damaged \(.*autograph down"):
         a_home(tmp_path).attach()
 
     restarted = a_home(tmp_path)
@@ -212,19 +212,19 @@ def test_damaged_secrets_are_never_replaced_and_the_way_out_is_said(tmp_path: Pa
     home.secret("auth")
     (tmp_path / "secrets.json").write_bytes(damage)
 
-    for ask in (lambda: home.secret("auth"), lambda: home.secret("new"), lambda: home.keep_secret("auth", "x")):
-        with pytest.raises(CannotProvide, match=r"secrets.json is damaged \(.*autograph restore"):
+    for ask in (lambda: home.secret("auth"), lambda: home.secret("new"), lambda: home.save_secret("auth", "x")):
+        with pytest.raises(OperatorError, match=r"secrets.json is damaged \(.*autograph restore"):
             ask()
     assert (tmp_path / "secrets.json").read_bytes() == damage
 
 
 def test_a_password_that_a_database_was_made_with_is_not_made_anew_where_it_is_lost(tmp_path: Path) -> None:
     home = a_home(tmp_path)
-    (home.place("postgres") / "PG_VERSION").touch()
-    home.place("rabbitmq", "mnesia")
+    (home.subfolder("postgres") / "PG_VERSION").touch()
+    home.subfolder("rabbitmq", "mnesia")
 
     for name in ("postgres", "rabbitmq"):
-        with pytest.raises(CannotProvide, match=r"secrets.json lacks what .* needs: put the file back"):
+        with pytest.raises(OperatorError, match=r"secrets.json lacks what .* needs: put the file back"):
             home.secret(name)
     assert home.secret("redis")  # is told at each start, and opens nothing that is kept
 
@@ -237,14 +237,14 @@ def test_a_file_that_cannot_be_read_is_named_in_one_sentence(tmp_path: Path, nam
     asks: dict[str, Callable[[], object]] = {
         "state.json": home.state, "ports.json": home.attach, "secrets.json": lambda: home.secret("auth"),
     }  # fmt: skip
-    with pytest.raises(CannotProvide, match=f"cannot be used .*{name}.*AUTOGRAPH_HOME"):
+    with pytest.raises(OperatorError, match=f"cannot be used .*{name}.*AUTOGRAPH_HOME"):
         asks[name]()
 
 
 def test_a_home_that_is_no_folder_is_said_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
-    with pytest.raises(CannotProvide, match=r"cannot be used .*set AUTOGRAPH_HOME to another folder"):
+    with pytest.raises(OperatorError, match=r"cannot be used .*set AUTOGRAPH_HOME to another folder"):
         Home(tmp_path / "file").open()
 
 
@@ -278,7 +278,7 @@ def test_a_write_that_fails_leaves_what_was_there_and_nothing_else(
     secret = home.secret("postgres")
     monkeypatch.setattr(os, "fsync", full)
 
-    with pytest.raises(CannotProvide, match="No space left on device"):
+    with pytest.raises(OperatorError, match="No space left on device"):
         home.secret("another")
     assert a_home(tmp_path).secret("postgres") == secret
     assert {path.name for path in tmp_path.iterdir()} == {"logs", "secrets.json"}

@@ -6,9 +6,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from compose.grafana.asking import Answers, Series, Shown, Window, legend_of
 from compose.grafana.panels import Dashboard, Panel, Query, document
 from compose.grafana.picture import ALARM, GOOD, LEGEND_ROWS, Note, Run, draw, fired_when, stack
+from compose.grafana.prometheus_queries import PanelResult, QueryResults, Series, Window, legend_of
 
 WINDOW = Window(start=1_000_000_000, end=1_000_000_600, step=10, rate_seconds=40)
 RUN = Run(WINDOW, (Note(WINDOW.start + 60, "a worker killed"),), "A run of ten minutes.")
@@ -21,7 +21,7 @@ def series(legend: str, *values: float, first: int = 0) -> Series:
 
 def picture(panel: Panel, *shown: Series, alerts: tuple[Series, ...] = ()) -> ET.Element:
     board: dict[str, Any] = document(Dashboard("one", "One", "A dashboard.", (panel,)), ())
-    answers = Answers(board, (Shown(board["panels"][0], shown),), alerts)
+    answers = QueryResults(board, (PanelResult(board["panels"][0], shown),), alerts)
     return ET.fromstring(draw(answers, RUN))  # noqa: S314 - our own
 
 

@@ -11,7 +11,7 @@ from tests.eventually import eventually
 
 
 async def test_what_takes_long_is_said_again_and_again_with_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "STILL_SECONDS", 0.01)
+    monkeypatch.setattr(progress, "REPORT_EVERY_SECONDS", 0.01)
     said: list[tuple[str, str]] = []
     steps = iter(range(1_000_000))
 

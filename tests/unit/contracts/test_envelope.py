@@ -88,7 +88,7 @@ def test_what_is_no_document_is_a_value_error(body: bytes) -> None:
 
 def test_an_actor_that_is_long_is_read_and_not_kept() -> None:
     kept = envelope_module._parsed.cache_info().currsize
-    actor = Actor(kind=ActorKind.PRODUCER, id=uuid4(), name="x" * envelope_module.KEPT_CHARACTERS)
+    actor = Actor(kind=ActorKind.PRODUCER, id=uuid4(), name="x" * envelope_module.MAX_CACHED_CHARACTERS)
 
     assert envelope_module._actor(str(actor)) == actor
     assert envelope_module._parsed.cache_info().currsize == kept

@@ -12,7 +12,17 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
 from contracts.diagram import Canvas
-from contracts.scanning import MAX_DEPTH, MAX_EVENTS, MAX_ITEMS, Checked, TooDeep, count_items, is_cheap_to_parse, split
+from contracts.scanning import (
+    MAX_DEPTH,
+    MAX_EVENTS,
+    MAX_ITEMS,
+    ScannedJson,
+    TooDeep,
+    count_items,
+    is_cheap_to_parse,
+    split,
+    split_scanned,
+)
 
 PATH = (b"canvas_data",)
 TEXTS = st.text('a\\"{}[]:,\u00e4\U0001f600\n', max_size=5)
@@ -28,7 +38,7 @@ indents = st.sampled_from([None, 1])
 @given(DOCUMENTS, st.booleans(), indents)
 def test_what_is_taken_out_and_what_is_left_are_the_whole(document: dict[str, Any], ascii: bool, indent: int) -> None:  # noqa: A002, FBT001
     raw = json.dumps(document, ensure_ascii=ascii, indent=indent).encode()
-    rest, taken = split(raw, PATH, hold_zeros=True)
+    rest, taken = split(raw, PATH, check_zeros=True)
     canvas = document.get("canvas_data")
     if isinstance(canvas, dict):
         assert taken is not None
@@ -41,10 +51,28 @@ def test_what_is_taken_out_and_what_is_left_are_the_whole(document: dict[str, An
 @given(DOCUMENTS, indents)
 def test_only_the_object_at_the_path_is_taken(document: dict[str, Any], indent: int) -> None:
     around = {"x": document, "data": {"y": document, "canvas_data": document, "z": [document]}, "w": document}
-    rest, taken = split(json.dumps(around, indent=indent).encode(), (b"data", *PATH), hold_zeros=True)
+    rest, taken = split(json.dumps(around, indent=indent).encode(), (b"data", *PATH), check_zeros=True)
     assert taken is not None
     assert json.loads(taken) == document
     assert json.loads(rest) == around | {"data": {"y": document, "canvas_data": None, "z": [document]}}
+
+
+@given(DOCUMENTS)
+def test_what_was_scanned_before_is_split_alike(document: dict[str, Any]) -> None:
+    raw = json.dumps({"x": document, "data": document, "z": 1}).encode()
+    rest, taken = split(raw, (b"data", *PATH), check_zeros=False)
+    again = split_scanned(raw, ("data", PATH[0].decode()))
+    assert json.loads(again.rest) == json.loads(rest)
+    assert (again.taken is None) == (taken is None)
+    if taken is not None:
+        assert isinstance(again.taken, ScannedJson)
+        assert json.loads(again.taken) == json.loads(taken)
+
+
+@pytest.mark.parametrize("raw", [b"", b"[]", b'{"data":1}', b'{"data":{"canvas_data":{}'])
+def test_what_is_no_document_is_refused_though_it_was_scanned(raw: bytes) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        split_scanned(raw, ("data", PATH[0].decode()))
 
 
 def nested(depth: int) -> bytes:
@@ -54,7 +82,7 @@ def nested(depth: int) -> bytes:
 def refused(canvas: bytes) -> str:
     """The code by which it is."""
     with pytest.raises(ValueError) as caught:  # noqa: PT011 - the code says which
-        split(b'{"canvas_data":%b}' % canvas, PATH, hold_zeros=True)
+        split(b'{"canvas_data":%b}' % canvas, PATH, check_zeros=True)
     return caught.value.type if isinstance(caught.value, PydanticCustomError) else "no JSON"
 
 
@@ -99,12 +127,12 @@ def test_a_name_that_stands_twice_is_refused(canvas: bytes) -> None:
 )  # fmt: skip
 def test_what_looks_bad_and_is_not_is_kept(canvas: bytes) -> None:
     assert parsed(canvas) is None
-    assert split(b'{"canvas_data":%b}' % canvas, PATH, hold_zeros=True).taken == canvas
+    assert split(b'{"canvas_data":%b}' % canvas, PATH, check_zeros=True).taken == canvas
 
 
 def test_far_too_deep_is_refused_and_ends_no_process() -> None:
     with pytest.raises(TooDeep):
-        split(b"[" * 200_000 + b"]" * 200_000, PATH, hold_zeros=True)
+        split(b"[" * 200_000 + b"]" * 200_000, PATH, check_zeros=True)
 
 
 def test_more_members_than_anybody_draws_are_refused() -> None:
@@ -116,9 +144,9 @@ def test_no_document_has_more_values_than_the_database_can_hold_whatever_they_ar
     for value in (b"[]", b"1", b'""', b"{}"):
         assert refused(b'{"a":[' + b",".join([value] * (MAX_ITEMS + 1)) + b"]}") == "too_many_items"
     freehand = b'{"a":[' + b",".join([b"[12.5,7.25]"] * 600_000) + b"]}"
-    assert split(freehand, (), hold_zeros=True).rest == freehand
+    assert split(freehand, (), check_zeros=True).rest == freehand
     prose = b'{"a":"' + b"one, two [three], " * 400_000 + b'"}'
-    assert split(prose, (), hold_zeros=True).rest == prose
+    assert split(prose, (), check_zeros=True).rest == prose
 
 
 def test_the_longest_numbers_take_no_longer_than_their_bytes() -> None:
@@ -126,8 +154,8 @@ def test_the_longest_numbers_take_no_longer_than_their_bytes() -> None:
     long_number = b"1" * 308
     canvas = b'{"a":[' + b",".join([long_number] * 10_000) + b",1e1]}"
     began = time.process_time()
-    split(canvas, (), hold_zeros=True)
-    split(b'{"canvas_data":%b}' % canvas, PATH, hold_zeros=True)
+    split(canvas, (), check_zeros=True)
+    split(b'{"canvas_data":%b}' % canvas, PATH, check_zeros=True)
     assert time.process_time() - began < 5  # 0.6 s; 10 s for each before
 
 
@@ -135,14 +163,14 @@ def test_the_longest_numbers_take_no_longer_than_their_bytes() -> None:
 def test_scanning_takes_few_times_the_document(item: bytes) -> None:
     raw = b'{"canvas_data":{"e":[' + b",".join([item] * (600_000 // len(item))) + b"]}}"
     tracemalloc.start()
-    split(raw, PATH, hold_zeros=True)
+    split(raw, PATH, check_zeros=True)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 5 * len(raw) + 512 * 1024
 
 
 def test_a_scanned_canvas_is_believed() -> None:
-    checked = Checked(b'{"a":1.50}')
+    checked = ScannedJson(b'{"a":1.50}')
     assert TypeAdapter(Canvas).validate_python(checked) is checked
 
 

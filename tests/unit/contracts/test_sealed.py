@@ -9,7 +9,7 @@ from pydantic import SecretStr, ValidationError
 
 from chassis.sealing import seal, unseal
 from contracts.message import Command
-from contracts.sealed import MAX_CHARACTERS, Box, SealedText, plain, sealed_fields
+from contracts.sealed import MAX_CHARACTERS, Box, SealedText, reveal, sealed_fields
 
 
 class Enter(Command[None]):
@@ -22,7 +22,7 @@ class Enter(Command[None]):
 def test_plain_text_is_taken_at_the_edge_only() -> None:
     entered = Enter.model_validate({"password": "hunter2"}, context={"edge": True})
 
-    assert plain(entered.password) == "hunter2"
+    assert reveal(entered.password) == "hunter2"
     assert "hunter2" not in repr(entered)
     with pytest.raises(ValidationError):
         Enter.model_validate({"password": "hunter2"})
@@ -38,7 +38,7 @@ def test_a_box_survives_the_wire() -> None:
 
     assert Enter.model_validate_json(boxed.model_dump_json(exclude_unset=True)) == boxed
     with pytest.raises(TypeError):
-        plain(boxed.password)
+        reveal(boxed.password)
 
 
 def test_sealed_fields_are_found_also_where_they_are_optional() -> None:
@@ -53,6 +53,6 @@ def test_the_longest_secret_that_is_taken_has_room_in_its_box(character: str) ->
     sealed = seal(entered, message_id, "k", bytes(key.public_key))
     read = Enter.model_validate_json(sealed.model_dump_json(exclude_unset=True))
 
-    assert plain(unseal(read, message_id, {"k": bytes(key)}).password) == character * MAX_CHARACTERS
+    assert reveal(unseal(read, message_id, {"k": bytes(key)}).password) == character * MAX_CHARACTERS
     with pytest.raises(ValidationError, match="at most"):
         Enter.model_validate({"password": character * (MAX_CHARACTERS + 1)}, context={"edge": True})

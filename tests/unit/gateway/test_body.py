@@ -12,9 +12,9 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from bench.scene import DIAGRAM
 from contracts.diagram import ChangeDiagram, CreateDiagram
 from gateway.api import ENDPOINTS
-from gateway.body import _colons, _kept_whole, parse
+from gateway.body import _colons, _has_all_members, parse
 from gateway.endpoint import Endpoint
-from gateway.problems import Problem
+from gateway.problems import HttpProblem
 
 CREATE = next(row.body for row in ENDPOINTS if row.request is CreateDiagram)
 CHANGE = next(row.body for row in ENDPOINTS if row.request is ChangeDiagram)
@@ -29,7 +29,7 @@ def has_repeats(raw: bytes) -> bool:
 
 
 def kept_whole(model: type[BaseModel], raw: bytes) -> bool:
-    return _kept_whole(model.model_validate_json(raw, strict=True, context={"edge": True}), raw)
+    return _has_all_members(model.model_validate_json(raw, strict=True, context={"edge": True}), raw)
 
 
 def escaped(text: str) -> str:
@@ -108,7 +108,7 @@ def test_what_is_kept_whole_of_a_change_has_no_name_twice(raw: str) -> None:
 async def codes(raw: bytes) -> list[str]:
     try:
         await parse(CREATE, raw, CreateDiagram)
-    except Problem as problem:
+    except HttpProblem as problem:
         return [error.code for error in problem.errors]
     return []
 

@@ -10,7 +10,7 @@ from gateway.compression import accepts_gzip
 from gateway.idempotency import Signer, message_id, read_key
 from gateway.preconditions import known_tag, read_if_match
 from gateway.prefer import Preference, read_prefer
-from gateway.problems import Problem
+from gateway.problems import HttpProblem
 
 ANNA = Actor(kind=ActorKind.USER, id=UUID(int=1))
 SIGNER = Signer("a secret of this test, long enough")
@@ -42,7 +42,7 @@ def test_a_key_is_quoted_or_bare(header: str, key: str) -> None:
 
 @pytest.mark.parametrize("header", ["", '""', '"', "a b", "k" * 256, "ä", 'a"b', "a\x7f"])
 def test_what_is_no_key_is_refused(header: str) -> None:
-    with pytest.raises(Problem) as refused:
+    with pytest.raises(HttpProblem) as refused:
         read_key(header)
     assert refused.value.status == 400
 
@@ -116,7 +116,7 @@ def test_if_match_takes_whatever_names_a_revision(header: str | None, expected: 
 
 @pytest.mark.parametrize("header", ["", ",", "3", '"3', '"3" "4"', '*, "3"', 'w/"3"', '"\x7f"', '"1",' * 101])
 def test_if_match_takes_nothing_but_a_list_of_tags(header: str) -> None:
-    with pytest.raises(Problem) as refused:
+    with pytest.raises(HttpProblem) as refused:
         read_if_match(header)
     assert (refused.value.code, refused.value.status) == ("malformed_header", 400)
 
@@ -124,7 +124,7 @@ def test_if_match_takes_nothing_but_a_list_of_tags(header: str) -> None:
 def test_a_long_header_of_tags_is_read_in_no_time() -> None:
     """No pattern looks back: each character is passed once."""
     for header in ("," * 50_000, '"' * 50_000, " ," * 25_000 + "x", '"a" ' * 12_000):
-        with pytest.raises(Problem):
+        with pytest.raises(HttpProblem):
             read_if_match(header)
 
 
@@ -144,7 +144,7 @@ def test_gzip_is_sent_to_whoever_wants_it(header: str | None, taken: bool) -> No
 def test_blanks_in_a_list_of_tags_are_looked_through_once() -> None:
     """They were tried in every division between two elements: 8 KB took a second of the event loop."""
     began = time.process_time()
-    with pytest.raises(Problem):
+    with pytest.raises(HttpProblem):
         read_if_match('"1",' + " " * 100_000 + "x")
     assert known_tag('"1",' + " " * 100_000 + "x", '"1"') is None
     assert time.process_time() - began < 2

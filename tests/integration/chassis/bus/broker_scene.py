@@ -13,8 +13,8 @@ from uuid_utils.compat import uuid7
 
 from chassis.bus.amqp import AmqpPublisher
 from chassis.bus.consumers import Consumers
-from chassis.bus.ports import Delivery, Letter
-from chassis.bus.replies import reply_letter
+from chassis.bus.ports import Delivery, OutgoingMessage
+from chassis.bus.replies import reply_message
 from chassis.bus.requester import Requester
 from chassis.metrics import BusMetrics
 from contracts.envelope import Actor, ActorKind, Envelope, decode
@@ -40,8 +40,12 @@ def envelope_of(request: Request[Any]) -> Envelope:
     )
 
 
-def a_letter(routing_key: str, body: bytes = b"{}", *, exchange: str = "autograph.commands", **more: Any) -> Letter:
-    return Letter(exchange=exchange, routing_key=routing_key, body=body, type="test", correlation_id="c", **more)
+def a_letter(
+    routing_key: str, body: bytes = b"{}", *, exchange: str = "autograph.commands", **more: Any
+) -> OutgoingMessage:
+    return OutgoingMessage(
+        exchange=exchange, routing_key=routing_key, body=body, type="test", correlation_id="c", **more
+    )
 
 
 @asynccontextmanager
@@ -113,7 +117,7 @@ class Worker:
         envelope, _ = decode(delivery.body)
         assert delivery.reply_to is not None
         await self.publisher.send(
-            reply_letter(
+            reply_message(
                 self.service, envelope, outcome, reply_to=delivery.reply_to, correlation_id=delivery.correlation_id,
                 now=datetime.now(UTC),
             )

@@ -16,13 +16,13 @@ from prometheus_client import CollectorRegistry
 
 from chassis.bus.amqp import AmqpPublisher
 from chassis.bus.consumers import Consumers
-from chassis.bus.failures import Failure
 from chassis.bus.gate import Gate
 from chassis.bus.handlers import Handlers
 from chassis.bus.handling import Handling
 from chassis.bus.ports import Delivery
 from chassis.bus.quarantine import Quarantine
 from chassis.delivery_marks import RedisMarks
+from chassis.failures import Failure
 from chassis.metrics import BusMetrics
 from chassis.redis import Redis
 from contracts.envelope import Envelope
@@ -30,7 +30,7 @@ from contracts.message import Message
 from contracts.outcome import Outcome
 
 BLOCKED_SECONDS = 6.0  # longer than what the broker waits for, at a heartbeat of one second
-OWNED_SECONDS, ALONE_SECONDS = 3.0, 1.0
+LIVE_MARK_SECONDS, ISOLATION_SECONDS = 3.0, 1.0
 
 
 class NoInbox:
@@ -78,8 +78,8 @@ async def main(amqp_url: str, redis_url: str, service: str, queue: str) -> None:
         metrics=metrics, classify=lambda _: Failure.BUG, unseal=_as_it_is, clock=lambda: datetime.now(UTC),
     )  # fmt: skip
     quarantine = Quarantine(
-        deliver, marks=RedisMarks(redis, service, owned_seconds=OWNED_SECONDS), give_up=handling.give_up,
-        ready=handling.gate.wait, alone_seconds=ALONE_SECONDS, owned_seconds=OWNED_SECONDS,
+        deliver, marks=RedisMarks(redis, service, live_mark_seconds=LIVE_MARK_SECONDS), give_up=handling.give_up,
+        ready=handling.gate.wait, isolation_seconds=ISOLATION_SECONDS, live_mark_seconds=LIVE_MARK_SECONDS,
     )  # fmt: skip
     consumers = Consumers(amqp_url, name="test", prefetch={queue: 16}, deliver=quarantine.deliver, metrics=metrics)
     consumers.link._heartbeat_seconds = 1

@@ -13,7 +13,7 @@ from uuid_utils.compat import uuid7
 from chassis.bus.gate import Gate
 from chassis.bus.handlers import Handlers
 from chassis.bus.handling import Handling
-from chassis.bus.ports import Delivery, Letter, NotPublished, QueueFull
+from chassis.bus.ports import Delivery, NotPublished, OutgoingMessage, QueueFull
 from chassis.database import Database
 from chassis.metrics import BusMetrics
 from chassis.unit_of_work import Ledger, OutboxRow
@@ -59,30 +59,30 @@ class Letters:
 
     def __init__(self, happened: list[str]) -> None:
         self._happened = happened
-        self.published: list[Letter] = []
+        self.published: list[OutgoingMessage] = []
         self.broken = False
         self.full: set[str] = set()  # exchanges whose queues take no more
 
-    async def publish(self, letter: Letter, *, timeout_seconds: float = 5.0) -> None:  # noqa: ARG002 - the seam's
+    async def publish(self, outgoing: OutgoingMessage, *, timeout_seconds: float = 5.0) -> None:  # noqa: ARG002 - the seam's
         if self.broken:
-            raise NotPublished("the broker is away")
-        if letter.exchange in self.full:
-            raise QueueFull(letter.exchange)
-        self._happened.append(f"published {letter.exchange}")
-        self.published.append(letter)
+            raise NotPublished("the broker is unavailable")
+        if outgoing.exchange in self.full:
+            raise QueueFull(outgoing.exchange)
+        self._happened.append(f"published {outgoing.exchange}")
+        self.published.append(outgoing)
 
-    async def send(self, letter: Letter) -> None:
-        await self.publish(letter)
+    async def send(self, outgoing: OutgoingMessage) -> None:
+        await self.publish(outgoing)
 
     def replies(self) -> list[Outcome]:
         return [
-            Outcome.model_validate(decode(letter.body)[1])
-            for letter in self.published
-            if letter.exchange == "autograph.replies"
+            Outcome.model_validate(decode(outgoing.body)[1])
+            for outgoing in self.published
+            if outgoing.exchange == "autograph.replies"
         ]
 
-    def to(self, exchange: str) -> list[Letter]:
-        return [letter for letter in self.published if letter.exchange == exchange]
+    def to(self, exchange: str) -> list[OutgoingMessage]:
+        return [outgoing for outgoing in self.published if outgoing.exchange == exchange]
 
 
 @dataclass
@@ -98,7 +98,7 @@ class NotedRelay:
     happened: list[str]
     rows: list[OutboxRow] = field(default_factory=list)
 
-    def hand(self, rows: Sequence[OutboxRow]) -> None:
+    def enqueue(self, rows: Sequence[OutboxRow]) -> None:
         self.happened.append("handed to the relay")
         self.rows.extend(rows)
 
@@ -125,7 +125,7 @@ async def paint(command: Paint, envelope: Envelope, tools: Tools) -> Painted:
         picture = uuid7()
         await work.connection.execute("INSERT INTO pictures VALUES ($1, $2)", picture, command.colour)
         work.publish(PictureHung(picture=picture), subject=f"picture/{picture}", sequence=1)
-        work.invalidates("wall/1")
+        work.invalidate("wall/1")
         tools.after()
         return work.reply(Painted(picture=picture))
 

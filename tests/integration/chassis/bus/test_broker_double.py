@@ -8,10 +8,10 @@ from typing import Any, Protocol
 
 import pytest
 
-from chassis.bus.failures import RUNGS
 from chassis.bus.headers import ATTEMPT, ORIGINAL_ROUTING_KEY, ORIGINAL_USER, RUNG
 from chassis.bus.ports import Delivery, Publisher, Receipt, Unroutable
 from chassis.bus.settling import settle
+from chassis.failures import RUNGS
 from contracts.diagram import CreateDiagram
 from tests.brokers import close_connections
 from tests.eventually import eventually
@@ -159,12 +159,12 @@ async def a_copy_on_the_ladder(side: Side, handler: Handler) -> list[Any]:
 async def what_no_queue_takes(side: Side, _: Handler) -> list[Any]:
     told = []
     async with side.publisher("gateway") as publisher:
-        for letter in (
+        for outgoing in (
             a_letter("diagram.nothing"),
             a_letter("reply.autograph-gateway.0", exchange="autograph.commands"),
         ):
             with pytest.raises(Unroutable):
-                await publisher.publish(letter)
+                await publisher.publish(outgoing)
             told.append("refused")
     async with side.publisher("diagram") as publisher:
         # Nobody subscribes to it, or waits for it: no fault.

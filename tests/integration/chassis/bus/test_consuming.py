@@ -87,7 +87,7 @@ async def test_a_handler_is_not_cancelled_when_its_connection_dies_and_its_messa
         handler.go.set()
 
         async def both_finished() -> bool:
-            return handler.finished == [b"1", b"1"] and consumers.in_hand == 0
+            return handler.finished == [b"1", b"1"] and consumers.in_flight == 0
 
         assert await eventually(both_finished)
         await consumers.check()
@@ -111,7 +111,7 @@ async def test_what_is_done_is_settled_together_without_what_is_still_in_hand(br
         quick.set()  # for all others in one turn
 
         async def others_are_done() -> bool:
-            return consumers.in_hand == 2
+            return consumers.in_flight == 2
 
         await eventually(others_are_done)
         await close_connections(broker, "autograph-diagram", count=1)
@@ -124,7 +124,7 @@ async def test_what_is_done_is_settled_together_without_what_is_still_in_hand(br
         slow.set()
 
         async def all_done() -> bool:
-            return consumers.in_hand == 0
+            return consumers.in_flight == 0
 
         await eventually(all_done)
     assert len(begun) == 10
@@ -232,7 +232,7 @@ async def test_no_more_are_in_hand_than_the_prefetch_allows(broker: Vhost) -> No
             return len(handler.begun) == 3
 
         await eventually(three)
-        assert consumers.in_hand == 3
+        assert consumers.in_flight == 3
         assert await unsettled(broker) == 7
         handler.go.set()
 

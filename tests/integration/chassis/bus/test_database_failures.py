@@ -8,9 +8,9 @@ import pytest
 
 from autograph.credentials import as_user, service_password
 from chassis.bus import headers
-from chassis.bus.failures import MAX_LOSSES, RUNGS
-from chassis.bus.ports import Delivery, Letter
-from chassis.database import ConnectionLost, Database, OwnConnection, open_database
+from chassis.bus.ports import Delivery, OutgoingMessage
+from chassis.database import ConnectionLost, Database, DirectConnection, open_database
+from chassis.failures import MAX_LOSSES, RUNGS
 from contracts.outcome import Status
 from tests.integration.autograph.installation import INSTALLATION_SECRET
 from tests.integration.chassis.bus.scene import Look, Paint, Scene, delivery_of
@@ -20,40 +20,42 @@ TERMINATIONS = 100
 
 
 @pytest.fixture
-async def administrator(database_url: str) -> AsyncIterator[OwnConnection]:
-    connection = await asyncpg.connect(database_url)
+async def administrator(migrated_url: str) -> AsyncIterator[DirectConnection]:
+    connection = await asyncpg.connect(migrated_url)
     yield connection
     await connection.close()
 
 
 @pytest.fixture
-async def impatient(database: Database, database_url: str) -> AsyncIterator[Scene]:
+async def impatient(database: Database, migrated_url: str) -> AsyncIterator[Scene]:
     """Gives up a statement before the server does; on the schema of *database*."""
     await database.probe()
-    own = as_user(database_url, "autograph_diagram", service_password(INSTALLATION_SECRET, "postgres", "diagram"))
+    own = as_user(migrated_url, "autograph_diagram", service_password(INSTALLATION_SECRET, "postgres", "diagram"))
     async with open_database(
-        own, application_name="test", pool_min=2, pool_max=4, statement_seconds=60, unanswered_seconds=0.3
+        own, application_name="test", pool_min=2, pool_max=4, statement_seconds=60, command_timeout_seconds=0.3
     ) as impatient:
         yield Scene(impatient, probe=impatient.probe)
 
 
-def copy_of(delivery: Delivery, letter: Letter) -> Delivery:
+def copy_of(delivery: Delivery, outgoing: OutgoingMessage) -> Delivery:
     """As the ladder brings it back."""
-    return delivery._replace(user_id="autograph-diagram", routing_key="diagram.commands", headers=dict(letter.headers))
+    return delivery._replace(
+        user_id="autograph-diagram", routing_key="diagram.commands", headers=dict(outgoing.headers)
+    )
 
 
 async def test_a_slow_statement_is_tried_again_a_few_times_and_holds_up_nobody_else(
-    impatient: Scene, administrator: OwnConnection
+    impatient: Scene, administrator: DirectConnection
 ) -> None:
     delivery = delivery_of(Paint(colour="red"))
     async with asyncio.timeout(20), administrator.transaction():
         await administrator.execute("LOCK TABLE diagram.pictures IN ACCESS EXCLUSIVE MODE")
         for rung in RUNGS:
             await impatient.deliver(delivery)
-            letter = impatient.letters.to("autograph.retry")[-1]
-            assert letter.headers[headers.RUNG] == rung
+            outgoing = impatient.letters.to("autograph.retry")[-1]
+            assert outgoing.headers[headers.RUNG] == rung
             assert impatient.gate.is_open
-            delivery = copy_of(delivery, letter)
+            delivery = copy_of(delivery, outgoing)
         await impatient.deliver(delivery_of(Look()))
         await impatient.deliver(delivery)
 
@@ -72,12 +74,12 @@ async def test_a_message_that_ends_its_session_each_time_is_not_carried_out_for_
         await scene.deliver(delivery_of(Paint(colour="red")))
 
     assert scene.tools.runs == MAX_LOSSES
-    [letter] = scene.letters.to("autograph.retry")
-    assert letter.headers[headers.RUNG] == RUNGS[0]
+    [outgoing] = scene.letters.to("autograph.retry")
+    assert outgoing.headers[headers.RUNG] == RUNGS[0]
 
 
 async def test_commands_whose_sessions_are_ended_all_the_time_are_each_carried_out_once(
-    database: Database, administrator: OwnConnection
+    database: Database, administrator: DirectConnection
 ) -> None:
     scene = Scene(database, probe=database.probe)
     ended = commands = 0
@@ -109,7 +111,7 @@ async def test_commands_whose_sessions_are_ended_all_the_time_are_each_carried_o
     assert len(scene.letters.replies()) == await scene.pictures() == commands
 
 
-def _again(delivery: Delivery, letters: Sequence[Letter]) -> Delivery | None:
+def _again(delivery: Delivery, letters: Sequence[OutgoingMessage]) -> Delivery | None:
     """The copy that went to the ladder, if one did. Its first rung is for what was interrupted, and for no bug."""
-    copies = [copy_of(delivery, letter) for letter in letters if letter.body == delivery.body]
+    copies = [copy_of(delivery, outgoing) for outgoing in letters if outgoing.body == delivery.body]
     return copies[0] if copies else None

@@ -8,10 +8,10 @@ import asyncpg
 import pytest
 
 from chassis.bus import headers
-from chassis.bus.failures import RUNGS
-from chassis.bus.handling import CLOCK_SKEW, HARMLESS_BYTES
+from chassis.bus.handling import CLOCK_SKEW, SAFE_TO_READ_BYTES
 from chassis.bus.ports import NotPublished, QueueFull
 from chassis.database import DatabaseUnavailable
+from chassis.failures import RUNGS
 from contracts.outcome import Status
 from tests.integration.chassis.bus.scene import (
     USER,
@@ -48,8 +48,8 @@ async def test_a_reply_goes_to_the_asker_under_its_own_correlation_id(scene: Sce
 
     await scene.deliver(delivery)
 
-    [letter] = scene.letters.to("autograph.replies")
-    assert (letter.routing_key, letter.correlation_id) == (delivery.reply_to, delivery.correlation_id)
+    [outgoing] = scene.letters.to("autograph.replies")
+    assert (outgoing.routing_key, outgoing.correlation_id) == (delivery.reply_to, delivery.correlation_id)
 
 
 async def test_a_refusal_is_a_line_that_says_to_whom_and_why(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
@@ -57,7 +57,7 @@ async def test_a_refusal_is_a_line_that_says_to_whom_and_why(scene: Scene, capsy
 
     await scene.deliver(delivery_of(RED))
 
-    [line] = [line for line in capsys.readouterr().out.splitlines() if "message refused" in line]
+    [line] = [line for line in capsys.readouterr().out.splitlines() if "message_refused" in line]
     assert NoSuchColour.code in line
     assert USER.key in line
 
@@ -151,9 +151,9 @@ async def test_a_transient_failure_goes_to_the_next_rung_with_its_origin(scene: 
 
     await scene.deliver(delivery_of(RED))
 
-    [letter] = scene.letters.published
-    assert (letter.exchange, letter.routing_key) == ("autograph.retry", "diagram.commands")
-    assert letter.headers == {
+    [outgoing] = scene.letters.published
+    assert (outgoing.exchange, outgoing.routing_key) == ("autograph.retry", "diagram.commands")
+    assert outgoing.headers == {
         headers.RUNG: "1s",
         headers.ATTEMPT: 2,
         headers.ORIGINAL_USER: "autograph-gateway",
@@ -197,7 +197,7 @@ async def test_a_bug_is_tried_twice_more_and_then_parked_without_its_text(scene:
     for attempt in (1, 2, 3):
         await scene.deliver(delivery._replace(user_id="autograph-diagram", headers={**marks, headers.ATTEMPT: attempt}))
 
-    assert [letter.headers[headers.RUNG] for letter in scene.letters.to("autograph.retry")] == ["1s", "10s"]
+    assert [outgoing.headers[headers.RUNG] for outgoing in scene.letters.to("autograph.retry")] == ["1s", "10s"]
     [parked] = scene.letters.to("autograph.parked")
     assert parked.headers[headers.PARKED_REASON] == "bug"
     assert "hunter2" not in str(parked.headers)
@@ -357,7 +357,7 @@ async def test_an_event_whose_subscriber_refuses_it_is_tried_again_parked_and_co
     for attempt in (1, 2, 3):
         await scene.deliver(delivery._replace(headers={**marks, headers.ATTEMPT: attempt}))
 
-    assert [letter.headers[headers.RUNG] for letter in scene.letters.to("autograph.retry")] == ["1s", "10s"]
+    assert [outgoing.headers[headers.RUNG] for outgoing in scene.letters.to("autograph.retry")] == ["1s", "10s"]
     [parked] = scene.letters.to("autograph.parked")
     assert (parked.body, parked.headers[headers.PARKED_REASON]) == (delivery.body, "bug")
     assert scene.settled("picture_hung") == {"retried": 2, "parked": 1}
@@ -377,7 +377,7 @@ async def test_a_command_that_killed_its_worker_twice_is_parked_and_its_sender_t
     [parked] = scene.letters.to("autograph.parked")
     assert (parked.body, parked.headers[headers.PARKED_REASON]) == (delivery.body, "poison")
     assert parked.headers[headers.ORIGINAL_USER] == "autograph-gateway"
-    assert parked.headers[headers.FAILURE_TOLD] == 1
+    assert parked.headers[headers.FAILURE_NOTIFIED] == 1
     [outcome] = scene.letters.replies()
     assert (outcome.status, outcome.problem and outcome.problem.code) == (Status.FAILED, "parked")
     await scene.deliver(delivery)  # a redrive
@@ -396,11 +396,11 @@ async def test_a_command_that_was_done_before_it_killed_is_told_so_and_not_parke
 
 async def test_what_is_so_large_that_it_may_have_killed_by_being_read_is_parked_unread(scene: Scene) -> None:
     for queue in ("diagram.commands", "diagram.commands.producers"):
-        body = b"[" * (HARMLESS_BYTES + 1)
+        body = b"[" * (SAFE_TO_READ_BYTES + 1)
         await scene.handling.give_up(again(delivery_of(RED))._replace(body=body, queue=queue))
 
     parked = scene.letters.to("autograph.parked")
-    assert [letter.headers[headers.PARKED_REASON] for letter in parked] == ["poison"] * 2
+    assert [outgoing.headers[headers.PARKED_REASON] for outgoing in parked] == ["poison"] * 2
     assert scene.letters.replies() == []
 
 
@@ -434,7 +434,7 @@ async def test_a_command_that_is_parked_because_it_does_not_fit_its_contract_has
     await scene.deliver(delivery._replace(body=json.dumps(document).encode()))
 
     [parked] = scene.letters.to("autograph.parked")
-    assert parked.headers[headers.FAILURE_TOLD] == 1
+    assert parked.headers[headers.FAILURE_NOTIFIED] == 1
     row = await scene.ledger.find(USER.key, envelope.id)
     assert row is not None
     assert (row.outcome.status, row.outcome.problem and row.outcome.problem.code) == (Status.FAILED, "parked")

@@ -40,21 +40,25 @@ async def committed(scene: Scene) -> list[OutboxRow]:
 async def test_what_is_handed_over_is_published_and_its_row_deleted(scene: Scene, relay: OutboxRelay) -> None:
     [row] = await committed(scene)
 
-    relay.hand([row])
+    relay.enqueue([row])
     async with asyncio.timeout(5):
-        await relay.drained()
+        await relay.drain()
 
-    [letter] = scene.letters.published
-    assert (letter.exchange, letter.routing_key, letter.body) == ("autograph.events", "diagram.picture_hung", row.body)
+    [outgoing] = scene.letters.published
+    assert (outgoing.exchange, outgoing.routing_key, outgoing.body) == (
+        "autograph.events",
+        "diagram.picture_hung",
+        row.body,
+    )
     assert await scene.outbox() == 0
 
 
 async def test_a_row_whose_publish_failed_stays_for_the_sweep(scene: Scene, relay: OutboxRelay) -> None:
     rows = await committed(scene)
     scene.letters.broken = True
-    relay.hand(rows)
+    relay.enqueue(rows)
     async with asyncio.timeout(5):
-        await relay.drained()
+        await relay.drain()
     assert await scene.outbox() == 1
 
     scene.letters.broken = False
@@ -68,8 +72,8 @@ async def test_a_sweep_invalidates_before_it_publishes_the_same_event(scene: Sce
     await relay.sweep_once(scene.caches)
 
     assert scene.happened == ["invalidated wall/1", "published autograph.events"]
-    [letter] = scene.letters.published
-    assert decode(letter.body) == decode(row.body)
+    [outgoing] = scene.letters.published
+    assert decode(outgoing.body) == decode(row.body)
 
 
 async def test_two_sweeps_at_once_publish_each_row_once(scene: Scene, database: Database) -> None:

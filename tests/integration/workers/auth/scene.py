@@ -51,7 +51,7 @@ class NotedCaches:
 class NotedRelay:
     rows: list[OutboxRow] = field(default_factory=list)
 
-    def hand(self, rows: Sequence[OutboxRow]) -> None:
+    def enqueue(self, rows: Sequence[OutboxRow]) -> None:
         self.rows.extend(rows)
 
 
@@ -132,7 +132,7 @@ class Scene:
     async def traces(self) -> list[tuple[str, int]]:
         """How many rows each table has."""
         tables = ("users", "sessions", "inbox", "outbox")
-        return [(table, (await self.fetch(f"SELECT count(*) FROM {table}"))[0]["count"]) for table in tables]  # noqa: S608 - constants
+        return [(table, (await self.fetch(f"SELECT count(*) FROM {table}"))[0]["count"]) for table in tables]
 
     def announced(self, about: UUID) -> list[tuple[str, int | None, dict[str, Any]]]:
         """Name, sequence and data of the events whose subject has the id *about*."""

@@ -11,7 +11,7 @@ from nacl.public import PublicKey as BoxPublicKey
 from nacl.public import SealedBox
 
 from chassis.database import Database
-from chassis.key_pairs import KeysUnreadable, Purpose, Safe, list_all, rotate
+from chassis.key_pairs import KeyCipher, KeysUnreadable, Purpose, list_all, rotate
 from contracts.auth import GetPublicKeys, PublicKey
 from tests.integration.workers.auth.scene import AUTH_SECRET, Scene, open_scene
 
@@ -58,7 +58,7 @@ async def test_the_next_signing_key_is_published_an_hour_before_it_signs(databas
     async with open_scene(database) as scene:
         first = await signing_key_of(scene)
         scene.later(timedelta(days=30))
-        await scene.tools.keys.keep()
+        await scene.tools.keys.maintain()
 
         assert len(await published(scene, Purpose.SIGNING)) == 2
         assert await signing_key_of(scene) == first
@@ -73,18 +73,18 @@ async def test_an_old_signing_key_is_published_until_its_last_token_has_expired(
     async with open_scene(database) as scene:
         first = await signing_key_of(scene)
         scene.later(timedelta(days=30))
-        await scene.tools.keys.keep()
+        await scene.tools.keys.maintain()
         scene.later(timedelta(hours=1))  # the second signs from here on
         user = await scene.register()
         tokens = await scene.sign_in(user.email)
         assert jwt.get_unverified_header(tokens.access_token)["kid"] != first
 
         scene.later(timedelta(hours=1))  # the first's last token expires about now
-        await scene.tools.keys.keep()
+        await scene.tools.keys.maintain()
         assert first in {key.id for key in await published(scene, Purpose.SIGNING)}
 
         scene.later(timedelta(minutes=6))
-        await scene.tools.keys.keep()
+        await scene.tools.keys.maintain()
         assert first not in {key.id for key in await published(scene, Purpose.SIGNING)}
 
 
@@ -93,7 +93,7 @@ async def test_keys_are_rotated_once_by_all_processes(database: Database) -> Non
         one.later(timedelta(days=31))
         other.now = one.now
 
-        await asyncio.gather(*(scene.tools.keys.keep() for scene in (one, other, one, other)))
+        await asyncio.gather(*(scene.tools.keys.maintain() for scene in (one, other, one, other)))
 
         assert len(await published(one, Purpose.SIGNING)) == 2
         assert len(await published(one, Purpose.SEALING)) == 2
@@ -105,7 +105,7 @@ async def test_a_box_sealed_to_a_key_opens_after_many_rotations(database: Databa
         box = SealedBox(BoxPublicKey(jwt.utils.base64url_decode(key.key))).encrypt(b"a password")
         for _ in range(3):
             scene.later(timedelta(days=31))
-            await scene.tools.keys.keep()
+            await scene.tools.keys.maintain()
 
         private = await scene.tools.keys.sealing_key(key.id)
 
@@ -116,7 +116,7 @@ async def test_a_box_sealed_to_a_key_opens_after_many_rotations(database: Databa
 async def test_a_key_that_another_process_made_just_now_is_found(database: Database) -> None:
     async with open_scene(database) as scene:
         async with database.connection() as connection:
-            key = await rotate(connection, Safe(AUTH_SECRET), Purpose.SEALING, scene.now)
+            key = await rotate(connection, KeyCipher(AUTH_SECRET), Purpose.SEALING, scene.now)
 
         assert await scene.tools.keys.sealing_key(key.id) == key.private
 
@@ -151,7 +151,7 @@ async def test_retired_keys_stay_on_record(database: Database) -> None:
         first = await signing_key_of(scene)
         for _ in range(2):
             scene.later(timedelta(days=31))
-            await scene.tools.keys.keep()
+            await scene.tools.keys.maintain()
 
         async with database.connection() as connection:
             [record] = [key for key in await list_all(connection) if key.id == first]

@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 
 from contracts.auth import GetLiveSession, InvalidRefreshToken, RefreshTokens, SessionEndedAlready
 from tests.integration.workers.auth.scene import Scene
-from workers.auth.tokens import RefreshTokens as Issuer
+from workers.auth.tokens import RefreshTokenSigner as Issuer
 
 
 async def test_a_refresh_gives_the_next_pair_of_the_same_session(scene: Scene) -> None:

@@ -19,7 +19,7 @@ from contracts.auth import (
     Tokens,
 )
 from tests.integration.workers.auth.scene import Scene, acting, acting_in
-from workers.auth.tools import KEPT_AFTER_EXPIRY, forget_sessions
+from workers.auth.tools import SESSION_RETENTION, delete_expired_sessions
 
 
 async def has_ended(scene: Scene, tokens: Tokens) -> bool:
@@ -156,11 +156,11 @@ async def test_everything_at_once_neither_deadlocks_nor_leaves_a_session(scene: 
 async def test_sessions_that_expired_long_ago_are_forgotten(scene: Scene) -> None:
     user = await scene.register()
     old = await scene.sign_in(user.email)
-    scene.later(timedelta(hours=24) + KEPT_AFTER_EXPIRY)
+    scene.later(timedelta(hours=24) + SESSION_RETENTION)
     new = await scene.sign_in(user.email)
     scene.later(timedelta(seconds=1))
 
-    assert await forget_sessions(scene.tools) >= 1
+    assert await delete_expired_sessions(scene.tools) >= 1
 
     kept = {row["id"] for row in await scene.fetch("SELECT id FROM sessions WHERE user_id = $1", user.id)}
     assert kept == {new.session_id}

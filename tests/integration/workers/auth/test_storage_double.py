@@ -21,20 +21,20 @@ MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 LATER = MOMENT + timedelta(hours=1)
 
 
-class Teller:
+class Recorder:
     """What a story is told with; ``told`` is what both must agree on. Ids are by number, and new for each story."""
 
     def __init__(self, database: Database, storage: Storage) -> None:
         self.database = database
         self.storage = storage
-        self.told: list[Any] = []
+        self.recorded: list[Any] = []
         self.user, self.name = uuid4(), uuid4().hex
         self._numbers: dict[UUID, int] = {}
         self._ids = [uuid4() for _ in range(6)]
         self._ids.sort()
 
-    def tell(self, *words: Any) -> None:
-        self.told.append(words)
+    def record(self, *words: Any) -> None:
+        self.recorded.append(words)
 
     def session(self, number: int) -> UUID:
         return self._ids[number]
@@ -46,7 +46,7 @@ class Teller:
         account = Account(self.user, "a@example.org", None, ("user",), False, MOMENT, password_hash="h")
         for _ in range(2):
             async with self.database.connection() as connection:
-                self.tell(await self.storage.add_account(connection, account, self.name))
+                self.record(await self.storage.add_account(connection, account, self.name))
 
     async def begin(self, number: int, *, hours: int = 24) -> None:
         row = SessionRow(
@@ -55,91 +55,105 @@ class Teller:
             device=None, address=None, ended=False, locked=False, roles=("user",),
         )  # fmt: skip
         async with self.database.connection() as connection:
-            self.tell(await self.storage.add_session(connection, row, remember=False))
+            self.record(await self.storage.add_session(connection, row, remember=False))
 
     async def shows(self, *numbers: int) -> None:
         async with self.database.connection() as connection:
             for number in numbers:
                 found = await self.storage.find_session(connection, self.session(number))
                 live = await self.storage.live_session(connection, self.session(number), MOMENT)
-                self.tell(live and (live[0].ended, live[1]))
-                self.tell(found and (found.ended, found.locked, found.roles, found.expires_at, found.lives(LATER)))
+                self.record(live and (live[0].ended, live[1]))
+                self.record(found and (found.ended, found.locked, found.roles, found.expires_at, found.lives(LATER)))
 
     async def ended(self) -> None:
         async with self.database.connection() as connection:
             ended = await self.storage.ended_sessions(connection, self.user, MOMENT, 10)
-        self.tell(self.numbers(ended))
+        self.record(self.numbers(ended))
 
 
-Story = Callable[[Teller], Awaitable[None]]
+Story = Callable[[Recorder], Awaitable[None]]
 
 
-async def an_account_and_who_may_come_in(teller: Teller) -> None:
-    await teller.account()
-    async with teller.database.transaction() as connection:
+async def an_account_and_who_may_come_in(recorder: Recorder) -> None:
+    await recorder.account()
+    async with recorder.database.transaction() as connection:
         for password_hash in ("h", "another", "h"):
-            let_in = await teller.storage.let_in(connection, teller.user, password_hash, None, LATER)
-            teller.tell(let_in and (let_in.email, let_in.roles))
-        teller.tell(await teller.storage.lock_account(connection, teller.user))
-        teller.tell(await teller.storage.lock_account(connection, uuid4()))
-    async with teller.database.connection() as connection:
-        found = await teller.storage.find_account_by_email(connection, teller.name)
-        teller.tell(found and (found.id == teller.user, found.password_hash, found.locked))
-        teller.tell(await teller.storage.find_account_by_email(connection, "nobody"))
+            record_sign_in = await recorder.storage.record_sign_in(
+                connection, recorder.user, password_hash, None, LATER
+            )
+            recorder.record(record_sign_in and (record_sign_in.email, record_sign_in.roles))
+        recorder.record(await recorder.storage.lock_account(connection, recorder.user))
+        recorder.record(await recorder.storage.lock_account(connection, uuid4()))
+    async with recorder.database.connection() as connection:
+        found = await recorder.storage.find_account_by_email(connection, recorder.name)
+        recorder.record(found and (found.id == recorder.user, found.password_hash, found.locked))
+        recorder.record(await recorder.storage.find_account_by_email(connection, "nobody"))
 
 
-async def sessions_begin_and_end(teller: Teller) -> None:
-    await teller.account()
+async def sessions_begin_and_end(recorder: Recorder) -> None:
+    await recorder.account()
     for number in (0, 1, 2, 0):
-        await teller.begin(number)
-    await teller.begin(3, hours=1)  # over by LATER
-    async with teller.database.transaction() as connection:
-        for number, user in ((0, teller.user), (0, teller.user), (1, uuid4()), (3, teller.user), (5, teller.user)):
-            teller.tell(await teller.storage.end_session(connection, teller.session(number), user, "signed_out", LATER))
-        ended = await teller.storage.ended_sessions(connection, teller.user, MOMENT, 10)
-        teller.tell(teller.numbers(ended))  # what this transaction has written it sees
-    await teller.shows(0, 1, 3, 5)
-    async with teller.database.transaction() as connection:
-        teller.tell(teller.numbers(await teller.storage.end_all_sessions(connection, teller.user, "locked", LATER)))
-        teller.tell(teller.numbers(await teller.storage.end_all_sessions(connection, teller.user, "locked", LATER)))
-    await teller.shows(1, 2, 3)
-    await teller.ended()
+        await recorder.begin(number)
+    await recorder.begin(3, hours=1)  # over by LATER
+    async with recorder.database.transaction() as connection:
+        for number, user in (
+            (0, recorder.user),
+            (0, recorder.user),
+            (1, uuid4()),
+            (3, recorder.user),
+            (5, recorder.user),
+        ):
+            recorder.record(
+                await recorder.storage.end_session(connection, recorder.session(number), user, "signed_out", LATER)
+            )
+        ended = await recorder.storage.ended_sessions(connection, recorder.user, MOMENT, 10)
+        recorder.record(recorder.numbers(ended))  # what this transaction has written it sees
+    await recorder.shows(0, 1, 3, 5)
+    async with recorder.database.transaction() as connection:
+        recorder.record(
+            recorder.numbers(await recorder.storage.end_all_sessions(connection, recorder.user, "locked", LATER))
+        )
+        recorder.record(
+            recorder.numbers(await recorder.storage.end_all_sessions(connection, recorder.user, "locked", LATER))
+        )
+    await recorder.shows(1, 2, 3)
+    await recorder.ended()
 
 
-async def the_oldest_make_room(teller: Teller) -> None:
-    await teller.account()
+async def the_oldest_make_room(recorder: Recorder) -> None:
+    await recorder.account()
     for number in range(5):
-        await teller.begin(number)
-    async with teller.database.transaction() as connection:
-        storage, newest = teller.storage, teller.session(4)
-        ended = await storage.end_oldest_sessions(connection, teller.user, newest, 2, LATER)
-        teller.tell(teller.numbers(ended))
-    await teller.ended()
+        await recorder.begin(number)
+    async with recorder.database.transaction() as connection:
+        storage, newest = recorder.storage, recorder.session(4)
+        ended = await storage.end_oldest_sessions(connection, recorder.user, newest, 2, LATER)
+        recorder.record(recorder.numbers(ended))
+    await recorder.ended()
 
 
-async def two_end_the_same_session_at_once(teller: Teller) -> None:
-    await teller.account()
-    await teller.begin(0)
-    await teller.begin(1)
+async def two_end_the_same_session_at_once(recorder: Recorder) -> None:
+    await recorder.account()
+    await recorder.begin(0)
+    await recorder.begin(1)
     inside, go = asyncio.Event(), asyncio.Event()
 
     async def first() -> None:
-        async with teller.database.transaction() as connection:
-            await teller.storage.end_session(connection, teller.session(0), teller.user, "ended", LATER)
+        async with recorder.database.transaction() as connection:
+            await recorder.storage.end_session(connection, recorder.session(0), recorder.user, "ended", LATER)
             inside.set()
             await go.wait()
 
     async def second() -> None:
-        async with teller.database.transaction() as connection:
-            ended = await teller.storage.end_all_sessions(connection, teller.user, "locked", LATER)
-            teller.tell("second ended", teller.numbers(ended))
+        async with recorder.database.transaction() as connection:
+            ended = await recorder.storage.end_all_sessions(connection, recorder.user, "locked", LATER)
+            recorder.record("second ended", recorder.numbers(ended))
 
     both = asyncio.create_task(first())
     await inside.wait()
     other = asyncio.create_task(second())
     done, _ = await asyncio.wait([other], timeout=0.3)
-    teller.tell("second waits", not done)
-    await teller.shows(0)  # whoever reads does not
+    recorder.record("second waits", not done)
+    await recorder.shows(0)  # whoever reads does not
     go.set()
     await asyncio.gather(both, other)
 
@@ -155,12 +169,12 @@ async def two_end_the_same_session_at_once(teller: Teller) -> None:
 )
 async def test_the_double_tells_the_same_story(database: Database, story: Story) -> None:
     metrics = AuthMetrics(CollectorRegistry())
-    real = Teller(database, Storage(metrics))
+    real = Recorder(database, Storage(metrics))
     pool = Pool(Store(World(Plan(0, (), ())), "auth"))
-    double = Teller(Database(cast("Any", pool)), StorageInMemory(metrics))
+    double = Recorder(Database(cast("Any", pool)), StorageInMemory(metrics))
 
     await story(real)
     await story(double)
 
-    assert real.told
-    assert double.told == real.told
+    assert real.recorded
+    assert double.recorded == real.recorded

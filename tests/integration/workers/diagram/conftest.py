@@ -4,10 +4,9 @@ import asyncpg
 import pytest
 
 from autograph.credentials import as_user, service_password
-from autograph.database import migrate_database
-from chassis.database import Database, OwnConnection, open_database
+from chassis.database import Database, DirectConnection, open_database
 from chassis.objects import ObjectStore, open_object_store
-from tests.databases import unused_database
+from tests.databases import NewDatabase
 from tests.integration.autograph.installation import INSTALLATION_SECRET
 from tests.integration.workers.diagram.scene import Scene
 from tests.object_store import S3
@@ -15,9 +14,8 @@ from workers.diagram.archive import BUCKET
 
 
 @pytest.fixture(scope="module")
-async def admin_url(database_url: str) -> AsyncIterator[str]:
-    async with unused_database(database_url) as url:
-        await migrate_database(url, INSTALLATION_SECRET)
+async def admin_url(new_database: NewDatabase) -> AsyncIterator[str]:
+    async with new_database() as url:
         yield url
 
 
@@ -31,7 +29,7 @@ async def database(admin_url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture(scope="module")
-async def administrator(admin_url: str) -> AsyncIterator[OwnConnection]:
+async def administrator(admin_url: str) -> AsyncIterator[DirectConnection]:
     """For what other services do: users, and clocks that nobody may turn back."""
     connection = await asyncpg.connect(admin_url)
     yield connection
@@ -45,7 +43,7 @@ async def store(s3: S3) -> AsyncIterator[ObjectStore]:
 
 
 @pytest.fixture
-async def scene(database: Database, administrator: OwnConnection, store: ObjectStore) -> AsyncIterator[Scene]:
+async def scene(database: Database, administrator: DirectConnection, store: ObjectStore) -> AsyncIterator[Scene]:
     scene = Scene(database, administrator, store)
     await scene.meet("ada")
     await scene.meet("bob")

@@ -9,7 +9,7 @@ from uuid import UUID
 from prometheus_client import CollectorRegistry
 from uuid_utils.compat import uuid7
 
-from chassis.database import Database, OwnConnection
+from chassis.database import Database, DirectConnection
 from chassis.metrics import DiagramMetrics
 from chassis.objects import ObjectStore
 from chassis.unit_of_work import Caches, Ledger, OutboxRow
@@ -36,7 +36,7 @@ class NotedRelay:
     events: list[Envelope] = field(default_factory=list)
     payloads: list[Any] = field(default_factory=list)
 
-    def hand(self, rows: Sequence[OutboxRow]) -> None:
+    def enqueue(self, rows: Sequence[OutboxRow]) -> None:
         for row in rows:
             envelope, data = decode(row.body)
             self.events.append(envelope)
@@ -50,7 +50,7 @@ class Scene:
     def __init__(
         self,
         database: Database,
-        administrator: OwnConnection,
+        administrator: DirectConnection,
         store: ObjectStore,
         *,
         invalidating: Caches | None = None,
@@ -114,7 +114,7 @@ class Scene:
 
     async def count(self, table: str) -> int:
         async with self.database.connection() as connection:
-            found: int = await connection.fetchval(f"SELECT count(*) FROM {table}")  # noqa: S608 - the tests' own names
+            found: int = await connection.fetchval(f"SELECT count(*) FROM {table}")
             return found
 
     def archiver(self, archive: Archive | None = None, *, after_seconds: float = 0.0) -> Archiver:

@@ -8,12 +8,12 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from chassis.objects import ObjectDamaged, ObjectMissing, ObjectStoreAway, open_object_store
+from chassis.objects import ObjectDamaged, ObjectMissing, ObjectStoreUnavailable, open_object_store
 from contracts.diagram import DeleteDiagram, DiagramNotFound, DiagramSummary, GetVersion, Version, VersionNotFound
 from tests.eventually import eventually
 from tests.integration.workers.diagram.scene import Scene
 from tests.object_store import S3
-from workers.diagram.archive import BUCKET, Archive, Parcel
+from workers.diagram.archive import BUCKET, Archive, ArchivedContent
 from workers.diagram.storage import Content
 
 CANVAS = {"z": [1.5, 10**30, 1e-7, None, True, "ä\u2028🙂"], "a": {"": ""}}
@@ -79,7 +79,7 @@ async def test_a_young_version_stays_in_postgres(scene: Scene) -> None:
 async def test_content_survives_an_outage_of_the_store(scene: Scene, away: Archive) -> None:
     diagram = await with_versions(scene, 3)
 
-    with pytest.raises(ObjectStoreAway):
+    with pytest.raises(ObjectStoreUnavailable):
         await scene.archiver(away).archive_old()
 
     assert await canvas(scene, diagram.id, 1) == CANVAS
@@ -90,7 +90,7 @@ async def test_content_survives_an_outage_of_the_store(scene: Scene, away: Archi
 
 async def test_the_archiver_goes_on_by_itself_once_the_store_is_back(scene: Scene) -> None:
     diagram = await with_versions(scene, 2)
-    archive = InterruptedArchive(scene, ObjectStoreAway("for now"), before_upload=True)
+    archive = InterruptedArchive(scene, ObjectStoreUnavailable("for now"), before_upload=True)
     running = asyncio.create_task(scene.archiver(archive).run())
 
     async def given_up() -> bool:
@@ -120,13 +120,13 @@ class InterruptedArchive(Archive):
         self.error = error
         self._before_upload = before_upload
 
-    async def keep(self, file_id: UUID, number: int, content: Content) -> Parcel:
+    async def store(self, file_id: UUID, number: int, content: Content) -> ArchivedContent:
         if self.error is not None and self._before_upload:
             raise self.error
-        parcel = await super().keep(file_id, number, content)
+        archived = await super().store(file_id, number, content)
         if self.error is not None:
             raise self.error
-        return parcel
+        return archived
 
 
 async def test_a_crash_between_upload_and_drop_loses_nothing_and_is_made_good(scene: Scene) -> None:
@@ -223,7 +223,7 @@ async def test_only_archived_versions_miss_the_store_while_it_is_away(scene: Sce
     scene.use(away)
 
     assert await canvas(scene, diagram.id, 2) == {"n": 2}
-    with pytest.raises(ObjectStoreAway):
+    with pytest.raises(ObjectStoreUnavailable):
         await read(scene, diagram.id, 1)
 
 
@@ -241,7 +241,7 @@ async def test_a_version_deleted_while_it_is_read_is_not_found(scene: Scene) -> 
     class DeletedMeanwhile(Archive):
         async def content(self, key: str, sha256: str) -> tuple[bytes | None, str | None]:
             await scene.ask(DeleteDiagram(id=diagram.id))
-            await scene.archiver().clear_deleted()
+            await scene.archiver().remove_deleted()
             return await super().content(key, sha256)
 
     scene.use(DeletedMeanwhile(scene.store, scene.metrics))
@@ -255,7 +255,7 @@ async def test_a_deleted_diagram_leaves_no_objects(scene: Scene) -> None:
     await archiver.archive_old()
     await scene.ask(DeleteDiagram(id=diagram.id))
 
-    assert await archiver.clear_deleted() == 2
+    assert await archiver.remove_deleted() == 2
 
     assert await objects(scene, diagram.id) == []
     assert await canvas(scene, kept.id, 1) == CANVAS
@@ -266,10 +266,10 @@ async def test_a_deletion_is_cleared_away_later_if_the_store_is_away(scene: Scen
     await scene.archiver().archive_old()
     await scene.ask(DeleteDiagram(id=diagram.id))
     archiver = scene.archiver(away)
-    with pytest.raises(ObjectStoreAway):
-        await archiver.clear_deleted()
+    with pytest.raises(ObjectStoreUnavailable):
+        await archiver.remove_deleted()
 
-    assert await scene.archiver().clear_deleted() == 1  # another process: nothing was kept in memory
+    assert await scene.archiver().remove_deleted() == 1  # another process: nothing was kept in memory
     assert await objects(scene, diagram.id) == []
 
 
@@ -277,10 +277,10 @@ async def test_a_diagram_deleted_during_its_upload_leaves_no_object(scene: Scene
     diagram = await with_versions(scene, 2)
 
     class DeletedMeanwhile(Archive):
-        async def keep(self, file_id: UUID, number: int, content: Content) -> Parcel:
-            parcel = await super().keep(file_id, number, content)
+        async def store(self, file_id: UUID, number: int, content: Content) -> ArchivedContent:
+            archived = await super().store(file_id, number, content)
             await scene.ask(DeleteDiagram(id=diagram.id))
-            return parcel
+            return archived
 
     assert await scene.archiver(DeletedMeanwhile(scene.store, scene.metrics)).archive_old() == 0
     assert await objects(scene, diagram.id) == []
@@ -291,7 +291,7 @@ async def test_objects_that_no_deletion_speaks_of_are_left_alone(scene: Scene) -
     unknown = uuid4()
     await scene.store.put(BUCKET, f"{unknown}/1/abc", b"content")
 
-    await scene.archiver().clear_deleted()
+    await scene.archiver().remove_deleted()
 
     assert await objects(scene, unknown) == [f"{unknown}/1/abc"]
     await scene.store.delete(BUCKET, f"{unknown}/1/abc")

@@ -9,7 +9,7 @@ from autograph.backup.postgres import open_snapshot
 from contracts.diagram import DeleteDiagram
 from tests.integration.workers.diagram.scene import Scene
 from tests.integration.workers.diagram.test_archiver import objects, with_versions
-from workers.diagram.archive import Archive, Parcel
+from workers.diagram.archive import Archive, ArchivedContent
 from workers.diagram.storage import Content
 
 
@@ -20,11 +20,11 @@ class HeldUp(Archive):
         super().__init__(scene.store, scene.metrics)
         self.has_kept, self.says_so = asyncio.Event(), asyncio.Event()
 
-    async def keep(self, file_id: UUID, number: int, content: Content) -> Parcel:
-        parcel = await super().keep(file_id, number, content)
+    async def store(self, file_id: UUID, number: int, content: Content) -> ArchivedContent:
+        archived = await super().store(file_id, number, content)
         self.has_kept.set()
         await self.says_so.wait()
-        return parcel
+        return archived
 
 
 async def test_objects_of_a_diagram_deleted_during_a_backup_stay_until_its_end(scene: Scene, admin_url: str) -> None:
@@ -34,10 +34,10 @@ async def test_objects_of_a_diagram_deleted_during_a_backup_stay_until_its_end(s
 
     async with open_snapshot(admin_url), open_snapshot(admin_url):  # two at once keep each other from nothing
         await scene.ask(DeleteDiagram(id=diagram.id))
-        assert await archiver.clear_deleted() == 0
+        assert await archiver.remove_deleted() == 0
         assert len(await objects(scene, diagram.id)) == 2
 
-    assert await archiver.clear_deleted() == 2
+    assert await archiver.remove_deleted() == 2
     assert await objects(scene, diagram.id) == []
 
 
@@ -52,11 +52,11 @@ async def test_two_workers_that_clear_at_once_leave_nothing_behind(scene: Scene,
             assert await connection.fetchval(
                 "SELECT pg_try_advisory_xact_lock('diagram.versions'::regclass::oid::bigint)"
             )
-            assert await scene.archiver().clear_deleted() == 0
+            assert await scene.archiver().remove_deleted() == 0
     finally:
         await connection.close()
 
-    assert await scene.archiver().clear_deleted() == 1
+    assert await scene.archiver().remove_deleted() == 1
 
 
 async def test_an_archiver_that_comes_too_late_takes_no_object_from_a_backup(scene: Scene, admin_url: str) -> None:
@@ -72,5 +72,5 @@ async def test_an_archiver_that_comes_too_late_takes_no_object_from_a_backup(sce
         assert await late == 0
         assert len(await objects(scene, diagram.id)) == 1
 
-    assert await scene.archiver().clear_deleted() == 1
+    assert await scene.archiver().remove_deleted() == 1
     assert await objects(scene, diagram.id) == []

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from chassis.cache import Entry
-from chassis.database import Database, OwnConnection
+from chassis.database import Database, DirectConnection
 from chassis.objects import ObjectStore
 from contracts.diagram import (
     ChangeDiagram,
@@ -31,7 +31,7 @@ async def members(redis_url: str, database: Database) -> AsyncIterator[Members]:
 
 
 @pytest.fixture
-async def worker(members: Members, database: Database, administrator: OwnConnection, store: ObjectStore) -> Scene:
+async def worker(members: Members, database: Database, administrator: DirectConnection, store: ObjectStore) -> Scene:
     scene = Scene(database, administrator, store, invalidating=members.connected)
     await scene.meet("ada")
     return scene
@@ -39,7 +39,7 @@ async def worker(members: Members, database: Database, administrator: OwnConnect
 
 @pytest.fixture
 def cut_off(
-    members: Members, worker: Scene, database: Database, administrator: OwnConnection, store: ObjectStore
+    members: Members, worker: Scene, database: Database, administrator: DirectConnection, store: ObjectStore
 ) -> Scene:
     scene = Scene(database, administrator, store, invalidating=members.cut_off)
     scene.actors = worker.actors

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chassis.database import OwnConnection
+from chassis.database import DirectConnection
 from contracts.diagram import (
     DiagramPage,
     InvalidCursor,
@@ -60,7 +60,7 @@ async def test_nobody_lists_anothers_diagrams(scene: Scene) -> None:
     assert await scene.ask(ListDiagrams(), by="bob") == DiagramPage(items=(), next_cursor=None, total=0)
 
 
-async def test_recent_is_what_was_changed_or_viewed_in_a_month(scene: Scene, administrator: OwnConnection) -> None:
+async def test_recent_is_what_was_changed_or_viewed_in_a_month(scene: Scene, administrator: DirectConnection) -> None:
     changed, viewed, forgotten = [await scene.create() for _ in range(3)]
     old, now = datetime.now(UTC) - timedelta(days=31), datetime.now(UTC)
     set_times = "UPDATE diagram.files SET updated_at = $2, last_viewed_at = $3 WHERE id = $1"
@@ -191,7 +191,7 @@ async def test_titles_are_sorted_by_their_letters_whatever_their_case_and_accent
     assert [item.title for item in descending.items] == ordered[::-1]
 
 
-async def test_lists_by_title_and_searches_have_their_indexes(scene: Scene, administrator: OwnConnection) -> None:
+async def test_lists_by_title_and_searches_have_their_indexes(scene: Scene, administrator: DirectConnection) -> None:
     owner = (await scene.create()).owner_id
 
     async def plan(statement: str, *values: object) -> str:

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from chassis.database import Database, OwnConnection
+from chassis.database import Database, DirectConnection
 from chassis.objects import ObjectStore
 from contracts.diagram import Cursor, DiagramPage, ListDiagrams
 from tests.integration.workers.diagram.scene import Scene
@@ -24,7 +24,7 @@ TITLES = ["plan", "Plan", "straße", "ÄRGER", "🙂", "%_\\", "x", "\x01" * 255
 
 @pytest.fixture(scope="module")
 async def library(
-    database: Database, administrator: OwnConnection, store: ObjectStore
+    database: Database, administrator: DirectConnection, store: ObjectStore
 ) -> AsyncIterator[tuple[Scene, list[UUID]]]:
     """Sixty diagrams of one owner whose sort keys tie, and some that nobody ever viewed."""
     scene = Scene(database, administrator, store)

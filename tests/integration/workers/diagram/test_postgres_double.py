@@ -8,9 +8,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from chassis.bus.ports import Letter
+from chassis.bus.ports import OutgoingMessage
 from chassis.cache.record import MemberRecord
-from chassis.database import Database, OwnConnection
+from chassis.database import Database, DirectConnection
 from chassis.exposition import Registry
 from chassis.metrics import BusMetrics
 from chassis.outbox import OutboxRelay
@@ -35,27 +35,27 @@ class Publisher:
     """Takes everything, or for once nothing."""
 
     def __init__(self) -> None:
-        self.letters: list[Letter] = []
+        self.letters: list[OutgoingMessage] = []
 
-    async def publish(self, letter: Letter, *, timeout_seconds: float = 5.0) -> None:  # noqa: ARG002 - the seam's form
-        self.letters.append(letter)
+    async def publish(self, outgoing: OutgoingMessage, *, timeout_seconds: float = 5.0) -> None:  # noqa: ARG002 - the seam's form
+        self.letters.append(outgoing)
 
-    async def send(self, letter: Letter) -> None:
-        self.letters.append(letter)
+    async def send(self, outgoing: OutgoingMessage) -> None:
+        self.letters.append(outgoing)
 
 
-class Teller:
+class Recorder:
     """What a story is told with; ``told`` is what both must agree on."""
 
     def __init__(self, database: Database, owner: UUID) -> None:
         self.database = database
         self.owner = owner
         self.rows = storage.diagram_rows(database)
-        self.told: list[Any] = []
+        self.recorded: list[Any] = []
         self.ledger = Ledger(database, "diagram", NotedCaches(), NotedRelay(), lambda: MOMENT)
 
-    def tell(self, *words: Any) -> None:
-        self.told.append(words)
+    def record(self, *words: Any) -> None:
+        self.recorded.append(words)
 
     def envelope(self, number: int, fingerprint: str | None = "f") -> Envelope:
         return Envelope(
@@ -84,104 +84,104 @@ class Teller:
         try:
             await storage.create(self.ledger, work, new)
         except AlreadyHandled:
-            self.tell("created before")
+            self.record("created before")
         else:
-            self.tell("created")
+            self.record("created")
 
     async def shows(self, owner: UUID | None = None) -> None:
         try:
             found = await storage.diagram(self.rows, DIAGRAM, owner or self.owner)
         except DiagramNotFound:
-            self.tell("no such diagram")
+            self.record("no such diagram")
         else:
-            self.tell(found.model_dump(exclude={"owner_id", "updated_by"}), found.owner_id == self.owner)
+            self.record(found.model_dump(exclude={"owner_id", "updated_by"}), found.owner_id == self.owner)
 
     async def inbox(self, number: int) -> None:
         row = await self.ledger.find(str(self.envelope(number).actor.key), UUID(int=number))
-        self.tell("inbox", row and (row.outcome.model_dump(exclude={"reply"}), row.fingerprint, row.invalidates))
+        self.record("inbox", row and (row.outcome.model_dump(exclude={"reply"}), row.fingerprint, row.invalidates))
 
 
-Story = Callable[[Teller], Awaitable[None]]
+Story = Callable[[Recorder], Awaitable[None]]
 
 
-async def a_create_and_its_repeat(teller: Teller) -> None:
-    await teller.shows()
-    await teller.create(1)
-    await teller.create(1, uuid4())
-    await teller.shows()
-    await teller.shows(owner=uuid4())
-    await teller.inbox(1)
-    await teller.inbox(2)
+async def a_create_and_its_repeat(recorder: Recorder) -> None:
+    await recorder.shows()
+    await recorder.create(1)
+    await recorder.create(1, uuid4())
+    await recorder.shows()
+    await recorder.shows(owner=uuid4())
+    await recorder.inbox(1)
+    await recorder.inbox(2)
 
 
-async def creates_and_repeats_that_come_together(teller: Teller) -> None:
-    await asyncio.gather(*(teller.create(number, UUID(int=8_000 + number)) for number in (3, 1, 2, 3, 1, 3)))
-    teller.told.sort()
-    await teller.inbox(3)
+async def creates_and_repeats_that_come_together(recorder: Recorder) -> None:
+    await asyncio.gather(*(recorder.create(number, UUID(int=8_000 + number)) for number in (3, 1, 2, 3, 1, 3)))
+    recorder.recorded.sort()
+    await recorder.inbox(3)
 
 
-async def reads_that_come_together(teller: Teller) -> None:
+async def reads_that_come_together(recorder: Recorder) -> None:
     others = [UUID(int=8_000 + number) for number in range(3)]
     for number, diagram in enumerate(others):
-        await teller.create(number, diagram)
-    keys = [*((diagram, teller.owner) for diagram in (*others, DIAGRAM, others[0])), (others[1], UUID(int=9))]
-    found = await asyncio.gather(*map(teller.rows.load, keys))
-    teller.tell([row and (row["id"], row["note_content"], row["owner_id"] == teller.owner) for row in found])
+        await recorder.create(number, diagram)
+    keys = [*((diagram, recorder.owner) for diagram in (*others, DIAGRAM, others[0])), (others[1], UUID(int=9))]
+    found = await asyncio.gather(*map(recorder.rows.load, keys))
+    recorder.record([row and (row["id"], row["note_content"], row["owner_id"] == recorder.owner) for row in found])
 
 
-async def a_body_that_fails_and_is_tried_again(teller: Teller) -> None:
+async def a_body_that_fails_and_is_tried_again(recorder: Recorder) -> None:
     for fails in (True, False, False):
         try:
-            async with teller.ledger.unit_of_work(teller.envelope(1)) as work:
-                work.invalidates("diagram/1")
-                work.publish(teller.announcement(), subject="diagram/1", sequence=1)
+            async with recorder.ledger.unit_of_work(recorder.envelope(1)) as work:
+                work.invalidate("diagram/1")
+                work.publish(recorder.announcement(), subject="diagram/1", sequence=1)
                 if fails:
                     raise Forbidden("no")  # noqa: TRY301 - a handler raises right there
         except (Forbidden, AlreadyHandled) as error:
-            teller.tell(type(error).__name__)
-        await teller.inbox(1)
+            recorder.record(type(error).__name__)
+        await recorder.inbox(1)
 
 
-async def two_deliveries_of_one_message_at_once(teller: Teller) -> None:
+async def two_deliveries_of_one_message_at_once(recorder: Recorder) -> None:
     inside, go = asyncio.Event(), asyncio.Event()
 
     async def first() -> None:
-        async with teller.ledger.unit_of_work(teller.envelope(1)):
+        async with recorder.ledger.unit_of_work(recorder.envelope(1)):
             inside.set()
             await go.wait()
-        teller.tell("first committed")
+        recorder.record("first committed")
 
     async def second() -> None:
         try:
-            async with teller.ledger.unit_of_work(teller.envelope(1)):
-                teller.tell("second inside")
+            async with recorder.ledger.unit_of_work(recorder.envelope(1)):
+                recorder.record("second inside")
         except AlreadyHandled:
-            teller.tell("second was late")
+            recorder.record("second was late")
 
     both = asyncio.create_task(first())
     await inside.wait()
     other = asyncio.create_task(second())
     done, _ = await asyncio.wait([other], timeout=0.3)
-    teller.tell("second waits", not done)
+    recorder.record("second waits", not done)
     go.set()
     await asyncio.gather(both, other)
-    teller.told[-2:] = sorted(teller.told[-2:])
+    recorder.recorded[-2:] = sorted(recorder.recorded[-2:])
 
 
-async def outcomes_that_give_way_and_those_that_stand(teller: Teller) -> None:
+async def outcomes_that_give_way_and_those_that_stand(recorder: Recorder) -> None:
     failed, refused = Outcome.failed("parked", "it failed"), Outcome.refused(Forbidden("no"))
     for number, first, then in ((1, failed, refused), (2, refused, failed), (3, failed, failed)):
         for outcome in (first, then):
-            teller.tell(await teller.ledger.record(teller.envelope(number), outcome))
-            await teller.inbox(number)
-    teller.tell(await teller.ledger.record(teller.envelope(3, "another request"), refused))
-    async with teller.ledger.unit_of_work(teller.envelope(3)):
-        teller.tell("a failure is tried again")
-    await teller.create(2)
+            recorder.record(await recorder.ledger.record(recorder.envelope(number), outcome))
+            await recorder.inbox(number)
+    recorder.record(await recorder.ledger.record(recorder.envelope(3, "another request"), refused))
+    async with recorder.ledger.unit_of_work(recorder.envelope(3)):
+        recorder.record("a failure is tried again")
+    await recorder.create(2)
 
 
-async def changes(teller: Teller) -> None:
-    await teller.create(1)
+async def changes(recorder: Recorder) -> None:
+    await recorder.create(1)
     steps: list[dict[str, Any]] = [
         {"title": "U"},
         {"title": "U"},  # nothing differs
@@ -197,66 +197,66 @@ async def changes(teller: Teller) -> None:
         standing |= {field: value for field, value in step.items() if field in standing}
         asked = {
             "sets_canvas": False, "canvas_json": None, "sets_note": False, "note": None, "label": None,
-            "description": None, "now": MOMENT, "by": teller.owner, **standing, **step,
+            "description": None, "now": MOMENT, "by": recorder.owner, **standing, **step,
         }  # fmt: skip
-        async with teller.database.transaction() as connection:
-            locked = await storage.lock(connection, DIAGRAM, teller.owner)
-            teller.tell(locked.sequence, locked.revision, locked.has_canvas, locked.has_note, locked.in_trash)
+        async with recorder.database.transaction() as connection:
+            locked = await storage.lock(connection, DIAGRAM, recorder.owner)
+            recorder.record(locked.sequence, locked.revision, locked.has_canvas, locked.has_note, locked.in_trash)
             changed = await storage.change(connection, DIAGRAM, Change(**asked))
-        teller.tell(changed and (changed.fields, changed.summary.model_dump(exclude={"owner_id", "updated_by"})))
-        await teller.shows()
+        recorder.record(changed and (changed.fields, changed.summary.model_dump(exclude={"owner_id", "updated_by"})))
+        await recorder.shows()
 
 
-async def a_row_that_somebody_has_locked(teller: Teller) -> None:
-    await teller.create(1)
+async def a_row_that_somebody_has_locked(recorder: Recorder) -> None:
+    await recorder.create(1)
 
     async def lock() -> None:
-        async with teller.database.transaction() as connection:
-            teller.tell((await storage.lock(connection, DIAGRAM, teller.owner)).revision)
+        async with recorder.database.transaction() as connection:
+            recorder.record((await storage.lock(connection, DIAGRAM, recorder.owner)).revision)
 
-    async with teller.database.transaction() as connection:
-        await storage.lock(connection, DIAGRAM, teller.owner)
+    async with recorder.database.transaction() as connection:
+        await storage.lock(connection, DIAGRAM, recorder.owner)
         other = asyncio.create_task(lock())
         done, _ = await asyncio.wait([other], timeout=0.3)
-        teller.tell("waits", not done)
-        await teller.shows()  # whoever reads does not
+        recorder.record("waits", not done)
+        await recorder.shows()  # whoever reads does not
     await other
-    async with teller.database.transaction() as connection:
+    async with recorder.database.transaction() as connection:
         with pytest.raises(DiagramNotFound):
             await storage.lock(connection, DIAGRAM, uuid4())
 
 
-async def what_a_crash_left_in_the_outbox(teller: Teller) -> None:
+async def what_a_crash_left_in_the_outbox(recorder: Recorder) -> None:
     publisher = Publisher()
     relay = OutboxRelay(
-        teller.database, publisher, BusMetrics(Registry()), sweep_after_seconds=0.2, lease_seconds=0.5
+        recorder.database, publisher, BusMetrics(Registry()), sweep_after_seconds=0.2, lease_seconds=0.5
     )  # fmt: skip
-    await teller.create(1)
-    teller.tell("too young", await relay.sweep_once(NotedCaches()))
+    await recorder.create(1)
+    recorder.record("too young", await relay.sweep_once(NotedCaches()))
 
     async def is_old() -> int:
         return await relay.sweep_once(NotedCaches())
 
-    teller.tell("swept", await eventually(is_old))
-    teller.tell("gone", await relay.sweep_once(NotedCaches()))
-    teller.tell([(letter.exchange, letter.routing_key, letter.type) for letter in publisher.letters])
+    recorder.record("swept", await eventually(is_old))
+    recorder.record("gone", await relay.sweep_once(NotedCaches()))
+    recorder.record([(outgoing.exchange, outgoing.routing_key, outgoing.type) for outgoing in publisher.letters])
     await relay._measure()
 
 
-async def who_is_on_record(teller: Teller) -> None:
-    record = MemberRecord(teller.database.pool, "diagram")
+async def who_is_on_record(recorder: Recorder) -> None:
+    record = MemberRecord(recorder.database.pool, "diagram")
     ours, another = UUID(int=1), UUID(int=2)
     await record.add(ours)
     await record.add(another)
-    teller.tell(await record.all() >= {ours, another}, await record.holds(ours))
+    recorder.record(await record.all() >= {ours, another}, await record.contains(ours))
     await record.remove(ours)
-    teller.tell(ours in await record.all(), await record.holds(ours), await record.holds(another))
+    recorder.record(ours in await record.all(), await record.contains(ours), await record.contains(another))
     await record.remove(another)
-    await teller.database.probe()
+    await recorder.database.probe()
 
 
 @pytest.fixture
-async def owner(administrator: OwnConnection) -> AsyncIterator[UUID]:
+async def owner(administrator: DirectConnection) -> AsyncIterator[UUID]:
     owner = uuid4()
     await administrator.execute(
         "INSERT INTO auth.users (id, email, email_key) VALUES ($1, $2, $2)", owner, f"{owner}@example.org"
@@ -281,12 +281,12 @@ async def owner(administrator: OwnConnection) -> AsyncIterator[UUID]:
     ],
 )
 async def test_the_double_tells_the_same_story(database: Database, owner: UUID, story: Story) -> None:
-    real = Teller(database, owner)
+    real = Recorder(database, owner)
     pool = Pool(Store(World(Plan(0, (), ())), "diagram"))
-    double = Teller(Database(cast("Any", pool)), owner)
+    double = Recorder(Database(cast("Any", pool)), owner)
 
     await story(real)
     await story(double)
 
-    assert real.told
-    assert double.told == real.told
+    assert real.recorded
+    assert double.recorded == real.recorded

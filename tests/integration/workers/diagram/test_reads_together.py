@@ -7,7 +7,7 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from chassis.database import Database, OwnConnection
+from chassis.database import Database, DirectConnection
 from contracts.diagram import Diagram, DiagramNotFound, GetDiagram
 from tests.integration.workers.diagram.scene import Scene
 from workers.diagram import storage
@@ -61,7 +61,7 @@ async def test_a_read_right_after_a_commit_shows_it_whatever_is_being_read_meanw
 
 
 async def test_the_statement_finds_its_rows_by_the_primary_key(
-    scene: Scene, database: Database, administrator: OwnConnection
+    scene: Scene, database: Database, administrator: DirectConnection
 ) -> None:
     """However it is planned: with the keys known, and for any."""
     owner = scene.actors["ada"].id

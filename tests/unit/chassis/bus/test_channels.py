@@ -15,8 +15,8 @@ from pamqp.frame import unmarshal
 from pamqp.header import ContentHeader
 
 from chassis.bus.channels import ConsumingChannel, PublishingChannel
-from chassis.bus.connection import GatheringWriter
-from chassis.bus.ports import Letter
+from chassis.bus.connection import BatchingWriter
+from chassis.bus.ports import OutgoingMessage
 
 MOST_BYTES = 100
 
@@ -56,11 +56,13 @@ class Wire:
 
 
 def publishing(wire: Wire, underlay: Underlay) -> PublishingChannel:
-    return PublishingChannel(cast("aiormq.Channel", underlay), cast("GatheringWriter", wire), user="autograph-test")
+    return PublishingChannel(cast("aiormq.Channel", underlay), cast("BatchingWriter", wire), user="autograph-test")
 
 
-def a_letter(body: bytes = b"{}", **more: Any) -> Letter:
-    return Letter(exchange="autograph.commands", routing_key="a.b", body=body, type="t", correlation_id="c", **more)
+def a_letter(body: bytes = b"{}", **more: Any) -> OutgoingMessage:
+    return OutgoingMessage(
+        exchange="autograph.commands", routing_key="a.b", body=body, type="t", correlation_id="c", **more
+    )
 
 
 async def test_a_broker_without_a_limit_for_frames_is_sent_a_body_in_one() -> None:
@@ -95,8 +97,10 @@ async def test_each_place_is_published_to_under_its_own_name_and_terms() -> None
     channel = publishing(wire, Underlay())
     places = [("e", "k", True), ("e", "k", False), ("e", "l", True), ("f", "k", True), ("e", "k", True)]
     for exchange, key, mandatory in places:
-        letter = Letter(exchange=exchange, routing_key=key, body=b"", type="t", correlation_id="c", mandatory=mandatory)
-        channel.publish(letter)
+        outgoing = OutgoingMessage(
+            exchange=exchange, routing_key=key, body=b"", type="t", correlation_id="c", mandatory=mandatory
+        )
+        channel.publish(outgoing)
     channel.abandon()
     methods = [frame for frame in wire.frames() if isinstance(frame, spec.Basic.Publish)]
     assert [(frame.exchange, frame.routing_key, frame.mandatory) for frame in methods] == places
@@ -194,7 +198,7 @@ class Broker:
 
 async def acknowledged(*turns: Sequence[int]) -> list[tuple[int, bool]]:
     wire = Wire()
-    channel = ConsumingChannel(cast("aiormq.Channel", Underlay()), cast("GatheringWriter", wire))
+    channel = ConsumingChannel(cast("aiormq.Channel", Underlay()), cast("BatchingWriter", wire))
     for tags in turns:
         for tag in tags:
             channel.acknowledge(tag)
@@ -224,11 +228,11 @@ async def test_each_delivery_is_settled_once_as_it_was_said_and_none_before(
     order: list[int], given_back: list[bool], pauses: set[int]
 ) -> None:
     wire, broker = Wire(), Broker(delivered=8)
-    channel = ConsumingChannel(cast("aiormq.Channel", Underlay()), cast("GatheringWriter", wire))
+    channel = ConsumingChannel(cast("aiormq.Channel", Underlay()), cast("BatchingWriter", wire))
     said: list[int] = []
     for position, tag in enumerate(order):
         if given_back[position]:
-            channel.give_back(tag)
+            channel.requeue(tag)
         else:
             channel.acknowledge(tag)
             said.append(tag)

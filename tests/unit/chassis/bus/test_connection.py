@@ -8,7 +8,7 @@ import pytest
 from aio_pika import Connection as TheirConnection
 from yarl import URL
 
-from chassis.bus.connection import LARGE_BYTES, Connection, GatheringTransport, GatheringWriter
+from chassis.bus.connection import LARGE_BYTES, AmqpConnection, BatchingTransport, BatchingWriter
 
 
 class Wire(asyncio.Transport):
@@ -43,15 +43,15 @@ def wire() -> Wire:
 
 
 @pytest.fixture
-async def writer(wire: Wire) -> AsyncIterator[GatheringWriter]:
+async def writer(wire: Wire) -> AsyncIterator[BatchingWriter]:
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(loop=loop)
-    writer = GatheringWriter(wire, asyncio.StreamReaderProtocol(reader, loop=loop), reader, loop)
+    writer = BatchingWriter(wire, asyncio.StreamReaderProtocol(reader, loop=loop), reader, loop)
     yield writer
     writer.close()
 
 
-async def test_writes_of_one_turn_go_out_as_one_in_their_order(wire: Wire, writer: GatheringWriter) -> None:
+async def test_writes_of_one_turn_go_out_as_one_in_their_order(wire: Wire, writer: BatchingWriter) -> None:
     writer.write(b"a")
     writer.write(bytearray(b"b"))
     await asyncio.sleep(0)
@@ -63,7 +63,7 @@ async def test_writes_of_one_turn_go_out_as_one_in_their_order(wire: Wire, write
 
 
 async def test_what_is_large_goes_out_at_once_behind_what_came_before_and_uncopied(
-    wire: Wire, writer: GatheringWriter
+    wire: Wire, writer: BatchingWriter
 ) -> None:
     large = b"b" * (LARGE_BYTES + 1)
     writer.write(b"a")
@@ -77,7 +77,7 @@ async def test_what_is_large_goes_out_at_once_behind_what_came_before_and_uncopi
 
 
 async def test_what_is_gathered_counts_as_waiting_and_goes_out_before_anybody_waits(
-    wire: Wire, writer: GatheringWriter
+    wire: Wire, writer: BatchingWriter
 ) -> None:
     wire.waiting = LARGE_BYTES - 1
     full = [writer.is_full]
@@ -89,7 +89,7 @@ async def test_what_is_gathered_counts_as_waiting_and_goes_out_before_anybody_wa
     assert [*full, writer.is_full] == [False, True, False]
 
 
-async def test_what_is_written_before_a_close_goes_out(wire: Wire, writer: GatheringWriter) -> None:
+async def test_what_is_written_before_a_close_goes_out(wire: Wire, writer: BatchingWriter) -> None:
     writer.write(b"a")
     writer.close()
     await asyncio.sleep(0)
@@ -98,14 +98,14 @@ async def test_what_is_written_before_a_close_goes_out(wire: Wire, writer: Gathe
     assert wire.closed
 
 
-async def test_what_is_written_before_the_end_goes_out_before_it(wire: Wire, writer: GatheringWriter) -> None:
+async def test_what_is_written_before_the_end_goes_out_before_it(wire: Wire, writer: BatchingWriter) -> None:
     """Aiormq answers a broker that says goodbye, ends its side, and closes, all in one turn."""
     writer.write(b"goodbye")
     writer.write_eof()
     assert (wire.written, wire.ended) == ([b"goodbye"], True)
 
 
-async def test_what_is_written_after_the_connection_was_lost_is_dropped(wire: Wire, writer: GatheringWriter) -> None:
+async def test_what_is_written_after_the_connection_was_lost_is_dropped(wire: Wire, writer: BatchingWriter) -> None:
     wire.closed = True
     writer.write(b"a")
     await asyncio.sleep(0)
@@ -118,8 +118,8 @@ def test_a_link_connects_by_it() -> None:
     """Reads what aio-pika keeps for aiormq: an attribute of theirs that could go."""
     loop = asyncio.new_event_loop()
     try:
-        connection = Connection(URL("amqp://127.0.0.1:1"), loop=loop)
-        assert isinstance(connection.kwargs["transport_factory"], GatheringTransport)
+        connection = AmqpConnection(URL("amqp://127.0.0.1:1"), loop=loop)
+        assert isinstance(connection.kwargs["transport_factory"], BatchingTransport)
         assert isinstance(connection, TheirConnection)
     finally:
         loop.close()

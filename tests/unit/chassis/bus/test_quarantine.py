@@ -46,8 +46,8 @@ class Bench:
         self.held: set[bytes] = set()  # those that wait for ``go``
         self.marked_while_running: list[int] = []
         self.quarantine = Quarantine(
-            self._deliver, marks=self.marks, give_up=self._give_up, ready=self._ready, alone_seconds=0.2,
-            owned_seconds=0.5,
+            self._deliver, marks=self.marks, give_up=self._give_up, ready=self._ready, isolation_seconds=0.2,
+            live_mark_seconds=0.5,
         )  # fmt: skip
 
     async def _ready(self) -> None: ...
@@ -80,8 +80,8 @@ def a_delivery(body: bytes, *, redelivered: bool = False) -> Delivery:
 
 @pytest.fixture
 async def bench(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
-    monkeypatch.setattr(quarantine, "AGAIN_SECONDS", 0.01)
-    monkeypatch.setattr(quarantine, "OTHERS_SECONDS", 0.1)
+    monkeypatch.setattr(quarantine, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(quarantine, "DRAIN_SECONDS", 0.1)
     async with asyncio.timeout(10):
         yield Bench()
 

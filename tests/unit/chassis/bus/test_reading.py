@@ -15,7 +15,7 @@ from chassis.bus.ports import Delivery
 from chassis.bus.reading import Unreadable, read
 from contracts.envelope import CONTENT_TYPE, Actor, ActorKind, Envelope, encode, producer_id
 from contracts.message import MAX_ENVELOPE_BYTES, Command, Event
-from contracts.scanning import Checked
+from contracts.scanning import ScannedJson
 from contracts.text import storable_json
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -219,8 +219,10 @@ def test_a_copy_made_by_the_service_or_the_operator_keeps_its_origin(passed_on_b
     assert (received.sender, received.routing_key, received.attempt) == ("autograph-gateway", "easel.paint", 3)
 
 
-def drawing(canvas: bytes, title: bytes = b"Plan") -> Delivery:
-    whole = delivery(Draw(title="-", canvas=b"{}"))
+def drawing(canvas: bytes, title: bytes = b"Plan", *, actor: Actor = PRODUCER) -> Delivery:
+    command, sender = Draw(title="-", canvas=b"{}"), actor.name or "autograph-gateway"
+    exchange = headers.producer_exchange(sender) if actor is PRODUCER else "autograph.commands"
+    whole = delivery(command, actor=actor, user=sender, exchange=exchange)
     return whole._replace(body=whole.body.replace(b'"-"', b'"%b"' % title).replace(b"{}", canvas))
 
 
@@ -228,8 +230,21 @@ def test_a_large_canvas_is_scanned_and_not_parsed() -> None:
     canvas = b'{"elements":[%b]}' % b",".join([b'{"":{}}'] * 50_000)
     message = read(drawing(canvas), "easel", handlers.by_wire_name).message
     assert isinstance(message, Draw)
-    assert isinstance(message.canvas, Checked)
+    assert isinstance(message.canvas, ScannedJson)
     assert message.canvas == canvas
+
+
+def test_what_the_gateway_has_scanned_is_not_scanned_again_and_a_producers_is() -> None:
+    repeated = b'{"elements":[%b],"a":1,"a":2}' % b",".join([b'{"":{}}'] * 50_000)
+    assert refused(drawing(repeated)) == "undecodable"
+    of_gateway = drawing(repeated, actor=USER)
+    marks = {headers.ORIGINAL_USER: "autograph-gateway", headers.ORIGINAL_ROUTING_KEY: of_gateway.routing_key}
+    retried = of_gateway._replace(user_id="autograph-easel", routing_key="easel.commands", headers=marks)
+    for sent in (of_gateway, retried):
+        message = read(sent, "easel", handlers.by_wire_name).message
+        assert isinstance(message, Draw)
+        assert message.canvas == repeated
+    assert refused(retried._replace(user_id=PRODUCER.name)) == "undecodable"  # no copy of the service: scanned
 
 
 def test_of_more_bytes_than_its_contract_allows_nothing_is_parsed() -> None:
@@ -244,7 +259,7 @@ def test_what_would_take_many_times_its_bytes_is_not_parsed(item: bytes) -> None
     dense = b",".join([item] * (400_000 // len(item)))
     red = delivery()
     assert refused(red._replace(body=red.body.replace(b'"red"', b"[%b]" % dense))) in ("too_large", "undecodable")
-    assert refused(red._replace(body=b"[%b]" % dense)) == "too_large"
+    assert refused(red._replace(body=b"[%b]" % dense)) == "undecodable"
 
 
 @pytest.mark.parametrize(

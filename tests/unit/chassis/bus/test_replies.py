@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from chassis.bus.replies import read_reply, reply_letter
+from chassis.bus.replies import read_reply, reply_message
 from contracts.envelope import Actor, ActorKind, Envelope
 from contracts.outcome import Outcome, Status
 from contracts.refusal import Forbidden
@@ -25,10 +25,10 @@ REQUEST = Envelope(
     "outcome", [Outcome.succeeded(None), Outcome.refused(Forbidden("no")), Outcome.failed("x", "y")]
 )
 def test_a_reply_names_its_request_and_keeps_the_outcome(outcome: Outcome) -> None:
-    letter = reply_letter("easel", REQUEST, outcome, reply_to="reply.asker.1", correlation_id="a-1", now=NOW)
+    outgoing = reply_message("easel", REQUEST, outcome, reply_to="reply.asker.1", correlation_id="a-1", now=NOW)
 
-    assert read_reply(letter.body) == (REQUEST.id, outcome)
-    assert (letter.routing_key, letter.correlation_id, letter.persistent) == ("reply.asker.1", "a-1", False)
+    assert read_reply(outgoing.body) == (REQUEST.id, outcome)
+    assert (outgoing.routing_key, outgoing.correlation_id, outgoing.persistent) == ("reply.asker.1", "a-1", False)
 
 
 def told(reply: bytes) -> bytes:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chassis.bus.requester import _overtaken_by
+from chassis.bus.requester import _stop_waiting_on_reply
 from contracts.outcome import Outcome
 
 DONE = Outcome.succeeded(None)
@@ -23,7 +23,7 @@ async def reported() -> Any:
 async def _wait(reply: "asyncio.Future[Outcome]", *, over: bool) -> None:
     """For a confirm that never comes; *over*: the time is, as the outcome comes."""
     async with asyncio.timeout(60) as waiting:
-        with _overtaken_by(reply, waiting):
+        with _stop_waiting_on_reply(reply, waiting):
             if over:
                 waiting.reschedule(asyncio.get_running_loop().time())
             reply.set_result(DONE)
@@ -39,7 +39,7 @@ async def test_the_outcome_ends_the_wait_for_the_confirm() -> None:
 async def test_an_outcome_that_comes_with_the_confirm_ends_nothing(reported: list[Any]) -> None:
     reply: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
     async with asyncio.timeout(60) as waiting:  # noqa: ASYNC100 - it must be over by the loop's next turn
-        with _overtaken_by(reply, waiting):
+        with _stop_waiting_on_reply(reply, waiting):
             reply.set_result(DONE)  # its callbacks are called in the loop's next turn
     for _ in range(3):
         await asyncio.sleep(0)

@@ -4,7 +4,6 @@ import re
 
 import pytest
 
-from chassis.bus.failures import RUNGS
 from chassis.bus.topology import (
     COMMANDS,
     EXCHANGES,
@@ -13,16 +12,17 @@ from chassis.bus.topology import (
     QUERIES,
     RETRY,
     RUNG_SECONDS,
-    Policy,
+    QueuePolicy,
     topology,
 )
+from chassis.failures import RUNGS
 from contracts.catalogue import LARGEST_MESSAGE_BYTES, LARGEST_REQUEST_BYTES, REQUESTS, SUBSCRIPTIONS, WORKERS
 from contracts.message import Kind
 
 NEEDED = topology(REQUESTS, SUBSCRIPTIONS, WORKERS)
 
 
-def policy_of(queue: str) -> Policy:
+def policy_of(queue: str) -> QueuePolicy:
     (policy,) = (policy for policy in NEEDED.policies if re.search(policy.pattern, queue))
     return policy
 

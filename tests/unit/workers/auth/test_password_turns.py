@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from workers.auth.hashes import Hashes
-from workers.auth.passwords import Passwords, Urgency
+from workers.auth.passwords import PasswordPool, Priority
 
 
 async def test_a_sign_in_goes_before_the_registrations_that_wait(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -20,13 +20,13 @@ async def test_a_sign_in_goes_before_the_registrations_that_wait(monkeypatch: py
 
     hashes = Hashes(cost=4, peppers=(b"p" * 32,), peppered=False)
     monkeypatch.setattr(hashes, "make", hash_slowly)
-    async with Passwords(hashes, threads=1) as passwords:
+    async with PasswordPool(hashes, threads=1) as passwords:
         registrations = [
-            asyncio.create_task(passwords.hash(f"registration {number}", Urgency.REGISTRATION)) for number in range(3)
+            asyncio.create_task(passwords.hash(f"registration {number}", Priority.REGISTRATION)) for number in range(3)
         ]
         await asyncio.sleep(0)  # they begin in this order
-        sign_in = asyncio.create_task(passwords.hash("sign-in", Urgency.SIGN_IN))
-        given_up = asyncio.create_task(passwords.hash("given up", Urgency.SIGN_IN))
+        sign_in = asyncio.create_task(passwords.hash("sign-in", Priority.SIGN_IN))
+        given_up = asyncio.create_task(passwords.hash("given up", Priority.SIGN_IN))
         await asyncio.sleep(0)
         given_up.cancel()
         may_hash.release(4)

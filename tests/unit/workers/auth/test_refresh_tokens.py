@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.auth import InvalidRefreshToken
-from workers.auth.tokens import RefreshTokens
+from workers.auth.tokens import RefreshTokenSigner
 
 SESSION = UUID("0192f3a4-0000-7000-8000-000000000001")
-tokens = RefreshTokens("a secret of this test, long enough")
+tokens = RefreshTokenSigner("a secret of this test, long enough")
 
 
 def test_a_token_says_its_session_and_number_and_is_the_same_every_time() -> None:
@@ -18,7 +18,7 @@ def test_a_token_says_its_session_and_number_and_is_the_same_every_time() -> Non
 
     assert tokens.read(token) == (SESSION, 7)
     assert tokens.issue(SESSION, 7) == token
-    assert RefreshTokens("a secret of this test, long enough").issue(SESSION, 7) == token
+    assert RefreshTokenSigner("a secret of this test, long enough").issue(SESSION, 7) == token
     assert len(token) <= 80
 
 
@@ -62,4 +62,4 @@ def test_a_number_has_one_spelling() -> None:
 
 def test_another_secret_makes_other_tokens() -> None:
     with pytest.raises(InvalidRefreshToken):
-        tokens.read(RefreshTokens("another secret of this test, long").issue(SESSION, 7))
+        tokens.read(RefreshTokenSigner("another secret of this test, long").issue(SESSION, 7))

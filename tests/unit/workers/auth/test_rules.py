@@ -11,11 +11,11 @@ from contracts.auth import PasswordTooCommon, PasswordTooLong, PasswordTooShort,
 from contracts.refusal import Invalid
 from workers.auth.rules import (
     Lifetimes,
-    Verdict,
+    RefreshDecision,
     check_new_address,
     check_new_password,
     common_passwords,
-    judge,
+    decide_refresh,
 )
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -134,18 +134,20 @@ def test_every_way_to_present_refresh_tokens_is_judged_as_promised() -> None:
         generation, used_generation = 0, -1
         issued, presented_before = {0}, set[int]()
         for presented in presentations:
-            verdict = judge(presented, generation=generation, used_generation=used_generation, may_be_retry=True)
+            decision = decide_refresh(
+                presented, generation=generation, used_generation=used_generation, may_be_retry=True
+            )
 
             if presented not in issued:
-                assert verdict is Verdict.NEVER_ISSUED
+                assert decision is RefreshDecision.NEVER_ISSUED
                 continue
             if presented not in presented_before:
-                assert verdict is Verdict.ROTATE
+                assert decision is RefreshDecision.ROTATE
             elif presented + 1 not in presented_before:
-                assert verdict is Verdict.REPEAT
+                assert decision is RefreshDecision.REPEAT
                 assert presented + 1 == generation  # the same successor
             else:
-                assert verdict is Verdict.REUSE
+                assert decision is RefreshDecision.REUSE
                 break  # the session has ended
             presented_before.add(presented)
             issued.add(presented + 1)
@@ -153,8 +155,8 @@ def test_every_way_to_present_refresh_tokens_is_judged_as_promised() -> None:
 
 
 def test_only_what_was_just_spent_is_taken_for_a_retry() -> None:
-    assert judge(3, generation=4, used_generation=3, may_be_retry=False) is Verdict.REUSE
-    assert judge(4, generation=4, used_generation=3, may_be_retry=False) is Verdict.ROTATE
+    assert decide_refresh(3, generation=4, used_generation=3, may_be_retry=False) is RefreshDecision.REUSE
+    assert decide_refresh(4, generation=4, used_generation=3, may_be_retry=False) is RefreshDecision.ROTATE
 
 
 def test_a_session_lasts_longer_when_remembered() -> None:

@@ -15,7 +15,7 @@ ID = UUID(int=1)
 
 
 @dataclass
-class Standing:
+class DiagramState:
     revision: int = 3
     in_trash: bool = False
 
@@ -110,7 +110,7 @@ def test_only_a_change_of_content_must_name_a_revision() -> None:
     ],
 )
 def test_the_current_revision_any_and_none_are_accepted(revisions: dict[str, Any]) -> None:
-    rules.check_revision(ChangeDiagram(id=ID, **revisions), Standing())
+    rules.check_revision(ChangeDiagram(id=ID, **revisions), DiagramState())
 
 
 @pytest.mark.parametrize(
@@ -118,17 +118,17 @@ def test_the_current_revision_any_and_none_are_accepted(revisions: dict[str, Any
 )
 def test_any_other_revision_is_stale(revisions: dict[str, Any]) -> None:
     with pytest.raises(StaleRevision) as refusal:
-        rules.check_revision(ChangeDiagram(id=ID, **revisions), Standing())
+        rules.check_revision(ChangeDiagram(id=ID, **revisions), DiagramState())
     assert refusal.value.problem().extra == {"current_revision": 3}
 
 
 def test_the_trash_decides_what_may_be_done() -> None:
-    rules.check_live(Standing())
-    rules.check_in_trash(Standing(in_trash=True))
+    rules.check_live(DiagramState())
+    rules.check_in_trash(DiagramState(in_trash=True))
     with pytest.raises(InTrash):
-        rules.check_live(Standing(in_trash=True))
+        rules.check_live(DiagramState(in_trash=True))
     with pytest.raises(NotInTrash):
-        rules.check_in_trash(Standing())
+        rules.check_in_trash(DiagramState())
 
 
 def test_moments_that_utc_does_not_have_are_pointed_at() -> None:

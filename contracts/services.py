@@ -1,0 +1,149 @@
+"""Every service there is, an entry each: all that has to know of a service follows from its entry.
+
+That is: messages, queues, subscriptions and rights on the broker, role and schema in PostgreSQL, user in Redis,
+credentials, the launcher, the containers, the chart, what Prometheus scrapes, and the dashboards. What must stand in a
+file is written there by ``autograph generate``. CONTRIBUTING.md says how to add a worker.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+from contracts import auth, auth_operator, diagram
+from contracts.message import Event, Message, Request
+
+GATEWAY: Final = "gateway"
+# Letters only: a name begins queues, routing keys, a schema, users of three servers, variables and containers.
+_NAME: Final = re.compile(r"[a-z]{1,15}")
+
+
+class Engine(StrEnum):
+    POSTGRES = "postgres"
+    REDIS = "redis"
+    RABBITMQ = "rabbitmq"
+    S3 = "s3"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Service:
+    """The gateway, or a worker, which is ``python -m workers.<name>``."""
+
+    name: str
+    side_port: int  # of metrics and health
+    needs: AbstractSet[Engine] = frozenset()  # beside Redis and RabbitMQ, which every service has
+    messages: tuple[type[Message], ...] = ()  # requests that it carries out, events that it announces
+    hears: tuple[type[Event], ...] = ()
+    # Requests that it may send on behalf of the user whose message it handles.
+    asks: tuple[type[Request[Any]], ...] = ()
+    revision: str = "0001"  # the oldest of the schema's that it works with
+    pool_max: int = 30  # connections to PostgreSQL that a process opens at most, unless its settings say otherwise
+    caches: tuple[str, ...] = ()  # kinds of cache entries that it invalidates: the first part of their names
+    own_secret: bool = False  # AUTOGRAPH_<NAME>_SECRET
+    optional_secrets: tuple[str, ...] = ()  # further settings that are secrets, and that the operator may leave out
+    extensions: tuple[str, ...] = ()  # of PostgreSQL, in whichever schema they are
+    buckets: tuple[str, ...] = ()  # of the object store
+    cpu: str = ""  # that Kubernetes reserves for a pod; empty: the chart's default
+    # Settings for a pod, where the default looks at the machine.
+    pod_settings: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(f"{self.name!r} is no name of a service: 1 to 15 letters from a to z")
+        if strangers := [message.wire_name for message in self.messages if message.worker() != self.name]:
+            raise ValueError(f"{self.name} does not own {', '.join(strangers)}: a wire name is autograph.<worker>.…")
+
+    @property
+    def is_worker(self) -> bool:
+        return self.name != GATEWAY
+
+    @property
+    def module(self) -> str:
+        """What ``python -m`` runs."""
+        return f"workers.{self.name}" if self.is_worker else self.name
+
+    @property
+    def settings_class(self) -> tuple[str, str]:
+        """Module and name."""
+        return f"{self.module}.settings", f"{self.name.capitalize()}Settings"
+
+    @property
+    def engines(self) -> tuple[Engine, ...]:
+        """All that it signs in to."""
+        return tuple(engine for engine in Engine if engine in {Engine.REDIS, Engine.RABBITMQ, *self.needs})
+
+    @property
+    def secret_variable(self) -> str:
+        return f"AUTOGRAPH_{self.name.upper()}_SECRET"
+
+
+SERVICES: Final[tuple[Service, ...]] = (
+    Service(name=GATEWAY, side_port=9080, own_secret=True),
+    Service(
+        name="auth",
+        side_port=8085,
+        needs={Engine.POSTGRES},
+        messages=(*auth.MESSAGES, *auth_operator.MESSAGES),
+        # It keeps the audit log, also of what happens to diagrams.
+        hears=(
+            auth.UserRegistered,
+            auth.SessionStarted,
+            auth.SessionEnded,
+            diagram.DiagramTrashed,
+            diagram.DiagramRestored,
+            diagram.DiagramDeleted,
+        ),
+        revision="0003",
+        caches=("session",),
+        own_secret=True,
+        optional_secrets=("password_pepper",),
+        cpu="1",  # hashing passwords takes a core
+        pod_settings={"password_threads": 1},
+    ),
+    Service(
+        name="diagram",
+        side_port=8082,
+        needs={Engine.POSTGRES, Engine.S3},
+        messages=diagram.MESSAGES,
+        revision="0006",
+        caches=("diagram",),
+        extensions=("pg_trgm",),
+        buckets=("diagrams", "uploads", "exports"),
+    ),
+)
+BUCKETS: Final = tuple(bucket for service in SERVICES for bucket in service.buckets)
+_BY_NAME: Final = {service.name: service for service in SERVICES}
+
+
+def entry(name: str) -> Service:
+    """Raises ``KeyError``."""
+    return _BY_NAME[name]
+
+
+def needing(engine: Engine) -> tuple[Service, ...]:
+    return tuple(service for service in SERVICES if engine in service.engines)
+
+
+# PostgreSQL's connections
+
+RESERVED_CONNECTIONS: Final = 20  # migrations, backups, the doctor, a person with psql, and PostgreSQL's own three
+PROCESSES: Final = 3  # of each worker: for so many there are connections, unless more are asked for
+
+
+def max_connections(
+    processes: Mapping[str, int] | None = None,
+    pools: Mapping[str, int] | None = None,
+    services: Iterable[Service] = SERVICES,
+) -> int:
+    """What PostgreSQL must take when all pools are full.
+
+    *processes*: of each worker for which more than the usual are asked for. *pools*: sizes that settings have changed.
+    """
+    processes, pools = processes or {}, pools or {}
+    return RESERVED_CONNECTIONS + sum(
+        pools.get(service.name, service.pool_max) * max(PROCESSES, processes.get(service.name, 1))
+        for service in services
+        if Engine.POSTGRES in service.engines
+    )

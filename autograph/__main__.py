@@ -35,6 +35,7 @@ COMMANDS = {
     "generate": "autograph.generate:generate",
     "parked": "autograph.parked:app",
     "producer": "autograph.producer:app",
+    "subscriber": "autograph.subscriber:app",
     "keys": "autograph.keys:app",
     "users": "autograph.users:app",
     "credentials": "autograph.service_credentials:app",
@@ -62,9 +63,8 @@ class Commands(TyperGroup):
         return command
 
 
-app = typer.Typer(
-    cls=Commands, add_completion=False, pretty_exceptions_show_locals=False
-)  # local variables may be secrets
+# Local variables may be secrets.
+app = typer.Typer(cls=Commands, add_completion=False, pretty_exceptions_show_locals=False)
 UNAVAILABLE = 69  # sysexits.h
 
 

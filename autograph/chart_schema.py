@@ -1,6 +1,6 @@
-"""The chart's values.schema.json, as far as it says of services and their settings what their own classes say.
+"""Generates what the chart's values.schema.json says about services, from their entries and settings classes.
 
-So a slip is refused before anything reaches a cluster.
+Helm then refuses a wrong setting before anything reaches a cluster.
 """
 
 import copy
@@ -22,7 +22,7 @@ _KEPT: Final = ("type", "enum", "minimum", "maximum", "exclusiveMinimum")
 
 
 def with_services(text: str) -> str:
-    """*text*, the whole schema, with what it says of services and settings written anew."""
+    """*text*, the whole schema, with its parts about services and settings replaced."""
     schema = json.loads(text)
     properties = schema["properties"]
     properties["settings"]["properties"] = settings_schema(ServiceSettings)
@@ -32,7 +32,7 @@ def with_services(text: str) -> str:
     workers["properties"], on_tracks["properties"] = {}, {}
     for service in SERVICES:
         if service.is_worker:
-            # As one that the chart does not know, but with the settings that it has.
+            # Like a worker that the chart does not know, but with exactly the settings that it has.
             worker = copy.deepcopy(workers["additionalProperties"])
             worker["properties"]["settings"] = _closed(settings_schema(settings_of(service)))
             workers["properties"][service.name] = worker
@@ -73,7 +73,7 @@ def _closed(properties: dict[str, Any]) -> dict[str, Any]:
 
 
 def _dump(value: Any, indent: str = "", room: int = WIDTH) -> str:
-    """Whatever fits on a line is on one. *room*: what is left of the first line."""
+    """Values that fit on a line are on one. *room*: characters left on the first line."""
     whole = json.dumps(value, ensure_ascii=False)
     if not isinstance(value, dict | list) or (indent and len(whole) < room):
         return whole

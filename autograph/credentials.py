@@ -46,10 +46,12 @@ def service_environment(servers: Servers, installation_secret: str, service: str
 
 
 def own_secrets(found: Installation, service: str) -> dict[str, str]:
-    """The variables with *service*'s own secrets, as far as they are known."""
-    told = entry(service)
-    own = {told.secret_variable: found.own_secrets[service]} if service in found.own_secrets else {}
-    optional = {name: found.optional_secrets[name] for name in told.optional_secrets if name in found.optional_secrets}
+    """The variables with *service*'s own secrets, without those that are unknown."""
+    of_service = entry(service)
+    own = {of_service.secret_variable: found.own_secrets[service]} if service in found.own_secrets else {}
+    optional = {
+        name: found.optional_secrets[name] for name in of_service.optional_secrets if name in found.optional_secrets
+    }
     return own | {f"{PREFIX}{name.upper()}": value for name, value in optional.items()}
 
 

@@ -35,7 +35,7 @@ from chassis.pooler import is_pooled, refuses_settings
 from compose.local.home import OperatorError
 from contracts.services import Engine, Service, needing
 
-ROLES: Final = needing(Engine.POSTGRES)  # each service with a database has a role and a schema of its name
+ROLES: Final = needing(Engine.POSTGRES)  # each of these services has a role and a schema named after it
 
 # An arbitrary constant: advisory locks are shared by all programs that use the database.
 MIGRATION_LOCK: Final = int.from_bytes(b"autograp", "big")
@@ -169,7 +169,7 @@ async def _create_role(administrator: DirectConnection, service: Service, passwo
 
 
 async def _create_schema(administrator: DirectConnection, schema: str) -> None:
-    """With the standard tables, if it has none: of a worker that no revision has made them for."""
+    """The schema with the standard tables, for a worker whose tables no revision has made."""
     if await administrator.fetchval("SELECT to_regclass($1)::text", f"{schema}.inbox") is None:
         async with administrator.transaction():
             await administrator.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")

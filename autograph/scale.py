@@ -49,22 +49,22 @@ def scale(
     if not state.scalable:
         raise OperatorError("The stack still starts, or was started by an earlier release: try again, or restart it")
     wanted = count_processes(process.name for process in state.processes) | asked
-    asyncio.run(say_what_is_short(home, wanted))
+    asyncio.run(warn_of_too_few_connections(home, wanted))
     home.save_counts(wanted)
     state.supervisor.identity.send_to_process(signal.SIGUSR1)
     _wait(home, wanted)
     Console(highlight=False).print(", ".join(f"{name}: {number}" for name, number in sorted(wanted.items())))
 
 
-async def say_what_is_short(home: Home, wanted: dict[str, int]) -> None:
-    """On standard error. No reason to refuse: pools are seldom full all at once."""
+async def warn_of_too_few_connections(home: Home, wanted: dict[str, int]) -> None:
+    """Warn on standard error if PostgreSQL has too few connections: no error, as pools are rarely all full."""
     settings = operator_settings()
     url = installation_in(home.attach(), settings).servers.postgres_url
     try:
         needed = max_connections(wanted, check_settings())
         connection = await asyncpg.connect(url, timeout=ANSWER_SECONDS)
     except (SettingsInvalid, asyncpg.PostgresError, OSError):
-        return  # whoever starts the processes says so
+        return  # the processes report it when they start
     try:
         most = int(await connection.fetchval("SHOW max_connections"))
     finally:

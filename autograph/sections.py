@@ -1,4 +1,4 @@
-"""Sections of files that people write otherwise: what stands between two marks is written by ``autograph generate``.
+"""Generated sections in files that people write otherwise: ``autograph generate`` writes what is between the marks.
 
 # begin NAME: written by `make gen` from contracts/services.py
 …
@@ -16,9 +16,9 @@ _SECTION: Final = re.compile(
 
 
 def with_sections(text: str, sections: Mapping[str, str]) -> str:
-    """*text* with each section's lines written anew, indented as its marks are.
+    """*text* with the content of each section replaced, indented like its marks.
 
-    Raises ``ValueError`` if *text* has other sections than those, or one of them twice.
+    Raises ``ValueError`` if *text* does not have exactly these sections, each once.
     """
     found = [match["name"] for match in _SECTION.finditer(text)]
     if sorted(found) != sorted(sections):
@@ -34,5 +34,5 @@ def with_sections(text: str, sections: Mapping[str, str]) -> str:
 
 
 def without_sections(text: str) -> str:
-    """What people wrote."""
+    """The part of *text* that is written by hand."""
     return _SECTION.sub("", text)

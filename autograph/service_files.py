@@ -1,4 +1,4 @@
-"""What files say of the services, section by section: all of it follows from their entries (contracts/services.py)."""
+"""Generates the sections of files that follow from the services' entries (contracts/services.py)."""
 
 import textwrap
 from collections.abc import Callable, Iterable, Mapping
@@ -12,16 +12,14 @@ from contracts.services import SERVICES, Engine, Service, max_connections
 WIDTH: Final = 120
 WORKERS: Final = tuple(service for service in SERVICES if service.is_worker)
 WITH_SECRET: Final = tuple(service for service in SERVICES if service.own_secret)
-POD_POOL: Final = (
-    20  # connections to PostgreSQL that a pod opens at most: there are more of them than of processes here
-)
+POD_POOL: Final = 20  # the maximum size of a pod's pool of connections to PostgreSQL
 NETWORKS: Final = {Engine.POSTGRES: "database", Engine.S3: "objects"}
 S3_VARIABLES: Final = ("AUTOGRAPH_S3_URL", "AUTOGRAPH_S3_ACCESS_KEY", "AUTOGRAPH_S3_SECRET_KEY")
 WATCHED: Final = ("../chassis", "../contracts")
 
 
 def variables(service: Service) -> list[str]:
-    """Those that it finds in files: as ``autograph credentials`` hands them out."""
+    """The variables that the service reads from files: those that ``autograph credentials`` writes."""
     named = {Engine.S3: S3_VARIABLES}
     found = [name for engine in service.engines for name in named.get(engine, (f"AUTOGRAPH_{engine.upper()}_URL",))]
     return [*found, *([service.secret_variable] if service.own_secret else [])]
@@ -32,14 +30,16 @@ def variables(service: Service) -> list[str]:
 
 def compose(_: str) -> dict[str, str]:
     return {
-        "administrators secrets": _lines(
+        "service secrets": _lines(
             f"{name}_FILE: /run/autograph/operator/{name}" for name in (one.secret_variable for one in WITH_SECRET)
         ),
-        "handed out": _lines(f"- {one.name}-credentials:/run/autograph/{one.name}" for one in SERVICES),
-        "waited for": _lines(f"{one.name}: {{ condition: service_healthy, required: false }}" for one in WORKERS),
+        "credential mounts": _lines(f"- {one.name}-credentials:/run/autograph/{one.name}" for one in SERVICES),
+        "workers to wait for": _lines(
+            f"{one.name}: {{ condition: service_healthy, required: false }}" for one in WORKERS
+        ),
         "workers": "\n\n".join(map(_container, WORKERS)),
         "connections": f"- max_connections={max_connections()}",
-        "credentials": _lines(f"{one.name}-credentials: {{}}" for one in SERVICES),
+        "credential volumes": _lines(f"{one.name}-credentials: {{}}" for one in SERVICES),
     }
 
 
@@ -157,7 +157,7 @@ def _chart_worker(worker: Service) -> str:
 
 
 def chart_values_for_development(text: str) -> dict[str, str]:
-    """Of the secrets those that are not there already: whoever has such a cluster has data under them."""
+    """Secrets that the file does not set already: existing clusters have data encrypted with those."""
     there = without_sections(text)
     missing = [one for one in WITH_SECRET if one.secret_variable not in there]
     return {
@@ -174,7 +174,7 @@ def _lines(lines: Iterable[str]) -> str:
     return "\n".join(lines)
 
 
-# By its path in the checkout, what writes a file's sections; each is given the file as it is.
+# Path in the checkout → the function that generates the file's sections, given the file's current text.
 SECTIONS: Final[Mapping[str, Callable[[str], dict[str, str]]]] = {
     "compose/compose.yaml": compose,
     "compose/compose.dev.yaml": compose_for_development,

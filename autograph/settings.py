@@ -100,11 +100,11 @@ class OperatorSettings(_ServiceSecrets):
         return value
 
     def own_secret(self, service: Service) -> str | None:
-        """What the operator says it is."""
+        """The service's secret, if it is set."""
         return _plain(getattr(self, f"{service.name}_secret"))
 
     def optional_secrets(self) -> dict[str, str]:
-        """By setting, those that are set."""
+        """Name of the setting → value, for those that are set."""
         names = [name for service in SERVICES for name in service.optional_secrets]
         return {name: value for name in names if (value := _plain(getattr(self, name)))}
 

@@ -57,7 +57,7 @@ credentials itself.
 
 
 def settings_of(service: Service) -> type[ServiceSettings]:
-    """By name: whoever adds a service writes it, and imports it nowhere."""
+    """Found by its name, so that no other module has to import the class of a new service."""
     module, name = service.settings_class
     found: type[ServiceSettings] = getattr(import_module(module), name)
     return found
@@ -65,7 +65,7 @@ def settings_of(service: Service) -> type[ServiceSettings]:
 
 @cache
 def programs() -> Mapping[str, type[Settings]]:
-    """The settings of each."""
+    """The settings class of each program."""
     return {**{service.name: settings_of(service) for service in SERVICES}, "autograph": OperatorSettings}
 
 

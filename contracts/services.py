@@ -1,8 +1,8 @@
-"""Every service there is, an entry each: all that has to know of a service follows from its entry.
+"""Every service as one entry, from which everything else about it follows.
 
 That is: messages, queues, subscriptions and rights on the broker, role and schema in PostgreSQL, user in Redis,
-credentials, the launcher, the containers, the chart, what Prometheus scrapes, and the dashboards. What must stand in a
-file is written there by ``autograph generate``. CONTRIBUTING.md says how to add a worker.
+credentials, the launcher, containers, the chart, Prometheus' targets, alerts and dashboards. What must stand in a file
+is written there by ``autograph generate``. CONTRIBUTING.md says how to add a worker.
 """
 
 import re
@@ -29,24 +29,26 @@ class Engine(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Service:
-    """The gateway, or a worker, which is ``python -m workers.<name>``."""
+    """The gateway, or a worker, which runs as ``python -m workers.<name>``."""
 
     name: str
-    side_port: int  # of metrics and health
-    needs: AbstractSet[Engine] = frozenset()  # beside Redis and RabbitMQ, which every service has
-    messages: tuple[type[Message], ...] = ()  # requests that it carries out, events that it announces
-    hears: tuple[type[Event], ...] = ()
-    # Requests that it may send on behalf of the user whose message it handles.
+    side_port: int  # for metrics and health checks
+    needs: AbstractSet[Engine] = frozenset()  # besides Redis and RabbitMQ, which every service uses
+    messages: tuple[type[Message], ...] = ()  # the requests that it handles and the events that it publishes
+    hears: tuple[type[Event], ...] = ()  # the events that it subscribes to
+    # Events whose handling is slow: each named bulkhead is a queue with consumers of its own.
+    event_bulkheads: Mapping[type[Event], str] = field(default_factory=dict)
+    # The requests that it may send on behalf of the user whose message it handles.
     asks: tuple[type[Request[Any]], ...] = ()
-    revision: str = "0001"  # the oldest of the schema's that it works with
-    pool_max: int = 30  # connections to PostgreSQL that a process opens at most, unless its settings say otherwise
+    revision: str = "0001"  # the oldest schema revision that it works with
+    pool_max: int = 30  # connections to PostgreSQL that one process opens at most, by default
     caches: tuple[str, ...] = ()  # kinds of cache entries that it invalidates: the first part of their names
-    own_secret: bool = False  # AUTOGRAPH_<NAME>_SECRET
-    optional_secrets: tuple[str, ...] = ()  # further settings that are secrets, and that the operator may leave out
-    extensions: tuple[str, ...] = ()  # of PostgreSQL, in whichever schema they are
-    buckets: tuple[str, ...] = ()  # of the object store
-    cpu: str = ""  # that Kubernetes reserves for a pod; empty: the chart's default
-    # Settings for a pod, where the default looks at the machine.
+    own_secret: bool = False  # whether it has a setting AUTOGRAPH_<NAME>_SECRET
+    optional_secrets: tuple[str, ...] = ()  # further settings that are secrets and may be left out
+    extensions: tuple[str, ...] = ()  # PostgreSQL extensions that it uses, whichever schema they are in
+    buckets: tuple[str, ...] = ()  # in the object store
+    cpu: str = ""  # CPU request of a pod; empty: the chart's default
+    # Settings of a pod whose default depends on the machine.
     pod_settings: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -71,7 +73,7 @@ class Service:
 
     @property
     def engines(self) -> tuple[Engine, ...]:
-        """All that it signs in to."""
+        """All servers that it uses."""
         return tuple(engine for engine in Engine if engine in {Engine.REDIS, Engine.RABBITMQ, *self.needs})
 
     @property
@@ -86,7 +88,7 @@ SERVICES: Final[tuple[Service, ...]] = (
         side_port=8085,
         needs={Engine.POSTGRES},
         messages=(*auth.MESSAGES, *auth_operator.MESSAGES),
-        # It keeps the audit log, also of what happens to diagrams.
+        # It writes the audit log, which also covers diagrams.
         hears=(
             auth.UserRegistered,
             auth.SessionStarted,
@@ -128,8 +130,8 @@ def needing(engine: Engine) -> tuple[Service, ...]:
 
 # PostgreSQL's connections
 
-RESERVED_CONNECTIONS: Final = 20  # migrations, backups, the doctor, a person with psql, and PostgreSQL's own three
-PROCESSES: Final = 3  # of each worker: for so many there are connections, unless more are asked for
+RESERVED_CONNECTIONS: Final = 20  # for migrations, backups, the doctor, psql, and PostgreSQL's own three
+PROCESSES: Final = 3  # of each worker: connections are provided for at least this many
 
 
 def max_connections(
@@ -137,9 +139,9 @@ def max_connections(
     pools: Mapping[str, int] | None = None,
     services: Iterable[Service] = SERVICES,
 ) -> int:
-    """What PostgreSQL must take when all pools are full.
+    """The number of connections that PostgreSQL must accept when all pools are full.
 
-    *processes*: of each worker for which more than the usual are asked for. *pools*: sizes that settings have changed.
+    *processes* by worker, where there are more than the default. *pools*: maximum sizes that settings have changed.
     """
     processes, pools = processes or {}, pools or {}
     return RESERVED_CONNECTIONS + sum(

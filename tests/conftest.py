@@ -19,7 +19,7 @@ from tests.servers import Vhost, fresh_vhost, own_redis_database, running_server
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.pluginmanager.register(Distribution(), "distribution")
+    config.pluginmanager.register(Distribution(getattr(config, "workerinput", None)), "distribution")
     config.pluginmanager.register(Durations(), "durations")
     # No test finds, or is found as, a stack that whoever runs the tests has running.
     os.environ["XDG_STATE_HOME"] = "/dev/null/none"

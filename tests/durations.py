@@ -4,10 +4,11 @@ The run's summary lists all of them. One that gives no reason fails when it take
 has more to do than it has processors, as many times longer.
 """
 
-import os
 from collections.abc import Generator
 
 import pytest
+
+from tests.load import load
 
 SLOW_SECONDS = 10.0
 MAX_SECONDS_WITHOUT_REASON = 30.0
@@ -56,11 +57,6 @@ class Durations:
             terminalreporter.section(f"tests over {SLOW_SECONDS:.0f} s, and why")
         for seconds, name, reason in sorted(self._slow, reverse=True):
             terminalreporter.write_line(f"{seconds:6.1f} s  {name}: {reason or 'NO REASON GIVEN'}")
-
-
-def load() -> float:
-    """How many processes want each processor, over the last minute; at least 1."""
-    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def reason_of(item: pytest.Item) -> str:

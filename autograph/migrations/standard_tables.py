@@ -1,4 +1,4 @@
-"""What the chassis keeps in every worker's schema, as SQL.
+"""The tables that the chassis needs in every worker's schema, as SQL.
 
 Revision 0003 made these tables for the first two workers. For a worker that has none yet, ``autograph migrate`` makes
 them once all revisions are applied, so that a new worker needs no revision for them. Whoever changes a table here also

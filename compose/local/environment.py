@@ -22,7 +22,7 @@ from pathlib import Path
 
 from compose.local import provision
 from compose.local.installer import LOCK_OF_UV, Installer, locked_version
-from compose.local.packages import UNSANDBOXED, Failed, run
+from compose.local.packages import UNSANDBOXED, CommandFailed, run
 from compose.local.programs import OperatorError, Programs
 from compose.local.progress import Report, now, reported, reporter
 
@@ -87,11 +87,11 @@ class Environment:
         own = [f"-oDir::State::lists={debs}/lists", f"-oDir::Cache={debs}/cache", "-oDebug::NoLocking=true"]
         try:
             await run([*apt, "download", WHEEL_OF_PIP], folder=debs)
-        except Failed:
+        except CommandFailed:
             try:
                 await run([*apt, *own, "update"])
                 await run([*apt, *own, "download", WHEEL_OF_PIP], folder=debs)
-            except Failed as failure:
+            except CommandFailed as failure:
                 raise OperatorError(f"pip could not be got ({failure}): install python3-venv") from None
         await run(["dpkg", "-x", str(_only(debs, f"{WHEEL_OF_PIP}_*.deb")), str(debs)])
         return _only(debs, "usr/share/python-wheels/pip-*.whl")
@@ -107,7 +107,7 @@ class Environment:
         try:
             async with reported(self._report, "python", f"getting uv {version}, which installs the packages"):
                 await Installer(self.python).install_with_pip(LOCK_OF_UV)
-        except Failed:
+        except CommandFailed:
             return None  # pip says why when it fails again
         return self.folder / "bin" / "uv"
 
@@ -120,7 +120,7 @@ class Environment:
                     await installer.install(self.lock)
                 if installer.why_pip:
                     self._report("python", f"installed with pip, which takes longer, since {installer.why_pip}")
-            except Failed as failure:
+            except CommandFailed as failure:
                 raise OperatorError(f"The packages of {self.lock} could not be installed: {failure}") from None
         # The checkout itself is on the path; building a wheel of it would need a build back end from the network.
         (self._packages() / "autograph.pth").write_text(f"{self._checkout}\n", encoding="utf-8")

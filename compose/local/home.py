@@ -20,7 +20,7 @@ from compose.local.process import Identity, marked
 from compose.local.programs import OperatorError, Programs, locks
 from compose.local.progress import Report, unheard
 
-__all__ = ["Home", "OperatorError", "Running", "State"]  # the first, since a home is what mostly raises it
+__all__ = ["Home", "OperatorError", "RunningProcess", "StackState"]  # OperatorError: a home raises it most
 
 DEFAULT = Path(".autograph")
 REFUSED_BY_INITDB = '"$`\\'  # initdb runs programs through a shell, and quotes only spaces

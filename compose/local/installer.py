@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from compose.local.packages import Failed, run
+from compose.local.packages import CommandFailed, run
 
 LOCK_OF_UV = Path(__file__).parents[2] / "requirements-uv.lock"
 # Of pip's settings those that uv has under another name.
@@ -61,7 +61,7 @@ class Installer:
         return cls(Path(sys.executable))
 
     async def install(self, lock: Path, *, target: Path | None = None) -> None:
-        """What *lock* names, each file by its hash, into the environment or *target*. Raises ``Failed``."""
+        """What *lock* names, each file by its hash, into the environment or *target*. Raises ``CommandFailed``."""
         if os.access(self._uv, os.X_OK) and await self._installed_with_uv(lock, target):
             return
         await self.install_with_pip(lock, target=target)
@@ -86,14 +86,14 @@ class Installer:
                 await run([*command, "-r", str(lock)], environment=environment)
         except NotFollowed as key:
             self.why_pip = f"uv has no word for pip's setting {key}"
-        except Failed as failure:
+        except CommandFailed as failure:
             self.why_pip = f"uv could not: {' '.join(str(failure).split())}"
         else:
             self.why_pip = ""
         return not self.why_pip
 
     async def install_with_pip(self, lock: Path, *, target: Path | None = None) -> None:
-        """Raises ``Failed``."""
+        """Raises ``CommandFailed``."""
         command = [
             *self.pip(), "install", "--quiet", "--progress-bar", "off", "--require-hashes", "--only-binary", ":all:",
             "--no-warn-script-location",

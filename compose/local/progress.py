@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-REPORT_EVERY_SECONDS = 2.0  # nobody waits longer than this without a word
+REPORT_EVERY_SECONDS = 2.0  # at most this between reports on work that takes long
 
 Report = Callable[[str, str], None]  # name, state
 
@@ -36,9 +36,9 @@ def line(seconds: float, name: str, state: str) -> str:
 async def reported(
     report: Report, name: str, doing: str, how_far: Callable[[], str] = lambda: ""
 ) -> AsyncIterator[None]:
-    """Reports what is *doing* as the block begins and every ``REPORT_EVERY_SECONDS`` until it ends, the latter with *how_far*.
+    """Reports *doing* as the block begins and every ``REPORT_EVERY_SECONDS`` until it ends, then with *how_far*.
 
-    Without *how_far* the seconds that have passed are said.
+    Without *how_far* the seconds that have passed are reported.
     """
     report(name, doing)
     async with repeated(report, name, doing, how_far):

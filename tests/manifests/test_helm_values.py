@@ -91,7 +91,7 @@ INCOMPLETE = {
     "no weight": (("tracks.stable.weight=0",), "no track has a weight"),
     "settings of no such service": (
         ("tracks.stable.weight=1", "tracks.stable.workers.daigram.settings.log_level=DEBUG"),
-        "tracks.stable: there is no service daigram (there are auth, diagram, gateway)",
+        f"tracks.stable: there is no service daigram (there are {', '.join(sorted(one.name for one in SERVICES))})",
     ),
     "replicas of no such service": (
         ("tracks.stable.weight=1", "tracks.stable.replicas.gatway=1"),

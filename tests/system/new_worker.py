@@ -88,13 +88,13 @@ handlers: Handlers[Tools] = Handlers()
 
 
 @handlers.answers(GiveStamp)
-async def give_stamp(command: GiveStamp, envelope: Envelope, tools: Tools) -> Stamps:
+async def give_stamp(_: GiveStamp, envelope: Envelope, tools: Tools) -> Stamps:
     async with tools.ledger.unit_of_work(envelope) as work:
         return work.reply(Stamps(given=1, announced=0))
 
 
 @handlers.answers(CountStamps)
-async def count_stamps(query: CountStamps, envelope: Envelope, tools: Tools) -> Stamps:
+async def count_stamps(_: CountStamps, _envelope: Envelope, tools: Tools) -> Stamps:
     counted = "SELECT count(*) FROM inbox WHERE type = $1"
     async with tools.database.connection() as connection:
         return Stamps(
@@ -104,7 +104,7 @@ async def count_stamps(query: CountStamps, envelope: Envelope, tools: Tools) -> 
 
 
 @handlers.hears(DiagramCreated)
-async def diagram_created(event: DiagramCreated, envelope: Envelope, tools: Tools) -> None:
+async def diagram_created(_: DiagramCreated, envelope: Envelope, tools: Tools) -> None:
     async with tools.ledger.unit_of_work(envelope):
         pass
 ''',
@@ -112,7 +112,7 @@ async def diagram_created(event: DiagramCreated, envelope: Envelope, tools: Tool
 
 from chassis.lifecycle import Service, run
 from chassis.metrics import RequestMetrics
-from chassis.worker import open_worker, consume
+from chassis.worker import consume, open_worker
 from contracts.envelope import Envelope
 from contracts.message import Message
 from contracts.services import entry
@@ -127,7 +127,7 @@ async def compose(service: Service[StampsSettings]) -> None:
     await consume(service, ground, handlers, tools, unseal=_nothing_is_sealed)
 
 
-async def _nothing_is_sealed(message: Message, envelope: Envelope) -> Message:
+async def _nothing_is_sealed(message: Message, _: Envelope) -> Message:
     return message
 
 

@@ -17,6 +17,7 @@ from compose.local.home import Home
 from compose.local.process import Identity
 from compose.local.stack import Servers, addresses
 from tests.eventually import eventually
+from tests.load import load
 from tests.servers import PROGRAMS, REPOSITORY
 
 READY_SECONDS = 90.0
@@ -96,7 +97,7 @@ class Stack:
         """Its exit status, after *number* or, with ``None``, when it ends by itself."""
         if number is not None:
             self.process.send_signal(number)
-        return await asyncio.to_thread(self.process.wait, STOPPED_SECONDS)
+        return await asyncio.to_thread(self.process.wait, STOPPED_SECONDS * load())
 
     async def run(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         """Another command of the operator, about this home."""
@@ -109,7 +110,7 @@ class Stack:
             capture_output=True,
             text=True,
             check=False,
-            timeout=STOPPED_SECONDS,
+            timeout=STOPPED_SECONDS * load(),
         )
 
     async def run_elsewhere(self, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -119,7 +120,7 @@ class Stack:
             subprocess.run,
             [sys.executable, "-P", "-m", "autograph", *arguments],
             cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-            timeout=STOPPED_SECONDS,
+            timeout=STOPPED_SECONDS * load(),
         )  # fmt: skip
 
     async def status(self) -> dict[str, dict[str, Any]]:
@@ -158,7 +159,7 @@ class Stack:
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
             try:
-                self._process.wait(STOPPED_SECONDS)
+                self._process.wait(STOPPED_SECONDS * load())
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
@@ -169,7 +170,7 @@ class Stack:
 async def gone(identities: Sequence[Identity], *, within_seconds: float = 10.0) -> None:
     """Asserts that none of these processes runs."""
     assert identities
-    deadline = time.monotonic() + within_seconds
+    deadline = time.monotonic() + within_seconds * load()
     while left := [identity for identity in identities if identity.alive()]:
         assert time.monotonic() < deadline, f"still running: {left}"
         await asyncio.sleep(0.05)

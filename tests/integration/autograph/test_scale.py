@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from autograph.scale import say_what_is_short
+from autograph.scale import warn_of_too_few_connections
 from compose.local.home import Home
 from contracts.services import PROCESSES
 
@@ -21,7 +21,7 @@ async def test_too_few_connections_are_told(
     monkeypatch.setenv("AUTOGRAPH_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("AUTOGRAPH_POSTGRES_URL", database_url)
 
-    await say_what_is_short(Home(tmp_path / "home").open(), {"diagram": processes})
+    await warn_of_too_few_connections(Home(tmp_path / "home").open(), {"diagram": processes})
 
     said = capsys.readouterr().err
     is_short = processes > PROCESSES

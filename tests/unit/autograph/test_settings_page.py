@@ -4,7 +4,7 @@ import pytest
 
 from autograph.settings_page import OTHERS, description, page, programs, settings_of
 from chassis.setting_names import KNOWN
-from contracts.services import SERVICES, Engine, Service
+from contracts.services import SERVICES, Engine, Service, needing
 
 
 @pytest.mark.parametrize("service", programs())
@@ -22,7 +22,8 @@ def test_the_page_has_each_setting_once_with_who_reads_it_its_limits_and_its_def
     [limit] = [line for line in lines if line.startswith("| `AUTOGRAPH_BCRYPT_COST` ")]
     assert limit.split(" | ")[1:4] == ["auth", "whole number, \u2265 4, \u2264 16", "`12`"]
     [url] = [line for line in lines if line.startswith("| `AUTOGRAPH_POSTGRES_URL` ")]
-    assert "auth, diagram: must be set; autograph: none" in url
+    workers = ", ".join(service.name for service in needing(Engine.POSTGRES))
+    assert f"{workers}: must be set; autograph: none" in url
     [flag] = [line for line in lines if line.startswith("| `AUTOGRAPH_PUBLIC_DETAILS` ")]
     assert flag.split(" | ")[2:4] == ["true or false", "`false`"]
     [port] = [line for line in lines if line.startswith("| `AUTOGRAPH_HTTP_PORT` ")]

@@ -4,9 +4,10 @@ A worker's ``__main__`` calls ``open_worker``, builds its own tools from the ``W
 ``consume``.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
@@ -16,6 +17,7 @@ from chassis.bus.gate import Gate
 from chassis.bus.handlers import Handlers
 from chassis.bus.handling import Handling
 from chassis.bus.quarantine import Quarantine
+from chassis.bus.subscriptions import check_subscriptions
 from chassis.cache import CacheMember
 from chassis.database import Database, classify, open_database
 from chassis.delivery_marks import RedisMarks
@@ -119,14 +121,20 @@ async def consume(
     tools: ToolsT,
     *,
     unseal: Unseal,
+    hears: Iterable[type[Event]],
+    event_bulkheads: Mapping[type[Event], str] = MappingProxyType({}),
     prefetch: Mapping[str, int] | None = None,
     transient: tuple[type[Exception], ...] = (),
 ) -> None:
     """Consume every queue for which *handlers* has a handler; returns once the broker is connected.
 
+    *hears*: the events that this worker subscribes to; *event_bulkheads*: those with a queue of their own, by its
+    name. Raises ``SubscriptionsDiffer`` if the handlers are for other events.
+
     *prefetch*: queue → its concurrency, where it is not the default. *transient*: exceptions of the worker's own that
     are worth a retry.
     """
+    check_subscriptions(context.name, hears, handlers)
     gate = Gate(context.database.probe)
     handling = Handling(
         service=context.name,
@@ -142,7 +150,10 @@ async def consume(
     )
     marks = RedisMarks(context.redis, context.name)
     quarantine = Quarantine(handling.deliver, marks=marks, give_up=handling.give_up, ready=gate.wait)
-    queues = {queue: (prefetch or {}).get(queue, _prefetch(queue)) for queue in _queues(context.name, handlers)}
+    queues = {
+        queue: (prefetch or {}).get(queue, _prefetch(queue))
+        for queue in _queues(context.name, handlers, event_bulkheads)
+    }
     consumers = Consumers(
         service.settings.rabbitmq_url.get_secret_value(),
         name=context.name,
@@ -172,11 +183,11 @@ def _prefetch(queue: str) -> int:
     return PRODUCERS_PREFETCH if queue.endswith(".producers") else PREFETCH
 
 
-def _queues(worker: str, handlers: Handlers[Any]) -> list[str]:
+def _queues(worker: str, handlers: Handlers[Any], event_bulkheads: Mapping[type[Event], str]) -> list[str]:
     queues = set()
     for message, _ in handlers.by_wire_name.values():
         if issubclass(message, Event):
-            queues.add(f"{worker}.events")
+            queues.add(message.queue(worker, event_bulkheads.get(message)))
         elif issubclass(message, Request):
             queues.update((message.queue(), message.producers_queue()))
     return sorted(queues)

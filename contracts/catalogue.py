@@ -12,6 +12,10 @@ SUBSCRIPTIONS: dict[str, tuple[type[Event], ...]] = {
     service.name: service.hears for service in SERVICES if service.hears
 }
 
+# Worker → event → bulkhead: a queue and consumers of its own, so that a slow event delays no others.
+EVENT_BULKHEADS: dict[str, dict[type[Event], str]] = {
+    service.name: dict(service.event_bulkheads) for service in SERVICES if service.event_bulkheads
+}
 # The requests that a worker may send on behalf of the user whose message it handles.
 DELEGATIONS: dict[str, tuple[type[Request[Any]], ...]] = {
     service.name: service.asks for service in SERVICES if service.asks

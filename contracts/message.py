@@ -132,5 +132,11 @@ class Event(Message):
     def exchange(cls) -> str:
         return "autograph.events"
 
+    @staticmethod
+    def queue(subscriber: str, bulkhead: str | None = None) -> str:
+        """``<subscriber>.events`` and, for a bulkhead, its name behind."""
+        queue = f"{subscriber}.events"
+        return f"{queue}.{bulkhead}" if bulkhead else queue
+
 
 _QUEUE_OF = {Kind.COMMAND: "commands", Kind.TRANSIENT: "transient", Kind.QUERY: "queries"}

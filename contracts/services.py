@@ -36,6 +36,8 @@ class Service:
     needs: AbstractSet[Engine] = frozenset()  # besides Redis and RabbitMQ, which every service uses
     messages: tuple[type[Message], ...] = ()  # the requests that it handles and the events that it publishes
     hears: tuple[type[Event], ...] = ()  # the events that it subscribes to
+    # Events whose handling is slow: each named bulkhead is a queue with consumers of its own.
+    event_bulkheads: Mapping[type[Event], str] = field(default_factory=dict)
     # The requests that it may send on behalf of the user whose message it handles.
     asks: tuple[type[Request[Any]], ...] = ()
     revision: str = "0001"  # the oldest schema revision that it works with

@@ -16,7 +16,7 @@ import asyncpg
 from pydantic_core import from_json
 
 from autograph.backup import messages, objects, postgres
-from autograph.backup.definitions import apply_definitions, find_any_producer, remove_definitions
+from autograph.backup.definitions import apply_definitions, find_any_program, remove_definitions
 from autograph.backup.manifest import DUMP, SECRETS, BackupBroken, Manifest, secret_check
 from autograph.backup.progress import Bars
 from autograph.broker import Broker, open_broker
@@ -167,8 +167,8 @@ async def _existing_schema(url: str) -> str | None:
 
 
 async def _broker_in_use(opened: _Opened) -> str | None:
-    if producer := await find_any_producer(opened.broker):
-        return f"the broker has the producer {producer}"
+    if program := await find_any_program(opened.broker):
+        return f"the broker has the {program}"
     if queue := await messages.find_queue_with_messages(opened.target.found.servers.rabbitmq_url, opened.broker):
         return f"the broker's queue {queue} holds messages"
     return None

@@ -27,7 +27,9 @@ def _tests(file: str) -> Suite:
 ANYTHING, CACHE, SLOW, CRASHES, SESSIONS, LADDER, GROUPS = map(_simulation, THEMES)
 STATEMENTS = _tests("workers/diagram/test_postgres_double")
 LEDGER = "chassis/unit_of_work.py"
-HANDLING = "chassis/bus/handling.py"
+DECISIONS = "chassis/bus/decisions.py"
+EXECUTOR = "chassis/bus/executor.py"
+PARKING = "chassis/bus/parking.py"
 MEMBER = "chassis/cache/member.py"
 SCRIPTS = "chassis/cache/scripts"
 OUTBOX = "chassis/outbox.py"
@@ -100,10 +102,10 @@ _SIMULATED: tuple[Mutant, ...] = (
         Promise.LOST,
         [
             Edit(
-                HANDLING,
-                "await self.publisher.publish(\n            OutgoingMessage(\n"
+                EXECUTOR,
+                "await self._publisher.publish(\n            OutgoingMessage(\n"
                 '                exchange="autograph.retry"',
-                'await self.publisher.send(\n            OutgoingMessage(\n                exchange="autograph.retry"',
+                'await self._publisher.send(\n            OutgoingMessage(\n                exchange="autograph.retry"',
             )
         ],
     ),
@@ -113,10 +115,10 @@ _SIMULATED: tuple[Mutant, ...] = (
         Promise.LOST,
         [
             Edit(
-                HANDLING,
-                "await self.publisher.publish(\n            OutgoingMessage(\n"
+                PARKING,
+                "await self._publisher.publish(\n            OutgoingMessage(\n"
                 '                exchange="autograph.refused" if',
-                "await self.publisher.send(\n            OutgoingMessage(\n"
+                "await self._publisher.send(\n            OutgoingMessage(\n"
                 '                exchange="autograph.refused" if',
             )
         ],
@@ -125,7 +127,7 @@ _SIMULATED: tuple[Mutant, ...] = (
         "attempts are not counted",
         LADDER,
         Promise.LEFT_OVER,
-        [Edit(HANDLING, "rung, attempt=received.attempt + 1)", "rung, attempt=received.attempt)")],
+        [Edit(DECISIONS, "Retry(rung, attempt + 1)", "Retry(rung, attempt)")],
     ),
     Mutant(
         "what is parked is not on record",
@@ -133,9 +135,9 @@ _SIMULATED: tuple[Mutant, ...] = (
         Promise.LOST,
         [
             Edit(
-                HANDLING,
-                "                if not await self.inbox.record(received.envelope, outcome):\n"
-                "                    outcome, _ = await self._recorded_outcome(received)\n",
+                EXECUTOR,
+                "            if not await self._inbox.record(received.envelope, outcome):\n"
+                "                outcome = (await recorded_outcome(self._inbox, received)).outcome\n",
                 "",
             )
         ],

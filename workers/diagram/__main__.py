@@ -4,6 +4,7 @@ from chassis.lifecycle import Service, run
 from chassis.metrics import DiagramMetrics
 from chassis.objects import ObjectStoreUnavailable, open_object_store
 from chassis.worker import consume, open_worker
+from contracts.catalogue import EVENT_BULKHEADS, SUBSCRIPTIONS
 from contracts.envelope import Envelope
 from contracts.message import Message
 from contracts.services import entry
@@ -45,7 +46,16 @@ async def compose(service: Service[DiagramSettings]) -> None:
         metrics=metrics,
         diagram_rows=diagram_rows(context.database),
     )
-    await consume(service, context, handlers, tools, unseal=_keep_unsealed, transient=(ObjectStoreUnavailable,))
+    await consume(
+        service,
+        context,
+        handlers,
+        tools,
+        unseal=_keep_unsealed,
+        hears=SUBSCRIPTIONS.get(context.name, ()),
+        event_bulkheads=EVENT_BULKHEADS.get(context.name, {}),
+        transient=(ObjectStoreUnavailable,),
+    )
 
 
 async def _keep_unsealed(message: Message, envelope: Envelope) -> Message:  # noqa: ARG001 - the type requires it

@@ -73,7 +73,9 @@ async def test_all_of_it_comes_back_and_messages_go_to_the_queues_that_they_were
     await system.restore(*backup)
 
     assert await system.stored() == {f"diagrams/{system.object_key}", "exports/one.png"}
-    assert await system.producers() == ["producer-reports"]
+    assert await system.program_users() == ["producer-reports", "subscriber-search"]
+    [subscriber] = await system.subscribers()
+    assert (subscriber.name, subscriber.events, subscriber.differences) == ("search", ("diagram.*",), ())
     assert await system.waiting() == {to: [(f"from {queue}".encode(), 2)] for queue, to in WAITING.items()}
     connection = await system.connect()
     assert await connection.fetchval("SELECT email FROM auth.users") == "a@example.org"
@@ -122,6 +124,10 @@ async def _producer(system: LocalSystem) -> None:
     await system.add_producer()
 
 
+async def _subscriber(system: LocalSystem) -> None:
+    await system.add_subscriber()
+
+
 @pytest.mark.parametrize(
     ("occupy", "sentence"),
     [
@@ -129,6 +135,7 @@ async def _producer(system: LocalSystem) -> None:
         (_object, "its buckets hold objects"),
         (_message, "the broker's queue auth.parked holds messages"),
         (_producer, "the broker has the producer reports"),
+        (_subscriber, "the broker has the subscriber search"),
     ],
 )
 async def test_what_is_not_empty_is_refused_and_stays_as_it_is(

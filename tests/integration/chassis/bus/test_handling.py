@@ -8,7 +8,8 @@ import asyncpg
 import pytest
 
 from chassis.bus import headers
-from chassis.bus.handling import CLOCK_SKEW, SAFE_TO_READ_BYTES
+from chassis.bus.dead_letters import SAFE_TO_READ_BYTES
+from chassis.bus.handling import CLOCK_SKEW
 from chassis.bus.ports import NotPublished, QueueFull
 from chassis.database import DatabaseUnavailable
 from chassis.failures import RUNGS

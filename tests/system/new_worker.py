@@ -45,6 +45,7 @@ ENTRY: Final = """\
         needs={Engine.POSTGRES, Engine.S3},
         messages=stamps.MESSAGES,
         hears=(diagram.DiagramCreated,),
+        event_bulkheads={diagram.DiagramCreated: "press"},
         pool_max=12,
         own_secret=True,
     ),
@@ -122,9 +123,18 @@ from workers.stamps.settings import StampsSettings
 
 async def compose(service: Service[StampsSettings]) -> None:
     requests = RequestMetrics(service.registry, "stamps_service")
-    ground = await open_worker(service, requests, revision=entry("stamps").revision)
-    tools = Tools(ground.ledger, ground.database)
-    await consume(service, ground, handlers, tools, unseal=_nothing_is_sealed)
+    own = entry("stamps")
+    context = await open_worker(service, requests, revision=own.revision)
+    tools = Tools(context.ledger, context.database)
+    await consume(
+        service,
+        context,
+        handlers,
+        tools,
+        unseal=_nothing_is_sealed,
+        hears=own.hears,
+        event_bulkheads=own.event_bulkheads,
+    )
 
 
 async def _nothing_is_sealed(message: Message, _: Envelope) -> Message:

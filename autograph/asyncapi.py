@@ -10,6 +10,7 @@ from contracts.catalogue import EVENT_BULKHEADS, EVENTS, MESSAGES, REQUESTS, SUB
 from contracts.envelope import CONTENT_TYPE
 from contracts.message import Event, Message, Request
 from contracts.outcome import Outcome
+from contracts.refusal import REFUSED_BY_ANY
 from contracts.version import VERSION
 
 DESCRIPTION = """\
@@ -134,11 +135,13 @@ def _reply(request: type[Request[Any]], refer: Any) -> dict[str, Any]:
     success = {"type": "null"} if reply is None else {"anyOf": [refer[reply, "serialization"], {"type": "null"}]}
     outcome = {"allOf": [refer[Outcome, "serialization"], {"type": "object", "properties": {"reply": success}}]}
     wire_name = f"autograph.{request.worker()}.reply.v1"
+    refusals = sorted((*request.refuses, *REFUSED_BY_ANY), key=lambda refusal: refusal.code)
     return {
         "name": wire_name,
         "title": _reply_name(request),
         "contentType": CONTENT_TYPE,
         "payload": _payload(wire_name, outcome),
+        "x-refusals": {refusal.code: refusal.title for refusal in refusals},
     }
 
 

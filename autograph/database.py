@@ -20,6 +20,7 @@ from autograph.credentials import service_password
 from autograph.migrations.standard_tables import standard_tables
 from autograph.scram import scram_verifier
 from autograph.statements import statements
+from chassis import advisory_locks
 from chassis.database import (
     IDLE_IN_TRANSACTION_SECONDS,
     LOCK_SECONDS,
@@ -37,8 +38,6 @@ from contracts.services import Engine, Service, needing
 
 ROLES: Final = needing(Engine.POSTGRES)  # each of these services has a role and a schema named after it
 
-# An arbitrary constant: advisory locks are shared by all programs that use the database.
-MIGRATION_LOCK: Final = int.from_bytes(b"autograp", "big")
 OTHER_MIGRATION_SECONDS: Final = 300.0
 POOLER_REFUSED: Final = (
     "AUTOGRAPH_POSTGRES_URL names a pooler (PgBouncer?): a migration keeps a lock in its session and needs"
@@ -299,7 +298,7 @@ async def _migration_lock(admin_url: str) -> AsyncIterator[DirectConnection]:
             raise OperatorError(POOLER_REFUSED)
         deadline = time.monotonic() + OTHER_MIGRATION_SECONDS
         # Polled instead of waiting: a waiting statement would block CREATE INDEX CONCURRENTLY.
-        while not await administrator.fetchval(f"SELECT pg_try_advisory_lock({MIGRATION_LOCK})"):
+        while not await administrator.fetchval(f"SELECT pg_try_advisory_lock({advisory_locks.MIGRATION})"):
             if time.monotonic() > deadline:
                 raise SchemaNotReady(f"another migration has been running for {OTHER_MIGRATION_SECONDS:.0f} s")
             await asyncio.sleep(PAUSE_SECONDS)

@@ -20,7 +20,7 @@ from chassis.key_pairs import CLOCK_SKEW, KeyCipher, KeysUnreadable, PublicKey, 
 from chassis.key_pairs import rotate as make_next
 from chassis.settings import Key, PostgresUrl, Settings, load
 from compose.local.home import OperatorError
-from contracts.auth_operator import KeyWithdrawn, WithdrawKey
+from contracts.auth.operator import KeyWithdrawn, WithdrawKey
 
 SCHEMA: Final = "auth"
 # A key that is not withdrawn is retired this long after its successor became active, or later

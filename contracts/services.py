@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
-from contracts import auth, auth_operator, diagram
+from contracts import auth, diagram
 from contracts.message import Event, Message, Request
 
 GATEWAY: Final = "gateway"
@@ -42,7 +42,6 @@ class Service:
     asks: tuple[type[Request[Any]], ...] = ()
     revision: str = "0001"  # the oldest schema revision that it works with
     pool_max: int = 30  # connections to PostgreSQL that one process opens at most, by default
-    caches: tuple[str, ...] = ()  # kinds of cache entries that it invalidates: the first part of their names
     own_secret: bool = False  # whether it has a setting AUTOGRAPH_<NAME>_SECRET
     optional_secrets: tuple[str, ...] = ()  # further settings that are secrets and may be left out
     extensions: tuple[str, ...] = ()  # PostgreSQL extensions that it uses, whichever schema they are in
@@ -77,6 +76,12 @@ class Service:
         return tuple(engine for engine in Engine if engine in {Engine.REDIS, Engine.RABBITMQ, *self.needs})
 
     @property
+    def caches(self) -> tuple[str, ...]:
+        """The kinds of the cached answers that it invalidates: the first part of their names."""
+        cached = (message.cached for message in self.messages if issubclass(message, Request))
+        return tuple(sorted({name.kind for name in cached if name is not None}))
+
+    @property
     def secret_variable(self) -> str:
         return f"AUTOGRAPH_{self.name.upper()}_SECRET"
 
@@ -87,18 +92,17 @@ SERVICES: Final[tuple[Service, ...]] = (
         name="auth",
         side_port=8085,
         needs={Engine.POSTGRES},
-        messages=(*auth.MESSAGES, *auth_operator.MESSAGES),
+        messages=auth.MESSAGES,
         # It writes the audit log, which also covers diagrams.
         hears=(
-            auth.UserRegistered,
-            auth.SessionStarted,
-            auth.SessionEnded,
-            diagram.DiagramTrashed,
-            diagram.DiagramRestored,
-            diagram.DiagramDeleted,
+            auth.accounts.UserRegistered,
+            auth.sessions.SessionStarted,
+            auth.sessions.SessionEnded,
+            diagram.diagrams.DiagramTrashed,
+            diagram.diagrams.DiagramRestored,
+            diagram.diagrams.DiagramDeleted,
         ),
         revision="0003",
-        caches=("session",),
         own_secret=True,
         optional_secrets=("password_pepper",),
         cpu="1",  # hashing passwords takes a core
@@ -110,7 +114,6 @@ SERVICES: Final[tuple[Service, ...]] = (
         needs={Engine.POSTGRES, Engine.S3},
         messages=diagram.MESSAGES,
         revision="0006",
-        caches=("diagram",),
         extensions=("pg_trgm",),
         buckets=("diagrams", "uploads", "exports"),
     ),

@@ -13,9 +13,8 @@ from chassis.inflight import InFlight
 from chassis.limits import RateLimits
 from chassis.metrics import GatewayMetrics
 from chassis.redis import Redis
-from contracts.auth import GetPublicKeys, PublicKeys
+from contracts.auth.keys import GetPublicKeys, PublicKeys
 from contracts.catalogue import REQUESTS
-from contracts.services import SERVICES
 from gateway.admission import Admission
 from gateway.breaker import Breaker
 from gateway.command_client import GATEWAY, CommandClient, breaker_name, envelope_of
@@ -30,7 +29,7 @@ from gateway.settings import GatewaySettings
 from gateway.tokens import AccessTokenVerifier, PublicKeyCache
 
 # The worker that invalidates entries of each kind, whose processes hold the leases.
-CACHE_OWNERS = {kind: service.name for service in SERVICES for kind in service.caches}
+CACHE_OWNERS = {request.cached.kind: request.worker() for request in REQUESTS if request.cached is not None}
 
 
 @dataclass(frozen=True, slots=True)

@@ -182,6 +182,9 @@ class Handling(Generic[ToolsT]):
             _log_failure(Failure.BUG, refusal)
             return Refused(outcome, error_location(refusal))
         _log.info("message_refused", actor=received.envelope.actor.key, code=refusal.code)
+        if issubclass(received.contract, Request) and not received.contract.declares(refusal):
+            # A bug, of which the caller still hears as of any refusal: its contract and the API's description lack it.
+            _log.error("undeclared_refusal", code=refusal.code, error=error_location(refusal))
         # Whoever was first wins: this may be a repeat of what succeeded, refused since it has.
         if kind is Kind.COMMAND and not await self._inbox.record(received.envelope, outcome):
             return await recorded_outcome(self._inbox, received)

@@ -23,7 +23,7 @@ from compose.grafana.build import dashboards
 from contracts.catalogue import WORKERS
 from tests.monitoring import DASHBOARDS, RULES, programs
 from tests.tools import ROOT, run
-from workers.diagram.archiver import ArchiverMetrics
+from workers.diagram.archive.archiver import ArchiverMetrics
 
 BOARDS = dashboards()
 PANELS = [(name, panel) for name, board in BOARDS.items() for panel in board["panels"]]

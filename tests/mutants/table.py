@@ -331,7 +331,7 @@ _SIMULATED: tuple[Mutant, ...] = (
         Promise.OVERWRITTEN,
         [
             Edit(
-                "workers/diagram/rules.py",
+                "workers/diagram/diagrams/rules.py",
                 '    if command.expected_revision not in (None, "*", found.revision) and',
                 "    if False and",
             )
@@ -343,7 +343,7 @@ _SIMULATED: tuple[Mutant, ...] = (
         Promise.CONTENT,
         [
             Edit(
-                "workers/diagram/handlers.py",
+                "workers/diagram/diagrams/handlers.py",
                 "        note=command.note_content,\n        label",
                 "        note=(command.note_content or '')[:3],\n        label",
             )
@@ -354,8 +354,8 @@ _SIMULATED: tuple[Mutant, ...] = (
         SESSIONS,
         Promise.STALE,
         [
-            Edit(AUTH, '        work.invalidate(f"session/{session_id}")  # whoever', "        # whoever"),
-            Edit(ENDING, '        work.invalidate(f"session/{session_id}")\n\n', "\n"),
+            Edit(AUTH, "        work.invalidate(SESSION_CACHE.of(session_id))  # whoever", "        # whoever"),
+            Edit(ENDING, "        work.invalidate(SESSION_CACHE.of(session_id))\n\n", "\n"),
         ],
     ),
     Mutant(
@@ -392,9 +392,8 @@ MUTANTS: tuple[Mutant, ...] = (
         [
             Edit(
                 LEDGER,
-                "SET status = excluded.status, outcome = excluded.outcome, handled_at = now()\n"
-                "        WHERE kept.status = 'failed' AND",
-                "SET status = excluded.status, outcome = excluded.outcome, handled_at = now()\n        WHERE",
+                "WHERE kept.status = 'failed' AND kept.fingerprint IS NOT DISTINCT FROM excluded.fingerprint",
+                "WHERE kept.fingerprint IS NOT DISTINCT FROM excluded.fingerprint",
             )
         ],
     ),
@@ -404,9 +403,9 @@ MUTANTS: tuple[Mutant, ...] = (
         "a_row_that_somebody_has_locked",
         [
             Edit(
-                "workers/diagram/storage.py",
-                "    FROM files WHERE id = $1 AND owner_id = $2\n    FOR NO KEY UPDATE\n",
-                "    FROM files WHERE id = $1 AND owner_id = $2\n",
+                "workers/diagram/diagrams/storage.py",
+                "    FOR NO KEY UPDATE\n",
+                "",
             )
         ],
     ),

@@ -44,8 +44,8 @@ ENTRY: Final = """\
         side_port=8099,
         needs={Engine.POSTGRES, Engine.S3},
         messages=stamps.MESSAGES,
-        hears=(diagram.DiagramCreated,),
-        event_bulkheads={diagram.DiagramCreated: "press"},
+        hears=(diagram.diagrams.DiagramCreated,),
+        event_bulkheads={diagram.diagrams.DiagramCreated: "press"},
         pool_max=12,
         own_secret=True,
     ),
@@ -74,7 +74,7 @@ from dataclasses import dataclass
 from chassis.bus.handlers import Handlers
 from chassis.database import Database
 from chassis.unit_of_work import Ledger
-from contracts.diagram import DiagramCreated
+from contracts.diagram.diagrams import DiagramCreated
 from contracts.envelope import Envelope
 from contracts.stamps import CountStamps, GiveStamp, Stamps
 
@@ -131,13 +131,13 @@ async def compose(service: Service[StampsSettings]) -> None:
         context,
         handlers,
         tools,
-        unseal=_nothing_is_sealed,
+        unseal=_keep_unsealed,
         hears=own.hears,
         event_bulkheads=own.event_bulkheads,
     )
 
 
-async def _nothing_is_sealed(message: Message, _: Envelope) -> Message:
+async def _keep_unsealed(message: Message, _: Envelope) -> Message:
     return message
 
 

@@ -7,8 +7,8 @@ from chassis.lifecycle import Service, run
 from chassis.metrics import AuthMetrics
 from chassis.sealing import Unsealable, unseal
 from chassis.worker import consume, open_worker, utc_now
-from contracts.auth import RegisterUser, SignIn
-from contracts.catalogue import EVENT_BULKHEADS, SUBSCRIPTIONS
+from contracts.auth.accounts import RegisterUser
+from contracts.auth.sessions import SignIn
 from contracts.envelope import Envelope
 from contracts.message import Message
 from contracts.sealed import Box, sealed_fields
@@ -40,8 +40,8 @@ async def compose(service: Service[AuthSettings]) -> None:
         handlers,
         tools,
         unseal=open_boxes,
-        hears=SUBSCRIPTIONS[context.name],
-        event_bulkheads=EVENT_BULKHEADS.get(context.name, {}),
+        hears=entry("auth").hears,
+        event_bulkheads=entry("auth").event_bulkheads,
         # One more than can be hashed at once, so that the next is ready; the rest stays in the queue for other
         # workers.
         prefetch={RegisterUser.queue(): threads + 1, SignIn.queue(): threads + 1},

@@ -4,15 +4,14 @@ from chassis.lifecycle import Service, run
 from chassis.metrics import DiagramMetrics
 from chassis.objects import ObjectStoreUnavailable, open_object_store
 from chassis.worker import consume, open_worker
-from contracts.catalogue import EVENT_BULKHEADS, SUBSCRIPTIONS
 from contracts.envelope import Envelope
 from contracts.message import Message
 from contracts.services import entry
-from workers.diagram.archive import BUCKET, Archive
-from workers.diagram.archiver import Archiver, ArchiverMetrics
+from workers.diagram.archive.archiver import Archiver, ArchiverMetrics
+from workers.diagram.archive.objects import BUCKET, Archive
+from workers.diagram.diagrams.storage import diagram_rows
 from workers.diagram.handlers import handlers
 from workers.diagram.settings import DiagramSettings
-from workers.diagram.storage import diagram_rows
 from workers.diagram.tools import Tools
 
 
@@ -52,8 +51,8 @@ async def compose(service: Service[DiagramSettings]) -> None:
         handlers,
         tools,
         unseal=_keep_unsealed,
-        hears=SUBSCRIPTIONS.get(context.name, ()),
-        event_bulkheads=EVENT_BULKHEADS.get(context.name, {}),
+        hears=entry("diagram").hears,
+        event_bulkheads=entry("diagram").event_bulkheads,
         transient=(ObjectStoreUnavailable,),
     )
 

@@ -14,8 +14,8 @@ from autograph.topology import apply_topology
 from chassis.bus.ports import Delivery
 from chassis.bus.reading import Unreadable, read
 from compose.local.stack import Servers
-from contracts.auth import RegisterUser
-from contracts.diagram import CreateDiagram
+from contracts.auth.accounts import RegisterUser
+from contracts.diagram.diagrams import CreateDiagram
 from tests.brokers import open_channel, prepared_vhost
 from tests.eventually import eventually
 from tests.integration.autograph.installation import INSTALLATION_SECRET

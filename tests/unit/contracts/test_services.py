@@ -55,7 +55,7 @@ def test_a_name_that_a_queue_or_a_schema_could_not_have_is_refused(name: str) ->
 
 def test_a_message_of_another_service_is_refused() -> None:
     with pytest.raises(ValueError, match=r"does not own autograph\.diagram\.create_diagram\.v1"):
-        Service(name="render", side_port=1, messages=(diagram.CreateDiagram,))
+        Service(name="render", side_port=1, messages=(diagram.diagrams.CreateDiagram,))
 
 
 def test_the_gateway_is_no_worker_and_has_its_folder_to_itself() -> None:

@@ -8,8 +8,9 @@ from aio_pika.abc import AbstractIncomingMessage
 
 from chassis.bus.ports import NotPublished, Unroutable
 from chassis.bus.requester import ReplyTimeout, Requester
-from contracts.auth import GetMe, SignOut
-from contracts.diagram import CreateDiagram, ListDiagrams
+from contracts.auth.accounts import GetMe
+from contracts.auth.sessions import SignOut
+from contracts.diagram.diagrams import CreateDiagram, ListDiagrams
 from contracts.outcome import Outcome, Status
 from tests.brokers import close_connections, limit_queue, open_channel
 from tests.eventually import eventually

@@ -10,7 +10,7 @@ from tests.databases import NewDatabase
 from tests.integration.autograph.installation import INSTALLATION_SECRET
 from tests.integration.workers.diagram.scene import Scene
 from tests.object_store import S3
-from workers.diagram.archive import BUCKET
+from workers.diagram.archive.objects import BUCKET
 
 
 @pytest.fixture(scope="module")

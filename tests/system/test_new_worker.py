@@ -31,6 +31,7 @@ from tests.system.stack import Stack
 from tests.tools import run, tool
 
 SECONDS = 20.0
+pytestmark = pytest.mark.slow("generates all files in a copy of the checkout, and starts a stack in it")
 
 
 @pytest.fixture(scope="module")

@@ -57,13 +57,13 @@ class OperatorSettings(Settings):
     s3_region: str = "us-east-1"
     """The region that requests to the object store are signed for."""
     installation_secret: Key | None = None
-    """Every service's own passwords are derived from it."""
+    """The secret from which every service's own passwords are derived."""
     auth_secret: Key | None = None
-    """As the auth service has it."""
+    """The same value as the auth service's."""
     password_pepper: Key | None = None
-    """As the auth service has it; without it, the pepper is derived from `AUTOGRAPH_AUTH_SECRET`."""
+    """The same value as the auth service's; without it, the pepper is derived from `AUTOGRAPH_AUTH_SECRET`."""
     gateway_secret: Key | None = None
-    """As the gateway has it."""
+    """The same value as the gateway's."""
 
     @field_validator("rabbitmq_management_url", mode="after")
     @classmethod

@@ -46,9 +46,9 @@ _LIMITS: Final = (
 _HEAD: Final = f"""\
 # Settings
 
-`make gen` writes this page from the settings' classes. A setting is an environment variable, or a line in the file `.env`
-of the folder in which a process starts; the environment has precedence. `{PREFIX}X_FILE` names a file that contains
-the value of `{PREFIX}X`, as Docker and Kubernetes mount secrets.
+`make gen` writes this page from the settings' classes. A setting is an environment variable, or a line in the file
+`.env` of the folder in which a process starts; the environment has precedence. `{PREFIX}X_FILE` names a file that
+contains the value of `{PREFIX}X`, as Docker and Kubernetes mount secrets.
 
 If a setting is invalid, the process ends at start with status 78 and reports all errors at once. A name that is close
 to one of these names is an error too. Any other name that begins with `{PREFIX}` gives a warning on standard error and

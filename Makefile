@@ -8,6 +8,9 @@ SHELL := bash
 VENV := .venv
 PYTHON_IN_VENV := $(VENV)/bin/python
 BIN := $(VENV)/bin
+# How many processes test at once. More than there are processors: tests of whole stacks wait most of their time.
+PROCESSES ?= $(shell echo $$(($$(nproc) + 1)))
+IN_PARALLEL := -n $(PROCESSES)
 CODE := $(patsubst %/,%,$(sort $(dir $(wildcard */*.py))))
 
 .PHONY: help
@@ -33,11 +36,11 @@ check: $(VENV)/.development ## Fast checks: format, lint, types, imports, genera
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/mypy $(CODE)
 	$(BIN)/autograph generate --check
-	$(BIN)/pytest -q tests/unit tests/architecture
+	$(BIN)/pytest -q $(IN_PARALLEL) tests/unit tests/architecture
 
 .PHONY: test
 test: $(VENV)/.development .venv-tools/.tools ## All tests: unit, architecture, integration on real servers, whole system
-	@$(BIN)/pytest tests
+	@$(BIN)/pytest $(IN_PARALLEL) --durations=25 tests
 
 .PHONY: faults
 faults: $(VENV)/.development ## Fault tests on a running system, then mutation tests (45 min; LONG=1: hours)
@@ -61,7 +64,7 @@ sbom: ## Write what the image contains to dist/autograph.cdx.json (needs a Docke
 	@docker build --file compose/Dockerfile --target sbom --output type=local,dest=dist .
 
 .PHONY: gen
-gen: $(VENV)/.development ## Regenerate the descriptions of API and bus, the dashboards, and the chart's README and copies
+gen: $(VENV)/.development ## Regenerate what follows from the code: descriptions, dashboards, the services' sections of files, the chart's copies
 	@$(BIN)/autograph generate
 
 .PHONY: format

@@ -25,6 +25,7 @@ from autograph.sessions import sessions
 from autograph.settings import OperatorSettings
 from autograph.stacks import running_stacks
 from autograph.status import status
+from autograph.subscriber import app as subscriber
 from autograph.up import down, up
 from autograph.users import app as users
 from chassis import logging
@@ -81,6 +82,7 @@ app.command("restore")(restore_command)
 app.command()(generate)
 app.add_typer(parked, name="parked")
 app.add_typer(producer, name="producer")
+app.add_typer(subscriber, name="subscriber")
 app.add_typer(keys, name="keys")
 app.add_typer(users, name="users")
 app.add_typer(credentials, name="credentials")

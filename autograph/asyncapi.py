@@ -6,10 +6,11 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from contracts.absent import AbsentIsNotNull
-from contracts.catalogue import EVENTS, MESSAGES, REQUESTS, SUBSCRIPTIONS
+from contracts.catalogue import EVENT_BULKHEADS, EVENTS, MESSAGES, REQUESTS, SUBSCRIPTIONS
 from contracts.envelope import CONTENT_TYPE
-from contracts.message import Message, Request
+from contracts.message import Event, Message, Request
 from contracts.outcome import Outcome
+from contracts.refusal import REFUSED_BY_ANY
 from contracts.version import VERSION
 
 DESCRIPTION = """\
@@ -19,6 +20,9 @@ exchanges that are named here are the gateway's and the workers'. Every body is 
 mode; `data` is described here. Replies go to the queue in the AMQP property `reply_to`, the sender's own: a producer
 has `reply.producer-<name>.1` and, for each further process, the next number, and consumes from them exclusively. A
 reply has the request's id as `causationid`. The property `user_id` is required: the broker verifies it.
+An outside subscriber consumes events from `autograph.subscribers.<name>`, which the operator binds to the events that
+it may have, and acknowledges each. The queue holds 100,000 events or 256 MiB; beyond that the oldest are dropped. An
+event may be delivered more than once (same `id`) and in any order: `sequence` numbers a subject's events without gaps.
 """
 REPLIES = "replies"
 ATTRIBUTES = ("id", "source", "type", "time", "correlationid", "actor")
@@ -53,11 +57,7 @@ def document() -> dict[str, Any]:
 
 def _channel(message: type[Message]) -> dict[str, Any]:
     exchange: str = message.exchange()  # type: ignore[attr-defined]  # requests and events have it
-    queues = (
-        [message.queue(), f"{message.producers_queue()} (producers')"]
-        if issubclass(message, Request)
-        else [f"{worker}.events" for worker, heard in SUBSCRIPTIONS.items() if message in heard]
-    )
+    queues = _queues(message)
     return {
         "address": message.routing_key(),
         "description": f"Queue{'s' if len(queues) != 1 else ''}: {', '.join(queues) or 'none of AutoGraph'}.",
@@ -70,6 +70,17 @@ def _channel(message: type[Message]) -> dict[str, Any]:
             }
         },
     }
+
+
+def _queues(message: type[Message]) -> list[str]:
+    if issubclass(message, Request):
+        return [message.queue(), f"{message.producers_queue()} (producers')"]
+    assert issubclass(message, Event)
+    return [
+        message.queue(worker, EVENT_BULKHEADS.get(worker, {}).get(message))
+        for worker, heard in SUBSCRIPTIONS.items()
+        if message in heard
+    ]
 
 
 def _operation(message: type[Message]) -> dict[str, Any]:
@@ -124,11 +135,13 @@ def _reply(request: type[Request[Any]], refer: Any) -> dict[str, Any]:
     success = {"type": "null"} if reply is None else {"anyOf": [refer[reply, "serialization"], {"type": "null"}]}
     outcome = {"allOf": [refer[Outcome, "serialization"], {"type": "object", "properties": {"reply": success}}]}
     wire_name = f"autograph.{request.worker()}.reply.v1"
+    refusals = sorted((*request.refuses, *REFUSED_BY_ANY), key=lambda refusal: refusal.code)
     return {
         "name": wire_name,
         "title": _reply_name(request),
         "contentType": CONTENT_TYPE,
         "payload": _payload(wire_name, outcome),
+        "x-refusals": {refusal.code: refusal.title for refusal in refusals},
     }
 
 

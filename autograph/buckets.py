@@ -8,12 +8,12 @@ from rich.console import Console
 from autograph.installation import Installation, installation
 from autograph.listing import AsJson, show
 from chassis.objects import s3_client
+from contracts.services import BUCKETS
 
 if TYPE_CHECKING:  # stubs
     from types_aiobotocore_s3 import S3Client
     from types_aiobotocore_s3.literals import BucketLocationConstraintType
 
-BUCKETS: Final = ("diagrams", "uploads", "exports")
 DEFAULT_REGION: Final = "us-east-1"  # S3 does not accept it as a location constraint
 
 

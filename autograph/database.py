@@ -17,8 +17,10 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from autograph.credentials import service_password
+from autograph.migrations.standard_tables import standard_tables
 from autograph.scram import scram_verifier
 from autograph.statements import statements
+from chassis import advisory_locks
 from chassis.database import (
     IDLE_IN_TRANSACTION_SECONDS,
     LOCK_SECONDS,
@@ -32,12 +34,10 @@ from chassis.database import (
 )
 from chassis.pooler import is_pooled, refuses_settings
 from compose.local.home import OperatorError
+from contracts.services import Engine, Service, needing
 
-SERVICES: Final = ("auth", "diagram")  # each has a schema of the same name
-EXTENSION: Final = "pg_trgm"
+ROLES: Final = needing(Engine.POSTGRES)  # each of these services has a role and a schema named after it
 
-# An arbitrary constant: advisory locks are shared by all programs that use the database.
-MIGRATION_LOCK: Final = int.from_bytes(b"autograp", "big")
 OTHER_MIGRATION_SECONDS: Final = 300.0
 POOLER_REFUSED: Final = (
     "AUTOGRAPH_POSTGRES_URL names a pooler (PgBouncer?): a migration keeps a lock in its session and needs"
@@ -72,8 +72,9 @@ async def migrate_database(admin_url: str, installation_secret: str, revision: s
     applied = []
     await create_database(admin_url)
     async with _migration_lock(admin_url) as administrator:
-        for service in SERVICES:
-            await _create_role(administrator, service, service_password(installation_secret, "postgres", service))
+        for service in ROLES:
+            password = service_password(installation_secret, "postgres", service.name)
+            await _create_role(administrator, service, password)
         await administrator.execute(f"CREATE SCHEMA IF NOT EXISTS {REVISION_SCHEMA}")
         current = await current_revision(administrator)
         if current is None:  # an interrupted rollback may have left an empty table
@@ -83,6 +84,9 @@ async def migrate_database(admin_url: str, installation_secret: str, revision: s
                 sql = _sql(command.upgrade, current or "base", step)
                 await _retry_on_race(partial(_run, administrator, sql))
                 applied.append(current := step)
+        if current == newest_revision():
+            for service in ROLES:
+                await _retry_on_race(partial(_create_schema, administrator, service.name))
         await _retry_on_race(partial(_grant, administrator))
         await _retry_on_race(partial(_close_maintenance_databases, administrator))
     return applied
@@ -106,6 +110,8 @@ async def rollback_database(admin_url: str, revision: str) -> list[str]:
                 undone.append(step)
         if target == "0":
             await administrator.execute(f"DROP SCHEMA IF EXISTS {REVISION_SCHEMA} CASCADE")
+            for service in ROLES:  # schemas with nothing but the standard tables, which no revision made
+                await administrator.execute(f"DROP SCHEMA IF EXISTS {service.name} CASCADE")
     return undone
 
 
@@ -128,6 +134,10 @@ def newest_revision() -> str:
 # The database, the roles and their rights
 
 
+def role_of(service: Service) -> str:
+    return f"autograph_{service.name}"
+
+
 async def create_database(admin_url: str) -> None:
     try:
         await (await asyncpg.connect(admin_url)).close()
@@ -144,9 +154,9 @@ async def _create_database_on(server: DirectConnection, name: str) -> None:
         await server.execute(f"CREATE DATABASE {_quoted(name)} ENCODING 'UTF8' TEMPLATE template0")
 
 
-async def _create_role(administrator: DirectConnection, service: str, password: str) -> None:
+async def _create_role(administrator: DirectConnection, service: Service, password: str) -> None:
     """Roles belong to the server: another database's migration may create the same role concurrently."""
-    role = f"autograph_{service}"
+    role = role_of(service)
     # The SCRAM verifier instead of the password, which the server could write to its log.
     login = f"{role} LOGIN PASSWORD '{scram_verifier(password)}'"
 
@@ -157,17 +167,26 @@ async def _create_role(administrator: DirectConnection, service: str, password: 
     await _retry_on_race(create_or_alter)
 
 
+async def _create_schema(administrator: DirectConnection, schema: str) -> None:
+    """The schema with the standard tables, for a worker whose tables no revision has made."""
+    if await administrator.fetchval("SELECT to_regclass($1)::text", f"{schema}.inbox") is None:
+        async with administrator.transaction():
+            await administrator.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+            for statement in standard_tables(schema):
+                await administrator.execute(statement)
+
+
 async def _grant(administrator: DirectConnection) -> None:
     """All rights of each role: change its own schema's rows, and read the schema's revision."""
     database = _quoted(await administrator.fetchval("SELECT current_database()"))
     schemas = {row["nspname"] for row in await administrator.fetch("SELECT nspname FROM pg_namespace")}
-    extension_schema = await administrator.fetchval(
-        "SELECT nspname FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace WHERE extname = $1",
-        EXTENSION,
+    placed = await administrator.fetch(
+        "SELECT extname, nspname FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace"
     )
+    extensions = {row["extname"]: row["nspname"] for row in placed}
     async with administrator.transaction():
-        for schema in SERVICES:
-            role = f"autograph_{schema}"
+        for service in ROLES:
+            schema, role = service.name, role_of(service)
             path = [schema]
             grants = [
                 f"CONNECT ON DATABASE {database}",
@@ -176,8 +195,8 @@ async def _grant(administrator: DirectConnection) -> None:
             ]
             if schema in schemas:
                 grants += [f"USAGE ON SCHEMA {schema}", f"{ROW_RIGHTS} ON ALL TABLES IN SCHEMA {schema}"]
-            if schema == "diagram" and extension_schema not in {None, schema}:
-                path.append(_quoted(extension_schema))
+            for place in sorted({extensions[name] for name in service.extensions if name in extensions} - {schema}):
+                path.append(_quoted(place))
                 grants.append(f"USAGE ON SCHEMA {path[-1]}")
             for grant in grants:
                 await administrator.execute(f"GRANT {grant} TO {role}")
@@ -201,7 +220,7 @@ async def _close_maintenance_databases(administrator: DirectConnection) -> None:
     async with administrator.transaction():
         roles = await administrator.fetch(
             "SELECT rolname FROM pg_roles WHERE rolcanlogin AND NOT rolsuper AND rolname <> ALL($1::text[])",
-            [f"autograph_{service}" for service in SERVICES],
+            [role_of(service) for service in ROLES],
         )
         for database in MAINTENANCE_DATABASES:
             is_ours_to_close = await administrator.fetchval(
@@ -279,7 +298,7 @@ async def _migration_lock(admin_url: str) -> AsyncIterator[DirectConnection]:
             raise OperatorError(POOLER_REFUSED)
         deadline = time.monotonic() + OTHER_MIGRATION_SECONDS
         # Polled instead of waiting: a waiting statement would block CREATE INDEX CONCURRENTLY.
-        while not await administrator.fetchval(f"SELECT pg_try_advisory_lock({MIGRATION_LOCK})"):
+        while not await administrator.fetchval(f"SELECT pg_try_advisory_lock({advisory_locks.MIGRATION})"):
             if time.monotonic() > deadline:
                 raise SchemaNotReady(f"another migration has been running for {OTHER_MIGRATION_SECONDS:.0f} s")
             await asyncio.sleep(PAUSE_SECONDS)

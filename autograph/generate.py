@@ -8,6 +8,9 @@ from typing import Annotated, Any, Final
 import typer
 
 from autograph import asyncapi, settings_page
+from autograph.chart_schema import with_services
+from autograph.sections import with_sections
+from autograph.service_files import SECTIONS
 from compose.grafana.build import dashboards
 from gateway import openapi
 
@@ -26,13 +29,16 @@ COPIED: Final = {
 def generate(
     *, check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if a file differs.")] = False
 ) -> None:
-    """Write the documents of API, bus and settings, Grafana's dashboards, and the chart's README and copies."""
+    """Write what follows from the code: documents, dashboards, what files say of the services, the chart's copies."""
+    for line in bring_up_to_date(sections(ROOT), check=check):
+        typer.echo(line)
     documents: dict[Path, str | None] = {
         DOCS / "openapi.json": _json(openapi.document()),
         DOCS / "asyncapi.yaml": _yaml(asyncapi.document()),
         DOCS / "settings.md": settings_page.page(),
         ROOT / "chassis" / "setting_names.py": settings_page.names_module(),
         CHART / "README.md": chart_readme(CHART),
+        CHART / "values.schema.json": with_services((CHART / "values.schema.json").read_text("utf-8")),
         **dict.fromkeys(DASHBOARDS.glob("*.json")),
         **{DASHBOARDS / name: _json(document) for name, document in dashboards().items()},
     }
@@ -40,6 +46,12 @@ def generate(
         typer.echo(line)
     for line in bring_up_to_date(copies(ROOT), check=check):
         typer.echo(line)
+
+
+def sections(root: Path) -> dict[Path, str | None]:
+    """The files of which sections follow from the entries of the services."""
+    texts = {name: (root / name).read_text("utf-8") for name in SECTIONS}
+    return {root / name: with_sections(texts[name], write(texts[name])) for name, write in SECTIONS.items()}
 
 
 def chart_readme(chart: Path) -> str:

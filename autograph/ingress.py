@@ -134,14 +134,14 @@ def _producer(
     processes = max(1, len(replies))
     own = [(one["destination"], one["routing_key"]) for one in bindings if one["source"] == ingress]
     differences = [
-        *_rights_differences(producer_rights(name, allowed), permissions, topics, vhost),
+        *rights_differences(producer_rights(name, allowed), permissions, topics, vhost),
         *([f"user {user} has the tags {found['tags']}"] if found["tags"] else ()),
         *([f"user {user} has other limits"] if dict(limits) != _limits(processes) else ()),
-        *_made_differently(ingress, exchanges, {"type": "topic", "durable": True, "arguments": {}}),
+        *made_differently(ingress, exchanges, {"type": "topic", "durable": True, "arguments": {}}),
     ]
     for number in range(1, processes + 1):
         queue = reply_queue(user, number)
-        differences += _made_differently(queue, queues, {"durable": True, "type": "classic"})
+        differences += made_differently(queue, queues, {"durable": True, "type": "classic"})
         if {"x-dead-letter-exchange"} & set(queues.get(queue, {}).get("arguments", {})):
             differences.append(f"{queue} has dead letters")
         if (REPLIES, queue, queue) not in {(b["source"], b["destination"], b["routing_key"]) for b in bindings}:
@@ -151,7 +151,7 @@ def _producer(
     return Producer(name, tuple(allowed), processes, tuple(differences))
 
 
-def _rights_differences(
+def rights_differences(
     needed: Rights,
     permissions: list[dict[str, Any]],
     topics: Mapping[str, tuple[str, str]],
@@ -171,7 +171,7 @@ def _rights_differences(
     return differences
 
 
-def _made_differently(name: str, found: Mapping[str, Mapping[str, Any]], needed: Mapping[str, Any]) -> list[str]:
+def made_differently(name: str, found: Mapping[str, Mapping[str, Any]], needed: Mapping[str, Any]) -> list[str]:
     one = found.get(name)
     if one is None:
         return [f"{name} is missing"]

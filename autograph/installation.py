@@ -1,22 +1,22 @@
 """The installation that a command works on: servers named by the environment, or the local stack."""
 
-from dataclasses import dataclass
-
-from pydantic import SecretStr
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from autograph.settings import OperatorSettings, operator_settings
 from compose.local.home import Home, OperatorError
 from compose.local.stack import EXTERNAL_SERVER_VARIABLES, Servers, addresses
+from contracts.services import SERVICES
 
 
 @dataclass(frozen=True, slots=True)
 class Installation:
     servers: Servers
     secret: str  # AUTOGRAPH_INSTALLATION_SECRET
-    auth_secret: str  # this and the next: empty if neither set nor known from a local stack
-    gateway_secret: str
+    # AUTOGRAPH_<SERVICE>_SECRET by service; without those that are neither set nor known from a local stack.
+    own_secrets: Mapping[str, str] = field(default_factory=dict)
     s3_region: str = "us-east-1"
-    password_pepper: str = ""  # empty: the auth service derives it from its secret
+    optional_secrets: Mapping[str, str] = field(default_factory=dict)  # by setting, those that are set
 
 
 def installation() -> Installation:
@@ -42,15 +42,12 @@ def installation_in(home: Home, settings: OperatorSettings) -> Installation:
     def secret(name: str, own: str | None) -> str:
         return own or (home.secret(name) if home.folder.exists() else "")
 
+    named = settings.installation_secret
+    own = {one.name: secret(one.name, settings.own_secret(one)) for one in SERVICES if one.own_secret}
     return Installation(
         servers=addresses(home, settings.external_servers()),
-        secret=secret("installation", _plain(settings.installation_secret)),
-        auth_secret=secret("auth", _plain(settings.auth_secret)),
-        gateway_secret=secret("gateway", _plain(settings.gateway_secret)),
+        secret=secret("installation", named.get_secret_value() if named else None),
+        own_secrets={name: value for name, value in own.items() if value},
         s3_region=settings.s3_region,
-        password_pepper=_plain(settings.password_pepper) or "",
+        optional_secrets=settings.optional_secrets(),
     )
-
-
-def _plain(key: SecretStr | None) -> str | None:
-    return key.get_secret_value() if key else None

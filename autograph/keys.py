@@ -20,7 +20,7 @@ from chassis.key_pairs import CLOCK_SKEW, KeyCipher, KeysUnreadable, PublicKey, 
 from chassis.key_pairs import rotate as make_next
 from chassis.settings import Key, PostgresUrl, Settings, load
 from compose.local.home import OperatorError
-from contracts.auth_operator import KeyWithdrawn, WithdrawKey
+from contracts.auth.operator import KeyWithdrawn, WithdrawKey
 
 SCHEMA: Final = "auth"
 # A key that is not withdrawn is retired this long after its successor became active, or later
@@ -145,7 +145,7 @@ async def _connected() -> AsyncIterator[tuple[DirectConnection, str]]:
         url, secret = settings.postgres_url.get_secret_value(), settings.auth_secret.get_secret_value()
     else:
         found = installation()
-        url, secret = found.servers.postgres_url, found.auth_secret
+        url, secret = found.servers.postgres_url, found.own_secrets.get("auth", "")
         if not secret:
             raise OperatorError("AUTOGRAPH_AUTH_SECRET is not set: without it no key can be read or made")
     connection = await asyncpg.connect(url, server_settings={"search_path": SCHEMA})

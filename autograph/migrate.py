@@ -6,8 +6,10 @@ from rich.console import Console
 
 from autograph.buckets import ensure_buckets
 from autograph.database import migrate_database
+from autograph.ingress import Producer
 from autograph.installation import Installation, installation
 from autograph.redis_users import apply_redis
+from autograph.subscribers import Subscriber
 from autograph.topology import apply_topology
 from chassis.bus.headers import producer_exchange, reply_queue
 
@@ -37,10 +39,15 @@ async def apply_broker(found: Installation, console: Console) -> None:
     servers = found.servers
     restored = await apply_topology(servers.rabbitmq_url, servers.rabbitmq_management_url, found.secret)
     console.print("topology: applied")
-    for producer in restored:
-        user = producer.user
-        console.print(
-            f"producer {producer.name}: its rights were others. It now publishes to {producer_exchange(user)} and "
-            f"takes replies from {reply_queue(user, 1)}; it may send {', '.join(producer.allowed) or 'nothing'}",
-            markup=False, soft_wrap=True,
-        )  # fmt: skip
+    for program in restored:
+        console.print(_restored(program), markup=False, soft_wrap=True)
+
+
+def _restored(program: Producer | Subscriber) -> str:
+    if isinstance(program, Subscriber):
+        events = ", ".join(program.events) or "nothing"
+        return f"subscriber {program.name}: its rights were others. It takes {events} from {program.queue}"
+    return (
+        f"producer {program.name}: its rights were others. It now publishes to {producer_exchange(program.user)} and "
+        f"takes replies from {reply_queue(program.user, 1)}; it may send {', '.join(program.allowed) or 'nothing'}"
+    )

@@ -1,4 +1,4 @@
-"""Sends the operator's commands to the auth service over the bus, as the operator's broker user."""
+"""Sends the operator's commands to a service over the bus, as the operator's broker user."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -57,7 +57,7 @@ async def send_request_async(found: Installation, request: Request[ReplyT], kind
             raise OperatorError(f"The broker did not take the command, so nothing was changed ({error})") from None
         except ReplyTimeout as unanswered:
             raise OperatorError(
-                "The auth service has not answered. The command waits in its queue and will be carried out."
+                f"The {request.worker()} service has not answered. The command waits in its queue and will be done."
                 if unanswered.confirmed
                 else "It is not known whether the broker accepted the command: repeat it, which is safe."
             ) from None

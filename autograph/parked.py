@@ -21,8 +21,8 @@ from autograph.credentials import as_user, service_password
 from autograph.installation import Installation, installation
 from autograph.listing import print_table
 from chassis.bus import headers
-from chassis.outbox import INBOX_DAYS
 from contracts.catalogue import WORKERS
+from contracts.outcome import OUTCOME_DAYS
 
 MAX_TAKEN: Final = 10_000  # read from one queue at a time
 WAIT_SECONDS: Final = 3.0
@@ -119,8 +119,8 @@ class Parked:
         # The header is not trusted: a worker must not reach another worker's queue through the operator.
         if not self.queue.startswith(f"{self.worker}."):
             return f"it was in no queue of {self.worker}'s"
-        if self.parked_at is None or self.parked_at < now - timedelta(days=INBOX_DAYS):
-            return f"it is older than the {INBOX_DAYS} days for which the inbox knows what was done"
+        if self.parked_at is None or self.parked_at < now - timedelta(days=OUTCOME_DAYS):
+            return f"it is older than the {OUTCOME_DAYS} days for which the inbox knows what was done"
         return None
 
 

@@ -9,19 +9,25 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Annotated, Final
 
+import asyncpg
 import typer
 from rich.console import Console
 
-from autograph.installation import Installation
-from autograph.services import MODULES, service_specs
+from autograph.installation import Installation, installation_in
+from autograph.services import check_settings, service_specs
 from autograph.settings import operator_settings
+from chassis.settings import SettingsInvalid
 from compose.local.home import MAX_PROCESSES, Home, OperatorError
 from compose.local.server import Spec
+from compose.local.stack import is_external_server
 from compose.local.supervisor import Report, Supervisor
+from contracts.services import SERVICES, max_connections
 
 SCALE_TIMEOUT_SECONDS: Final = 210.0  # a service may take 180 s to be ready, and 30 s to drain
 POLL_SECONDS: Final = 0.1
-_NAME: Final = re.compile(rf"({'|'.join(MODULES)})(?:-[0-9]+)?")
+ANSWER_SECONDS: Final = 5.0
+NAMES: Final = tuple(service.name for service in SERVICES)
+_NAME: Final = re.compile(rf"({'|'.join(NAMES)})(?:-[0-9]+)?")
 
 
 def scale(
@@ -42,19 +48,45 @@ def scale(
     if not state.scalable:
         raise OperatorError("The stack still starts, or was started by an earlier release: try again, or restart it")
     wanted = count_processes(process.name for process in state.processes) | asked
+    asyncio.run(warn_of_too_few_connections(home, wanted))
     home.save_counts(wanted)
     state.supervisor.identity.send_to_process(signal.SIGUSR1)
     _wait(home, wanted)
     Console(highlight=False).print(", ".join(f"{name}: {number}" for name, number in sorted(wanted.items())))
 
 
+async def warn_of_too_few_connections(home: Home, wanted: dict[str, int]) -> None:
+    """Warn on standard error if PostgreSQL has too few connections: no error, as pools are rarely all full."""
+    settings = operator_settings()
+    url = installation_in(home.attach(), settings).servers.postgres_url
+    try:
+        needed = max_connections(wanted, check_settings())
+        connection = await asyncpg.connect(url, timeout=ANSWER_SECONDS)
+    except (SettingsInvalid, asyncpg.PostgresError, OSError):
+        return  # the processes report it when they start
+    try:
+        most = int(await connection.fetchval("SHOW max_connections"))
+    finally:
+        await connection.close()
+    if most < needed:
+        way_out = (
+            "raise its max_connections or lower AUTOGRAPH_POSTGRES_POOL_MAX"
+            if is_external_server("postgres", settings.external_servers())
+            else "restart the stack with `autograph down` and `autograph up`, and it takes as many"
+        )
+        Console(stderr=True, highlight=False, soft_wrap=True).print(
+            f"PostgreSQL takes {most} connections, and {needed} are needed when all pools are full: {way_out}",
+            style="yellow",
+        )
+
+
 def parse_counts(services: Sequence[str]) -> dict[str, int]:
     counts = {}
     for service in services:
         name, _, number = service.partition("=")
-        if name not in MODULES or not number.isdecimal() or not 1 <= int(number) <= MAX_PROCESSES:
+        if name not in NAMES or not number.isdecimal() or not 1 <= int(number) <= MAX_PROCESSES:
             raise typer.BadParameter(
-                f"{service} is not like diagram=2: there are {', '.join(MODULES)}, each from 1 to {MAX_PROCESSES}"
+                f"{service} is not like diagram=2: there are {', '.join(NAMES)}, each from 1 to {MAX_PROCESSES}"
             )
         counts[name] = int(number)
     return counts

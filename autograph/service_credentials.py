@@ -9,13 +9,13 @@ import aiohttp
 import typer
 from rich.console import Console
 
-from autograph.credentials import service_environment
+from autograph.credentials import own_secrets, service_environment
 from autograph.installation import Installation, installation
 from autograph.kubernetes import ACCOUNT, API, open_secrets
-from autograph.services import MODULES
 from chassis.settings import PREFIX
 from compose.local.home import OperatorError
 from compose.secret_files import OWNER_READS, write_atomically
+from contracts.services import SERVICES, entry
 
 OWNER_USES: Final = 0o700
 UNFINISHED: Final = f".{PREFIX}"  # prefix of the temporary files of write_atomically
@@ -32,7 +32,7 @@ def kubernetes(
 ) -> None:
     """Write Secret PREFIX-<service> with an entry for each variable, from inside the cluster. Safe to repeat."""
     found = installation()
-    values = {f"{prefix}-{service}": service_credentials(found, service) for service in MODULES}
+    values = {f"{prefix}-{service.name}": service_credentials(found, service.name) for service in SERVICES}
 
     async def apply() -> None:
         async with open_secrets(api, account) as secrets:
@@ -52,22 +52,17 @@ def files(
 ) -> None:
     """Write FOLDER/<service>/<VARIABLE>, for AUTOGRAPH_*_FILE to name. Safe to repeat, also while they are read."""
     found = installation()
-    for service in MODULES:
-        write_files(folder / service, service_credentials(found, service))
-    Console().print(f"credentials: {', '.join(MODULES)}")
+    for service in SERVICES:
+        write_files(folder / service.name, service_credentials(found, service.name))
+    Console().print(f"credentials: {', '.join(service.name for service in SERVICES)}")
 
 
 def service_credentials(found: Installation, service: str) -> dict[str, str]:
-    """*service*'s server URLs and its own secret, as variables. Raises ``OperatorError`` if a secret is unknown."""
-    secrets = {
-        "gateway": {"AUTOGRAPH_GATEWAY_SECRET": found.gateway_secret},
-        "auth": {"AUTOGRAPH_AUTH_SECRET": found.auth_secret},
-        "diagram": {},
-    }[service]
-    if missing := [variable for variable, value in secrets.items() if not value]:
-        raise OperatorError(f"{missing[0]} is not set: without it the {service} service cannot start")
-    if service == "auth" and found.password_pepper:
-        secrets["AUTOGRAPH_PASSWORD_PEPPER"] = found.password_pepper
+    """*service*'s server URLs and its own secrets, as variables. Raises ``OperatorError`` if a secret is unknown."""
+    secrets = own_secrets(found, service)
+    variable = entry(service).secret_variable
+    if entry(service).own_secret and variable not in secrets:
+        raise OperatorError(f"{variable} is not set: without it the {service} service cannot start")
     return service_environment(found.servers, found.secret, service) | secrets
 
 

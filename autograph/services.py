@@ -6,17 +6,16 @@ from pathlib import Path
 
 import aiohttp
 
-from autograph.credentials import service_environment
+from autograph.credentials import own_secrets, service_environment
 from autograph.installation import Installation
 from autograph.settings import CHECKOUT
-from autograph.settings_page import SERVICES
-from chassis.settings import SettingsInvalid, read
+from autograph.settings_page import programs
+from chassis.settings import PREFIX, PostgresSettings, SettingsInvalid, read
 from compose.local.home import Home
 from compose.local.server import Spec
 from compose.local.stack import EXTERNAL_SERVER_VARIABLES
+from contracts.services import GATEWAY, SERVICES, Engine, Service
 
-SIDE_PORTS = {"gateway": 9080, "auth": 8085, "diagram": 8082}
-MODULES = {"gateway": "gateway", "auth": "workers.auth", "diagram": "workers.diagram"}
 # Each service gets only its own of these, and none an administrator's.
 CREDENTIALS = {
     *(name for names in EXTERNAL_SERVER_VARIABLES.values() for name in names),
@@ -25,9 +24,8 @@ CREDENTIALS = {
     "AUTOGRAPH_S3_WORKER_ACCESS_KEY",
     "AUTOGRAPH_S3_WORKER_SECRET_KEY",
     "AUTOGRAPH_INSTALLATION_SECRET",
-    "AUTOGRAPH_AUTH_SECRET",
-    "AUTOGRAPH_PASSWORD_PEPPER",
-    "AUTOGRAPH_GATEWAY_SECRET",
+    *(service.secret_variable for service in SERVICES if service.own_secret),
+    *(f"{PREFIX}{name.upper()}" for service in SERVICES for name in service.optional_secrets),
 }
 # Stand-ins for the settings that `_spec` passes to each service.
 _SUPPLIED = {
@@ -38,8 +36,7 @@ _SUPPLIED = {
     "s3_url": "http://127.0.0.1/",
     "s3_access_key": "placeholder",
     "s3_secret_key": "placeholder",
-    "auth_secret": "placeholder" * 4,
-    "gateway_secret": "placeholder" * 4,
+    **{f"{service.name}_secret": "placeholder" * 4 for service in SERVICES},
     "side_host": "127.0.0.1",
     "side_port": 0,
     "http_host": "127.0.0.1",
@@ -47,36 +44,45 @@ _SUPPLIED = {
 }
 
 
-def check_settings() -> None:
-    """Raises ``SettingsInvalid`` with the errors of all programs that `autograph up` runs, including itself."""
+def check_settings() -> dict[str, int]:
+    """The size of each worker's pool of connections to PostgreSQL.
+
+    Raises ``SettingsInvalid`` with the errors of all programs that `autograph up` runs, including itself.
+    """
     problems: dict[str, None] = {}  # each once, in order
-    for service, settings in SERVICES.items():
+    pools = {}
+    services = {service.name for service in SERVICES}
+    for program, settings in programs().items():
         supplied = {
-            name: value for name, value in _SUPPLIED.items() if name in settings.model_fields and service in MODULES
+            name: value for name, value in _SUPPLIED.items() if name in settings.model_fields and program in services
         }
         try:
-            read(settings, overrides=supplied)
+            found = read(settings, overrides=supplied)
         except SettingsInvalid as invalid:
             problems |= dict.fromkeys(invalid.problems)
+        else:
+            if isinstance(found, PostgresSettings):
+                pools[program] = found.postgres_pool_max
     if problems:
         raise SettingsInvalid(list(problems))
+    return pools
 
 
 def service_specs(home: Home, found: Installation, http_port: int, counts: dict[str, int]) -> list[Spec]:
     """One process per service, or as *counts* says, each with its own ports: the defaults if they are free."""
     return [
         _spec(home, found, http_port, service, number)
-        for service in MODULES
-        for number in range(1, counts.get(service, 1) + 1)
+        for service in SERVICES
+        for number in range(1, counts.get(service.name, 1) + 1)
     ]
 
 
-def _spec(home: Home, found: Installation, http_port: int, service: str, number: int) -> Spec:
-    name = service if number == 1 else f"{service}-{number}"
+def _spec(home: Home, found: Installation, http_port: int, service: Service, number: int) -> Spec:
+    name = service.name if number == 1 else f"{service.name}-{number}"
     first = number == 1
-    side = home.port(f"{name}-side", wanted=SIDE_PORTS[service] if first else None)
+    side = home.port(f"{name}-side", wanted=service.side_port if first else None)
     environment = {variable: value for variable, value in os.environ.items() if variable not in CREDENTIALS}
-    environment |= service_environment(found.servers, found.secret, service)
+    environment |= service_environment(found.servers, found.secret, service.name) | own_secrets(found, service.name)
     environment |= {
         "AUTOGRAPH_PROFILE": "local",
         "AUTOGRAPH_SIDE_HOST": "127.0.0.1",
@@ -85,16 +91,11 @@ def _spec(home: Home, found: Installation, http_port: int, service: str, number:
         "PYTHONUNBUFFERED": "1",
         "PYTHONPATH": os.pathsep.join(filter(None, (str(CHECKOUT), os.environ.get("PYTHONPATH")))),
     }
-    if service == "auth":
-        environment["AUTOGRAPH_AUTH_SECRET"] = found.auth_secret
-        if found.password_pepper:
-            environment["AUTOGRAPH_PASSWORD_PEPPER"] = found.password_pepper
-    if service == "diagram":
+    if Engine.S3 in service.engines:
         environment["AUTOGRAPH_S3_REGION"] = found.s3_region
     address = f"http://127.0.0.1:{side}"
-    if service == "gateway":
+    if service.name == GATEWAY:
         http = home.port(f"{name}-http", wanted=http_port if first else None)
-        environment["AUTOGRAPH_GATEWAY_SECRET"] = found.gateway_secret
         environment |= {"AUTOGRAPH_HTTP_HOST": "127.0.0.1", "AUTOGRAPH_HTTP_PORT": str(http)}
         address = f"http://127.0.0.1:{http}"
 
@@ -105,7 +106,7 @@ def _spec(home: Home, found: Installation, http_port: int, service: str, number:
 
     return Spec(
         name=name,
-        command=(sys.executable, "-P", "-m", MODULES[service]),  # -P: do not import from the working directory
+        command=(sys.executable, "-P", "-m", service.module),  # -P: do not import from the working directory
         environment=environment,
         folder=Path.cwd(),
         ready=ready,

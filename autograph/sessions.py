@@ -8,7 +8,7 @@ import typer
 
 from autograph.installation import Installation, installation
 from autograph.listing import AsJson, show
-from contracts.auth import email_key
+from contracts.auth.accounts import email_key
 
 
 def sessions(

@@ -1,18 +1,35 @@
 """Settings of the operator's command: external servers, and the local stack's folder."""
 
 from pathlib import Path
-from typing import ClassVar, Final, Literal
+from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
-from pydantic import Field, SecretStr, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, create_model, field_validator
 
 from autograph.stacks import running_stacks
 from chassis.settings import HttpUrl, Key, LogFormat, PostgresUrl, RabbitmqUrl, RedisUrl, SecretUrl, Settings, load
 from compose.local.home import DEFAULT, OperatorError
+from contracts.services import SERVICES, Service
 
 CHECKOUT: Final = Path(__file__).parents[1]
 
+if TYPE_CHECKING:
+    _ServiceSecrets = Settings
+else:
+    _ServiceSecrets = create_model(
+        "_ServiceSecrets",
+        __base__=Settings,
+        **{
+            f"{service.name}_secret": (
+                Key | None,
+                Field(None, description=f"The same value as the {service.name}{' service' if service.is_worker else ''}'s."),
+            )
+            for service in SERVICES
+            if service.own_secret
+        },
+    )
 
-class OperatorSettings(Settings):
+
+class OperatorSettings(_ServiceSecrets):
     """Administrators' URLs. A server that is not set is the local stack's.
 
     ``AUTOGRAPH_HOME`` is the local stack's folder. ``AUTOGRAPH_PROGRAMS`` is where its servers' programs are unpacked,
@@ -50,20 +67,16 @@ class OperatorSettings(Settings):
     s3_secret_key: SecretStr | None = None
     """The secret key of the administrator of the object store of `AUTOGRAPH_S3_URL`."""
     s3_worker_access_key: SecretStr | None = None
-    """The access key of an identity of the object store that may use the buckets and no more, for the diagram
-    worker."""
+    """The access key of an identity of the object store that may use the buckets and no more, for the
+    workers."""
     s3_worker_secret_key: SecretStr | None = None
     """The secret key that belongs to `AUTOGRAPH_S3_WORKER_ACCESS_KEY`."""
     s3_region: str = "us-east-1"
     """The region that requests to the object store are signed for."""
     installation_secret: Key | None = None
     """The secret from which every service's own passwords are derived."""
-    auth_secret: Key | None = None
-    """The same value as the auth service's."""
     password_pepper: Key | None = None
     """The same value as the auth service's; without it, the pepper is derived from `AUTOGRAPH_AUTH_SECRET`."""
-    gateway_secret: Key | None = None
-    """The same value as the gateway's."""
 
     @field_validator("rabbitmq_management_url", mode="after")
     @classmethod
@@ -85,6 +98,15 @@ class OperatorSettings(Settings):
         if (value is None) != (info.data.get("s3_worker_access_key") is None):
             raise ValueError("AUTOGRAPH_S3_WORKER_ACCESS_KEY and AUTOGRAPH_S3_WORKER_SECRET_KEY go together")
         return value
+
+    def own_secret(self, service: Service) -> str | None:
+        """The service's secret, if it is set."""
+        return _plain(getattr(self, f"{service.name}_secret"))
+
+    def optional_secrets(self) -> dict[str, str]:
+        """Name of the setting → value, for those that are set."""
+        names = [name for service in SERVICES for name in service.optional_secrets]
+        return {name: value for name in names if (value := _plain(getattr(self, name)))}
 
     def external_servers(self) -> dict[str, str]:
         """The servers that are set, as environment variables."""
@@ -123,3 +145,7 @@ def operator_settings(*, starts: bool = False) -> OperatorSettings:
         settings = load(OperatorSettings, env_files=(stack.folder / ".env", Path(".env")))
         return settings.model_copy(update={"home": stack.home})
     return settings.model_copy(update={"home": CHECKOUT / DEFAULT})
+
+
+def _plain(key: SecretStr | None) -> str | None:
+    return key.get_secret_value() if key else None

@@ -3,6 +3,8 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from enum import Enum
+from functools import cache
+from importlib import import_module
 from typing import Any, Final
 
 from pydantic import BaseModel
@@ -10,17 +12,9 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from autograph.settings import OperatorSettings
-from chassis.settings import PREFIX, PROFILE_DEFAULTS, Profile, Settings
-from gateway.settings import GatewaySettings
-from workers.auth.settings import AuthSettings
-from workers.diagram.settings import DiagramSettings
+from chassis.settings import PREFIX, PROFILE_DEFAULTS, Profile, ServiceSettings, Settings
+from contracts.services import SERVICES, Service
 
-SERVICES: Final[Mapping[str, type[Settings]]] = {
-    "gateway": GatewaySettings,
-    "auth": AuthSettings,
-    "diagram": DiagramSettings,
-    "autograph": OperatorSettings,
-}
 # Variables that no process reads as a setting.
 OTHERS: Final = {
     "IMAGE": "compose: the image of gateway, workers and jobs, where it is not built here.",
@@ -62,6 +56,19 @@ to each service itself.
 """
 
 
+def settings_of(service: Service) -> type[ServiceSettings]:
+    """Found by its name, so that no other module has to import the class of a new service."""
+    module, name = service.settings_class
+    found: type[ServiceSettings] = getattr(import_module(module), name)
+    return found
+
+
+@cache
+def programs() -> Mapping[str, type[Settings]]:
+    """The settings class of each program."""
+    return {**{service.name: settings_of(service) for service in SERVICES}, "autograph": OperatorSettings}
+
+
 def page() -> str:
     rows = "".join(f"| {' | '.join(row)} |\n" for row in _rows())
     others = "".join(f"| `{PREFIX}{name}` | {what} |\n" for name, what in sorted(OTHERS.items()))
@@ -69,7 +76,7 @@ def page() -> str:
 
 
 def names_module() -> str:
-    names = sorted({name.upper() for service in SERVICES.values() for name in service.model_fields} | OTHERS.keys())
+    names = sorted({name.upper() for service in programs().values() for name in service.model_fields} | OTHERS.keys())
     lines = "".join(f'        "{name}",\n' for name in names)
     return f'''"""The names of all programs' settings, to detect misspelled ones. Written by `make gen`."""
 
@@ -84,14 +91,14 @@ KNOWN: Final = frozenset(
 
 def _rows() -> Iterator[tuple[str, ...]]:
     readers: defaultdict[str, dict[str, FieldInfo]] = defaultdict(dict)
-    for service, settings in SERVICES.items():
+    for service, settings in programs().items():
         for name, field in settings.model_fields.items():
             readers[name][service] = field
-    schemas = {service: settings.model_json_schema() for service, settings in SERVICES.items()}
+    schemas = {service: settings.model_json_schema() for service, settings in programs().items()}
     for name, fields in sorted(readers.items()):
         yield (
             f"`{PREFIX}{name.upper()}`",
-            "all" if len(fields) == len(SERVICES) else ", ".join(fields),
+            "all" if len(fields) == len(programs()) else ", ".join(fields),
             _types(name, {service: schemas[service] for service in fields}),
             _defaults(name, fields),
             _text(name, fields),
@@ -110,7 +117,7 @@ def description(settings: type[Settings], name: str) -> str:
 def _text(name: str, fields: Mapping[str, FieldInfo]) -> str:
     said: defaultdict[str, list[str]] = defaultdict(list)
     for service in fields:
-        if text := description(SERVICES[service], name):
+        if text := description(programs()[service], name):
             said[text].append(service)
     if len(said) <= 1:
         return "".join(said)
@@ -143,7 +150,7 @@ def _defaults(name: str, fields: Mapping[str, FieldInfo]) -> str:
     by_profile = {profile: PROFILE_DEFAULTS[profile][name] for profile in Profile if name in PROFILE_DEFAULTS[profile]}
     said: defaultdict[str, list[str]] = defaultdict(list)
     for service, field in fields.items():
-        if by_profile and SERVICES[service].profile_applies:
+        if by_profile and programs()[service].profile_applies:
             text = ", ".join(f"{_value(value)} ({profile})" for profile, value in by_profile.items())
         else:
             text = "must be set" if field.is_required() else _value(field.default)

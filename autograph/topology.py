@@ -12,18 +12,19 @@ from aiormq.abc import FieldTable
 from autograph.broker import Broker, open_broker
 from autograph.credentials import service_password
 from autograph.ingress import Producer, restore_producers
+from autograph.subscribers import Subscriber, restore_subscribers
 from chassis.bus.headers import OPERATOR_USER, service_user
 from chassis.bus.permissions import Rights, gateway_rights, operator_rights, worker_rights
-from chassis.bus.topology import EXCHANGES, Topology, topology
-from contracts.catalogue import REQUESTS, SUBSCRIPTIONS, WORKERS
+from chassis.bus.topology import EVENTS, EXCHANGES, Topology, topology
+from contracts.catalogue import EVENT_BULKHEADS, REQUESTS, SUBSCRIPTIONS, WORKERS
 
-NEEDED = topology(REQUESTS, SUBSCRIPTIONS, WORKERS)
+NEEDED = topology(REQUESTS, SUBSCRIPTIONS, WORKERS, EVENT_BULKHEADS)
 
 
-async def apply_topology(amqp_url: str, management_url: str, installation_secret: str) -> list[Producer]:
+async def apply_topology(amqp_url: str, management_url: str, installation_secret: str) -> list[Producer | Subscriber]:
     """Creates or corrects exchanges, queues, bindings, policies, users and permissions. Safe to repeat.
 
-    Returns the producers that were corrected. Raises for a queue of another type, which is not replaced since it may
+    Returns the programs that were corrected. Raises for a queue of another type, which is not replaced since it may
     hold messages.
     """
     async with open_broker(amqp_url, management_url) as broker:
@@ -34,8 +35,24 @@ async def apply_topology(amqp_url: str, management_url: str, installation_secret
                 body={"pattern": policy.pattern, "definition": dict(policy.definition), "apply-to": "queues"},
             )  # fmt: skip
         await _declare(amqp_url, NEEDED)
+        await _unbind_moved_events(broker)
         await asyncio.gather(*(_user(broker, rights, installation_secret) for rights in _all_rights()))
-        return await restore_producers(broker)
+        return [*await restore_producers(broker), *await restore_subscribers(broker)]
+
+
+async def _unbind_moved_events(broker: Broker) -> None:
+    """Unbind events from the queue that a worker consumed them from before they got a bulkhead, or another one.
+
+    An event that a worker no longer subscribes to stays bound: a process of the previous release may still handle it.
+    The doctor names such a binding.
+    """
+    heard = {(binding.queue.partition(".")[0], binding.routing_key): binding.queue for binding in NEEDED.bindings
+             if binding.exchange == EVENTS}  # fmt: skip
+    for found in await broker.get("exchanges", broker.vhost, EVENTS, "bindings", "source"):
+        worker, _, kind = found["destination"].partition(".")
+        queue = heard.get((worker, found["routing_key"]))
+        if kind.startswith("events") and queue not in (None, found["destination"]):
+            await broker.unbind(found)
 
 
 async def check_topology(amqp_url: str, management_url: str) -> list[str]:

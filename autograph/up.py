@@ -25,6 +25,7 @@ from compose.local.process import stop_all
 from compose.local.run import start_servers
 from compose.local.stack import is_external_server
 from compose.local.supervisor import Report, stop_leftovers
+from contracts.services import max_connections
 
 DOWN_SECONDS = 60.0
 
@@ -37,23 +38,24 @@ def up(
 ) -> None:
     """Start servers, gateway and workers, and stay in the foreground; Ctrl-C stops all that was started."""
     try:
-        check_settings()
+        pools = check_settings()
     except SettingsInvalid as problems:
         typer.echo(str(problems), err=True)
         raise typer.Exit(EX_CONFIG) from None
     settings = operator_settings(starts=True)
     try:
-        asyncio.run(_up(settings, parse_counts(workers or [])))
+        asyncio.run(_up(settings, parse_counts(workers or []), pools))
     except OperatorError as sentence:
         Console(stderr=True).print(str(sentence), style="bold red", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from None
 
 
-async def _up(settings: OperatorSettings, counts: dict[str, int]) -> None:
+async def _up(settings: OperatorSettings, counts: dict[str, int], pools: dict[str, int]) -> None:
     console = Console()
     started = time.monotonic()
     home = Home(settings.home, programs=settings.programs).open()
     external = settings.external_servers()
+    counts = home.counts() | counts
     stop = asyncio.Event()
     composer = asyncio.current_task()
     assert composer is not None
@@ -69,8 +71,9 @@ async def _up(settings: OperatorSettings, counts: dict[str, int]) -> None:
         loop.add_signal_handler(number, asked_to_stop)
 
     report = _reporter(console, home, started)
+    connections = max_connections(counts, pools)
     try:
-        async with start_servers(home, external, report) as servers, on_record(home):
+        async with start_servers(home, external, report, connections=connections) as servers, on_record(home):
             installation = installation_in(home, settings)
             await servers.ready(
                 *(name for name in ("postgres", "redis", "s3") if not is_external_server(name, external))
@@ -85,7 +88,7 @@ async def _up(settings: OperatorSettings, counts: dict[str, int]) -> None:
                 report("topology", "up to date")
 
             scale = Scale(home, installation, settings.http_port, servers.supervisor, report)
-            home.save_counts(home.counts() | counts)
+            home.save_counts(counts)
             # Services need only the database to start: they start while the broker, which takes longest, boots.
             await asyncio.gather(broker(), servers.supervisor.start(scale.specs()))
             ready = True

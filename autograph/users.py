@@ -15,8 +15,8 @@ from autograph.installation import Installation, installation
 from autograph.listing import AsJson, show
 from autograph.operator_requests import send_request
 from compose.local.home import OperatorError
-from contracts.auth import email_key
-from contracts.auth_operator import AccountState, EndUserSessions, LockUser, ResetPassword, UnlockUser
+from contracts.auth.accounts import email_key
+from contracts.auth.operator import AccountState, EndUserSessions, LockUser, ResetPassword, UnlockUser
 
 app: Final = typer.Typer(no_args_is_help=True, help="List accounts; lock one, end its sessions, reset its password.")
 User = Annotated[str, typer.Argument(help="An address or an id.")]

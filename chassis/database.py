@@ -195,6 +195,12 @@ class Database:
         async with self.connection() as connection:
             await check_revision(connection, at_least)
 
+    async def check_standard_tables(self) -> None:
+        """Raises ``SchemaNotReady`` unless this service's role may use its inbox: the last that a migration does."""
+        async with self.connection() as connection:
+            if not await connection.fetchval("SELECT has_table_privilege(to_regclass('inbox'), 'INSERT')"):
+                raise SchemaNotReady("the service's schema is not there yet: `autograph migrate`")
+
     def states(self) -> Mapping[str, int]:
         """For ``PoolMetrics``: connections by state, and tasks that wait for one."""
         kept = sum(not _is_lost(connection) for connection in self._idle)

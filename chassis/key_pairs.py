@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from chassis import advisory_locks
 from chassis.database import Connection, DirectConnection
 
 NONCE_BYTES: Final = 12  # NIST SP 800-38D 8.2
@@ -199,7 +200,7 @@ def _public(record: Any) -> tuple[str, Purpose, bytes, datetime, datetime, datet
 
 
 async def _lock_table(connection: Connection | DirectConnection) -> None:
-    await connection.execute("SELECT pg_advisory_xact_lock('keys'::regclass::oid::bigint)")
+    await connection.execute(f"SELECT pg_advisory_xact_lock({advisory_locks.of_table('keys')})")
 
 
 async def _make(

@@ -13,6 +13,7 @@ from chassis.database import Database
 from chassis.logging import logger
 from chassis.metrics import BusMetrics
 from chassis.unit_of_work import Caches, OutboxRow
+from contracts.outcome import OUTCOME_DAYS
 
 EXCHANGE = "autograph.events"
 BATCH = 64  # rows published at once, their confirms awaited together
@@ -20,7 +21,6 @@ BATCH_DELAY_SECONDS = 0.02  # rows are collected this long, as one delete serves
 SWEEP_AFTER_SECONDS = 5.0  # a row this old was left by a crash: the relay takes milliseconds
 SWEEP_EVERY_SECONDS = 1.0
 LEASE_SECONDS = 30.0  # of a sweeper on its rows; longer than any publish may take
-INBOX_DAYS = 7  # how long a repeat is answered with the first outcome
 INBOX_RETENTION_EVERY_SECONDS = 600.0
 INBOX_RETENTION_BATCH = 5_000  # rows a statement, so that no delete holds locks for long
 
@@ -143,12 +143,12 @@ class OutboxRelay:
 
 
 async def run_inbox_retention(database: Database) -> None:
-    """Runs for as long as the process: deletes inbox rows after ``INBOX_DAYS``, in batches."""
+    """Runs for as long as the process: deletes inbox rows after ``OUTCOME_DAYS``, in batches."""
     while True:
         try:
             async with database.connection() as connection:
                 while (
-                    await connection.fetchval(_DELETE_EXPIRED, INBOX_DAYS, INBOX_RETENTION_BATCH)
+                    await connection.fetchval(_DELETE_EXPIRED, OUTCOME_DAYS, INBOX_RETENTION_BATCH)
                     == INBOX_RETENTION_BATCH
                 ):
                     pass

@@ -174,6 +174,7 @@ RabbitmqUrl = Annotated[SecretUrl, _of("amqp", "amqps")]
 HttpUrl = Annotated[SecretUrl, _of("http", "https")]
 Port = Annotated[int, Field(ge=0, le=65535)]  # 0: a free one
 Key = Annotated[SecretStr, AfterValidator(_check_key_length)]
+PoolMax = Annotated[int, Field(ge=1, le=1_000)]
 CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_list)]
 
 
@@ -315,7 +316,7 @@ class PostgresSettings(Settings):
     """The database, as this service's own role."""
     postgres_pool_min: Annotated[int, Field(ge=0, le=1_000)] = 10
     """Connections to PostgreSQL that one process keeps open."""
-    postgres_pool_max: Annotated[int, Field(ge=1, le=1_000)] = 30
+    postgres_pool_max: PoolMax = 30
     """Connections to PostgreSQL that one process opens at most."""
 
     # On the field: a validator of the model does not run while any field is wrong.

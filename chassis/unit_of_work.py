@@ -258,14 +258,9 @@ class Ledger:
         async with self._database.connection() as connection:
             recorded = await connection.fetchval(
                 _RECORD,
-                self._consumer,
-                envelope.actor.key,
-                envelope.id,
-                envelope.type,
-                envelope.fingerprint,
+                *_identity(envelope, self._consumer),
                 outcome.status.value,
                 outcome.json_bytes(),
-                envelope.correlationid,
             )
         return bool(recorded)
 
@@ -302,15 +297,25 @@ def _columns(work: Work) -> tuple[list[UUID], list[str], list[str], list[str]]:
     )
 
 
-# A row whose outcome is "failed" (parked) may be claimed again: a redrive, or the caller's repeat of the same request.
-_CLAIM = """
-    INSERT INTO inbox AS kept (consumer, actor, id, type, fingerprint, status, outcome, correlation_id)
-    VALUES ($1, $2, $3, $4, $5, 'succeeded', '{}', $6)
-    ON CONFLICT (consumer, actor, id) DO UPDATE
-        SET status = 'succeeded', outcome = '{}', handled_at = now()
-        WHERE kept.status = 'failed' AND kept.fingerprint IS NOT DISTINCT FROM excluded.fingerprint
-    RETURNING true
-"""
+def _upsert(identity: str, *, status: str, outcome: str, invalidates: str = "'{}'") -> str:
+    """The statement that writes an inbox row; the arguments are SQL. It returns a row if it wrote one.
+
+    A row whose outcome is "failed" (parked) may be written again: a redrive, or the caller's repeat.
+    """
+    return f"""
+        INSERT INTO inbox AS kept
+            (consumer, actor, id, type, fingerprint, correlation_id, status, outcome, invalidates)
+        VALUES ({identity}, {status}, {outcome}, {invalidates})
+        ON CONFLICT (consumer, actor, id) DO UPDATE
+            SET status = excluded.status, outcome = excluded.outcome, invalidates = excluded.invalidates,
+                handled_at = now()
+            WHERE kept.status = 'failed' AND kept.fingerprint IS NOT DISTINCT FROM excluded.fingerprint
+        RETURNING true
+    """
+
+
+_CLAIM = _upsert("$1, $2, $3, $4, $5, $6", status="'succeeded'", outcome="'{}'")
+_RECORD = _upsert("$1, $2, $3, $4, $5, $6", status="$7", outcome="$8")
 
 _ANNOUNCE = """
     INSERT INTO outbox (id, routing_key, envelope, invalidates)
@@ -322,21 +327,10 @@ _ANNOUNCE = """
 @lru_cache
 def _at_once(queries: str, values: int) -> str:
     """*queries*, which take the first *values* parameters, between the claim and the announcement."""
-    ids, keys, bodies, invalidated, consumer, actor, message, type_, fingerprint, correlation, outcome = (
-        f"${values + number}" for number in range(1, 12)
-    )
+    ids, keys, bodies, invalidated, *identity, outcome = (f"${values + number}" for number in range(1, 12))
+    claim = _upsert(", ".join(identity), status="'succeeded'", outcome=outcome, invalidates=invalidated)
     return f"""
-        WITH claimed AS (
-            INSERT INTO inbox AS kept
-                (consumer, actor, id, type, fingerprint, correlation_id, outcome, invalidates, status)
-            VALUES ({consumer}, {actor}, {message}, {type_}, {fingerprint}, {correlation}, {outcome}, {invalidated},
-                    'succeeded')
-            ON CONFLICT (consumer, actor, id) DO UPDATE
-                SET status = 'succeeded', outcome = excluded.outcome, invalidates = excluded.invalidates,
-                    handled_at = now()
-                WHERE kept.status = 'failed' AND kept.fingerprint IS NOT DISTINCT FROM excluded.fingerprint
-            RETURNING true
-        ), {queries}, announced AS (
+        WITH claimed AS ({claim}), {queries}, announced AS (
             INSERT INTO outbox (id, routing_key, envelope, invalidates)
             SELECT id, routing_key, envelope::jsonb, {invalidated}::text[]
             FROM claimed, unnest({ids}::uuid[], {keys}::text[], {bodies}::text[]) AS row (id, routing_key, envelope)
@@ -352,12 +346,3 @@ _FINISH = f"""
 """
 
 _FIND = "SELECT outcome, fingerprint, invalidates FROM inbox WHERE consumer = $1 AND actor = $2 AND id = $3"
-
-_RECORD = """
-    INSERT INTO inbox AS kept (consumer, actor, id, type, fingerprint, status, outcome, correlation_id)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-    ON CONFLICT (consumer, actor, id) DO UPDATE
-        SET status = excluded.status, outcome = excluded.outcome, handled_at = now()
-        WHERE kept.status = 'failed' AND kept.fingerprint IS NOT DISTINCT FROM excluded.fingerprint
-    RETURNING true
-"""

@@ -4,9 +4,10 @@ A worker's ``__main__`` calls ``open_worker``, builds its own tools from the ``W
 ``consume``.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
@@ -16,6 +17,7 @@ from chassis.bus.gate import Gate
 from chassis.bus.handlers import Handlers
 from chassis.bus.handling import Handling
 from chassis.bus.quarantine import Quarantine
+from chassis.bus.subscriptions import check_subscriptions
 from chassis.cache import CacheMember
 from chassis.database import Database, classify, open_database
 from chassis.delivery_marks import RedisMarks
@@ -30,7 +32,6 @@ from chassis.unit_of_work import Ledger
 from contracts.envelope import Envelope
 from contracts.message import Event, Message, Request
 
-SCHEMA_REVISION = "0006"  # the oldest schema revision that this release works with
 # Deliveries of one queue in flight at once. Their transactions share a pool of 30 connections.
 PREFETCH = 16
 PRODUCERS_PREFETCH = 4  # no user waits for these
@@ -63,8 +64,11 @@ class WorkerContext:
     pools: PoolMetrics
 
 
-async def open_worker(service: Service[SettingsT], requests: RequestMetrics) -> WorkerContext:
-    """Open the parts of a worker. Waits only for the database. Raises ``DatabaseUnavailable``, ``SchemaNotReady``."""
+async def open_worker(service: Service[SettingsT], requests: RequestMetrics, *, revision: str) -> WorkerContext:
+    """Open the parts of a worker. Waits only for the database. Raises ``DatabaseUnavailable``, ``SchemaNotReady``.
+
+    *revision*: the oldest schema revision that the worker works with.
+    """
     settings, name = service.settings, service.name
     metrics = BusMetrics(service.registry, requests)
     pools = PoolMetrics(service.registry)
@@ -76,7 +80,8 @@ async def open_worker(service: Service[SettingsT], requests: RequestMetrics) -> 
             pool_max=settings.postgres_pool_max,
         )
     )
-    await database.check_revision(SCHEMA_REVISION)
+    await database.check_revision(revision)
+    await database.check_standard_tables()
     redis = Redis(settings.redis_url.get_secret_value(), max_connections=settings.redis_pool_max)
     service.on_close(redis.close)
     caches = CacheMember(redis, database.pool, name)
@@ -116,14 +121,20 @@ async def consume(
     tools: ToolsT,
     *,
     unseal: Unseal,
+    hears: Iterable[type[Event]],
+    event_bulkheads: Mapping[type[Event], str] = MappingProxyType({}),
     prefetch: Mapping[str, int] | None = None,
     transient: tuple[type[Exception], ...] = (),
 ) -> None:
     """Consume every queue for which *handlers* has a handler; returns once the broker is connected.
 
+    *hears*: the events that this worker subscribes to; *event_bulkheads*: those with a queue of their own, by its
+    name. Raises ``SubscriptionsDiffer`` if the handlers are for other events.
+
     *prefetch*: queue → its concurrency, where it is not the default. *transient*: exceptions of the worker's own that
     are worth a retry.
     """
+    check_subscriptions(context.name, hears, handlers)
     gate = Gate(context.database.probe)
     handling = Handling(
         service=context.name,
@@ -139,7 +150,10 @@ async def consume(
     )
     marks = RedisMarks(context.redis, context.name)
     quarantine = Quarantine(handling.deliver, marks=marks, give_up=handling.give_up, ready=gate.wait)
-    queues = {queue: (prefetch or {}).get(queue, _prefetch(queue)) for queue in _queues(context.name, handlers)}
+    queues = {
+        queue: (prefetch or {}).get(queue, _prefetch(queue))
+        for queue in _queues(context.name, handlers, event_bulkheads)
+    }
     consumers = Consumers(
         service.settings.rabbitmq_url.get_secret_value(),
         name=context.name,
@@ -169,11 +183,11 @@ def _prefetch(queue: str) -> int:
     return PRODUCERS_PREFETCH if queue.endswith(".producers") else PREFETCH
 
 
-def _queues(worker: str, handlers: Handlers[Any]) -> list[str]:
+def _queues(worker: str, handlers: Handlers[Any], event_bulkheads: Mapping[type[Event], str]) -> list[str]:
     queues = set()
     for message, _ in handlers.by_wire_name.values():
         if issubclass(message, Event):
-            queues.add(f"{worker}.events")
+            queues.add(message.queue(worker, event_bulkheads.get(message)))
         elif issubclass(message, Request):
             queues.update((message.queue(), message.producers_queue()))
     return sorted(queues)

@@ -8,7 +8,13 @@ import socket
 import sys
 from pathlib import Path
 
-SIDE_PORTS = {"gateway": 9080, "workers.auth": 8085, "workers.diagram": 8082}
+# begin side ports: written by `make gen` from contracts/services.py
+SIDE_PORTS = {
+    "gateway": 9080,
+    "workers.auth": 8085,
+    "workers.diagram": 8082,
+}
+# end side ports
 TIMEOUT_SECONDS = 4.0
 
 

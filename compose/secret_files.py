@@ -15,8 +15,12 @@ from typing import Final
 from chassis.bus.topology import MAX_MESSAGE_BYTES
 from compose.local.servers import seaweedfs
 from compose.local.service_users import redis_configuration
+from contracts import services
 
-NAMES: Final = ("postgres", "redis", "rabbitmq", "s3", "s3-worker", "grafana", "installation", "auth", "gateway")
+SERVICES: Final = tuple(service for service in services.SERVICES if service.own_secret)
+NAMES: Final = (
+    "postgres", "redis", "rabbitmq", "s3", "s3-worker", "grafana", "installation", *(one.name for one in SERVICES),
+)  # fmt: skip
 RENEWABLE: Final = "installation"
 ADMINISTRATOR: Final = "autograph-administrator"  # RabbitMQ's
 S3_ADMINISTRATOR, S3_WORKER = "autographadmin00", "autographworker0"
@@ -61,8 +65,7 @@ def operators(made: dict[str, str]) -> dict[str, str]:
         "AUTOGRAPH_S3_WORKER_ACCESS_KEY": S3_WORKER,
         "AUTOGRAPH_S3_WORKER_SECRET_KEY": made["s3-worker"],
         "AUTOGRAPH_INSTALLATION_SECRET": made["installation"],
-        "AUTOGRAPH_AUTH_SECRET": made["auth"],
-        "AUTOGRAPH_GATEWAY_SECRET": made["gateway"],
+        **{service.secret_variable: made[service.name] for service in SERVICES},
     }
 
 

@@ -1,24 +1,27 @@
-"""All messages there are, and which worker hears which events: the topology and the documents follow from these."""
+"""All messages, and which worker hears and asks which: derived from the services' entries."""
 
-from contracts import auth, auth_operator, diagram
+from typing import Any
+
 from contracts.message import MAX_ENVELOPE_BYTES, Event, Message, Request
 from contracts.scanning import MAX_ZEROS
+from contracts.services import SERVICES
 
-MESSAGES: tuple[type[Message], ...] = (*auth.MESSAGES, *auth_operator.MESSAGES, *diagram.MESSAGES)
+MESSAGES: tuple[type[Message], ...] = tuple(message for service in SERVICES for message in service.messages)
 
-# The auth service keeps the audit log, also of what happens to diagrams.
 SUBSCRIPTIONS: dict[str, tuple[type[Event], ...]] = {
-    "auth": (
-        auth.UserRegistered,
-        auth.SessionStarted,
-        auth.SessionEnded,
-        diagram.DiagramTrashed,
-        diagram.DiagramRestored,
-        diagram.DiagramDeleted,
-    ),
+    service.name: service.hears for service in SERVICES if service.hears
 }
 
-WORKERS: tuple[str, ...] = tuple(sorted({message.worker() for message in MESSAGES}))
+# Worker → event → bulkhead: a queue and consumers of its own, so that a slow event delays no others.
+EVENT_BULKHEADS: dict[str, dict[type[Event], str]] = {
+    service.name: dict(service.event_bulkheads) for service in SERVICES if service.event_bulkheads
+}
+# The requests that a worker may send on behalf of the user whose message it handles.
+DELEGATIONS: dict[str, tuple[type[Request[Any]], ...]] = {
+    service.name: service.asks for service in SERVICES if service.asks
+}
+
+WORKERS: tuple[str, ...] = tuple(sorted(service.name for service in SERVICES if service.is_worker))
 
 REQUESTS: tuple[type[Request], ...] = tuple(m for m in MESSAGES if issubclass(m, Request))  # type: ignore[type-arg]  # any reply
 EVENTS: tuple[type[Event], ...] = tuple(m for m in MESSAGES if issubclass(m, Event))

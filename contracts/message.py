@@ -10,6 +10,10 @@ from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict
 
+from contracts.cache_name import CacheName
+from contracts.raw_json import json_bytes
+from contracts.refusal import REFUSED_BY_ANY, Refusal, Refusals
+
 ReplyT = TypeVar("ReplyT", bound="Reply | None")
 
 # Around a payload on the bus: the envelope, and what sealing adds to secrets.
@@ -29,7 +33,7 @@ class Reply(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     def json_bytes(self) -> bytes:
-        return self.model_dump_json().encode()
+        return json_bytes(self)
 
 
 class Message(BaseModel):
@@ -52,7 +56,7 @@ class Message(BaseModel):
 
     def json_bytes(self) -> bytes:
         """Fields that were never set stay out: absent is not null in a change."""
-        return self.model_dump_json(exclude_unset=True).encode()
+        return json_bytes(self, exclude_unset=True)
 
     @classmethod
     def worker(cls) -> str:
@@ -78,6 +82,7 @@ class Request(Message, Generic[ReplyT]):
         None  # a queue and consumers of its own, so that slow work does not delay other messages
     )
     operator_only: ClassVar[bool] = False  # refused unless the operator's broker user sent it
+    refuses: ClassVar[Refusals] = ()  # with REFUSED_BY_ANY all refusals that its handler may raise
 
     @classmethod
     def queue(cls) -> str:
@@ -93,6 +98,16 @@ class Request(Message, Generic[ReplyT]):
     @classmethod
     def exchange(cls) -> str:
         return "autograph.queries" if cls.kind is Kind.QUERY else "autograph.commands"
+
+    invalidates: ClassVar[tuple[CacheName, ...]] = ()  # what else it invalidates depends on more than its fields
+    cached: ClassVar[CacheName | None] = None  # of a query: the name of its cached answer
+
+    def invalidated_names(self) -> tuple[str, ...]:
+        return tuple(name.in_request(self) for name in self.invalidates)
+
+    @classmethod
+    def declares(cls, refusal: Refusal) -> bool:
+        return isinstance(refusal, (*cls.refuses, *REFUSED_BY_ANY))
 
     @classmethod
     def reply_type(cls) -> type[Reply] | None:
@@ -131,6 +146,12 @@ class Event(Message):
     @classmethod
     def exchange(cls) -> str:
         return "autograph.events"
+
+    @staticmethod
+    def queue(subscriber: str, bulkhead: str | None = None) -> str:
+        """``<subscriber>.events`` and, for a bulkhead, its name behind."""
+        queue = f"{subscriber}.events"
+        return f"{queue}.{bulkhead}" if bulkhead else queue
 
 
 _QUEUE_OF = {Kind.COMMAND: "commands", Kind.TRANSIENT: "transient", Kind.QUERY: "queries"}

@@ -71,6 +71,9 @@ class Refusal(Exception):
         )
 
 
+Refusals = tuple[type[Refusal], ...]
+
+
 class IdempotencyKeyReused(Refusal):
     kind = RefusalKind.INVALID
     code = "idempotency_key_reused"
@@ -89,3 +92,7 @@ class Forbidden(Refusal):
     kind = RefusalKind.FORBIDDEN
     code = "forbidden"
     title = "Permission denied"
+
+
+# Of any request: that it does not fit its contract, and that its key names another one.
+REFUSED_BY_ANY: Refusals = (Invalid, IdempotencyKeyReused)

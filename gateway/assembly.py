@@ -13,7 +13,7 @@ from chassis.inflight import InFlight
 from chassis.limits import RateLimits
 from chassis.metrics import GatewayMetrics
 from chassis.redis import Redis
-from contracts.auth import GetPublicKeys, PublicKeys
+from contracts.auth.keys import GetPublicKeys, PublicKeys
 from contracts.catalogue import REQUESTS
 from gateway.admission import Admission
 from gateway.breaker import Breaker
@@ -29,7 +29,7 @@ from gateway.settings import GatewaySettings
 from gateway.tokens import AccessTokenVerifier, PublicKeyCache
 
 # The worker that invalidates entries of each kind, whose processes hold the leases.
-CACHE_OWNERS = {"diagram": "diagram", "session": "auth"}
+CACHE_OWNERS = {request.cached.kind: request.worker() for request in REQUESTS if request.cached is not None}
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from contracts.message import Kind, Request
-from contracts.refusal import FieldError, Refusal
+from contracts.refusal import FieldError
 from gateway.body import parse, read_body
 from gateway.error_location import locate_error
 from gateway.preconditions import read_if_match, whole_header
@@ -28,14 +28,6 @@ class _StrictPart(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-@dataclass(frozen=True)
-class Cached:
-    """A read that may be answered from the cache. Entries are per reader."""
-
-    name: str  # a template with the path's placeholders
-    seconds: float
-
-
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
     method: str
@@ -43,13 +35,12 @@ class Endpoint:
     request: type[Request[Any]]
     success: int = 200
     public: bool = False  # True: also for callers who are not signed in
-    refusals: tuple[type[Refusal], ...] = ()
     when: tuple[str, bool] | None = None  # query flag that selects one of two rows, and this row's value
     set_by_edge: frozenset[str] = field(default_factory=frozenset)  # fields that only the gateway sets
     if_match: bool = False  # If-Match is read into expected_revision and other_revisions
     etag: str | None = None  # the reply's field that is the ETag
     location: str | None = None  # template of the new resource's URL, with the reply's fields
-    cached: Cached | None = None
+    cached_seconds: float | None = None  # answered from the cache, under the request's name, an entry per reader
     compressed: bool = False  # compress large replies: only where they hold no secret (BREACH)
     attempts_on: str | None = None  # failed attempts are limited per value of this field and address
     no_idempotency: bool = False  # the Idempotency-Key is ignored: repeating is safe without one

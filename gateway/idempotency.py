@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from contracts.envelope import Actor
+from contracts.outcome import OUTCOME_DAYS
 from gateway.problems import HttpProblem
 
-OUTCOME_TTL_SECONDS = 7 * 86_400  # as long as workers keep inbox rows
+OUTCOME_TTL_SECONDS = OUTCOME_DAYS * 86_400
 MAC_BYTES = 16
 FINGERPRINT = "request"  # in the query of a command's address
 _FINGERPRINT = re.compile(r"[A-Za-z0-9_-]{22}")

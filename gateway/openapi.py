@@ -9,9 +9,10 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from contracts.absent import AbsentIsNotNull, without_null
 from contracts.message import Kind, Reply
+from contracts.outcome import OUTCOME_DAYS
 from contracts.refusal import FieldError, IdempotencyKeyReused
 from contracts.version import VERSION
-from gateway.api import ENDPOINTS
+from gateway.api.table import ENDPOINTS
 from gateway.endpoint import Endpoint
 from gateway.idempotency import FINGERPRINT
 from gateway.problems import EDGE_PROBLEMS, STATUS_OF
@@ -38,9 +39,13 @@ _TAGS = {
     "commands": "Outcomes of commands that the client did not wait for",
     "system": "Status of the installation",
 }
+_KEY_DESCRIPTION = (
+    "1 to 255 visible ASCII characters, quoted or bare; the same again gives the first outcome, for "
+    f"{OUTCOME_DAYS} days"
+)
 _HEADERS: Mapping[str, tuple[str, dict[str, Any]]] = {
     "Idempotency-Key": (
-        "1 to 255 visible ASCII characters, quoted or bare; the same again gives the first outcome, for 7 days",
+        _KEY_DESCRIPTION,
         {"type": "string", "pattern": KEY_PATTERN, "examples": ["0199b2a0-4711-7000-8000-000000000001"]},
     ),
     "Prefer": ("`respond-async` or `wait=N` (seconds)", {"type": "string", "examples": ["respond-async", "wait=5"]}),
@@ -95,7 +100,7 @@ def document() -> dict[str, Any]:
 
 def codes() -> dict[str, tuple[int, str]]:
     """Every problem code, with its status and title: those of the edge and those of the services."""
-    refusals = {refusal for endpoint in ENDPOINTS for refusal in endpoint.refusals} | {IdempotencyKeyReused}
+    refusals = {refusal for endpoint in ENDPOINTS for refusal in endpoint.request.refuses} | {IdempotencyKeyReused}
     return dict(sorted(({r.code: (STATUS_OF[r.kind], r.title) for r in refusals} | dict(EDGE_PROBLEMS)).items()))
 
 
@@ -126,7 +131,7 @@ def _operation(endpoint: Endpoint, refer: Refer) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": endpoint.request.action(),
         "summary": endpoint.summary,
-        "tags": ["auth" if endpoint.path.startswith("/api/auth") else "diagrams"],
+        "tags": [endpoint.path.split("/")[2]],
         "parameters": _parameters(endpoint),
         "responses": _responses(endpoint, refer),
     }
@@ -182,7 +187,7 @@ def _responses(endpoint: Endpoint, refer: Refer) -> dict[str, Any]:
             "content": {JSON: {"schema": {"$ref": REFERENCE.format(model="Accepted")}}},
         }
     by_status: dict[int, list[str]] = {}
-    for refusal in endpoint.refusals:
+    for refusal in endpoint.request.refuses:
         by_status.setdefault(STATUS_OF[refusal.kind], []).append(refusal.code)
     known = codes()
     for code in _edge_codes(endpoint):

@@ -18,7 +18,8 @@ from aiohttp import web
 from chassis.limits import Charge, RateLimitPolicy, RateLimits
 from chassis.metrics import GatewayMetrics
 from chassis.networks import network, wider_networks
-from contracts.auth import RegisterUser, SignIn, email_key
+from contracts.auth.accounts import RegisterUser, email_key
+from contracts.auth.sessions import SignIn
 from contracts.message import Request
 from contracts.outcome import Outcome, Status
 from gateway.admission import RATE_LIMIT, Admission

@@ -8,13 +8,13 @@ from aiohttp import web
 
 from chassis.cache import CacheReader, Entry, Hit, Miss
 from chassis.inflight import InFlight
-from contracts.auth import CommandOutcome, GetKnownNetwork, GetLiveSession, KnownNetwork, LiveSession
+from contracts.auth.sessions import GetKnownNetwork, GetLiveSession, KnownNetwork, LiveSession
 from contracts.envelope import Envelope
 from contracts.message import Kind, Request
-from contracts.outcome import Outcome, Status
+from contracts.outcome import CommandOutcome, Outcome, Status
 from gateway import responses
 from gateway.admission import Admission, AdmittedRequest, Credentials, InFlightMark
-from gateway.api import OUTCOMES
+from gateway.api.table import OUTCOMES
 from gateway.body import read_body
 from gateway.command_client import CommandClient, OutcomePending, envelope_of
 from gateway.compression import Representation, negotiated
@@ -79,8 +79,9 @@ class RequestHandler:
     async def _read(self, endpoint: Endpoint, http: web.Request, caller: Caller) -> web.Response:
         query, problem = await _try_read(endpoint, http)
         wanted = None
-        if endpoint.cached is not None and query is not None:
-            wanted = Entry(endpoint.cached.name.format(**query.__dict__), f"{caller.actor.id}{CACHED_FORM}")
+        if endpoint.cached_seconds is not None and query is not None:
+            assert query.cached is not None
+            wanted = Entry(query.cached.in_request(query), f"{caller.actor.id}{CACHED_FORM}")
         admitted = await self._admission.admit(http, caller, wanted=wanted)
         caller = await self._check_session(http, admitted)
         if query is None:
@@ -90,12 +91,12 @@ class RequestHandler:
             return await responses.read_response(http, endpoint, Representation.from_cached(admitted.found.value))
         body = responses.reply_json(await self._commands.call(query, _envelope(query, http, caller)))
         found = Representation(etag(endpoint.header_fields(body)[endpoint.etag]) if endpoint.etag else "", body)
-        if endpoint.cached is not None and isinstance(admitted.found, Miss):
+        if endpoint.cached_seconds is not None and isinstance(admitted.found, Miss):
             if (
                 endpoint.compressed
             ):  # cached in the coding that this client accepts: its next request is likely to accept the same
                 found = await negotiated(found, whole_header(http, "Accept-Encoding"))
-            await self._cache.fill(admitted.found, found.cache_value, ttl_seconds=endpoint.cached.seconds)
+            await self._cache.fill(admitted.found, found.cache_value, ttl_seconds=endpoint.cached_seconds)
         return await responses.read_response(http, endpoint, found)
 
     async def _write(self, rows: Sequence[Endpoint], http: web.Request, caller: Caller) -> web.Response:

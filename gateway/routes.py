@@ -10,7 +10,7 @@ from chassis.byte_budget import SharedBudget
 from chassis.exposition import Registry
 from chassis.health import Health, HealthReport
 from chassis.side_port import operational_routes
-from gateway.api import ENDPOINTS
+from gateway.api.table import ENDPOINTS
 from gateway.body import limit_bodies
 from gateway.compression import GZIP, accepts_gzip, compress
 from gateway.docs_page import CONTENT_SECURITY_POLICY, page

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 from chassis.cache import CacheReader, Entry, Miss
-from contracts.auth import LIVE_SESSION_TTL, LiveSession
+from contracts.auth.sessions import LIVE_SESSION_TTL, SESSION_CACHE, LiveSession
 from contracts.envelope import Actor
 from gateway.problems import HttpProblem
 from gateway.tokens import AccessTokenVerifier, Claims, token_problem
@@ -34,7 +34,7 @@ async def authenticate(token: str, tokens: AccessTokenVerifier) -> Caller:
 
 
 def session_entry(claims: Claims) -> Entry:
-    return Entry(f"session/{claims.session_id}")
+    return Entry(SESSION_CACHE.of(claims.session_id))
 
 
 @lru_cache(maxsize=4_096)

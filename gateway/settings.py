@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field
 
 from chassis.settings import CommaSeparated, HttpUrl, Key, Port, SecretUrl, ServiceSettings
+from contracts.services import GATEWAY, entry
 from gateway.forwarded import Header
 
 
@@ -20,7 +21,7 @@ PublicUrl = Annotated[HttpUrl, AfterValidator(_public)]
 
 
 class GatewaySettings(ServiceSettings):
-    side_port: Port = 9080
+    side_port: Port = entry(GATEWAY).side_port
     http_host: str = "127.0.0.1"
     """The address that the API is served on."""
     http_port: Port = 8080

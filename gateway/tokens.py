@@ -18,7 +18,8 @@ from chassis.bus.ports import NotPublished
 from chassis.bus.requester import ReplyTimeout
 from chassis.logging import logger
 from chassis.sealing import seal
-from contracts.auth import TOKEN_ALGORITHM, TOKEN_AUDIENCE, TOKEN_ISSUER, TOKEN_TYPE, PublicKey, PublicKeys
+from contracts.auth.keys import PublicKey, PublicKeys
+from contracts.auth.sessions import TOKEN_ALGORITHM, TOKEN_AUDIENCE, TOKEN_ISSUER, TOKEN_TYPE
 from contracts.envelope import Actor, ActorKind, Envelope
 from contracts.message import Message
 from contracts.sealed import sealed_fields

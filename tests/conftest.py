@@ -12,11 +12,15 @@ import pytest
 from autograph.buckets import ensure_buckets
 from compose.local.servers.seaweedfs import S3Account
 from compose.local.stack import Servers
-from tests.databases import unused_database
+from tests.databases import NewDatabase, template_database, unused_database
+from tests.distribution import Distribution
+from tests.durations import Durations
 from tests.servers import Vhost, fresh_vhost, own_redis_database, running_servers
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Distribution(getattr(config, "workerinput", None)), "distribution")
+    config.pluginmanager.register(Durations(), "durations")
     # No test finds, or is found as, a stack that whoever runs the tests has running.
     os.environ["XDG_STATE_HOME"] = "/dev/null/none"
     # A run that is told to end (a CI's limit, say) stops its servers as an interrupted one does.
@@ -66,6 +70,13 @@ async def database_url(servers: Servers) -> AsyncIterator[str]:
         finally:
             await connection.close()
         yield url
+
+
+@pytest.fixture(scope="session")
+async def new_database(database_url: str) -> AsyncIterator[NewDatabase]:
+    """Makes a migrated database for whoever wants one of their own."""
+    async with template_database(database_url) as new_database:
+        yield new_database
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The real servers that tests run on, started once a session by our own launcher in a folder and on ports of its own.
+"""The real servers that tests run on, started by our own launcher, once in each process that runs tests (ADR 31).
 
 Fixtures (session-scoped, in ``tests/conftest.py``): ``servers`` (administrators' addresses), ``database_url`` (a fresh
 database, superuser), ``vhost`` (a fresh RabbitMQ vhost), ``redis_url`` (an empty database), ``s3`` (with our buckets).

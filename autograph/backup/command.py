@@ -19,6 +19,7 @@ from autograph.installation import installation, installation_in
 from autograph.settings import OperatorSettings, operator_settings
 from compose.local.home import Home, OperatorError
 from compose.local.run import start_servers
+from contracts.services import SERVICES
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The backup's folder.")]
 INCOMPLETE = 3  # exit status: the backup is valid, but some objects were missing when it was made
@@ -66,11 +67,10 @@ def backup(
 
 def _source(settings: OperatorSettings) -> Source:
     home = _home(settings)
-    unset = [name for name in ("auth_secret", "gateway_secret") if getattr(settings, name) is None]
+    unset = sorted(s.secret_variable for s in SERVICES if s.own_secret and settings.own_secret(s) is None)
     if unset and not (home.folder / "ports.json").exists():
         # A home without a stack would generate new secrets.
-        variables = " and ".join(f"AUTOGRAPH_{name.upper()}" for name in unset)
-        raise OperatorError(f"{variables} must be set as the services have it")
+        raise OperatorError(f"{' and '.join(unset)} must be set as the services have it")
     return Source(installation(), home.programs)
 
 
@@ -91,12 +91,9 @@ async def _restore(settings: OperatorSettings, folder: Path) -> None:
             found = installation_in(home, settings)
             brought = secrets_of(folder, manifest)
             # Secrets in the settings have precedence; the home's own was generated for an empty installation.
-            kept = {name: secret for name, secret in brought.items() if getattr(settings, f"{name}_secret") is None}
-            found = dataclasses.replace(
-                found,
-                auth_secret=kept.get("auth", found.auth_secret),
-                gateway_secret=kept.get("gateway", found.gateway_secret),
-            )
+            named = {s.name for s in SERVICES if s.own_secret and settings.own_secret(s) is not None}
+            kept = {name: secret for name, secret in brought.items() if name not in named}
+            found = dataclasses.replace(found, own_secrets={**found.own_secrets, **kept})
             check_secrets(manifest, found)
 
             def keep_secrets() -> None:

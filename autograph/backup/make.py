@@ -84,7 +84,7 @@ async def _write_backup(source: Source, folder: Path, bars: Bars, *, with_secret
             snapshot = await stack.enter_async_context(postgres.open_snapshot(servers.postgres_url))
             # Includes events that were published after the capture began and whose rows the snapshot lacks.
             await capture.wait_until_empty()
-        await postgres.check_keys(snapshot.connection, found.auth_secret)
+        await postgres.check_keys(snapshot.connection, found.own_secrets.get("auth", ""))
         store = await stack.enter_async_context(
             s3_client(servers.s3.url, servers.s3.access_key, servers.s3.secret_key, region=found.s3_region)
         )
@@ -97,7 +97,7 @@ async def _write_backup(source: Source, folder: Path, bars: Bars, *, with_secret
         except* OperatorError as sentences:
             raise sentences.exceptions[0] from None
         rows, copied = copying.result()
-    secrets = {"auth": found.auth_secret, "gateway": found.gateway_secret}
+    secrets = dict(found.own_secrets)
     parts = dict(PARTS)
     if with_secrets:
         write_private(folder / SECRETS, to_json(secrets))

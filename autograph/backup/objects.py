@@ -24,9 +24,9 @@ from autograph.backup.manifest import (
     object_file,
     read_part,
 )
-from autograph.buckets import BUCKETS
 from chassis.database import DirectConnection
 from chassis.objects import PROBE_KEY
+from contracts.services import BUCKETS
 
 if TYPE_CHECKING:  # stubs
     from types_aiobotocore_s3 import S3Client

@@ -17,17 +17,18 @@ import asyncpg
 
 from autograph.backup.manifest import CHUNK_BYTES, Advance
 from autograph.backup.tunnel import without_tls
-from autograph.database import SERVICES
+from autograph.database import ROLES
+from chassis import advisory_locks
 from chassis.database import REVISION_SCHEMA, DirectConnection, current_revision
 from chassis.key_pairs import KeyCipher, KeysUnreadable, load
 from compose.local.home import OperatorError
 
-SCHEMAS: Final = (*SERVICES, REVISION_SCHEMA)
+SCHEMAS: Final = (*(service.name for service in ROLES), REVISION_SCHEMA)
 # Cache members are running processes of this installation: not part of a backup.
-EXCLUDED_TABLES: Final = tuple(f"{schema}.cache_members" for schema in SERVICES)
+EXCLUDED_TABLES: Final = tuple(f"{service.name}.cache_members" for service in ROLES)
 INSTALLED: Final = "/usr/lib/postgresql/*/bin"  # Debian installs all versions there, and one of them on the PATH
 # While this lock is held, the diagram service removes no objects, so that the snapshot's can be copied.
-LOCK_OBJECTS: Final = "SELECT pg_advisory_lock_shared('diagram.versions'::regclass::oid::bigint)"
+LOCK_OBJECTS: Final = f"SELECT pg_advisory_lock_shared({advisory_locks.of_table('diagram.versions')})"
 _VERSION: Final = re.compile(r"\) (\d+)")
 _MAJOR: Final = 10_000  # server_version_num is 180006 for 18.6
 

@@ -16,7 +16,7 @@ import asyncpg
 from pydantic_core import from_json
 
 from autograph.backup import messages, objects, postgres
-from autograph.backup.definitions import apply_definitions, find_any_producer, remove_definitions
+from autograph.backup.definitions import apply_definitions, find_any_program, remove_definitions
 from autograph.backup.manifest import DUMP, SECRETS, BackupBroken, Manifest, secret_check
 from autograph.backup.progress import Bars
 from autograph.broker import Broker, open_broker
@@ -72,8 +72,8 @@ def check_secrets(manifest: Manifest, found: Installation) -> None:
     """Raises ``OperatorError`` unless *found* has the secrets that the backup's data was made with."""
     wrong = [
         f"AUTOGRAPH_{name.upper()}_SECRET"
-        for name, secret in (("auth", found.auth_secret), ("gateway", found.gateway_secret))
-        if secret_check(secret) != manifest.secret_checks[name]
+        for name, check in sorted(manifest.secret_checks.items())
+        if secret_check(found.own_secrets.get(name, "")) != check
     ]
     if wrong:
         raise OperatorError(
@@ -128,7 +128,7 @@ async def _check_database(target: Target, manifest: Manifest) -> None:
         broken_at = await connection.fetchval("SELECT auth.audit_log_broken_at()")
         if broken_at is not None:
             raise BackupBroken(f"The restored audit log is broken at position {broken_at}")
-        await postgres.check_keys(connection, target.found.auth_secret)
+        await postgres.check_keys(connection, target.found.own_secrets.get("auth", ""))
         named = await connection.fetchval("SELECT count(*) FROM diagram.versions WHERE object_key IS NOT NULL")
     finally:
         await connection.close()
@@ -167,8 +167,8 @@ async def _existing_schema(url: str) -> str | None:
 
 
 async def _broker_in_use(opened: _Opened) -> str | None:
-    if producer := await find_any_producer(opened.broker):
-        return f"the broker has the producer {producer}"
+    if program := await find_any_program(opened.broker):
+        return f"the broker has the {program}"
     if queue := await messages.find_queue_with_messages(opened.target.found.servers.rabbitmq_url, opened.broker):
         return f"the broker's queue {queue} holds messages"
     return None

@@ -7,10 +7,12 @@ from typing import Any, Final
 from autograph.broker import Broker
 from autograph.doctor.finding import Finding
 from autograph.ingress import PREFIX, find_producers
+from autograph.subscribers import PREFIX as SUBSCRIBER_PREFIX
+from autograph.subscribers import find_subscribers
 from autograph.topology import NEEDED
 from chassis.bus.headers import OPERATOR_USER, producer_exchange, service_user
 from chassis.bus.permissions import NOTHING
-from chassis.bus.topology import EXCHANGES
+from chassis.bus.topology import EVENTS, EXCHANGES
 from contracts.catalogue import WORKERS
 
 SERVICES: Final = {OPERATOR_USER, service_user("gateway"), *map(service_user, WORKERS)}
@@ -33,6 +35,18 @@ async def find_foreign_resources(broker: Broker) -> list[Finding]:
         for producer in producers
         for difference in producer.differences
     ]
+    subscribers = await find_subscribers(broker)
+    findings += [
+        Finding(
+            "subscriber_rights",
+            True,
+            f"subscriber {subscriber.name}: {difference}",
+            f"autograph migrate, or autograph subscriber remove {subscriber.name}",
+        )
+        for subscriber in subscribers
+        for difference in subscriber.differences
+    ]
+    subscribed = {subscriber.queue for subscriber in subscribers}
     known = {*EXCHANGES, *(producer_exchange(producer.user) for producer in producers)}
     replies = {f"reply.{user}." for user in (OPERATOR_USER, service_user("gateway"), *(p.user for p in producers))}
     exchanges = [row for row in await broker.get("exchanges", vhost) if not _is_built_in(row["name"])]
@@ -40,11 +54,13 @@ async def find_foreign_resources(broker: Broker) -> list[Finding]:
     policies = await broker.get("policies", vhost)
     foreign_exchanges = [row for row in exchanges if row["name"] not in known]
     foreign_queues = [
-        row for row in queues if row["name"] not in NEEDED.queues and not row["name"].startswith(tuple(replies))
+        row
+        for row in queues
+        if row["name"] not in NEEDED.queues.keys() | subscribed and not row["name"].startswith(tuple(replies))
     ]
     ours = known | NEEDED.queues.keys()
     findings += [*_reserved_names(foreign_exchanges, "exchange"), *_reserved_names(foreign_queues, "queue")]
-    findings += _bindings(await broker.get("bindings", vhost), ours)
+    findings += _bindings(await broker.get("bindings", vhost), ours, subscribed)
     findings += _forwarding([*exchanges, *queues], policies, ours)
     findings += _users(await broker.get("vhosts", vhost, "permissions"), await broker.get("users"))
     return findings
@@ -61,7 +77,7 @@ def _reserved_names(rows: Iterable[Row], kind: str) -> Iterator[Finding]:
             yield Finding("foreign_route", True, what, REMOVE)
 
 
-def _bindings(bindings: Iterable[Row], ours: set[str]) -> Iterator[Finding]:
+def _bindings(bindings: Iterable[Row], ours: set[str], subscribed: set[str]) -> Iterator[Finding]:
     needed = {(b.exchange, b.queue, b.rung or b.routing_key) for b in NEEDED.bindings}
     for row in bindings:
         source, destination = row["source"], row["destination"]
@@ -69,6 +85,8 @@ def _bindings(bindings: Iterable[Row], ours: set[str]) -> Iterator[Finding]:
         if not source or (source, destination, key) in needed or source.startswith("autograph.producers."):
             continue
         if source == "autograph.replies" and destination == key and destination.startswith("reply."):
+            continue
+        if source == EVENTS and destination in subscribed:
             continue
         route = f"{source} is bound to {destination} by {key!r}"
         if destination in ours:
@@ -99,11 +117,11 @@ def _forwarding(rows: Iterable[Row], policies: Iterable[Row], ours: set[str]) ->
 
 
 def _users(permissions: Iterable[Row], users: Iterable[Row]) -> Iterator[Finding]:
-    """Other users with permissions. Producers are checked separately; administrators may do everything anyway."""
+    """Other users with permissions. Programs are checked separately; administrators may do everything anyway."""
     administrators = {user["name"] for user in users if "administrator" in _tags(user)}
     for row in permissions:
         user = row["user"]
-        if user in SERVICES or user in administrators or user.startswith(PREFIX):
+        if user in SERVICES or user in administrators or user.startswith((PREFIX, SUBSCRIBER_PREFIX)):
             continue
         may = [right for right in ("configure", "write", "read") if row[right] not in ("", NOTHING)]
         if may:

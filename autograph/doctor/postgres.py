@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from autograph.database import SERVICES, head_revision
+from autograph.database import ROLES, head_revision, role_of
 from autograph.doctor.finding import Finding, connected, skew
 from autograph.installation import Installation
 from chassis.database import DirectConnection, current_revision
@@ -25,6 +25,11 @@ async def check(found: Installation) -> list[Finding]:
         revision, head = await current_revision(connection), head_revision()
         if revision != head:
             what = f"the schema is at revision {revision or 'none'}, this release's is {head}"
+            return [*findings, Finding("schema_revision", True, what, "autograph migrate")]
+        there = "SELECT to_regclass($1) IS NOT NULL"
+        missing = [schema for schema in WORKERS if not await connection.fetchval(there, f"{schema}.outbox")]
+        if missing:
+            what = f"there is no schema {' and none '.join(missing)}"
             return [*findings, Finding("schema_revision", True, what, "autograph migrate")]
         blockers = await _blockers(connection)
         findings += blockers
@@ -57,7 +62,7 @@ async def _other_databases(connection: DirectConnection) -> list[Finding]:
         WHERE datallowconn AND datname <> current_database() AND has_database_privilege(role, datname, 'CONNECT')
         ORDER BY datname
         """,
-        [f"autograph_{service}" for service in SERVICES],
+        [role_of(service) for service in ROLES],
     )
     return [
         Finding(

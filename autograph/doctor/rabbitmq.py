@@ -11,9 +11,11 @@ from autograph.doctor.finding import Finding, skew
 from autograph.doctor.foreign_resources import find_foreign_resources
 from autograph.installation import Installation
 from autograph.topology import NEEDED, check_topology
+from chassis.bus.headers import subscriber_queue, subscriber_user
 
 MANY_WAITING: Final = 1_000  # messages in one queue: more than three seconds of work at 300 a second
 WARNING_FILL, ERROR_FILL = 0.8, 0.98  # of a queue's messages or bytes
+SUBSCRIBERS: Final = subscriber_queue(subscriber_user(""))
 DATE_RESOLUTION_SECONDS: Final = 2.0  # in seconds, and updated once a second (cowboy_clock)
 MAX_BACKLOG_SECONDS: Final = 10.0  # how long a client waits for a command's outcome
 
@@ -69,6 +71,8 @@ def dead_queue(row: Mapping[str, Any]) -> list[Finding]:
 def full_queue(row: Mapping[str, Any]) -> list[Finding]:
     """*row*: as for ``dead_queue``. Uses the limits that the broker enforces, whoever set them."""
     name: str = row["name"]
+    if name.startswith(SUBSCRIBERS):
+        return _full_subscriber(row, name.removeprefix(SUBSCRIBERS))
     worker, _, kind = name.partition(".")
     filled = max(_filled(row, "max-length", "messages_ready"), _filled(row, "max-length-bytes", "message_bytes_ready"))
     if filled < WARNING_FILL or name.startswith("reply.") or kind == "refused":  # these drop their oldest messages
@@ -79,12 +83,32 @@ def full_queue(row: Mapping[str, Any]) -> list[Finding]:
         why, do = "what is sent to it is refused", f"start more {worker} workers"
     elif name.startswith("retry."):
         why, do = "what fails stays with its worker", "look at the workers' logs: why so much is tried again"
-    else:
-        who = worker if kind == "events" else "its subscriber"
-        why = f"{who} does not keep up, and events that it subscribes to stay in their outboxes"
-        do = f"start {who}, or delete the queue if that is gone for good"
+    else:  # not a worker's: those have no bound
+        why = "its subscriber does not keep up, and if it rejects events they stay in their outboxes"
+        do = "start its subscriber, or delete the queue if that is gone for good"
     is_full = filled >= ERROR_FILL
     return [Finding("queue_full", is_full, f"{name} is {'full' if is_full else f'{filled:.0%} full'}: {why}", do)]
+
+
+def _full_subscriber(row: Mapping[str, Any], name: str) -> list[Finding]:
+    """The queue of an outside subscriber drops its oldest events. It delays nobody else."""
+    filled = max(_filled(row, "max-length", "messages_ready"), _filled(row, "max-length-bytes", "message_bytes_ready"))
+    if filled < WARNING_FILL:
+        return []
+    waiting, do = row.get("messages_ready") or 0, f"start it, or autograph subscriber remove {name}"
+    if filled >= ERROR_FILL:
+        lost = _lost(row)
+        what = f"subscriber {name} is full: {waiting} events wait, and each new one drops the oldest"
+        return [Finding("subscriber_full", True, what + (f" ({lost} so far)" if lost else ""), do)]
+    what = f"subscriber {name} falls behind: {waiting} events wait, {filled:.0%} of its queue"
+    return [Finding("subscriber_full", False, what, do)]
+
+
+def _lost(row: Mapping[str, Any]) -> int:
+    """How many messages the broker has dropped since it was started, by its own counters."""
+    stats = row.get("message_stats") or {}
+    gone = sum(stats.get(kind) or 0 for kind in ("ack", "deliver_no_ack", "get_no_ack"))
+    return max(0, (stats.get("publish") or 0) - gone - (row.get("messages") or 0))
 
 
 def _filled(row: Mapping[str, Any], bound: str, count: str) -> float:

@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
 
-from autograph.buckets import BUCKETS
 from autograph.doctor.finding import Finding, connected, skew
 from autograph.installation import Installation
 from chassis.database import DirectConnection
 from chassis.objects import PROBE_KEY, s3_client
+from contracts.services import BUCKETS
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client

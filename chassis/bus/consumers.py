@@ -1,4 +1,4 @@
-"""Taking deliveries: what AMQP hands over becomes a task of ours, and is acknowledged when that returns."""
+"""Consumes queues: each delivery becomes a task of ours, and is acknowledged when the task ends."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
@@ -28,10 +28,10 @@ class _Consumer:
 
 
 class Consumers:
-    """One channel and consumer a queue, on a connection of their own.
+    """One channel and one consumer for each queue, on a connection of their own.
 
-    *prefetch* is each queue's concurrency: as many deliveries are in hand at once. A delivery's task belongs to us and
-    not to the channel, since aiormq cancels a channel's tasks when it dies, in the middle of a transaction.
+    *prefetch*: queue → how many of its deliveries are in flight at once. A delivery's task is ours and not the
+    channel's: aiormq cancels a channel's tasks when it closes, in the middle of a transaction.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Consumers:
         self._deliver = deliver
         self._metrics = metrics
         self._consumers: dict[str, _Consumer] = {}
-        self._missing: set[str] = set()  # queues that are not there: the others are taken from all the same
+        self._missing: set[str] = set()  # queues that do not exist: the others are consumed nevertheless
         self._in_flight: set[asyncio.Task[None]] = set()
         self._taking = True
 
@@ -101,7 +101,7 @@ class Consumers:
         )
 
     async def watch(self) -> None:
-        """Runs for as long as the process: a consumer that the broker cancelled, or that is gone, is made again."""
+        """Runs for as long as the process: registers a consumer again that is lost or that the broker cancelled."""
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             registered = {queue: self._is_registered(queue) for queue in self._prefetch}
@@ -132,7 +132,7 @@ class Consumers:
             self.link.drop()
 
     async def drain(self) -> None:
-        """Takes nothing more, and returns once all that is in hand is settled."""
+        """Consume no more, and return once all deliveries in flight are settled."""
         self._taking = False
         for consumer in self._consumers.values():
             await _cancel(consumer)
@@ -142,7 +142,7 @@ class Consumers:
 
 @dataclass(frozen=True, slots=True)
 class _Receipt:
-    """On a channel that is gone there is nothing to settle: the broker hands the message over again."""
+    """Settles nothing on a closed channel: the broker redelivers the message."""
 
     channel: ConsumingChannel
     tag: int

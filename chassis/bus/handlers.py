@@ -25,7 +25,7 @@ class Handlers(Generic[ToolsT]):
     ) -> Callable[
         [Callable[[RequestT, Envelope, ToolsT], Awaitable[Any]]], Callable[[RequestT, Envelope, ToolsT], Awaitable[Any]]
     ]:
-        """Register the handler of *request*: it returns the contract's reply, or raises a refusal."""
+        """Register the handler of *request*: it returns the contract's reply, or raises one of its refusals."""
         return self._registers(request)
 
     def hears(

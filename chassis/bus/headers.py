@@ -27,6 +27,16 @@ def producer_exchange(user: str) -> str:
     return f"autograph.producers.{user.removeprefix(producer_user(''))}"
 
 
+def subscriber_user(name: str) -> str:
+    """The broker user of an outside program that consumes events."""
+    return f"subscriber-{name}"
+
+
+def subscriber_queue(user: str) -> str:
+    """The queue of the subscriber with this broker user: the only one that it may read."""
+    return f"autograph.subscribers.{user.removeprefix(subscriber_user(''))}"
+
+
 def reply_queue(user: str, number: int) -> str:
     """A reply queue of a producer, from 1. The operator declares it: a producer must not declare queues (ADR 21)."""
     return f"reply.{user}.{number}"

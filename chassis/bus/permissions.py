@@ -7,7 +7,14 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from chassis.bus.headers import OPERATOR_USER, producer_exchange, producer_user, service_user
+from chassis.bus.headers import (
+    OPERATOR_USER,
+    producer_exchange,
+    producer_user,
+    service_user,
+    subscriber_queue,
+    subscriber_user,
+)
 from chassis.bus.topology import COMMANDS, EVENTS, PARKED, QUERIES, REFUSED, REPLIES, RETRY, TOPIC_EXCHANGES
 
 NOTHING = "^$"
@@ -40,17 +47,23 @@ def producer_rights(name: str, allowed: Iterable[str]) -> Rights:
     return Rights(
         user=user,
         configure=NOTHING,
-        write=_exchanges(ingress),
+        write=_just(ingress),
         read=rf"^reply\.{re.escape(user)}\.[0-9]+$",
         topics=_topics({}) | {ingress: (_keys(allowed), NOTHING)},
     )
+
+
+def subscriber_rights(name: str) -> Rights:
+    """Consumes its own queue and does nothing else: the operator binds that queue."""
+    user = subscriber_user(name)
+    return Rights(user=user, configure=NOTHING, write=NOTHING, read=_just(subscriber_queue(user)), topics=_topics({}))
 
 
 def worker_rights(worker: str) -> Rights:
     return Rights(
         user=service_user(worker),
         configure=NOTHING,
-        write=_exchanges(EVENTS, REPLIES, RETRY, PARKED, REFUSED),
+        write=_just(EVENTS, REPLIES, RETRY, PARKED, REFUSED),
         read=rf"^{worker}\..*$",
         topics=_topics(
             {
@@ -94,7 +107,7 @@ def _keys(allowed: Iterable[str]) -> str:
     return f"^({'|'.join(re.escape(key) for key in sorted(allowed))})$"
 
 
-def _exchanges(*names: str) -> str:
+def _just(*names: str) -> str:
     return f"^({'|'.join(re.escape(name) for name in names)})$"
 
 

@@ -6,12 +6,30 @@ from uuid import UUID
 import msgspec
 from uuid_utils.compat import uuid7
 
-from chassis.bus.ports import OutgoingMessage
+from chassis.bus.ports import Delivery, NotPublished, OutgoingMessage, Publisher
+from chassis.logging import logger
 from contracts.envelope import Envelope, enclose
 from contracts.outcome import Outcome, Status
 from contracts.refusal import Problem
 
 EXCHANGE = "autograph.replies"
+
+_log = logger(__name__)
+
+
+async def send_reply(
+    publisher: Publisher, service: str, delivery: Delivery, envelope: Envelope, outcome: Outcome, *, now: datetime
+) -> None:
+    """To whom *delivery* names, if anybody. One that is not sent is no loss: a repeat is told what the inbox has."""
+    if delivery.reply_to is None:
+        return
+    outgoing = reply_message(
+        service, envelope, outcome, reply_to=delivery.reply_to, correlation_id=delivery.correlation_id, now=now
+    )
+    try:
+        await publisher.send(outgoing)
+    except NotPublished:
+        _log.warning("reply_not_sent")
 
 
 def reply_message(

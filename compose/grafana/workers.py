@@ -3,6 +3,7 @@
 from typing import Final
 
 from compose.grafana.panels import Dashboard, Panel, Query, rate, slowest
+from contracts.catalogue import WORKERS
 
 DASHBOARD: Final = Dashboard(
     "autograph-workers",
@@ -33,46 +34,29 @@ DASHBOARD: Final = Dashboard(
             "In flight",
             "Messages being processed. At most sixteen per queue.",
             "short",
-            (
-                Query("sum by (instance) (auth_service_active_connections)", "auth {{instance}}"),
-                Query("sum by (instance) (diagram_service_active_connections)", "diagram {{instance}}"),
+            tuple(
+                Query(f"sum by (instance) ({worker}_service_active_connections)", f"{worker} {{{{instance}}}}")
+                for worker in WORKERS
             ),
         ),
-        Panel(
-            "Auth: time to settlement, p95",
-            "From taking a message to its acknowledgement.",
-            "s",
-            (
-                Query(
-                    slowest("auth_service_request_duration_seconds", "message"),
-                    "{{message}}",
-                ),
-            ),
+        *(
+            Panel(
+                f"{worker.capitalize()}: time to settlement, p95",
+                "From taking a message to its acknowledgement.",
+                "s",
+                (Query(slowest(f"{worker}_service_request_duration_seconds", "message"), "{{message}}"),),
+            )
+            for worker in WORKERS
         ),
-        Panel(
-            "Diagram: time to settlement, p95",
-            "From taking a message to its acknowledgement.",
-            "s",
-            (
-                Query(
-                    slowest("diagram_service_request_duration_seconds", "message"),
-                    "{{message}}",
-                ),
-            ),
-        ),
-        Panel(
-            "Auth: by outcome",
-            "Of its messages.",
-            "ops",
-            (Query(rate("auth_service_requests_total", "outcome"), "{{outcome}}"),),
-            stacked=True,
-        ),
-        Panel(
-            "Diagram: by outcome",
-            "Of its messages.",
-            "ops",
-            (Query(rate("diagram_service_requests_total", "outcome"), "{{outcome}}"),),
-            stacked=True,
+        *(
+            Panel(
+                f"{worker.capitalize()}: by outcome",
+                "Of its messages.",
+                "ops",
+                (Query(rate(f"{worker}_service_requests_total", "outcome"), "{{outcome}}"),),
+                stacked=True,
+            )
+            for worker in WORKERS
         ),
     ),
 )

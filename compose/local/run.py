@@ -14,15 +14,15 @@ from compose.local.supervisor import Report, Supervisor, stop_leftovers
 class ServerStartup:
     """Servers that are starting."""
 
-    def __init__(self, home: Home, external: Mapping[str, str], report: Report) -> None:
+    def __init__(self, home: Home, external: Mapping[str, str], report: Report, connections: int | None) -> None:
         self.supervisor = Supervisor(home, report)
-        self._all = asyncio.create_task(self._start_all(home, external))
+        self._all = asyncio.create_task(self._start_all(home, external, connections))
 
-    async def _start_all(self, home: Home, external: Mapping[str, str]) -> None:
+    async def _start_all(self, home: Home, external: Mapping[str, str], connections: int | None) -> None:
         """Starts each server as soon as its program is installed, while others are still downloaded."""
         starting: list[asyncio.Task[None]] = []
         try:
-            async for specs in server_specs(home, external):
+            async for specs in server_specs(home, external, connections=connections):
                 starting += [asyncio.create_task(self.supervisor.start(specs))]
             await asyncio.gather(*starting)
         finally:
@@ -54,15 +54,18 @@ class ServerStartup:
 
 
 @asynccontextmanager
-async def start_servers(home: Home, external: Mapping[str, str], report: Report) -> AsyncIterator[ServerStartup]:
+async def start_servers(
+    home: Home, external: Mapping[str, str], report: Report, *, connections: int | None = None
+) -> AsyncIterator[ServerStartup]:
     """Starts the servers that are not *external*, checks those that are, and stops what it started at the end.
 
+    *connections*: PostgreSQL's max_connections, if not the default for the usual number of processes.
     Processes that an earlier supervisor of this home left running are stopped first. Raises ``OperatorError``.
     """
     with home.locked():
         stop_leftovers(home)
         await check_external_servers(external)
-        starting = ServerStartup(home, external, report)
+        starting = ServerStartup(home, external, report, connections)
         try:
             yield starting
         finally:

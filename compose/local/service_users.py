@@ -5,6 +5,8 @@ import hashlib
 import hmac
 from typing import Final
 
+from contracts.services import GATEWAY, Engine, Service, entry, needing
+
 _CACHE: Final = ("~cache:epoch", "~cache:members")
 # The commands of the cache's scripts (chassis/cache/scripts) and EVAL: a script has its caller's permissions.
 _SCRIPTS: Final = "+eval +evalsha +time +get +set +exists +hget +hset +hsetnx +hgetall +hdel +unlink"
@@ -13,19 +15,7 @@ _MARKS: Final = "+pttl +del"
 # Login, database of the URL, health check. Clients send their name by themselves.
 _CONNECTION: Final = "+auth +hello +select +client|setinfo +ping"
 
-# Only gateways read and write the cache, count limits and mark requests in flight. A worker may invalidate its own
-# entries, which needs no right to read them.
-_REDIS: Final = {
-    "gateway": (
-        *_CACHE, "~c:*", "~g:*", "~l:*", "~f:*",
-        f"{_CONNECTION} {_SCRIPTS} +pttl +pexpire +incr +decr +del",
-    ),
-    "auth": (*_CACHE, "%W~c:*:session/*", "%W~g:*:session/*", "~suspect:auth:*", f"{_CONNECTION} {_SCRIPTS} {_MARKS}"),
-    "diagram": (
-        *_CACHE, "%W~c:*:diagram/*", "%W~g:*:diagram/*", "~suspect:diagram:*", f"{_CONNECTION} {_SCRIPTS} {_MARKS}",
-    ),
-}  # fmt: skip
-REDIS_SERVICES: Final = tuple(_REDIS)
+REDIS_SERVICES: Final = tuple(service.name for service in needing(Engine.REDIS))
 
 
 def service_password(secret: str, server: str, service: str) -> str:
@@ -43,8 +33,21 @@ def redis_rules(secret: str, service: str) -> list[str]:
     *secret*: from which the password is derived: the administrator's password of that Redis.
     """
     digest = hashlib.sha256(service_password(secret, "redis", service).encode()).hexdigest()
-    *keys, commands = _REDIS[service]
-    return ["reset", "on", f"#{digest}", *keys, *commands.split()]
+    return ["reset", "on", f"#{digest}", *_rights(entry(service))]
+
+
+def _rights(service: Service) -> list[str]:
+    """Only gateways read and keep what is cached, count limits, and mark what is in flight.
+
+    A worker may say that its own entries are over, which takes no right to read them.
+    """
+    if service.name == GATEWAY:
+        keys = ["~c:*", "~g:*", "~l:*", "~f:*"]
+        commands = f"{_CONNECTION} {_SCRIPTS} +pttl +pexpire +incr +decr +del"
+    else:
+        keys = [f"%W~{of}:*:{kind}/*" for kind in service.caches for of in ("c", "g")] + [f"~suspect:{service.name}:*"]
+        commands = f"{_CONNECTION} {_SCRIPTS} {_MARKS}"
+    return [*_CACHE, *keys, *commands.split()]
 
 
 def redis_configuration(secret: str) -> str:

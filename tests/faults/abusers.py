@@ -26,7 +26,7 @@ import aiohttp
 from aio_pika.exceptions import AMQPError, DeliveryError
 
 from chassis.bus.headers import producer_exchange
-from contracts.diagram import CreateDiagram
+from contracts.diagram.diagrams import CreateDiagram
 from contracts.envelope import CONTENT_TYPE, producer_id
 from tests.system.client import PASSWORD
 

@@ -16,7 +16,7 @@ from uuid import UUID, uuid4
 
 import aiohttp
 
-from contracts.auth import SessionEndedAlready
+from contracts.auth.sessions import SessionEndedAlready
 from contracts.envelope import Actor, ActorKind
 from gateway.idempotency import message_id
 from tests.faults.history import ABSENT, BEGUN

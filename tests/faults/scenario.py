@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID, uuid4
 
-from contracts.auth import SessionNotFound
+from contracts.auth.sessions import SessionNotFound
 from contracts.catalogue import SUBSCRIPTIONS
 from tests.eventually import eventually
 from tests.faults import history

@@ -25,6 +25,7 @@ from compose.local.home import Home, RunningProcess
 from compose.local.server import Spec
 from compose.local.stack import addresses, server_specs
 from compose.local.supervisor import Supervisor, stop_leftovers
+from contracts.services import SERVICES
 from tests.eventually import eventually
 from tests.faults.failpoints import Failpoints
 from tests.servers import PROGRAMS
@@ -192,8 +193,7 @@ async def fault_stack(
             installation = Installation(
                 servers=addresses(home, {}),
                 secret=home.secret("installation"),
-                auth_secret=home.secret("auth"),
-                gateway_secret=home.secret("gateway"),
+                own_secrets={service.name: home.secret(service.name) for service in SERVICES if service.own_secret},
             )
             await apply(installation, Console(quiet=True))
             stack = FaultStack(home, supervisor, installation)

@@ -14,7 +14,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from contracts.diagram import CreateDiagram
+from contracts.diagram.diagrams import CreateDiagram
 from gateway.settings import GatewaySettings
 from tests.eventually import eventually
 from tests.faults.abusers import client_from

@@ -19,6 +19,7 @@ ALSO_IN_MAKE_TEST = ("after_commit",)
     "point",
     [point if point in ALSO_IN_MAKE_TEST else pytest.param(point, marks=pytest.mark.matrix) for point in POINTS],
 )
+@pytest.mark.slow("kills workers again and again under load")
 async def test_nothing_is_lost_or_done_twice_when_workers_are_killed_at(
     stack: FaultStack, rows: list[Row], point: str
 ) -> None:

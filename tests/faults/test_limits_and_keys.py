@@ -26,7 +26,7 @@ QUOTA = 100  # a minute, as it is by default
 
 async def test_nobody_is_signed_out_when_the_signing_key_changes(stack: FaultStack, rows: list[Row]) -> None:
     """Each worker knows the key before any signs with it; gateways meet it in tokens first."""
-    cipher = KeyCipher(stack.installation.auth_secret)
+    cipher = KeyCipher(stack.installation.own_secrets["auth"])
     async with under_load(stack, rows, "signing key rotated") as run:
         for _ in range(CRASHES):
             connection = await stack.postgres()

@@ -7,15 +7,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from contracts.services import SERVICES as ENTRIES
 from tests.tools import ROOT, run, tool
 
 FOLDER = ROOT / "compose"
 COMPOSE = FOLDER / "compose.yaml"
 DEVELOPMENT = FOLDER / "compose.dev.yaml"
 
-OURS = ("secrets", "migrate", "operator", "gateway", "auth", "diagram")
 JOBS = ("secrets", "migrate", "operator")
-SERVICES = ("gateway", "auth", "diagram")
+SERVICES = tuple(service.name for service in ENTRIES)
+OURS = (*JOBS, *SERVICES)
 SERVERS = ("postgres", "redis", "rabbitmq", "s3")
 
 

@@ -8,15 +8,15 @@ import pytest
 
 from autograph.installation import Installation
 from autograph.service_credentials import service_credentials
-from autograph.services import MODULES, SIDE_PORTS
 from autograph.settings import OperatorSettings
+from autograph.settings_page import settings_of
 from chassis.lifecycle import CLOSE_SECONDS
-from chassis.settings import ServiceSettings
 from compose.local.servers.seaweedfs import S3Account
 from compose.local.stack import Servers
 from compose.secret_files import NAMES, operators
 from compose.secret_files import servers as server_files
-from gateway.settings import GatewaySettings
+from contracts.services import SERVICES as ENTRIES
+from contracts.services import Engine, entry, max_connections, needing
 from tests.manifests.compose_files import (
     COMPOSE,
     DEVELOPMENT,
@@ -31,18 +31,14 @@ from tests.manifests.compose_files import (
     services,
 )
 from tests.tools import ROOT, run, tool
-from workers.auth.settings import AuthSettings
-from workers.diagram.settings import DiagramSettings
 
-SETTINGS: dict[str, type[ServiceSettings]] = {
-    "gateway": GatewaySettings, "auth": AuthSettings, "diagram": DiagramSettings,
-}  # fmt: skip
+SETTINGS = {service.name: settings_of(service) for service in ENTRIES}
 LONG_RUNNING = [name for name in services() if name not in JOBS]
 OTHERS = [name for name in services() if name not in OURS]
 ACCOUNT = S3Account("http://s3:9000", "key", "secret")
 INSTALLATION = Installation(
     servers=Servers("postgresql://p/a", "redis://r", "amqp://b/a", "http://b", ACCOUNT, ACCOUNT),
-    secret="i" * 32, auth_secret="a" * 32, gateway_secret="g" * 32,
+    secret="i" * 32, own_secrets={service.name: "s" * 32 for service in ENTRIES if service.own_secret},
 )  # fmt: skip
 
 
@@ -216,9 +212,17 @@ def test_servers_are_on_networks_without_a_way_in_or_out() -> None:
         assert set(services()[server]["networks"]) <= inner
 
 
+def names(engine: Engine) -> set[str]:
+    return {service.name for service in needing(engine)}
+
+
+def test_postgres_takes_the_connections_of_all_pools() -> None:
+    assert f"max_connections={max_connections()}" in services()["postgres"]["command"]
+
+
 def test_each_server_is_reached_by_those_that_use_it() -> None:
-    assert members("database") == {"postgres", "auth", "diagram", "migrate", "operator"}
-    assert members("objects") == {"s3", "diagram", "migrate", "operator"}
+    assert members("database") == {"postgres", *names(Engine.POSTGRES), "migrate", "operator"}
+    assert members("objects") == {"s3", *names(Engine.S3), "migrate", "operator"}
     assert members("bus") == {"redis", "rabbitmq", *SERVICES, "migrate", "operator"}
 
 
@@ -311,8 +315,8 @@ def test_each_server_is_told_of_a_file_that_is_made_for_it() -> None:
 def test_a_service_is_run_as_the_launcher_runs_it_and_at_its_agreed_side_port(name: str) -> None:
     found = services()[name]
 
-    assert found["command"] == ["python", "-m", MODULES[name]]
-    assert found["environment"]["AUTOGRAPH_SIDE_PORT"] == str(SIDE_PORTS[name])
+    assert found["command"] == ["python", "-m", entry(name).module]
+    assert found["environment"]["AUTOGRAPH_SIDE_PORT"] == str(entry(name).side_port)
 
 
 @pytest.mark.parametrize("name", [*SERVICES, "migrate", "operator"])
@@ -367,7 +371,7 @@ def test_a_copy_of_the_example_changes_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", SERVICES)
 def test_in_development_a_service_restarts_when_code_that_it_runs_is_saved(name: str) -> None:
     found = services(COMPOSE, DEVELOPMENT)[name]
-    own = ROOT / Path(*MODULES[name].split("."))
+    own = ROOT / Path(*entry(name).module.split("."))
     watched = {(rule["action"], rule["path"]) for rule in found["develop"]["watch"]}
 
     restarting = {("restart", str(folder)) for folder in (own, ROOT / "chassis", ROOT / "contracts")}

@@ -16,12 +16,14 @@ from chassis.metrics import (
     HealthMetrics,
     LoopMetrics,
     PoolMetrics,
+    RequestMetrics,
     process_registry,
 )
 from compose.grafana.build import dashboards
+from contracts.catalogue import WORKERS
 from tests.monitoring import DASHBOARDS, RULES, programs
 from tests.tools import ROOT, run
-from workers.diagram.archiver import ArchiverMetrics
+from workers.diagram.archive.archiver import ArchiverMetrics
 
 BOARDS = dashboards()
 PANELS = [(name, panel) for name, board in BOARDS.items() for panel in board["panels"]]
@@ -102,6 +104,8 @@ def _exposed() -> set[str]:
     for make in (GatewayMetrics, AuthMetrics, DiagramMetrics, BusMetrics, PoolMetrics, LoopMetrics, ArchiverMetrics):
         make(registry)
     HealthMetrics(registry, dict)
+    for worker in set(WORKERS) - {"auth", "diagram"}:  # whose metrics have these
+        RequestMetrics(registry, f"{worker}_service")
     names = set()
     for family in registry.collect():
         suffixes = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum")}.get(family.type, ("",))

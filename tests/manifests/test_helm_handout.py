@@ -3,10 +3,11 @@
 import pytest
 import yaml
 
+from contracts.services import SERVICES as ENTRIES
 from tests.manifests.chart import HELMS, NAME, NAMESPACE, Manifest, helm, of_kind, render
 from tests.manifests.cluster import cluster
 
-SERVICES = ("auth", "diagram", "gateway")
+SERVICES = sorted(service.name for service in ENTRIES)
 ACCOUNT = ("ServiceAccount", NAME)  # whatever else is missing: the release has it
 FILLED = [("Secret", f"{NAME}-{service}") for service in SERVICES]
 HOOK = "helm.sh/hook"

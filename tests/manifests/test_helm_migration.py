@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from autograph.settings_page import programs
 from chassis.settings import Settings, read
 from tests.kubernetes_api import Secret, kubernetes_api
 from tests.manifests.chart import NAME, VALUES, Manifest, matches, of_kind, render
-from tests.manifests.settings import SERVICES
 
 HOOK = "helm.sh/hook"
 OF_OPERATORS = {"username": "administrator", "password": "operators-own", "REDIS_PASSWORD": "caches-own"}
@@ -202,7 +202,7 @@ async def test_the_services_start_on_what_the_migration_hands_out(
                 patch.chdir(tmp_path)
                 for variable, value in (of_kind(manifests, "ConfigMap")[config]["data"] | environment).items():
                     patch.setenv(variable, value)
-                settings: Settings = read(SERVICES[found["metadata"]["labels"]["app.kubernetes.io/component"]])
+                settings: Settings = read(programs()[found["metadata"]["labels"]["app.kubernetes.io/component"]])
             assert settings.profile == "kubernetes"
             assert "admins-own" not in json.dumps(handed)
             assert "operators-own" not in json.dumps(handed)

@@ -6,6 +6,7 @@ import pytest
 
 from chassis.exposition import Registry
 from chassis.metrics import BusMetrics
+from contracts.catalogue import WORKERS
 from tests.manifests.chart import HELMS, NAME, Manifest, notes, of_kind, render, settings_of
 
 NGINX = "nginx.ingress.kubernetes.io/"
@@ -240,11 +241,13 @@ def test_the_age_is_asked_of_a_metric_that_workers_have() -> None:
     assert b"autograph_queue_wait_seconds_bucket{" in registry.scrape()
 
 
-@pytest.mark.parametrize("values", ["production", "scale"])
-def test_postgres_admits_all_the_connections_that_the_most_workers_may_open(values: str) -> None:
-    manifests = render(values)
+@pytest.mark.parametrize("values", ["dev", "production", "scale"])
+@pytest.mark.parametrize("more", [(), ("--set", "workers.diagram.replicas=40")], ids=["as delivered", "more workers"])
+def test_postgres_admits_all_the_connections_that_the_most_workers_may_open(values: str, more: tuple[str, ...]) -> None:
+    manifests = render(values, *more)
     (cluster,) = of_kind(manifests, "Cluster").values()
-    most = {
+    most = {name: found["spec"].get("replicas", 0) for name, found in of_kind(manifests, "Deployment").items()}
+    most |= {
         name: found["spec"].get("maxReplicas") or found["spec"]["maxReplicaCount"]
         for kind in ("HorizontalPodAutoscaler", "ScaledObject")
         for name, found in of_kind(manifests, kind).items()
@@ -252,7 +255,14 @@ def test_postgres_admits_all_the_connections_that_the_most_workers_may_open(valu
     wanted = sum(
         (most[f"{NAME}-{worker}"] + 1)  # one more while pods are replaced
         * int(of_kind(manifests, "ConfigMap")[f"{NAME}-{worker}"]["data"]["AUTOGRAPH_POSTGRES_POOL_MAX"])
-        for worker in ("auth", "diagram")
+        for worker in WORKERS
     )
 
     assert wanted + 10 <= int(cluster["spec"]["postgresql"]["parameters"]["max_connections"])
+
+
+def test_an_operators_own_number_of_connections_stands() -> None:
+    own = ("--set-string", "postgres.cloudnativepg.parameters.max_connections=77")
+    (cluster,) = of_kind(render("dev", *own), "Cluster").values()
+
+    assert cluster["spec"]["postgresql"]["parameters"]["max_connections"] == "77"

@@ -6,15 +6,17 @@ import tomllib
 import pytest
 import yaml
 
-from autograph.services import MODULES, SIDE_PORTS
+from autograph.chart_schema import settings_schema
+from autograph.settings_page import settings_of
 from autograph.topology import NEEDED
 from chassis.settings import ServiceSettings
 from contracts.catalogue import WORKERS
+from contracts.services import SERVICES, Service
 from tests.manifests.chart import CHART, NAME, of_kind, refusal, render
-from tests.manifests.settings import SERVICES, settings_schema
 from tests.tools import ROOT
 
 SCHEMA = json.loads((CHART / "values.schema.json").read_text("utf-8"))["properties"]
+services = pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
 DEFAULTS = yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))
 
 WRONG = {
@@ -89,7 +91,7 @@ INCOMPLETE = {
     "no weight": (("tracks.stable.weight=0",), "no track has a weight"),
     "settings of no such service": (
         ("tracks.stable.weight=1", "tracks.stable.workers.daigram.settings.log_level=DEBUG"),
-        "tracks.stable: there is no service daigram (there are auth, diagram, gateway)",
+        f"tracks.stable: there is no service daigram (there are {', '.join(sorted(one.name for one in SERVICES))})",
     ),
     "replicas of no such service": (
         ("tracks.stable.weight=1", "tracks.stable.replicas.gatway=1"),
@@ -127,11 +129,11 @@ def test_values_that_do_not_fit_together_are_refused_with_a_way_out(missing: str
     assert sentence in " ".join(complaint.split()), complaint
 
 
-@pytest.mark.parametrize("service", SERVICES)
-def test_the_schema_says_of_each_setting_what_the_service_says(service: str) -> None:
-    part = SCHEMA["gateway"] if service == "gateway" else SCHEMA["workers"]["properties"][service]
+@services
+def test_the_schema_says_of_each_setting_what_the_service_says(service: Service) -> None:
+    part = SCHEMA["workers"]["properties"][service.name] if service.is_worker else SCHEMA["gateway"]
 
-    assert part["properties"]["settings"]["properties"] == settings_schema(SERVICES[service])
+    assert part["properties"]["settings"]["properties"] == settings_schema(settings_of(service))
 
 
 def test_the_schema_says_of_shared_settings_what_the_chassis_says() -> None:
@@ -139,20 +141,19 @@ def test_the_schema_says_of_shared_settings_what_the_chassis_says() -> None:
 
 
 def test_the_chart_runs_the_services_that_there_are() -> None:
-    assert {"gateway", *DEFAULTS["workers"]} == set(MODULES)
     assert set(DEFAULTS["workers"]) == set(WORKERS)
     commands = {
         name: found["spec"]["template"]["spec"]["containers"][0]["command"]
         for name, found in of_kind(render(), "Deployment").items()
     }
-    assert commands == {f"{NAME}-{service}": ["python", "-m", module] for service, module in MODULES.items()}
+    assert commands == {f"{NAME}-{service.name}": ["python", "-m", service.module] for service in SERVICES}
 
 
 def test_side_ports_are_the_ones_that_the_services_have_everywhere() -> None:
     ports = {"gateway": DEFAULTS["gateway"]["sidePort"]}
     ports |= {name: worker["sidePort"] for name, worker in DEFAULTS["workers"].items()}
 
-    assert ports == SIDE_PORTS
+    assert ports == {service.name: service.side_port for service in SERVICES}
 
 
 @pytest.mark.parametrize("worker", WORKERS)
@@ -163,13 +164,11 @@ def test_keda_looks_at_every_queue_that_a_worker_takes_from(worker: str) -> None
     assert set(DEFAULTS["workers"][worker]["queues"]) == taken_from
 
 
-@pytest.mark.parametrize("worker", WORKERS)
-def test_a_worker_needs_what_its_settings_ask_for(worker: str) -> None:
-    fields = SERVICES[worker].model_fields
-    engines = {"postgres": "postgres_url", "redis": "redis_url", "rabbitmq": "rabbitmq_url", "s3": "s3_url"}
-
-    assert set(DEFAULTS["workers"][worker]["needs"]) == {name for name, field in engines.items() if field in fields}
-    assert DEFAULTS["workers"][worker]["ownSecret"] == (f"{worker}_secret" in fields)
+@services
+def test_a_worker_needs_what_its_entry_says(service: Service) -> None:
+    if service.is_worker:
+        said = DEFAULTS["workers"][service.name]
+        assert (said["needs"], said["ownSecret"]) == (list(service.engines), service.own_secret)
 
 
 def test_the_chart_is_of_this_release() -> None:

@@ -1,5 +1,6 @@
 """GitHub's workflows: what they run is what a person would, and they give nothing away."""
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -83,10 +84,20 @@ def test_the_chart_and_the_audit_are_jobs_and_the_tests_are_those_of_every_machi
     assert ran["audit"].strip() == "make audit"
 
 
-def test_what_ci_runs_checks_tests_and_tries_the_containers() -> None:
-    commands = [line for line in (ROOT / ".ci" / "run").read_text("utf-8").splitlines() if line.startswith("make ")]
+@pytest.mark.parametrize("failing", ["nothing", "check", "test", "test-clients", "test-deploy"])
+def test_what_ci_runs_checks_tests_and_tries_the_containers_and_fails_with_any_of_them(
+    tmp_path: Path, failing: str
+) -> None:
+    make = tmp_path / "make"
+    make.write_text(f'#!/bin/sh\necho "$1" >>{tmp_path}/ran\n[ "$1" != {failing} ]\n', "utf-8")
+    make.chmod(0o755)
 
-    assert commands == ["make check", "make test", "make test-clients", "make test-deploy"]
+    done = run("env", f"PATH={tmp_path}:{os.environ['PATH']}", f"TMPDIR={tmp_path}", ".ci/run")
+
+    assert (done.returncode == 0) == (failing == "nothing")
+    targets = {"check"} if failing == "check" else {"check", "test", "test-clients", "test-deploy"}
+    assert set((tmp_path / "ran").read_text("utf-8").split()) == targets
+    assert {path.name for path in tmp_path.iterdir()} == {"make", "ran"}
 
 
 def test_each_night_all_is_broken_and_each_week_the_audit_is_made_and_nothing_else_is() -> None:

@@ -27,7 +27,9 @@ def _tests(file: str) -> Suite:
 ANYTHING, CACHE, SLOW, CRASHES, SESSIONS, LADDER, GROUPS = map(_simulation, THEMES)
 STATEMENTS = _tests("workers/diagram/test_postgres_double")
 LEDGER = "chassis/unit_of_work.py"
-HANDLING = "chassis/bus/handling.py"
+DECISIONS = "chassis/bus/decisions.py"
+EXECUTOR = "chassis/bus/executor.py"
+PARKING = "chassis/bus/parking.py"
 MEMBER = "chassis/cache/member.py"
 SCRIPTS = "chassis/cache/scripts"
 OUTBOX = "chassis/outbox.py"
@@ -100,10 +102,10 @@ _SIMULATED: tuple[Mutant, ...] = (
         Promise.LOST,
         [
             Edit(
-                HANDLING,
-                "await self.publisher.publish(\n            OutgoingMessage(\n"
+                EXECUTOR,
+                "await self._publisher.publish(\n            OutgoingMessage(\n"
                 '                exchange="autograph.retry"',
-                'await self.publisher.send(\n            OutgoingMessage(\n                exchange="autograph.retry"',
+                'await self._publisher.send(\n            OutgoingMessage(\n                exchange="autograph.retry"',
             )
         ],
     ),
@@ -113,10 +115,10 @@ _SIMULATED: tuple[Mutant, ...] = (
         Promise.LOST,
         [
             Edit(
-                HANDLING,
-                "await self.publisher.publish(\n            OutgoingMessage(\n"
+                PARKING,
+                "await self._publisher.publish(\n            OutgoingMessage(\n"
                 '                exchange="autograph.refused" if',
-                "await self.publisher.send(\n            OutgoingMessage(\n"
+                "await self._publisher.send(\n            OutgoingMessage(\n"
                 '                exchange="autograph.refused" if',
             )
         ],
@@ -125,7 +127,7 @@ _SIMULATED: tuple[Mutant, ...] = (
         "attempts are not counted",
         LADDER,
         Promise.LEFT_OVER,
-        [Edit(HANDLING, "rung, attempt=received.attempt + 1)", "rung, attempt=received.attempt)")],
+        [Edit(DECISIONS, "Retry(rung, attempt + 1)", "Retry(rung, attempt)")],
     ),
     Mutant(
         "what is parked is not on record",
@@ -133,9 +135,9 @@ _SIMULATED: tuple[Mutant, ...] = (
         Promise.LOST,
         [
             Edit(
-                HANDLING,
-                "                if not await self.inbox.record(received.envelope, outcome):\n"
-                "                    outcome, _ = await self._recorded_outcome(received)\n",
+                EXECUTOR,
+                "            if not await self._inbox.record(received.envelope, outcome):\n"
+                "                outcome = (await recorded_outcome(self._inbox, received)).outcome\n",
                 "",
             )
         ],
@@ -329,7 +331,7 @@ _SIMULATED: tuple[Mutant, ...] = (
         Promise.OVERWRITTEN,
         [
             Edit(
-                "workers/diagram/rules.py",
+                "workers/diagram/diagrams/rules.py",
                 '    if command.expected_revision not in (None, "*", found.revision) and',
                 "    if False and",
             )
@@ -341,7 +343,7 @@ _SIMULATED: tuple[Mutant, ...] = (
         Promise.CONTENT,
         [
             Edit(
-                "workers/diagram/handlers.py",
+                "workers/diagram/diagrams/handlers.py",
                 "        note=command.note_content,\n        label",
                 "        note=(command.note_content or '')[:3],\n        label",
             )
@@ -352,8 +354,8 @@ _SIMULATED: tuple[Mutant, ...] = (
         SESSIONS,
         Promise.STALE,
         [
-            Edit(AUTH, '        work.invalidate(f"session/{session_id}")  # whoever', "        # whoever"),
-            Edit(ENDING, '        work.invalidate(f"session/{session_id}")\n\n', "\n"),
+            Edit(AUTH, "        work.invalidate(SESSION_CACHE.of(session_id))  # whoever", "        # whoever"),
+            Edit(ENDING, "        work.invalidate(SESSION_CACHE.of(session_id))\n\n", "\n"),
         ],
     ),
     Mutant(
@@ -390,9 +392,8 @@ MUTANTS: tuple[Mutant, ...] = (
         [
             Edit(
                 LEDGER,
-                "SET status = excluded.status, outcome = excluded.outcome, handled_at = now()\n"
-                "        WHERE kept.status = 'failed' AND",
-                "SET status = excluded.status, outcome = excluded.outcome, handled_at = now()\n        WHERE",
+                "WHERE kept.status = 'failed' AND kept.fingerprint IS NOT DISTINCT FROM excluded.fingerprint",
+                "WHERE kept.fingerprint IS NOT DISTINCT FROM excluded.fingerprint",
             )
         ],
     ),
@@ -402,9 +403,9 @@ MUTANTS: tuple[Mutant, ...] = (
         "a_row_that_somebody_has_locked",
         [
             Edit(
-                "workers/diagram/storage.py",
-                "    FROM files WHERE id = $1 AND owner_id = $2\n    FOR NO KEY UPDATE\n",
-                "    FROM files WHERE id = $1 AND owner_id = $2\n",
+                "workers/diagram/diagrams/storage.py",
+                "    FOR NO KEY UPDATE\n",
+                "",
             )
         ],
     ),

@@ -15,6 +15,7 @@ def copy() -> Iterator[Copy]:
         yield copy
 
 
+@pytest.mark.slow("runs a suite on a copy that has a bug")
 # That the suites pass without a mutant is for them to show: they are part of this run.
 @pytest.mark.parametrize(
     "mutant", [mutant for mutant in MUTANTS if mutant.is_quick], ids=lambda mutant: mutant.name.replace(" ", "-")

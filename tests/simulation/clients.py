@@ -11,8 +11,8 @@ from chassis.bus.headers import service_user
 from chassis.bus.ports import ConfirmMissing, Delivery, NotPublished, OutgoingMessage, Receipt
 from chassis.bus.replies import read_reply
 from chassis.cache import CacheReader, Entry, Hit
-from contracts.auth import EndSession, GetLiveSession, SessionNotFound, SignIn, SignOut, SignOutEverywhere
-from contracts.diagram import ChangeDiagram, CreateDiagram, GetDiagram
+from contracts.auth.sessions import EndSession, GetLiveSession, SessionNotFound, SignIn, SignOut, SignOutEverywhere
+from contracts.diagram.diagrams import ChangeDiagram, CreateDiagram, GetDiagram
 from contracts.envelope import Actor, ActorKind, Envelope, encode
 from contracts.message import Kind, Request
 from contracts.outcome import Outcome, Status

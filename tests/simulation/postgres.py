@@ -16,11 +16,11 @@ from pydantic_core import from_json
 
 from chassis import outbox, unit_of_work
 from chassis.cache.record import MemberRecord
-from contracts.auth import SessionEnded, SessionStarted
-from contracts.diagram import DiagramChanged, DiagramCreated
+from contracts.auth.sessions import SessionEnded, SessionStarted
+from contracts.diagram.diagrams import DiagramChanged, DiagramCreated
 from tests.simulation.world import Process, World
-from workers.diagram import storage
-from workers.diagram.storage import NewDiagram
+from workers.diagram.diagrams import storage
+from workers.diagram.diagrams.storage import NewDiagram
 
 DOWN_SECONDS = (0.2, 14.0)  # beyond the ladder of a bug
 APPLY = "INSERT INTO applied (subscriber, event) VALUES ($1, $2)"  # what the simulation's own subscriber does
@@ -362,9 +362,9 @@ async def _keep(  # noqa: PLR0917 - a statement's parameters, in its order
     message: UUID,
     type_: str,
     fingerprint: str | None,
+    _: str,
     status: str,
     outcome: bytes,
-    _: str,
 ) -> Row | None:
     key = (consumer, actor, message)
     await work.lock("inbox", key)

@@ -25,7 +25,7 @@ from chassis.metrics import AuthMetrics, BusMetrics, DiagramMetrics
 from chassis.outbox import OutboxRelay
 from chassis.unit_of_work import Ledger
 from chassis.worker import failure_of
-from contracts.auth import (
+from contracts.auth.sessions import (
     EndSession,
     GetLiveSession,
     SessionEnded,
@@ -35,7 +35,7 @@ from contracts.auth import (
     SignOutEverywhere,
     Tokens,
 )
-from contracts.diagram import ChangeDiagram, CreateDiagram, DiagramChanged, DiagramCreated, GetDiagram
+from contracts.diagram.diagrams import ChangeDiagram, CreateDiagram, DiagramChanged, DiagramCreated, GetDiagram
 from contracts.envelope import Envelope
 from contracts.message import Event, Message
 from contracts.sealed import Box, sealed_fields
@@ -49,8 +49,8 @@ from workers.auth.handlers import handlers as auth_handlers
 from workers.auth.hashes import PasswordCheck
 from workers.auth.rules import Lifetimes
 from workers.auth.tools import Tools as AuthTools
+from workers.diagram.diagrams.storage import diagram_rows
 from workers.diagram.handlers import handlers as diagram_handlers
-from workers.diagram.storage import diagram_rows
 from workers.diagram.tools import Tools
 
 SUBSCRIBER = "reader"

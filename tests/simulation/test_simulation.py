@@ -63,6 +63,7 @@ SOMETIMES = (
 
 
 @pytest.mark.parametrize("seeds", [range(SEEDS), pytest.param(range(SEEDS, 5 * SEEDS), marks=pytest.mark.matrix)])
+@pytest.mark.slow("200 runs of the simulation")
 def test_no_seed_breaks_a_promise_and_each_fault_was_among_them(seeds: range) -> None:
     fired: Counter[Kind] = Counter()
     seen: Counter[str] = Counter()
@@ -78,6 +79,7 @@ def test_no_seed_breaks_a_promise_and_each_fault_was_among_them(seeds: range) ->
 
 @settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(plan=PLANS)
+@pytest.mark.slow("60 runs of the simulation")
 def test_no_plan_that_hypothesis_thinks_of_breaks_a_promise(plan: Plan) -> None:
     assert not simulate(plan).violations
 

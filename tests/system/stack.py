@@ -11,11 +11,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from autograph.liveness import mark_unresponsive
 from autograph.status import stack_rows
 from compose.local.home import Home
 from compose.local.process import Identity
 from compose.local.stack import Servers, addresses
 from tests.eventually import eventually
+from tests.load import load
 from tests.servers import PROGRAMS, REPOSITORY
 
 READY_SECONDS = 90.0
@@ -95,7 +97,7 @@ class Stack:
         """Its exit status, after *number* or, with ``None``, when it ends by itself."""
         if number is not None:
             self.process.send_signal(number)
-        return await asyncio.to_thread(self.process.wait, STOPPED_SECONDS)
+        return await asyncio.to_thread(self.process.wait, STOPPED_SECONDS * load())
 
     async def run(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         """Another command of the operator, about this home."""
@@ -108,7 +110,7 @@ class Stack:
             capture_output=True,
             text=True,
             check=False,
-            timeout=STOPPED_SECONDS,
+            timeout=STOPPED_SECONDS * load(),
         )
 
     async def run_elsewhere(self, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -118,16 +120,22 @@ class Stack:
             subprocess.run,
             [sys.executable, "-P", "-m", "autograph", *arguments],
             cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-            timeout=STOPPED_SECONDS,
+            timeout=STOPPED_SECONDS * load(),
         )  # fmt: skip
 
     async def status(self) -> dict[str, dict[str, Any]]:
-        """Each row of ``autograph status --json`` by its name."""
+        """Each row of ``autograph status --json`` by its name, without starting the command, which takes a second."""
+        rows = stack_rows(Home(self.home), {})
+        await mark_unresponsive(rows)
+        return {row["name"]: row for row in rows}
+
+    async def told_status(self) -> dict[str, dict[str, Any]]:
+        """As ``status``, by the command itself."""
         told = await self.run("status", "--json")
         return {row["name"]: row for row in json.loads(told.stdout)}
 
     def row(self, name: str) -> dict[str, Any]:
-        """As ``status``, without starting a program for it: for tests that must be quick."""
+        """As ``status``, whether or not it answers: for tests that must be quick."""
         return next(row for row in stack_rows(Home(self.home), {}) if row["name"] == name)
 
     async def identities(self) -> list[Identity]:
@@ -151,7 +159,7 @@ class Stack:
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
             try:
-                self._process.wait(STOPPED_SECONDS)
+                self._process.wait(STOPPED_SECONDS * load())
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
@@ -162,7 +170,7 @@ class Stack:
 async def gone(identities: Sequence[Identity], *, within_seconds: float = 10.0) -> None:
     """Asserts that none of these processes runs."""
     assert identities
-    deadline = time.monotonic() + within_seconds
+    deadline = time.monotonic() + within_seconds * load()
     while left := [identity for identity in identities if identity.alive()]:
         assert time.monotonic() < deadline, f"still running: {left}"
         await asyncio.sleep(0.05)

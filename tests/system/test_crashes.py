@@ -88,6 +88,7 @@ async def _at_least(told: list[str], count: int) -> None:
     await eventually(so_many, within_seconds=60)
 
 
+@pytest.mark.slow("500 creates, and a worker that is killed three times")
 async def test_each_create_is_carried_out_exactly_once_while_its_worker_is_killed_again_and_again(
     stack: Stack, gateway: str
 ) -> None:

@@ -4,6 +4,8 @@ import signal
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.system.stack import Stack, gone
 from tests.system.test_launcher import find_what_was_left, leave_something
 
@@ -25,6 +27,7 @@ def assert_no_trace(told: subprocess.CompletedProcess[str]) -> None:
     assert told.stderr.count("\n") <= 2, told.stderr
 
 
+@pytest.mark.slow("starts and stops a stack")
 async def test_a_running_stack_whose_state_was_damaged_is_listed_and_stopped_by_what_runs(another: Stack) -> None:
     another.up()
     await another.ready()
@@ -32,7 +35,7 @@ async def test_a_running_stack_whose_state_was_damaged_is_listed_and_stopped_by_
     started = await another.identities()
     damage(another.home / "state.json", b"")
 
-    assert {name: row["pid"] for name, row in (await another.status()).items()} == before
+    assert {name: row["pid"] for name, row in (await another.told_status()).items()} == before
     damage(another.home / "ports.json", b"{")
     doctor = await another.run("doctor")
     assert_no_trace(doctor)
@@ -43,6 +46,7 @@ async def test_a_running_stack_whose_state_was_damaged_is_listed_and_stopped_by_
     await gone(started)
 
 
+@pytest.mark.slow("starts a stack twice, and kills it once")
 async def test_a_stack_whose_ports_and_state_were_damaged_comes_up_with_its_data_and_without_secrets_says_what_to_do(
     another: Stack,
 ) -> None:

@@ -22,7 +22,7 @@ from tests.system.stack import Stack
 
 @pytest.fixture
 def found(stack: Stack) -> Installation:
-    return Installation(stack.servers(), secret="", auth_secret="", gateway_secret="")
+    return Installation(stack.servers(), secret="")
 
 
 @pytest.fixture

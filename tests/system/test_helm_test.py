@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from autograph.services import MODULES
+from autograph.scale import NAMES
 from tests.servers import REPOSITORY
 from tests.system.client import PASSWORD, Client
 from tests.system.stack import Stack
@@ -19,7 +19,7 @@ SECONDS = 60
 
 async def side_ports(stack: Stack) -> str:
     status = await stack.status()
-    return " ".join(urlsplit(status[service]["metrics_url"]).netloc for service in MODULES)
+    return " ".join(urlsplit(status[service]["metrics_url"]).netloc for service in NAMES)
 
 
 def check(pods: str, gateway: str, account: Path, *, seconds: float = SECONDS) -> subprocess.CompletedProcess[str]:

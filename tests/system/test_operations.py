@@ -150,7 +150,7 @@ async def test_a_message_that_nobody_can_decode_is_parked_and_stops_nothing(stac
 
 
 async def test_status_names_every_process_with_its_pid_state_and_address(stack: Stack) -> None:
-    rows = await stack.status()
+    rows = await stack.told_status()
     assert set(rows) == PROCESSES
     for row in rows.values():
         assert row["state"] == "running"

@@ -48,6 +48,7 @@ def usual_ports_held() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("usual_ports_held")
+@pytest.mark.slow("starts and stops a stack")
 async def test_a_plain_user_without_a_home_gets_the_whole_system_on_ports_that_are_free(plain: Stack) -> None:
     plain.up(HOME="/nonexistent", XDG_CACHE_HOME="", TERM="dumb")
     await plain.ready()

@@ -60,6 +60,7 @@ async def test_a_producer_that_says_to_be_a_user_is_not_believed_and_its_message
     assert await parked(stack, document["id"]) == {}
 
 
+@pytest.mark.slow("ten seconds of a flood")
 async def test_a_producer_that_publishes_as_much_as_it_can_stops_neither_the_broker_nor_anybody_else(
     stack: Stack, person: Client
 ) -> None:
@@ -67,7 +68,7 @@ async def test_a_producer_that_publishes_as_much_as_it_can_stops_neither_the_bro
     added = await stack.run("producer", "add", "flood", *(f"--allow={key}" for key in FLOODED))
     assert added.returncode == 0, added.stderr
     address = dict(line.split(maxsplit=1) for line in added.stdout.splitlines())["address"]
-    servers, raised, longest = stack.servers(), set[str](), 0.0
+    servers, raised = stack.servers(), set[str]()
     async with (
         open_broker(servers.rabbitmq_url, servers.rabbitmq_management_url) as broker,
         asyncio.TaskGroup() as floods,
@@ -75,14 +76,11 @@ async def test_a_producer_that_publishes_as_much_as_it_can_stops_neither_the_bro
         deadline = time.monotonic() + FLOOD_SECONDS
         told = [floods.create_task(flood(address, key, size, deadline)) for key, size in FLOODED.items()]
         while time.monotonic() < deadline:
-            began = time.monotonic()
             created = await person.create()
-            assert created.status == 201, created
-            longest = max(longest, time.monotonic() - began)
+            assert created.status == 201, created  # 202, had it waited long
             (node,) = await broker.get("nodes")
             raised |= {alarm for alarm in ALARMS if node[alarm]}
     assert raised == set()
-    assert longest < 5.0
     assert sum(sent for sent, _ in (task.result() for task in told)) > 100  # it was a flood
     assert (await stack.run("producer", "remove", "flood")).returncode == 0
 

@@ -4,11 +4,14 @@ import asyncio
 import signal
 from pathlib import Path
 
+import pytest
+
 from compose.local.process import Identity
 from tests.system.client import somebody
 from tests.system.stack import Stack, gone
 
 
+@pytest.mark.slow("starts a stack twice, and scales it three times")
 async def test_a_running_stack_gets_another_worker_and_lets_it_go_without_losing_a_request(another: Stack) -> None:
     another.up()
     await another.ready()

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+import pytest
 from aiohttp import web
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
@@ -67,6 +68,7 @@ async def collector() -> AsyncIterator[Collector]:
         await runner.cleanup()
 
 
+@pytest.mark.slow("starts and stops a stack")
 async def test_a_request_is_followed_from_the_edge_through_the_worker_to_the_statement(another: Stack) -> None:
     async with collector() as taken:
         another.up(AUTOGRAPH_OTLP_URL=taken.url)

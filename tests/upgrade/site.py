@@ -11,6 +11,7 @@ from autograph.services import service_specs
 from compose.local.home import Home
 from compose.local.stack import Servers
 from compose.local.supervisor import Supervisor
+from contracts.services import SERVICES
 from tests.databases import unused_database
 from tests.integration.autograph.installation import INSTALLATION_SECRET
 from tests.servers import fresh_vhost, own_redis_database
@@ -85,7 +86,8 @@ async def open_site(folder: Path, servers: Servers, database_url: str) -> AsyncI
         own_redis_database(servers) as redis_url,
     ):
         own = replace(servers, postgres_url=postgres_url, rabbitmq_url=vhost.url, redis_url=redis_url)
-        site = Site(folder, Installation(own, INSTALLATION_SECRET, "auth secret " * 4, "gateway secret " * 4))
+        secrets = {service.name: f"{service.name} secret " * 4 for service in SERVICES if service.own_secret}
+        site = Site(folder, Installation(own, INSTALLATION_SECRET, secrets))
         try:
             yield site
         finally:

@@ -6,6 +6,8 @@ Every phase must see each thing done again that people do, and nothing fail.
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from autograph.database import newest_revision
 from tests.system.client import somebody
 from tests.upgrade.expanding import without_a_column, without_a_queue
@@ -14,6 +16,7 @@ from tests.upgrade.releases import Release, this_release
 from tests.upgrade.site import Site
 
 
+@pytest.mark.slow("nine phases of an upgrade and of the way back")
 async def test_no_request_fails_while_a_release_takes_over_and_while_it_is_taken_back(
     site: Site, previous: Release, following: Release
 ) -> None:
@@ -49,6 +52,7 @@ async def test_no_request_fails_while_a_release_takes_over_and_while_it_is_taken
         await people.go_on()  # and on its own
 
 
+@pytest.mark.slow("starts processes of two releases in turns")
 async def test_what_one_release_queued_is_carried_out_by_the_other(
     site: Site, previous: Release, following: Release
 ) -> None:
@@ -69,6 +73,7 @@ async def test_what_one_release_queued_is_carried_out_by_the_other(
             await site.stop(done, "diagram")
 
 
+@pytest.mark.slow("migrates to two releases that must be noticed to break")
 async def test_a_change_that_the_previous_release_cannot_live_with_is_seen(
     site: Site, previous: Release, tmp_path: Path
 ) -> None:

@@ -7,10 +7,12 @@ from chassis.lifecycle import Service, run
 from chassis.metrics import AuthMetrics
 from chassis.sealing import Unsealable, unseal
 from chassis.worker import consume, open_worker, utc_now
-from contracts.auth import RegisterUser, SignIn
+from contracts.auth.accounts import RegisterUser
+from contracts.auth.sessions import SignIn
 from contracts.envelope import Envelope
 from contracts.message import Message
 from contracts.sealed import Box, sealed_fields
+from contracts.services import entry
 from workers.auth.handlers import handlers
 from workers.auth.keys import KeyRing
 from workers.auth.passwords import PasswordsBusy
@@ -20,7 +22,7 @@ from workers.auth.tools import delete_expired_sessions_forever, open_tools
 
 async def compose(service: Service[AuthSettings]) -> None:
     metrics = AuthMetrics(service.registry)
-    context = await open_worker(service, metrics.requests)
+    context = await open_worker(service, metrics.requests, revision=entry("auth").revision)
     tools = await service.enter(
         open_tools(service.settings, ledger=context.ledger, database=context.database, metrics=metrics, clock=utc_now)
     )
@@ -38,6 +40,8 @@ async def compose(service: Service[AuthSettings]) -> None:
         handlers,
         tools,
         unseal=open_boxes,
+        hears=entry("auth").hears,
+        event_bulkheads=entry("auth").event_bulkheads,
         # One more than can be hashed at once, so that the next is ready; the rest stays in the queue for other
         # workers.
         prefetch={RegisterUser.queue(): threads + 1, SignIn.queue(): threads + 1},

@@ -6,7 +6,8 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from contracts.auth import SessionEnded, SessionStarted, SignIn, UserRegistered
+from contracts.auth.accounts import UserRegistered
+from contracts.auth.sessions import SessionEnded, SessionStarted, SignIn
 from contracts.envelope import ActorKind, Envelope
 from contracts.message import Event
 from workers.auth.storage import AuditEntry, SessionRow

@@ -5,7 +5,7 @@ from typing import Final
 from uuid import UUID
 
 from chassis.unit_of_work import UnitOfWork
-from contracts.auth import LIVE_SESSION_TTL, SessionEnded
+from contracts.auth.sessions import LIVE_SESSION_TTL, SESSION_CACHE, SessionEnded
 from workers.auth.storage import EndReason, OperatorReason
 from workers.auth.tools import Tools
 
@@ -48,7 +48,7 @@ def announce_ended(
             sequence=2,  # a session begins once and ends once
             partitionkey=str(user_id),
         )
-        work.invalidate(f"session/{session_id}")
+        work.invalidate(SESSION_CACHE.of(session_id))
 
 
 async def invalidate_ended(work: UnitOfWork, tools: Tools, user_id: UUID) -> None:
@@ -59,4 +59,4 @@ async def invalidate_ended(work: UnitOfWork, tools: Tools, user_id: UUID) -> Non
     ended = await tools.storage.ended_sessions(
         work.connection, user_id, work.now - ENDED_SESSIONS_WINDOW, MAX_INVALIDATED
     )
-    work.invalidate(*(f"session/{session_id}" for session_id in ended))
+    work.invalidate(*map(SESSION_CACHE.of, ended))

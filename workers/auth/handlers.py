@@ -6,30 +6,35 @@ from uuid_utils.compat import uuid7
 
 from chassis.bus.handlers import Handlers
 from chassis.networks import network
+from chassis.outcomes import outcome_handlers
 from chassis.unit_of_work import UnitOfWork
-from contracts.auth import (
+from contracts.auth.accounts import (
     ChangeProfile,
-    CommandOutcome,
     EmailTaken,
+    GetMe,
+    PasswordTooCommon,
+    PasswordTooLong,
+    PasswordTooShort,
+    ProfileChanged,
+    RegisterUser,
+    RegistrationClosed,
+    User,
+    UserNotFound,
+    UserRegistered,
+    email_key,
+)
+from contracts.auth.keys import GetPublicKeys, PublicKeys
+from contracts.auth.sessions import (
+    SESSION_CACHE,
     EndSession,
-    GetAuthCommand,
     GetKnownNetwork,
     GetLiveSession,
-    GetMe,
-    GetPublicKeys,
     InvalidCredentials,
     InvalidRefreshToken,
     KnownNetwork,
     ListSessions,
     LiveSession,
-    PasswordTooCommon,
-    PasswordTooLong,
-    PasswordTooShort,
-    ProfileChanged,
-    PublicKeys,
     RefreshTokens,
-    RegisterUser,
-    RegistrationClosed,
     Session,
     SessionEndedAlready,
     SessionNotFound,
@@ -39,10 +44,6 @@ from contracts.auth import (
     SignOut,
     SignOutEverywhere,
     Tokens,
-    User,
-    UserNotFound,
-    UserRegistered,
-    email_key,
 )
 from contracts.catalogue import SUBSCRIPTIONS
 from contracts.envelope import ActorKind, Envelope
@@ -58,6 +59,7 @@ from workers.auth.tools import Tools
 
 handlers: Handlers[Tools] = Handlers()
 handlers.include(operator_commands.handlers)
+handlers.include(outcome_handlers("auth"))
 
 # Password checks per sign-in: a concurrent sign-in may replace an outdated hash, after which this one checks again.
 PASSWORD_CHECKS = 2
@@ -68,7 +70,6 @@ PASSWORD_CHECKS = 2
 
 @handlers.answers(RegisterUser)
 async def register_user(command: RegisterUser, envelope: Envelope, tools: Tools) -> User:
-    """Raises EmailTaken, PasswordTooShort, PasswordTooLong, PasswordTooCommon, RegistrationClosed, Invalid."""
     attempts = tools.metrics.registrations
     if not tools.open_registration and envelope.actor.kind is not ActorKind.PRODUCER:
         attempts.labels("closed").inc()
@@ -112,7 +113,6 @@ async def register_user(command: RegisterUser, envelope: Envelope, tools: Tools)
 
 @handlers.answers(GetMe)
 async def get_me(query: GetMe, envelope: Envelope, tools: Tools) -> User:  # noqa: ARG001 - the actor says it all
-    """Raises UserNotFound, Forbidden."""
     async with tools.database.connection() as connection:
         account = await tools.storage.find_account(connection, _caller(envelope))
     if account is None:
@@ -122,7 +122,6 @@ async def get_me(query: GetMe, envelope: Envelope, tools: Tools) -> User:  # noq
 
 @handlers.answers(ChangeProfile)
 async def change_profile(command: ChangeProfile, envelope: Envelope, tools: Tools) -> User:
-    """Raises UserNotFound, Forbidden."""
     user_id = _caller(envelope)
     async with tools.ledger.unit_of_work(envelope) as work:
         if "name" not in command.model_fields_set:
@@ -148,7 +147,7 @@ async def change_profile(command: ChangeProfile, envelope: Envelope, tools: Tool
 
 @handlers.answers(SignIn)
 async def sign_in(command: SignIn, envelope: Envelope, tools: Tools) -> Tokens:
-    """Raises InvalidCredentials, for every reason and after the same time; SessionEndedAlready."""
+    """Wrong credentials are refused for every reason alike, and after the same time."""
     for _ in range(PASSWORD_CHECKS):
         account, outdated = await _check_password(command, envelope, tools)
         session = await _sign_in_checked_account(command, envelope, tools, account, outdated=outdated)
@@ -203,7 +202,7 @@ async def _begin_session(command: SignIn, work: UnitOfWork, tools: Tools, accoun
     if not await tools.storage.add_session(work.connection, session, remember=command.remember_me):
         begun = await tools.storage.find_session(work.connection, session.id)
         if begun is None or begun.user_id != account.id or not begun.lives(work.now):
-            work.invalidate(f"session/{session.id}")
+            work.invalidate(SESSION_CACHE.of(session.id))
             raise SessionEndedAlready
         await invalidate_ended(work, tools, account.id)
         return begun
@@ -234,12 +233,11 @@ async def _sign_in_failed(
 
 @handlers.answers(RefreshTokens)
 async def refresh_tokens(command: RefreshTokens, envelope: Envelope, tools: Tools) -> Tokens:
-    """Raises InvalidRefreshToken."""
     session_id, number = tools.refresh_tokens.read(reveal(command.refresh_token))
     async with tools.ledger.transaction(envelope) as work:
         session = await tools.storage.lock_session(work.connection, session_id)
         if session is None or not session.lives(work.now):
-            work.invalidate(f"session/{session_id}")
+            work.invalidate(SESSION_CACHE.of(session_id))
             raise InvalidRefreshToken
         decision = decide_refresh(
             number,
@@ -282,12 +280,12 @@ async def _issue_tokens(tools: Tools, session: SessionRow, number: int) -> Token
 
 @handlers.answers(SignOut)
 async def sign_out(command: SignOut, envelope: Envelope, tools: Tools) -> None:  # noqa: ARG001 - the actor says it all
-    """Raises SessionNotFound if the actor has no session, Forbidden. A session that has ended already is no error."""
+    """A session that has ended already is no error."""
     user_id, session_id = _caller(envelope), envelope.actor.session_id
     if session_id is None:
         raise SessionNotFound
     async with tools.ledger.unit_of_work(envelope) as work:
-        work.invalidate(f"session/{session_id}")  # whoever ended it may not have invalidated the caches yet
+        work.invalidate(SESSION_CACHE.of(session_id))  # whoever ended it may not have invalidated the caches yet
         if await tools.storage.end_session(work.connection, session_id, user_id, "signed_out", work.now):
             announce_ended(work, user_id, [session_id], "signed_out")
         work.reply(None)
@@ -295,7 +293,6 @@ async def sign_out(command: SignOut, envelope: Envelope, tools: Tools) -> None: 
 
 @handlers.answers(SignOutEverywhere)
 async def sign_out_everywhere(command: SignOutEverywhere, envelope: Envelope, tools: Tools) -> None:  # noqa: ARG001 - as above
-    """Raises UserNotFound, Forbidden."""
     user_id = _caller(envelope)
     async with tools.ledger.unit_of_work(envelope) as work:
         if not await tools.storage.lock_account(work.connection, user_id):
@@ -306,10 +303,10 @@ async def sign_out_everywhere(command: SignOutEverywhere, envelope: Envelope, to
 
 @handlers.answers(EndSession)
 async def end_session(command: EndSession, envelope: Envelope, tools: Tools) -> None:
-    """Raises SessionNotFound, also for another user's session, Forbidden."""
+    """Another user's session is not found."""
     user_id = _caller(envelope)
     async with tools.ledger.unit_of_work(envelope) as work:
-        work.invalidate(f"session/{command.session_id}")  # a refusal also tells the caller that it has ended
+        work.invalidate(*command.invalidated_names())  # a refusal also tells the caller that it has ended
         if not await tools.storage.end_session(work.connection, command.session_id, user_id, "ended", work.now):
             raise SessionNotFound
         announce_ended(work, user_id, [command.session_id], "ended")
@@ -318,7 +315,7 @@ async def end_session(command: EndSession, envelope: Envelope, tools: Tools) -> 
 
 @handlers.answers(ListSessions)
 async def list_sessions(query: ListSessions, envelope: Envelope, tools: Tools) -> Sessions:  # noqa: ARG001 - as above
-    """Raises Forbidden. ``last_seen_at`` changes at sign-in and refresh only: other requests do not write to it."""
+    """``last_seen_at`` changes at sign-in and refresh only: other requests do not write to it."""
     async with tools.database.connection() as connection:
         sessions = await tools.storage.list_sessions(connection, _caller(envelope), tools.clock())
     return Sessions(
@@ -339,7 +336,6 @@ async def list_sessions(query: ListSessions, envelope: Envelope, tools: Tools) -
 
 @handlers.answers(GetLiveSession)
 async def get_live_session(query: GetLiveSession, envelope: Envelope, tools: Tools) -> LiveSession:  # noqa: ARG001 - the edge asks for anybody
-    """Raises SessionEndedAlready."""
     now = tools.clock()
     async with tools.database.connection() as connection:
         found = await tools.storage.live_session(connection, query.session_id, now - ENDED_SESSIONS_WINDOW)
@@ -357,7 +353,7 @@ async def get_live_session(query: GetLiveSession, envelope: Envelope, tools: Too
 
 @handlers.answers(GetKnownNetwork)
 async def get_known_network(query: GetKnownNetwork, envelope: Envelope, tools: Tools) -> KnownNetwork:
-    """Raises Forbidden for anyone but the gateway: it reveals from where an account signs in."""
+    """Forbidden for anyone but the gateway: it reveals from where an account signs in."""
     if envelope.actor.kind is not ActorKind.ANONYMOUS:
         raise Forbidden
     async with tools.database.connection() as connection:
@@ -371,11 +367,6 @@ async def get_known_network(query: GetKnownNetwork, envelope: Envelope, tools: T
 @handlers.answers(GetPublicKeys)
 async def get_public_keys(query: GetPublicKeys, envelope: Envelope, tools: Tools) -> PublicKeys:  # noqa: ARG001 - the same for all
     return PublicKeys(keys=await tools.keys.published())
-
-
-@handlers.answers(GetAuthCommand)
-async def get_command(query: GetAuthCommand, envelope: Envelope, tools: Tools) -> CommandOutcome:
-    return CommandOutcome(outcome=await tools.ledger.outcome(envelope.actor.key, query.command_id, query.fingerprint))
 
 
 async def record_event(event: Event, envelope: Envelope, tools: Tools) -> None:

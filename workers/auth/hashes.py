@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 import bcrypt
 
 from chassis.logging import logger
-from contracts.auth import PASSWORD_MAX_BYTES
+from contracts.auth.accounts import PASSWORD_MAX_BYTES
 from workers.auth.rules import is_text, normalised
 
 BCRYPT_BYTES: Final = 72  # it reads no further

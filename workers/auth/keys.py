@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from chassis.database import Connection, Database
 from chassis.key_pairs import KeyCipher, KeyPair, Purpose, active, is_in_use, load, maintain, unpadded, withdraw
 from chassis.logging import logger
-from contracts.auth import PublicKey
+from contracts.auth.keys import PublicKey
 
 ROTATION_CHECK_SECONDS: Final = 60.0  # far below the hour that a signing key is published ahead of its use
 

@@ -8,8 +8,8 @@ from uuid import UUID
 from chassis.bus.handlers import Handlers
 from chassis.cache import ALL_ENTRIES
 from chassis.unit_of_work import UnitOfWork
-from contracts.auth import UserNotFound
-from contracts.auth_operator import (
+from contracts.auth.accounts import UserNotFound
+from contracts.auth.operator import (
     AccountState,
     EndUserSessions,
     KeyNotFound,
@@ -33,7 +33,7 @@ handlers: Handlers[Tools] = Handlers()
 
 @handlers.answers(LockUser)
 async def lock_user(command: LockUser, envelope: Envelope, tools: Tools) -> AccountState:
-    """Raises UserNotFound. Safe to repeat."""
+    """Safe to repeat."""
     async with tools.ledger.unit_of_work(envelope) as work:
         if not await tools.storage.set_locked(work.connection, command.user_id, work.now, locked=True):
             raise UserNotFound
@@ -42,7 +42,6 @@ async def lock_user(command: LockUser, envelope: Envelope, tools: Tools) -> Acco
 
 @handlers.answers(UnlockUser)
 async def unlock_user(command: UnlockUser, envelope: Envelope, tools: Tools) -> AccountState:
-    """Raises UserNotFound."""
     async with tools.ledger.unit_of_work(envelope) as work:
         if not await tools.storage.set_locked(work.connection, command.user_id, work.now, locked=False):
             raise UserNotFound
@@ -52,7 +51,6 @@ async def unlock_user(command: UnlockUser, envelope: Envelope, tools: Tools) -> 
 
 @handlers.answers(ResetPassword)
 async def reset_password(command: ResetPassword, envelope: Envelope, tools: Tools) -> AccountState:
-    """Raises UserNotFound, PasswordTooShort, PasswordTooLong, PasswordTooCommon, Invalid."""
     password = reveal(command.password)
     async with tools.database.connection() as connection:
         found = await tools.storage.find_account(connection, command.user_id)
@@ -69,7 +67,6 @@ async def reset_password(command: ResetPassword, envelope: Envelope, tools: Tool
 
 @handlers.answers(EndUserSessions)
 async def end_user_sessions(command: EndUserSessions, envelope: Envelope, tools: Tools) -> AccountState:
-    """Raises UserNotFound."""
     async with tools.ledger.unit_of_work(envelope) as work:
         account = await tools.storage.find_account(work.connection, command.user_id)
         if account is None or not await tools.storage.lock_account(work.connection, command.user_id):
@@ -79,10 +76,7 @@ async def end_user_sessions(command: EndUserSessions, envelope: Envelope, tools:
 
 @handlers.answers(WithdrawKey)
 async def withdraw_key(command: WithdrawKey, envelope: Envelope, tools: Tools) -> KeyWithdrawn:
-    """Invalidates all cached sessions: every gateway fetches them again, and with them the withdrawn keys.
-
-    Raises KeyNotFound.
-    """
+    """Invalidates all cached sessions: every gateway fetches them again, and with them the withdrawn keys."""
     async with tools.ledger.unit_of_work(envelope) as work:
         signs_now = await tools.keys.withdraw(work.connection, command.key_id)
         work.invalidate(ALL_ENTRIES)  # a refusal also tells the operator that the key is withdrawn

@@ -7,7 +7,7 @@ from enum import Enum, auto
 from functools import cache
 from importlib import resources
 
-from contracts.auth import (
+from contracts.auth.accounts import (
     PASSWORD_MAX_BYTES,
     PASSWORD_MIN_CHARACTERS,
     PasswordTooCommon,

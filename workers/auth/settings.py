@@ -7,11 +7,12 @@ from pydantic import Field
 
 from chassis.settings import Key, Port
 from chassis.worker import WorkerSettings
+from contracts.services import entry
 from workers.auth.rules import Lifetimes
 
 
 class AuthSettings(WorkerSettings):
-    side_port: Port = 8085
+    side_port: Port = entry("auth").side_port
 
     auth_secret: Key
     """Computes refresh tokens and encrypts private keys at rest. If it is lost, all users are signed out."""

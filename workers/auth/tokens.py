@@ -10,7 +10,7 @@ from uuid import UUID
 import jwt
 
 from chassis.key_pairs import derived_key, unpadded
-from contracts.auth import (
+from contracts.auth.sessions import (
     TOKEN_ALGORITHM,
     TOKEN_AUDIENCE,
     TOKEN_ISSUER,

@@ -12,6 +12,7 @@ from chassis.key_pairs import CLOCK_SKEW, KeyCipher, derived_key
 from chassis.logging import logger
 from chassis.metrics import AuthMetrics
 from chassis.unit_of_work import Ledger
+from contracts.outcome import OUTCOME_DAYS
 from workers.auth.hashes import Hashes
 from workers.auth.keys import KeyRing
 from workers.auth.passwords import PasswordPool
@@ -21,7 +22,7 @@ from workers.auth.storage import Storage
 from workers.auth.tokens import RefreshTokenSigner, TokenIssuer
 
 # Longer than the inbox keeps its rows: until then the audit log may need a session's device.
-SESSION_RETENTION: Final = timedelta(days=8)
+SESSION_RETENTION: Final = timedelta(days=OUTCOME_DAYS + 1)
 RETENTION_CHECK_SECONDS: Final = 600.0
 DELETE_BATCH_ROWS: Final = 5_000  # rows per statement, so that no delete holds locks for long
 

@@ -6,18 +6,19 @@ from chassis.objects import ObjectStoreUnavailable, open_object_store
 from chassis.worker import consume, open_worker
 from contracts.envelope import Envelope
 from contracts.message import Message
-from workers.diagram.archive import BUCKET, Archive
-from workers.diagram.archiver import Archiver, ArchiverMetrics
+from contracts.services import entry
+from workers.diagram.archive.archiver import Archiver, ArchiverMetrics
+from workers.diagram.archive.objects import BUCKET, Archive
+from workers.diagram.diagrams.storage import diagram_rows
 from workers.diagram.handlers import handlers
 from workers.diagram.settings import DiagramSettings
-from workers.diagram.storage import diagram_rows
 from workers.diagram.tools import Tools
 
 
 async def compose(service: Service[DiagramSettings]) -> None:
     settings = service.settings
     metrics = DiagramMetrics(service.registry)
-    context = await open_worker(service, metrics.requests)
+    context = await open_worker(service, metrics.requests, revision=entry("diagram").revision)
     store = await service.enter(
         open_object_store(
             settings.s3_url.get_secret_value(),
@@ -44,7 +45,16 @@ async def compose(service: Service[DiagramSettings]) -> None:
         metrics=metrics,
         diagram_rows=diagram_rows(context.database),
     )
-    await consume(service, context, handlers, tools, unseal=_keep_unsealed, transient=(ObjectStoreUnavailable,))
+    await consume(
+        service,
+        context,
+        handlers,
+        tools,
+        unseal=_keep_unsealed,
+        hears=entry("diagram").hears,
+        event_bulkheads=entry("diagram").event_bulkheads,
+        transient=(ObjectStoreUnavailable,),
+    )
 
 
 async def _keep_unsealed(message: Message, envelope: Envelope) -> Message:  # noqa: ARG001 - the type requires it

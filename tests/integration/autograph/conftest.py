@@ -4,9 +4,8 @@ import asyncpg
 import pytest
 
 from autograph.credentials import as_user, service_password
-from autograph.database import migrate_database
 from chassis.database import DirectConnection
-from tests.databases import unused_database
+from tests.databases import NewDatabase, unused_database
 from tests.integration.autograph.installation import INSTALLATION_SECRET
 from tests.logging_state import logging_as_before
 
@@ -21,10 +20,9 @@ async def unused_url(database_url: str) -> AsyncIterator[str]:
 
 
 @pytest.fixture(scope="module")
-async def admin_url(database_url: str) -> AsyncIterator[str]:
+async def admin_url(new_database: NewDatabase) -> AsyncIterator[str]:
     """An administrator's URL of a migrated database."""
-    async with unused_database(database_url) as url:
-        await migrate_database(url, INSTALLATION_SECRET)
+    async with new_database() as url:
         yield url
 
 

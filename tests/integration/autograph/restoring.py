@@ -13,22 +13,24 @@ import asyncpg
 from rich.console import Console
 
 from autograph.backup import objects
+from autograph.backup.definitions import PROGRAMS
 from autograph.backup.make import Source, make
 from autograph.backup.manifest import Manifest
 from autograph.backup.messages import DURABLE, purge
 from autograph.backup.progress import bars
 from autograph.backup.restore import Target, restore
 from autograph.broker import open_broker
-from autograph.buckets import BUCKETS
 from autograph.installation import Installation
 from autograph.migrate import apply
-from chassis.bus.headers import producer_user
+from autograph.subscribers import Subscriber, find_subscribers, make_subscriber
+from chassis.bus.headers import producer_user, subscriber_user
 from chassis.database import DirectConnection
 from chassis.objects import s3_client
 from compose.local.stack import Servers
+from contracts.services import BUCKETS
 from tests.integration.autograph.installation import INSTALLATION_SECRET
 
-SECRETS = {"auth_secret": "a" * 48, "gateway_secret": "b" * 48}
+SECRETS = {"auth": "a" * 48, "gateway": "b" * 48}
 # What each queue holds when it is filled, and where a restore puts that.
 WAITING = {"diagram.commands": "diagram.commands", "diagram.parked": "diagram.parked", "retry.10m": "auth.commands"}
 
@@ -41,7 +43,7 @@ class LocalSystem:
 
     @property
     def installation(self) -> Installation:
-        return Installation(servers=self.servers, secret=INSTALLATION_SECRET, **SECRETS)
+        return Installation(servers=self.servers, secret=INSTALLATION_SECRET, own_secrets=SECRETS)
 
     async def connect(self) -> DirectConnection:
         return await asyncpg.connect(self.servers.postgres_url)
@@ -55,7 +57,7 @@ class LocalSystem:
             await connection.close()
 
     def installation_with(self, **secrets: str) -> Installation:
-        return Installation(servers=self.servers, secret=INSTALLATION_SECRET, **(SECRETS | secrets))
+        return Installation(servers=self.servers, secret=INSTALLATION_SECRET, own_secrets=SECRETS | secrets)
 
     async def fill(self) -> None:
         await apply(self.installation, Console(quiet=True))
@@ -85,6 +87,7 @@ class LocalSystem:
         finally:
             await connection.close()
         await self.add_producer()
+        await self.add_subscriber()
         for queue in WAITING:
             await self.publish(queue)
 
@@ -93,6 +96,11 @@ class LocalSystem:
             await broker.make_user(producer_user("reports"), "its password")
             rights = {"configure": "^$", "write": "^$", "read": "^$"}
             await broker.put("permissions", broker.vhost, producer_user("reports"), body=rights)
+
+    async def add_subscriber(self) -> None:
+        async with open_broker(self.servers.rabbitmq_url, self.servers.rabbitmq_management_url) as broker:
+            await broker.make_user(subscriber_user("search"), "its password")
+            await make_subscriber(broker, "search", ["diagram.*"])
 
     async def publish(self, queue: str) -> None:
         connection = await aio_pika.connect(self.servers.rabbitmq_url)
@@ -135,9 +143,14 @@ class LocalSystem:
                 for entry in (await client.list_objects_v2(Bucket=bucket)).get("Contents", ())
             }
 
-    async def producers(self) -> list[str]:
+    async def program_users(self) -> list[str]:
+        """The broker users of producers and subscribers."""
         async with open_broker(self.servers.rabbitmq_url, self.servers.rabbitmq_management_url) as broker:
-            return [user["name"] for user in await broker.get("users") if user["name"].startswith(producer_user(""))]
+            return sorted(user["name"] for user in await broker.get("users") if user["name"].startswith(PROGRAMS))
+
+    async def subscribers(self) -> list[Subscriber]:
+        async with open_broker(self.servers.rabbitmq_url, self.servers.rabbitmq_management_url) as broker:
+            return await find_subscribers(broker)
 
     async def schemas(self) -> list[str]:
         connection = await self.connect()
@@ -150,7 +163,7 @@ class LocalSystem:
         return [row["nspname"] for row in rows]
 
     async def everything(self) -> tuple[list[str], set[str], list[str], dict[str, Any]]:
-        return await self.schemas(), await self.stored(), await self.producers(), await self.waiting()
+        return await self.schemas(), await self.stored(), await self.program_users(), await self.waiting()
 
     async def waiting_if(self, expected: object) -> dict[str, list[tuple[bytes, Any]]]:
         """Nothing, if it is not as expected: messages that were held come back a moment later."""
@@ -165,7 +178,7 @@ class LocalSystem:
         """As servers are that nobody has used; topology and roles may stay."""
         await self.execute(*(f"DROP SCHEMA IF EXISTS {name} CASCADE" for name in ("diagram", "auth", "autograph")))
         async with open_broker(self.servers.rabbitmq_url, self.servers.rabbitmq_management_url) as broker:
-            for user in await self.producers():
+            for user in await self.program_users():
                 await broker.delete("users", user)
             await purge(broker)
         async with s3_client(*self._store, region="us-east-1") as client:

@@ -73,7 +73,9 @@ async def test_all_of_it_comes_back_and_messages_go_to_the_queues_that_they_were
     await system.restore(*backup)
 
     assert await system.stored() == {f"diagrams/{system.object_key}", "exports/one.png"}
-    assert await system.producers() == ["producer-reports"]
+    assert await system.program_users() == ["producer-reports", "subscriber-search"]
+    [subscriber] = await system.subscribers()
+    assert (subscriber.name, subscriber.events, subscriber.differences) == ("search", ("diagram.*",), ())
     assert await system.waiting() == {to: [(f"from {queue}".encode(), 2)] for queue, to in WAITING.items()}
     connection = await system.connect()
     assert await connection.fetchval("SELECT email FROM auth.users") == "a@example.org"
@@ -102,7 +104,7 @@ def test_a_newer_schema_is_refused(backup: tuple[Path, Manifest]) -> None:
 def test_another_secret_is_refused_by_its_name(system: LocalSystem, backup: tuple[Path, Manifest], name: str) -> None:
     check_secrets(backup[1], system.installation)
     other = system.installation_with(**{name: "c" * 48})
-    with pytest.raises(OperatorError, match=f"^AUTOGRAPH_{name.upper()} must be"):
+    with pytest.raises(OperatorError, match=f"^AUTOGRAPH_{name.upper()}_SECRET must be"):
         check_secrets(backup[1], other)
 
 
@@ -122,6 +124,10 @@ async def _producer(system: LocalSystem) -> None:
     await system.add_producer()
 
 
+async def _subscriber(system: LocalSystem) -> None:
+    await system.add_subscriber()
+
+
 @pytest.mark.parametrize(
     ("occupy", "sentence"),
     [
@@ -129,6 +135,7 @@ async def _producer(system: LocalSystem) -> None:
         (_object, "its buckets hold objects"),
         (_message, "the broker's queue auth.parked holds messages"),
         (_producer, "the broker has the producer reports"),
+        (_subscriber, "the broker has the subscriber search"),
     ],
 )
 async def test_what_is_not_empty_is_refused_and_stays_as_it_is(
@@ -242,7 +249,7 @@ async def test_servers_named_by_the_environment_are_backed_up_and_restored_by_co
     system: LocalSystem, tmp_path: Path
 ) -> None:
     folder = str(tmp_path / "backup")
-    secrets = {f"AUTOGRAPH_{name.upper()}": secret for name, secret in SECRETS.items()}
+    secrets = {f"AUTOGRAPH_{name.upper()}_SECRET": secret for name, secret in SECRETS.items()}
     unnamed = await _autograph(system, tmp_path, "backup", folder)
     assert unnamed.stderr == "AUTOGRAPH_AUTH_SECRET and AUTOGRAPH_GATEWAY_SECRET must be set as the services have it\n"
     made = await _autograph(system, tmp_path, "backup", folder, "--no-secrets", **secrets)

@@ -3,8 +3,9 @@ import asyncio
 import pytest
 from botocore.exceptions import ClientError
 
-from autograph.buckets import BUCKETS, ensure_buckets
+from autograph.buckets import ensure_buckets
 from chassis.objects import s3_client
+from contracts.services import BUCKETS
 from tests.object_store import S3
 
 

@@ -16,7 +16,7 @@ OURS = {"database_lock", "transaction_long"}
 
 @pytest.fixture
 def found(servers: Servers, admin_url: str) -> Installation:
-    return Installation(replace(servers, postgres_url=admin_url), INSTALLATION_SECRET, "", "")
+    return Installation(replace(servers, postgres_url=admin_url), INSTALLATION_SECRET)
 
 
 async def codes(found: Installation) -> list[str]:

@@ -92,12 +92,12 @@ STRANGERS: dict[str, tuple[Callable[[Broker], Awaitable[None]], str]] = {
 }
 
 
-async def test_a_full_subscribers_queue_is_named_and_keeps_no_event_from_the_others(servers: Servers) -> None:
+async def test_somebody_elses_queue_that_refuses_events_is_named_and_keeps_none_from_ours(servers: Servers) -> None:
     async with prepared_vhost(servers) as vhost, open_broker(vhost.url, vhost.management_url) as broker:
         await a_queue(broker, "others.events")
         event = "auth.user_registered"
         await broker.bind("autograph.events", "others.events", event)
-        await limit_queue(vhost, "auth.events", 3)
+        await limit_queue(vhost, "others.events", 3)
         refused = 0
         async with open_publisher(vhost, "auth") as publisher:
             for _ in range(10):
@@ -107,12 +107,12 @@ async def test_a_full_subscribers_queue_is_named_and_keeps_no_event_from_the_oth
                     refused += 1  # and the outbox keeps it
         assert refused >= 5
         async with open_channel(vhost.url) as channel:
-            others = await channel.declare_queue("others.events", passive=True)
-            assert others.declaration_result.message_count == 10
+            ours = await channel.declare_queue("auth.events", passive=True)
+            assert ours.declaration_result.message_count == 10
 
         async def is_named() -> bool:
             rows = {row["name"]: full_queue(row) for row in await broker.get("queues", vhost.name)}
-            return [name for name, full in rows.items() if full] == ["auth.events"]
+            return [name for name, full in rows.items() if full] == ["others.events"]
 
         assert await eventually(is_named, within_seconds=20)
 

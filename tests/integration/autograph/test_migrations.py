@@ -9,7 +9,6 @@ import pytest
 
 from autograph.credentials import as_user, service_password
 from autograph.database import (
-    MIGRATION_LOCK,
     _revisions,
     _run,
     check_database,
@@ -17,6 +16,7 @@ from autograph.database import (
     newest_revision,
     rollback_database,
 )
+from chassis import advisory_locks
 from chassis.database import DirectConnection, SchemaNotReady, open_database
 from tests.integration.autograph.installation import INSTALLATION_SECRET
 
@@ -187,7 +187,7 @@ async def test_an_index_is_built_while_others_write_and_wait_to_migrate(
     await migrate_database(unused_url, INSTALLATION_SECRET)
     concurrently = "BEGIN; COMMIT; CREATE INDEX CONCURRENTLY inbox_type ON diagram.inbox (type); BEGIN; COMMIT;"
     async with connected(unused_url) as administrator:
-        await administrator.execute(f"SELECT pg_advisory_lock({MIGRATION_LOCK})")
+        await administrator.execute(f"SELECT pg_advisory_lock({advisory_locks.MIGRATION})")
         monkeypatch.setattr("autograph.database.PAUSE_SECONDS", 0.01)
         other = asyncio.create_task(migrate_database(unused_url, INSTALLATION_SECRET))
         async with connected(unused_url) as looking, asyncio.timeout(20):

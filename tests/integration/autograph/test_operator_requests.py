@@ -16,7 +16,7 @@ from autograph.installation import Installation
 from compose.local.home import OperatorError
 from compose.local.servers.seaweedfs import S3Account
 from compose.local.stack import Servers
-from contracts.auth_operator import KeyWithdrawn, WithdrawKey
+from contracts.auth.operator import KeyWithdrawn, WithdrawKey
 from tests.brokers import prepared_vhost
 from tests.integration.autograph.installation import INSTALLATION_SECRET
 from tests.servers import REPOSITORY, fresh_vhost
@@ -38,7 +38,7 @@ async def prepared(servers: Servers) -> AsyncIterator[Servers]:
 
 
 def installation(servers: Servers, secret: str = INSTALLATION_SECRET) -> Installation:
-    return Installation(servers, secret, auth_secret="", gateway_secret="")
+    return Installation(servers, secret)
 
 
 async def said(found: Installation) -> str:

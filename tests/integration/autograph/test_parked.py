@@ -20,8 +20,9 @@ from chassis.bus import headers
 from chassis.bus.ports import Delivery
 from chassis.bus.reading import read
 from compose.local.stack import Servers
-from contracts.auth import SignIn, UserRegistered
-from contracts.diagram import CreateDiagram
+from contracts.auth.accounts import UserRegistered
+from contracts.auth.sessions import SignIn
+from contracts.diagram.diagrams import CreateDiagram
 from contracts.envelope import CONTENT_TYPE, Actor, ActorKind, Envelope, encode
 from contracts.message import Message
 from contracts.sealed import Box
@@ -99,9 +100,7 @@ async def lot(servers: Servers) -> AsyncIterator[Lot]:
     async with prepared_vhost(servers) as vhost:
         yield Lot(
             vhost,
-            Installation(
-                replace(servers, rabbitmq_url=vhost.url), INSTALLATION_SECRET, auth_secret="", gateway_secret=""
-            ),
+            Installation(replace(servers, rabbitmq_url=vhost.url), INSTALLATION_SECRET),
         )
 
 

@@ -9,12 +9,13 @@ import aiormq
 import pytest
 from aiormq.abc import AbstractChannel
 
+from autograph.ingress import Producer
 from autograph.topology import apply_topology
 from chassis.bus.ports import Delivery
 from chassis.bus.reading import Unreadable, read
 from compose.local.stack import Servers
-from contracts.auth import RegisterUser
-from contracts.diagram import CreateDiagram
+from contracts.auth.accounts import RegisterUser
+from contracts.diagram.diagrams import CreateDiagram
 from tests.brokers import open_channel, prepared_vhost
 from tests.eventually import eventually
 from tests.integration.autograph.installation import INSTALLATION_SECRET
@@ -273,6 +274,7 @@ async def test_migrating_takes_the_wide_rights_of_an_old_producer_away_also_on_o
 
         (moved,) = await apply_topology(vhost.url, vhost.management_url, INSTALLATION_SECRET)
 
+        assert isinstance(moved, Producer)
         assert (moved.name, moved.allowed) == ("moved", (CREATE,))
         assert channel.is_closed
         await connection.close()

@@ -34,8 +34,6 @@ async def installation(servers: Servers, admin_url: str) -> AsyncIterator[Instal
         yield Installation(
             replace(servers, rabbitmq_url=vhost.url, postgres_url=admin_url),
             INSTALLATION_SECRET,
-            auth_secret="",
-            gateway_secret="",
         )
 
 

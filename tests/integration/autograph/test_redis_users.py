@@ -33,7 +33,7 @@ WORKERS = {"auth": "session", "diagram": "diagram"}  # and the kind of entry tha
 @pytest.fixture
 async def found(servers: Servers, redis_url: str) -> AsyncIterator[Installation]:
     """With the services' users, in a database of Redis of its own, empty."""
-    found = Installation(replace(servers, redis_url=redis_url, redis_service_users=True), INSTALLATION_SECRET, "", "")
+    found = Installation(replace(servers, redis_url=redis_url, redis_service_users=True), INSTALLATION_SECRET)
     async with RedisClient.from_url(redis_url) as client:
         await client.flushdb()
         await apply_redis(found)

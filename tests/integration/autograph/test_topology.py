@@ -56,6 +56,27 @@ async def test_bringing_it_up_to_date_again_changes_nothing_and_keeps_what_is_qu
             assert queue.declaration_result.message_count == 1
 
 
+async def test_an_event_that_is_heard_in_another_queue_now_leaves_the_old_one_and_no_other_binding_is_touched(
+    servers: Servers,
+) -> None:
+    moved, dropped = "auth.user_registered", "diagram.diagram_created"  # the second is none of what auth hears
+    async with prepared_vhost(servers) as vhost, open_broker(vhost.url, vhost.management_url) as broker:
+        await broker.put("queues", vhost.name, "auth.events.old", body={"durable": True, "arguments": {}})
+        await broker.bind("autograph.events", "auth.events.old", moved)
+        await broker.bind("autograph.events", "auth.events.old", dropped)
+        await broker.put("queues", vhost.name, "tap", body={"durable": True, "arguments": {}})
+        await broker.bind("autograph.events", "tap", moved)
+
+        await apply_topology(vhost.url, vhost.management_url, INSTALLATION_SECRET)
+
+        bound = {
+            (found["destination"], found["routing_key"])
+            for found in await broker.get("exchanges", vhost.name, "autograph.events", "bindings", "source")
+        }
+        assert ("auth.events.old", moved) not in bound
+        assert {("auth.events", moved), ("auth.events.old", dropped), ("tap", moved)} <= bound
+
+
 async def test_whatever_was_changed_by_hand_is_named_and_mended(servers: Servers) -> None:
     async with prepared_vhost(servers) as vhost:
         async with open_broker(vhost.url, vhost.management_url) as broker, open_channel(vhost.url) as channel:

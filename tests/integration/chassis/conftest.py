@@ -1,23 +1,20 @@
 """A database of Redis and a schema of Postgres for the tests of what stands on them."""
 
 from collections.abc import AsyncIterator
-from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
-from redis.asyncio import Redis as RedisClient
 
+from compose.local.stack import Servers
 from tests.integration.chassis.cache_scene import Pool
+from tests.servers import own_redis_database
 
 
 @pytest.fixture
-async def cache_url(redis_url: str) -> AsyncIterator[str]:
+async def cache_url(servers: Servers) -> AsyncIterator[str]:
     """An empty database of its own: the cache's keys are the same for all who share one."""
-    url = urlunsplit(urlsplit(redis_url)._replace(path="/7"))
-    async with RedisClient.from_url(url) as client:
-        await client.flushdb()
+    async with own_redis_database(servers) as url:
         yield url
-        await client.flushdb()
 
 
 @pytest.fixture

@@ -55,10 +55,10 @@ async def test_a_mark_runs_out_by_itself(redis: Redis) -> None:
 
 async def test_a_mark_is_kept_for_as_long_as_its_request_runs_and_no_longer(redis: Redis) -> None:
     here, there = InFlight(redis), InFlight(redis)
-    assert await here.acquire("key", "first", ttl_seconds=0.3)
+    assert await here.acquire("key", "first", ttl_seconds=1.0)
     taken = 0
-    async with here.renewing("key", "first", ttl_seconds=0.3):
-        until = time.monotonic() + 1.0
+    async with here.renewing("key", "first", ttl_seconds=1.0):
+        until = time.monotonic() + 2.5
         while time.monotonic() < until:
             taken += await there.acquire("key", "second", ttl_seconds=60)
     assert taken == 0

@@ -22,7 +22,7 @@ from chassis.pooler import PoolerUnsuitable
 from chassis.unit_of_work import AlreadyHandled, Ledger, Writes
 from compose.local.home import Home, OperatorError
 from contracts.outcome import Status
-from tests.databases import unused_database
+from tests.databases import NewDatabase
 from tests.debian import unpacked
 from tests.eventually import eventually
 from tests.integration.autograph.installation import INSTALLATION_SECRET
@@ -57,10 +57,9 @@ def program() -> Iterator[Program]:
 
 
 @pytest.fixture(scope="module")
-async def migrated_url(database_url: str) -> AsyncIterator[str]:
+async def migrated_url(new_database: NewDatabase) -> AsyncIterator[str]:
     """An administrator's, of the server itself."""
-    async with unused_database(database_url) as url:
-        await migrate_database(url, INSTALLATION_SECRET)
+    async with new_database() as url:
         yield url
 
 

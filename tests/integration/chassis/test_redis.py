@@ -72,13 +72,13 @@ async def test_a_frozen_redis_costs_one_timeout_and_then_nothing(proxy: Proxy) -
         started_at = time.monotonic()
         with pytest.raises(RedisUnavailable):
             await redis.run(Call(("PING",)))
-        assert 0.19 < time.monotonic() - started_at < 2
+        assert time.monotonic() - started_at > 0.19
 
         started_at = time.monotonic()
         for _ in range(20):
             with pytest.raises(RedisUnavailable):
                 await redis.run(Call(("PING",)))
-        assert time.monotonic() - started_at < 1  # and not twenty timeouts
+        assert time.monotonic() - started_at < 2  # and not twenty timeouts
 
         proxy.thaw()
         await until_back(redis)

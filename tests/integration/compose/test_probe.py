@@ -9,9 +9,9 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from autograph.services import MODULES, SIDE_PORTS
 from compose import probe
 from compose.probe import main, side_port
+from contracts.services import SERVICES, Service
 
 
 @contextmanager
@@ -61,13 +61,13 @@ def test_a_process_without_a_side_port_is_healthy_while_it_runs() -> None:
     assert main("live", "sh\0-c\0autograph migrate\0") == 0
 
 
-@pytest.mark.parametrize("service", SIDE_PORTS)
+@pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
 def test_each_service_is_asked_at_its_own_port_also_under_an_init(
-    service: str, monkeypatch: pytest.MonkeyPatch
+    service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("AUTOGRAPH_SIDE_PORT", raising=False)
 
-    assert side_port(f"/sbin/docker-init\0--\0python\0-m\0{MODULES[service]}\0") == SIDE_PORTS[service]
+    assert side_port(f"/sbin/docker-init\0--\0python\0-m\0{service.module}\0") == service.side_port
 
 
 def test_it_runs_without_any_package() -> None:

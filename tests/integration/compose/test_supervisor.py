@@ -13,7 +13,7 @@ import pytest
 from compose.local.home import Home, OperatorError, RunningProcess
 from compose.local.process import Identity
 from compose.local.server import Spec
-from compose.local.supervisor import Supervisor, stop_leftovers
+from compose.local.supervisor import BACKOFF_SECONDS, Supervisor, stop_leftovers
 from tests.eventually import eventually
 
 SLEEPS = "import time; time.sleep(600)"
@@ -106,7 +106,7 @@ time.sleep(600)
     await eventually(lambda: _is(stage.running("one").state, "restarting"))
     stopped = time.monotonic()
     await stage.supervisor.stop()
-    assert time.monotonic() - stopped < 3.0  # it does not wait for the next try
+    assert time.monotonic() - stopped < BACKOFF_SECONDS[3]  # it does not wait for the next try
 
 
 async def test_a_process_that_does_not_get_ready_is_said_with_its_log(stage: Stage) -> None:

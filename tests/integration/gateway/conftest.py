@@ -3,7 +3,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from compose.local.stack import Servers
-from tests.databases import unused_database
+from tests.databases import NewDatabase
 from tests.integration.gateway.local_system import LocalSystem, open_system
 from tests.integration.gateway.scene import Scene, open_scene
 from tests.servers import Vhost
@@ -16,6 +16,8 @@ async def scene() -> AsyncIterator[Scene]:
 
 
 @pytest.fixture(scope="package")
-async def system(servers: Servers, vhost: Vhost, database_url: str, redis_url: str) -> AsyncIterator[LocalSystem]:
-    async with unused_database(database_url) as own_url, open_system(servers, vhost, own_url, redis_url) as system:
+async def system(
+    servers: Servers, vhost: Vhost, new_database: NewDatabase, redis_url: str
+) -> AsyncIterator[LocalSystem]:
+    async with new_database() as own_url, open_system(servers, vhost, own_url, redis_url) as system:
         yield system

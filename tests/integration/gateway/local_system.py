@@ -80,7 +80,7 @@ class LocalSystem:
     def installation(self) -> Installation:
         """As the operator's command finds it."""
         servers = replace(self.servers, rabbitmq_url=self.vhost.url, postgres_url=self.database_url)
-        return Installation(servers, INSTALLATION_SECRET, auth_secret="", gateway_secret="")
+        return Installation(servers, INSTALLATION_SECRET)
 
     @asynccontextmanager
     async def gateway(self, *, redis_url: str | None = None, **changes: Any) -> AsyncIterator[Gateway]:

@@ -9,7 +9,8 @@ from typing import Any
 from aiohttp import web
 
 from chassis import lifecycle
-from contracts.auth import GetLiveSession, GetPublicKeys
+from contracts.auth.keys import GetPublicKeys
+from contracts.auth.sessions import GetLiveSession
 from contracts.envelope import Envelope, encode
 from contracts.message import Request
 from contracts.outcome import Outcome

@@ -23,20 +23,18 @@ from chassis.health import Health
 from chassis.metrics import GatewayMetrics
 from chassis.redis import Redis
 from chassis.sealing import unseal
-from contracts.auth import (
+from contracts.auth.keys import GetPublicKeys, PublicKey, PublicKeys
+from contracts.auth.sessions import (
     TOKEN_ALGORITHM,
     TOKEN_AUDIENCE,
     TOKEN_ISSUER,
     TOKEN_TYPE,
     GetLiveSession,
-    GetPublicKeys,
     LiveSession,
-    PublicKey,
-    PublicKeys,
     SessionEndedAlready,
 )
 from contracts.catalogue import BY_WIRE_NAME
-from contracts.diagram import Diagram, DiagramSummary
+from contracts.diagram.diagrams import Diagram, DiagramSummary
 from contracts.envelope import Envelope, decode, encode
 from contracts.message import Reply, Request
 from contracts.outcome import Outcome

@@ -11,10 +11,10 @@ import pytest
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from contracts.auth import ChangeProfile, RegisterUser, User
-from contracts.diagram import ChangeDiagram, CreateDiagram
+from contracts.auth.accounts import ChangeProfile, RegisterUser, User
+from contracts.diagram.diagrams import ChangeDiagram, CreateDiagram
 from gateway import body as body_module
-from gateway.api import ENDPOINTS
+from gateway.api.table import ENDPOINTS
 from gateway.body import parse
 from gateway.endpoint import Endpoint
 from gateway.error_location import locate_error

@@ -13,8 +13,9 @@ from uuid_utils.compat import uuid7
 from chassis.bus.amqp import AmqpPublisher
 from chassis.bus.ports import NotPublished
 from chassis.bus.requester import ReplyTimeout, Requester
-from contracts.auth import GetPublicKeys, PublicKeys, RegisterUser, User
-from contracts.diagram import CreateDiagram, DiagramNotFound, DiagramPage, GetDiagram, ListDiagrams
+from contracts.auth.accounts import RegisterUser, User
+from contracts.auth.keys import GetPublicKeys, PublicKeys
+from contracts.diagram.diagrams import CreateDiagram, DiagramNotFound, DiagramPage, GetDiagram, ListDiagrams
 from contracts.envelope import Actor, ActorKind, Envelope
 from contracts.message import Message, Request
 from contracts.outcome import Outcome, Status

@@ -14,11 +14,11 @@ from openapi_spec_validator import validate
 from pydantic import ValidationError
 
 from chassis import logging
-from contracts.auth import CommandOutcome, InvalidCredentials, SignIn
-from contracts.diagram import CreateDiagram, DiagramNotFound, GetDiagram, GetDiagramCommand
+from contracts.auth.sessions import InvalidCredentials, SignIn
+from contracts.diagram.diagrams import CreateDiagram, DiagramNotFound, GetDiagram
 from contracts.envelope import Envelope
-from contracts.outcome import Outcome
-from gateway.api import ENDPOINTS
+from contracts.outcome import CommandOutcome, Outcome, outcome_query
+from gateway.api.table import ENDPOINTS
 from gateway.edge import SECURITY_HEADERS
 from gateway.openapi import codes
 from tests.eventually import eventually
@@ -368,7 +368,7 @@ async def test_links_follow_the_public_url(public_url: str | None, prefix: str, 
             assert place.startswith(f"{prefix}/api/commands/")
             assert (await answer.json())["command"] == place
         refused = Outcome.refused(DiagramNotFound())
-        scene.on(GetDiagramCommand, CommandOutcome(outcome=refused))
+        scene.on(outcome_query("diagram"), CommandOutcome(outcome=refused))
         async with scene.http.get(place.removeprefix(prefix), headers=signed_in()) as answer:
             assert (await answer.json())["problem"]["type"] == f"{prefix}/api/docs#diagram_not_found"
         _, problem = await scene.problem("GET", "/api/nothing")

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import aiohttp
 
-from contracts.auth import RegisterUser
+from contracts.auth.accounts import RegisterUser
 from tests.integration.gateway.local_system import PASSWORD, LocalSystem, signed_up
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from contracts.diagram import ChangeDiagram, CreateDiagram, DeleteDiagram, GetDiagram, TrashDiagram
+from contracts.diagram.diagrams import ChangeDiagram, CreateDiagram, DeleteDiagram, GetDiagram, TrashDiagram
 from gateway import body as body_module
 from gateway.problems import MAX_COLLECTED_ERRORS, MAX_NAME_CHARACTERS, MAX_REPORTED_ERRORS
 from tests.eventually import eventually

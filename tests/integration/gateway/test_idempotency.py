@@ -8,8 +8,8 @@ from uuid import UUID
 import aiohttp
 import pytest
 
-from contracts.auth import SignIn, Tokens
-from contracts.diagram import ChangeDiagram, CreateDiagram, DeleteDiagram, TrashDiagram
+from contracts.auth.sessions import SignIn, Tokens
+from contracts.diagram.diagrams import ChangeDiagram, CreateDiagram, DeleteDiagram, TrashDiagram
 from contracts.envelope import Envelope
 from contracts.outcome import Outcome
 from contracts.refusal import IdempotencyKeyReused

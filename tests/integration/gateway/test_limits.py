@@ -3,17 +3,9 @@
 import asyncio
 from typing import Any
 
-from contracts.auth import (
-    GetKnownNetwork,
-    GetMe,
-    InvalidCredentials,
-    KnownNetwork,
-    RegisterUser,
-    SignIn,
-    Tokens,
-    User,
-)
-from contracts.diagram import DiagramPage, ListDiagrams
+from contracts.auth.accounts import GetMe, RegisterUser, User
+from contracts.auth.sessions import GetKnownNetwork, InvalidCredentials, KnownNetwork, SignIn, Tokens
+from contracts.diagram.diagrams import DiagramPage, ListDiagrams
 from contracts.outcome import Outcome
 from tests.eventually import eventually
 from tests.integration.gateway.scene import LONG_AGO, SESSION, USER, Scene, access_token, open_scene, signed_in

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from gateway.api import ENDPOINTS
+from gateway.api.table import ENDPOINTS
 from gateway.body import MAX_RATIO
 from gateway.endpoint import Endpoint
 from tests.integration.gateway.scene import DIAGRAM, SESSION, as_json

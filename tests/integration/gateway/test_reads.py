@@ -7,22 +7,21 @@ import aiohttp
 import pytest
 from multidict import CIMultiDict
 
-from contracts.auth import GetMe, User
-from contracts.diagram import (
+from contracts.auth.accounts import GetMe, User
+from contracts.diagram.diagrams import (
     ChangeDiagram,
     CreateDiagram,
     DeleteDiagram,
     DiagramNotFound,
     DiagramPage,
     GetDiagram,
-    GetVersion,
     ListDiagrams,
     RestoreDiagram,
     RevisionRequired,
     StaleRevision,
     TrashDiagram,
-    Version,
 )
+from contracts.diagram.versions import GetVersion, Version
 from contracts.refusal import Forbidden
 from tests.integration.gateway.scene import DIAGRAM, LONG_AGO, SUMMARY, USER, WHOLE, Scene, as_json, signed_in
 

@@ -23,7 +23,7 @@ from autograph.producer import _add, _remove
 from chassis.bus.headers import producer_exchange
 from chassis.key_pairs import KeyCipher, Purpose
 from compose.local.home import OperatorError
-from contracts.auth_operator import (
+from contracts.auth.operator import (
     AccountState,
     EndUserSessions,
     KeyWithdrawn,

@@ -11,9 +11,11 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from contracts.auth import GetLiveSession, GetMe, GetPublicKeys, LiveSession, RefreshTokens, SignOut, Tokens, User
+from contracts.auth.accounts import GetMe, User
+from contracts.auth.keys import GetPublicKeys
+from contracts.auth.sessions import GetLiveSession, LiveSession, RefreshTokens, SignOut, Tokens
 from contracts.outcome import Outcome
-from gateway.api import ENDPOINTS
+from gateway.api.table import ENDPOINTS
 from tests.integration.gateway.scene import (
     LONG_AGO,
     PUBLIC_KEYS,

@@ -8,10 +8,11 @@ from uuid import UUID
 import pytest
 
 from chassis.bus.ports import QueueFull
-from contracts.auth import CommandOutcome, GetAuthCommand, GetMe, RefreshTokens, RegisterUser, SignIn, User
-from contracts.diagram import CreateDiagram, GetDiagram, GetDiagramCommand, StaleRevision
+from contracts.auth.accounts import GetMe, RegisterUser, User
+from contracts.auth.sessions import RefreshTokens, SignIn
+from contracts.diagram.diagrams import CreateDiagram, GetDiagram, StaleRevision
 from contracts.envelope import Envelope
-from contracts.outcome import Outcome
+from contracts.outcome import CommandOutcome, Outcome, outcome_query
 from gateway.breaker import FAILURES_TO_OPEN
 from tests.integration.gateway.scene import (
     DIAGRAM,
@@ -124,7 +125,7 @@ async def test_the_address_tells_how_it_ended(scene: Scene) -> None:
         ),
     ]
     for told, expected in ends:
-        scene.on(GetDiagramCommand, told)
+        scene.on(outcome_query("diagram"), told)
         async with scene.http.get(location, headers=signed_in()) as answer:
             assert (answer.status, await answer.json()) == (200, expected)
     assert [query.command_id for query in scene.sent()[1:]] == [command_id] * 2
@@ -138,7 +139,7 @@ async def test_the_address_tells_why_it_failed(scene: Scene) -> None:
         (refused, "stale_revision", 412),
         (Outcome.failed("parked", "Parked"), "parked", 500),
     ):
-        scene.on(GetDiagramCommand, CommandOutcome(outcome=outcome))
+        scene.on(outcome_query("diagram"), CommandOutcome(outcome=outcome))
         async with scene.http.get(location, headers=signed_in()) as answer:
             document = await answer.json()
         assert document["status"] == "failed"
@@ -146,14 +147,14 @@ async def test_the_address_tells_why_it_failed(scene: Scene) -> None:
 
 
 async def test_while_its_worker_is_away_a_command_is_accepted(scene: Scene) -> None:
-    location = await submit(scene)  # nobody answers GetDiagramCommand
+    location = await submit(scene)  # nobody answers the query for its outcome
     async with scene.http.get(location, headers=signed_in()) as answer:
         assert (answer.status, await answer.json()) == (200, {"status": "accepted"})
 
 
 async def test_an_address_is_its_senders_only(scene: Scene) -> None:
     location = await submit(scene)
-    scene.on(GetDiagramCommand, CommandOutcome(outcome=None))
+    scene.on(outcome_query("diagram"), CommandOutcome(outcome=None))
     another = UUID(int=77)
     scene.sessions[another] = scene.sessions[SESSION].model_copy(update={"session_id": another, "user_id": SESSION})
     theirs = {"Authorization": f"Bearer {access_token(sub=str(SESSION), sid=str(another))}"}
@@ -178,7 +179,7 @@ async def test_an_address_is_its_senders_only(scene: Scene) -> None:
 async def test_another_gateway_of_the_installation_knows_the_address(scene: Scene) -> None:
     location = await submit(scene)
     async with open_scene() as other:
-        other.on(GetDiagramCommand, CommandOutcome(outcome=None))
+        other.on(outcome_query("diagram"), CommandOutcome(outcome=None))
         async with other.http.get(location, headers=signed_in()) as answer:
             assert answer.status == 200
     async with open_scene(gateway_secret="a secret of another installation's") as foreign:
@@ -203,7 +204,7 @@ async def test_who_is_not_signed_in_asks_for_a_registration_by_its_address(scene
         assert answer.status == 202
         location = answer.headers["Location"]
     assert isinstance(scene.sent()[0], RegisterUser)
-    scene.on(GetAuthCommand, CommandOutcome(outcome=None))
+    scene.on(outcome_query("auth"), CommandOutcome(outcome=None))
     async with scene.http.get(location) as answer:
         assert answer.status == 200
 

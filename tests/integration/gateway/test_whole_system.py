@@ -14,7 +14,7 @@ from chassis.health import Health
 from chassis.inflight import InFlight
 from chassis.metrics import GatewayMetrics
 from chassis.redis import Call, Redis
-from contracts.diagram import GetDiagram
+from contracts.diagram.diagrams import GetDiagram
 from contracts.envelope import Actor, ActorKind
 from gateway.assembly import assemble
 from gateway.idempotency import message_id

@@ -118,9 +118,8 @@ def test_a_queue_with_most_of_its_members_is_well() -> None:
 @pytest.mark.parametrize(
     ("name", "row", "error", "why"),
     [
-        ("auth.events", {"messages_ready": 99, "messages": 99}, True, "auth does not keep up"),
-        ("auth.events", {"messages_ready": 85}, False, "85% full: auth does not keep up"),
         ("somebodys", {"message_bytes_ready": 1000}, True, "its subscriber does not keep up"),
+        ("somebodys.events", {"messages_ready": 85}, False, "85% full: its subscriber does not keep up"),
         ("auth.parked", {"messages_ready": 100}, True, "comes round again each minute"),
         ("diagram.commands.producers", {"messages_ready": 100}, True, "what is sent to it is refused"),
         ("retry.10s", {"messages_ready": 100}, True, "what fails stays with its worker"),
@@ -139,12 +138,28 @@ def test_a_queue_that_is_full_is_named_with_whose_it_is(
     assert why in one.what
 
 
+def test_a_subscriber_outside_is_named_before_and_when_its_oldest_events_are_dropped() -> None:
+    row = {"name": "autograph.subscribers.reports", "effective_policy_definition": {"max-length": 100}}
+    assert full_queue({**row, "messages_ready": 79}) == []
+
+    [behind] = full_queue({**row, "messages_ready": 85})
+    assert (behind.code, behind.error) == ("subscriber_full", False)
+    assert behind.what == "subscriber reports falls behind: 85 events wait, 85% of its queue"
+
+    stats = {"publish": 130, "ack": 10, "deliver_no_ack": 5}
+    [full] = full_queue({**row, "messages_ready": 100, "messages": 100, "message_stats": stats})
+    assert (full.code, full.error) == ("subscriber_full", True)
+    assert "subscriber reports is full: 100 events wait" in full.what
+    assert full.what.endswith("(15 so far)")
+    assert "autograph subscriber remove reports" in full.do
+
+
 def test_a_queue_in_which_the_oldest_gives_way_or_without_bounds_is_not_full() -> None:
     for name in ("auth.refused", "reply.producer-x.1"):
         assert full_queue({"name": name, "messages_ready": 9, "effective_policy_definition": {"max-length": 9}}) == []
     assert full_queue({"name": "tap", "messages_ready": 10**9}) == []
     bounds = {"effective_policy_definition": {"max-length": 9}}
-    assert full_queue({"name": "auth.events", "messages_ready": 7, **bounds}) == []
+    assert full_queue({"name": "somebodys", "messages_ready": 7, **bounds}) == []
 
 
 def waits(now: int, before: int, rate: float) -> list[Finding]:
@@ -177,14 +192,14 @@ async def test_a_server_that_holds_much_is_not_called_away(
     monkeypatch.setattr(command, "CHECK_SECONDS", 0)
     monkeypatch.setattr(command, "_CHECKS", {server: look})
     nowhere = S3Account("http://nowhere", "", "")
-    found = Installation(Servers("", "", "", "", nowhere, nowhere), secret="", auth_secret="", gateway_secret="")
+    found = Installation(Servers("", "", "", "", nowhere, nowhere), secret="")
 
     assert [finding.code for finding in await command.examine(found)] == codes
 
 
 def an_installation(postgres_url: str = "") -> Installation:
     nowhere = S3Account("http://nowhere", "", "")
-    return Installation(Servers(postgres_url, "", "", "", nowhere, nowhere), "", auth_secret="", gateway_secret="")
+    return Installation(Servers(postgres_url, "", "", "", nowhere, nowhere), "")
 
 
 @pytest.mark.parametrize(

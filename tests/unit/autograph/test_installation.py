@@ -36,7 +36,7 @@ def test_servers_and_secret_of_the_environment_need_no_home(no_home: Path) -> No
 
     assert found.servers.postgres_url == SERVERS["AUTOGRAPH_POSTGRES_URL"]
     assert found.secret == SERVERS["AUTOGRAPH_INSTALLATION_SECRET"]
-    assert (found.auth_secret, found.gateway_secret) == ("", "")
+    assert found.own_secrets == {}
     assert not no_home.exists()
 
 

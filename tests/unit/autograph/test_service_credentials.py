@@ -10,6 +10,7 @@ from autograph.__main__ import app
 from autograph.installation import installation
 from autograph.service_credentials import service_credentials, write_files
 from compose.local.home import OperatorError
+from contracts.services import SERVICES
 
 OWN = "administrators-own"
 ENVIRONMENT = {
@@ -23,8 +24,7 @@ ENVIRONMENT = {
     "AUTOGRAPH_S3_WORKER_ACCESS_KEY": "workers-key",
     "AUTOGRAPH_S3_WORKER_SECRET_KEY": "workers-secret",
     "AUTOGRAPH_INSTALLATION_SECRET": OWN * 4,
-    "AUTOGRAPH_AUTH_SECRET": "auths-own-secret" * 4,
-    "AUTOGRAPH_GATEWAY_SECRET": "gateways-own-secret" * 4,
+    **{service.secret_variable: f"{service.name}s-own-secret" * 4 for service in SERVICES if service.own_secret},
 }
 EVERYBODY = {"AUTOGRAPH_REDIS_URL", "AUTOGRAPH_RABBITMQ_URL"}
 
@@ -50,7 +50,8 @@ def test_each_service_has_a_folder_with_what_it_needs_and_nothing_of_the_others(
     hand_out(tmp_path / "out")
 
     found = {folder.name: set(contents(folder)) for folder in (tmp_path / "out").iterdir()}
-    assert found == {
+    assert set(found) == {service.name for service in SERVICES}
+    assert {name: found[name] for name in ("gateway", "auth", "diagram")} == {
         "gateway": EVERYBODY | {"AUTOGRAPH_GATEWAY_SECRET"},
         "auth": EVERYBODY | {"AUTOGRAPH_POSTGRES_URL", "AUTOGRAPH_AUTH_SECRET"},
         "diagram": EVERYBODY

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from compose.local.home import Home
-from compose.local.servers.seaweedfs import BUCKETS, administrator, identities, worker
+from compose.local.servers.seaweedfs import administrator, identities, worker
 from compose.local.stack import addresses, is_external_server
+from contracts.services import BUCKETS
 
 BROKER = {
     "AUTOGRAPH_RABBITMQ_URL": "amqp://me:secret@broker:5672/mine",

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from contracts.catalogue import EVENTS, MESSAGES, REQUESTS, SUBSCRIPTIONS, WORKERS
+from contracts.catalogue import MESSAGES, REQUESTS
 from contracts.message import Message, Reply, Request
 
 WIRE_NAME = re.compile(r"^autograph\.[a-z]+\.[a-z]+(_[a-z]+)*\.v[1-9][0-9]*$")
@@ -26,8 +26,3 @@ def test_a_request_says_what_it_is_answered_with(request_type: type[Request[Repl
     reply = request_type.reply_type()
 
     assert reply is None or issubclass(reply, Reply)
-
-
-def test_only_known_events_are_subscribed_to() -> None:
-    assert set(SUBSCRIPTIONS) <= set(WORKERS)
-    assert {event for events in SUBSCRIPTIONS.values() for event in events} <= set(EVENTS)

@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 from pydantic_core import from_json
 
-from contracts.diagram import ChangeDiagram, CreateDiagram
+from contracts.diagram.diagrams import ChangeDiagram, CreateDiagram
 from contracts.message import Command
 
 ID = UUID(int=7)

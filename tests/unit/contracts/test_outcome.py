@@ -7,9 +7,9 @@ from uuid import UUID
 import pytest
 from pydantic_core import from_json
 
-from contracts.auth import CommandOutcome
-from contracts.diagram import Diagram, Version
-from contracts.outcome import Outcome
+from contracts.diagram.diagrams import Diagram
+from contracts.diagram.versions import Version
+from contracts.outcome import CommandOutcome, Outcome
 from contracts.refusal import FieldError, Forbidden, Invalid
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -41,10 +41,10 @@ CONTENTS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("content", CONTENTS)
 @pytest.mark.parametrize("kind", [diagram, version])
-def test_content_in_a_reply_stands_as_pydantic_would_write_it(kind: Any, content: dict[str, Any]) -> None:
+def test_a_reply_with_content_says_what_pydantic_would_write(kind: Any, content: dict[str, Any]) -> None:
     whole = kind(**content)
 
-    assert whole.json_bytes() == whole.model_dump_json().encode()
+    assert from_json(whole.json_bytes()) == from_json(whole.model_dump_json())
     assert from_json(whole.json_bytes()).items() >= content.items()
 
 
@@ -52,7 +52,7 @@ def test_content_in_a_reply_stands_as_pydantic_would_write_it(kind: Any, content
 def test_a_canvas_goes_byte_for_byte(kind: Any) -> None:
     whole = kind(canvas_data=NUMBERS, note_content=None)
 
-    assert b'"canvas_data":' + NUMBERS + b',"note_content":null}' in Outcome.succeeded(whole).json_bytes()
+    assert b'"canvas_data":' + NUMBERS + b"}" in Outcome.succeeded(whole).json_bytes()
 
 
 @pytest.mark.parametrize(
@@ -66,8 +66,8 @@ def test_a_canvas_goes_byte_for_byte(kind: Any) -> None:
         Outcome.failed("x", "y"),
     ],
 )
-def test_an_outcome_is_written_as_pydantic_would_and_is_the_same_when_it_was_kept(outcome: Outcome) -> None:
-    assert outcome.json_bytes() == outcome.model_dump_json().encode()
+def test_an_outcome_says_what_pydantic_would_write_and_is_the_same_when_it_was_kept(outcome: Outcome) -> None:
+    assert from_json(outcome.json_bytes()) == from_json(outcome.model_dump_json())
     assert Outcome.model_validate(from_json(outcome.json_bytes())) == outcome  # as the inbox gives it
     told = CommandOutcome(outcome=outcome)
     assert CommandOutcome.model_validate_json(told.json_bytes()) == told

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
-from contracts.diagram import Canvas
+from contracts.diagram.diagrams import Canvas
 from contracts.scanning import (
     MAX_DEPTH,
     MAX_EVENTS,

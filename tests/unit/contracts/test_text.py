@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
-from contracts.diagram import Canvas, Title
+from contracts.diagram.diagrams import Canvas, Title
 from contracts.scanning import MAX_DEPTH
 
 

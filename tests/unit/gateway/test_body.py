@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from bench.scene import DIAGRAM
-from contracts.diagram import ChangeDiagram, CreateDiagram
-from gateway.api import ENDPOINTS
+from contracts.diagram.diagrams import ChangeDiagram, CreateDiagram
+from gateway.api.table import ENDPOINTS
 from gateway.body import _colons, _has_all_members, parse
 from gateway.endpoint import Endpoint
 from gateway.problems import HttpProblem

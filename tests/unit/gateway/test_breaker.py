@@ -12,8 +12,8 @@ from prometheus_client import CollectorRegistry
 from chassis.bus.ports import MessageTooLarge, NotPublished, QueueFull, Unroutable
 from chassis.bus.requester import ReplyTimeout
 from chassis.metrics import GatewayMetrics
-from contracts.auth import GetMe
-from contracts.diagram import CreateDiagram, DiagramNotFound, GetDiagram
+from contracts.auth.accounts import GetMe
+from contracts.diagram.diagrams import CreateDiagram, DiagramNotFound, GetDiagram
 from contracts.envelope import Actor, ActorKind, Envelope
 from contracts.message import Request
 from contracts.outcome import Outcome

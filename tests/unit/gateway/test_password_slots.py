@@ -7,7 +7,7 @@ from unittest.mock import MagicMock
 import pytest
 from pydantic import SecretStr
 
-from contracts.auth import SignIn
+from contracts.auth.sessions import SignIn
 from gateway.passwords import MIN_SLOTS, PasswordLimits
 from gateway.problems import HttpProblem
 from gateway.settings import GatewaySettings

@@ -6,20 +6,26 @@ import asyncpg
 import pytest
 
 from autograph.credentials import as_user, service_password
-from autograph.database import migrate_database
 from chassis.database import Database, open_database
 from compose.local.stack import Servers
 from tests.brokers import prepared_vhost
+from tests.databases import NewDatabase
 from tests.integration.autograph.installation import INSTALLATION_SECRET
 from tests.integration.chassis.bus.scene import Scene
 from tests.servers import Vhost
 
 
+@pytest.fixture(scope="package")
+async def migrated_url(new_database: NewDatabase) -> AsyncIterator[str]:
+    """A superuser's, of a migrated database."""
+    async with new_database() as url:
+        yield url
+
+
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
+async def database(migrated_url: str) -> AsyncIterator[Database]:
     """Pools of the diagram service, its inbox and outbox empty."""
-    await migrate_database(database_url, INSTALLATION_SECRET)
-    administrator = await asyncpg.connect(database_url)
+    administrator = await asyncpg.connect(migrated_url)
     await administrator.execute(
         """
         DROP TABLE IF EXISTS diagram.pictures;
@@ -30,7 +36,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     )
     try:
         password = service_password(INSTALLATION_SECRET, "postgres", "diagram")
-        own = as_user(database_url, "autograph_diagram", password)
+        own = as_user(migrated_url, "autograph_diagram", password)
         async with open_database(own, application_name="test", pool_min=1, pool_max=20) as database:
             yield database
     finally:

@@ -21,7 +21,7 @@ from chassis.worker import failure_of
 from contracts.envelope import CONTENT_TYPE, Actor, ActorKind, Envelope, decode, encode
 from contracts.message import Command, Event, Message, Query, Reply, TransientCommand
 from contracts.outcome import Outcome
-from contracts.refusal import Refusal, RefusalKind
+from contracts.refusal import Refusal, RefusalKind, Refusals
 
 USER = Actor(kind=ActorKind.USER, id=UUID(int=1))
 
@@ -30,8 +30,16 @@ class Painted(Reply):
     picture: UUID
 
 
+class NoSuchColour(Refusal):
+    kind = RefusalKind.CONFLICT
+    code = "no_such_colour"
+    title = "No such colour"
+
+
 class Paint(Command[Painted]):
     wire_name: ClassVar[str] = "autograph.diagram.paint.v1"
+    refuses: ClassVar[Refusals] = (NoSuchColour,)
+
     colour: str
 
 
@@ -46,12 +54,6 @@ class Knock(TransientCommand[None]):
 class PictureHung(Event):
     wire_name: ClassVar[str] = "autograph.diagram.picture_hung.v1"
     picture: UUID
-
-
-class NoSuchColour(Refusal):
-    kind = RefusalKind.CONFLICT
-    code = "no_such_colour"
-    title = "No such colour"
 
 
 class Letters:
@@ -118,7 +120,6 @@ handlers: Handlers[Tools] = Handlers()
 
 @handlers.answers(Paint)
 async def paint(command: Paint, envelope: Envelope, tools: Tools) -> Painted:
-    """Raises NoSuchColour."""
     tools.runs += 1
     tools.first()
     async with tools.ledger.unit_of_work(envelope) as work:

@@ -12,7 +12,7 @@ from chassis.bus.headers import ATTEMPT, ORIGINAL_ROUTING_KEY, ORIGINAL_USER, RU
 from chassis.bus.ports import Delivery, Publisher, Receipt, Unroutable
 from chassis.bus.settling import settle
 from chassis.failures import RUNGS
-from contracts.diagram import CreateDiagram
+from contracts.diagram.diagrams import CreateDiagram
 from tests.brokers import close_connections
 from tests.eventually import eventually
 from tests.integration.chassis.bus.broker_scene import a_letter, open_consumers, open_publisher

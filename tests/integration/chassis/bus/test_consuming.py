@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from autograph.broker import open_broker
 from chassis.bus.consumers import WATCH_SECONDS
 from chassis.bus.ports import Delivery
 from tests.brokers import close_connections, open_channel
@@ -266,3 +267,39 @@ async def test_health_says_which_queue_has_no_consumer(broker: Vhost) -> None:
         await consumers.drain()
         with pytest.raises(RuntimeError, match=QUEUE):
             await consumers.check()
+
+
+async def test_events_behind_a_slow_bulkhead_wait_and_all_others_go_on(broker: Vhost) -> None:
+    """A queue of its own has places of its own: what is slow takes none of the others'."""
+    slow, quick, bulkhead = "diagram.diagram_changed", "diagram.diagram_created", "auth.events.pictures"
+    release, done = asyncio.Event(), list[str]()
+
+    async def deliver(delivery: Delivery) -> None:
+        if delivery.queue == bulkhead:
+            await release.wait()
+        done.append(delivery.routing_key)
+
+    async with open_broker(broker.url, broker.management_url) as administrator:
+        await administrator.put(
+            "queues", broker.name, bulkhead, body={"durable": True, "arguments": {"x-queue-type": "quorum"}}
+        )
+        await administrator.bind("autograph.events", bulkhead, slow)
+        await administrator.bind("autograph.events", "auth.events", quick)
+    async with (
+        open_consumers(broker, "auth", {"auth.events": 2, bulkhead: 2}, deliver),
+        open_publisher(broker, "diagram") as publisher,
+    ):
+        for _ in range(10):
+            for key in (slow, quick):
+                await publisher.publish(a_letter(key, exchange="autograph.events"))
+
+        async def all_quick_are_done() -> bool:
+            return done == [quick] * 10
+
+        assert await eventually(all_quick_are_done)
+        release.set()
+
+        async def all_are_done() -> bool:
+            return sorted(done) == sorted([quick, slow] * 10)
+
+        assert await eventually(all_are_done)

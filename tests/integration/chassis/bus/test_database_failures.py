@@ -20,17 +20,17 @@ TERMINATIONS = 100
 
 
 @pytest.fixture
-async def administrator(database_url: str) -> AsyncIterator[DirectConnection]:
-    connection = await asyncpg.connect(database_url)
+async def administrator(migrated_url: str) -> AsyncIterator[DirectConnection]:
+    connection = await asyncpg.connect(migrated_url)
     yield connection
     await connection.close()
 
 
 @pytest.fixture
-async def impatient(database: Database, database_url: str) -> AsyncIterator[Scene]:
+async def impatient(database: Database, migrated_url: str) -> AsyncIterator[Scene]:
     """Gives up a statement before the server does; on the schema of *database*."""
     await database.probe()
-    own = as_user(database_url, "autograph_diagram", service_password(INSTALLATION_SECRET, "postgres", "diagram"))
+    own = as_user(migrated_url, "autograph_diagram", service_password(INSTALLATION_SECRET, "postgres", "diagram"))
     async with open_database(
         own, application_name="test", pool_min=2, pool_max=4, statement_seconds=60, command_timeout_seconds=0.3
     ) as impatient:

@@ -8,11 +8,13 @@ import asyncpg
 import pytest
 
 from chassis.bus import headers
-from chassis.bus.handling import CLOCK_SKEW, SAFE_TO_READ_BYTES
+from chassis.bus.dead_letters import SAFE_TO_READ_BYTES
+from chassis.bus.handling import CLOCK_SKEW
 from chassis.bus.ports import NotPublished, QueueFull
 from chassis.database import DatabaseUnavailable
 from chassis.failures import RUNGS
 from contracts.outcome import Status
+from contracts.refusal import Forbidden, Invalid, Refusal
 from tests.integration.chassis.bus.scene import (
     USER,
     Knock,
@@ -60,6 +62,24 @@ async def test_a_refusal_is_a_line_that_says_to_whom_and_why(scene: Scene, capsy
     [line] = [line for line in capsys.readouterr().out.splitlines() if "message_refused" in line]
     assert NoSuchColour.code in line
     assert USER.key in line
+
+
+@pytest.mark.parametrize(("refusal", "is_declared"), [(NoSuchColour(), True), (Invalid(), True), (Forbidden(), False)])
+async def test_a_refusal_that_the_contract_does_not_declare_is_told_and_is_an_error_in_the_log(
+    scene: Scene, capsys: pytest.CaptureFixture[str], refusal: Refusal, *, is_declared: bool
+) -> None:
+    def refuse() -> None:
+        raise refusal
+
+    scene.tools.first = refuse
+
+    await scene.deliver(delivery_of(RED))
+
+    [reply] = scene.letters.replies()
+    assert reply.problem == refusal.problem()
+    logged = [line for line in capsys.readouterr().out.splitlines() if "undeclared_refusal" in line]
+    assert len(logged) == (0 if is_declared else 1)
+    assert all(refusal.code in line and "error" in line for line in logged)
 
 
 async def test_a_redelivered_command_has_one_effect_and_the_same_outcome(scene: Scene) -> None:

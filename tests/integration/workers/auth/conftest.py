@@ -5,17 +5,15 @@ from collections.abc import AsyncIterator
 import pytest
 
 from autograph.credentials import as_user, service_password
-from autograph.database import migrate_database
 from chassis.database import Database, open_database
-from tests.databases import unused_database
+from tests.databases import NewDatabase
 from tests.integration.autograph.installation import INSTALLATION_SECRET
 from tests.integration.workers.auth.scene import Scene, open_scene
 
 
 @pytest.fixture(scope="module")
-async def admin_url(database_url: str) -> AsyncIterator[str]:
-    async with unused_database(database_url) as url:
-        await migrate_database(url, INSTALLATION_SECRET)
+async def admin_url(new_database: NewDatabase) -> AsyncIterator[str]:
+    async with new_database() as url:
         yield url
 
 

@@ -14,9 +14,11 @@ from uuid_utils.compat import uuid7
 from chassis.database import Database
 from chassis.metrics import AuthMetrics
 from chassis.unit_of_work import Caches, Ledger, OutboxRow
-from contracts.auth import RefreshTokens, RegisterUser, SignIn, SignOut, Tokens, User
+from contracts.auth.accounts import RegisterUser, User
+from contracts.auth.sessions import RefreshTokens, SignIn, SignOut, Tokens
 from contracts.envelope import Actor, ActorKind, Envelope, decode
 from contracts.message import Message, Reply, Request
+from contracts.refusal import Refusal
 from workers.auth.handlers import handlers
 from workers.auth.settings import AuthSettings
 from workers.auth.tools import Tools, open_tools
@@ -81,7 +83,12 @@ class Scene:
     async def handle(self, message: Message, envelope: Envelope) -> Any:
         contract, handler = handlers.by_wire_name[message.wire_name]
         assert contract is type(message)
-        return await handler(message, envelope, self.tools)
+        try:
+            return await handler(message, envelope, self.tools)
+        except Refusal as refusal:
+            if not isinstance(message, Request) or not message.declares(refusal):
+                raise AssertionError(f"{contract.__name__} does not declare it") from refusal
+            raise
 
     def envelope(self, message: Message, actor: Actor = ANYBODY, message_id: UUID | None = None) -> Envelope:
         return Envelope(

@@ -11,22 +11,22 @@ from uuid_utils.compat import uuid7
 from chassis.database import Database
 from chassis.flags import Flags
 from chassis.unit_of_work import AlreadyHandled
-from contracts.auth import (
+from contracts.auth.accounts import (
     ChangeProfile,
     EmailTaken,
-    GetAuthCommand,
     GetMe,
     PasswordTooCommon,
     PasswordTooLong,
     PasswordTooShort,
     RegisterUser,
     RegistrationClosed,
-    SignOutEverywhere,
     User,
     UserNotFound,
 )
+from contracts.auth.sessions import SignOutEverywhere
 from contracts.envelope import Actor, ActorKind, producer_id
 from contracts.message import Request
+from contracts.outcome import outcome_query
 from contracts.refusal import Forbidden, Invalid, Refusal
 from tests.integration.workers.auth.scene import PASSWORD, Scene, acting, open_scene
 
@@ -90,7 +90,7 @@ async def test_a_registration_that_is_delivered_again_makes_no_second_account(sc
     with pytest.raises(AlreadyHandled):
         await scene.ask(command, message_id=message_id)
 
-    found = await scene.ask(GetAuthCommand(command_id=message_id))
+    found = await scene.ask(outcome_query("auth")(command_id=message_id))
     assert found.outcome is not None
     assert found.outcome.parsed() == user.model_dump(mode="json")
 
@@ -162,11 +162,11 @@ async def test_the_address_of_a_command_tells_its_outcome_to_its_actor_only(scen
     user, other, message_id = await scene.register(), await scene.register(), uuid7()
     renamed = await scene.ask(ChangeProfile(name="Berta"), acting(user), message_id=message_id)
 
-    told = (await scene.ask(GetAuthCommand(command_id=message_id), acting(user))).outcome
+    told = (await scene.ask(outcome_query("auth")(command_id=message_id), acting(user))).outcome
     assert told is not None
     assert told.parsed() == renamed.model_dump(mode="json")
-    assert (await scene.ask(GetAuthCommand(command_id=message_id), acting(other))).outcome is None
-    assert (await scene.ask(GetAuthCommand(command_id=uuid7()), acting(user))).outcome is None
+    assert (await scene.ask(outcome_query("auth")(command_id=message_id), acting(other))).outcome is None
+    assert (await scene.ask(outcome_query("auth")(command_id=uuid7()), acting(user))).outcome is None
 
 
 async def test_statements_are_counted_and_timed_by_operation(scene: Scene) -> None:

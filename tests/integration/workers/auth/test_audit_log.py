@@ -7,9 +7,9 @@ from pydantic_core import to_json
 from uuid_utils.compat import uuid7
 
 from chassis.unit_of_work import AlreadyHandled
-from contracts.auth import InvalidCredentials, SessionEnded
+from contracts.auth.sessions import InvalidCredentials, SessionEnded
 from contracts.catalogue import BY_WIRE_NAME, SUBSCRIPTIONS
-from contracts.diagram import DiagramTrashed
+from contracts.diagram.diagrams import DiagramTrashed
 from contracts.envelope import decode
 from tests.integration.workers.auth.scene import Scene, acting
 from workers.auth.handlers import handlers

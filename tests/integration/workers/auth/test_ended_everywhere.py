@@ -6,7 +6,8 @@ import pytest
 
 from chassis.cache import Entry
 from chassis.database import Database
-from contracts.auth import EndSession, InvalidRefreshToken, SessionNotFound, SignOutEverywhere, Tokens, User
+from contracts.auth.accounts import User
+from contracts.auth.sessions import EndSession, InvalidRefreshToken, SessionNotFound, SignOutEverywhere, Tokens
 from contracts.envelope import Actor
 from tests.integration.workers.auth.scene import Scene, acting, acting_in, open_scene
 from tests.integration.workers.members import Members, two_members

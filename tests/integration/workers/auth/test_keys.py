@@ -12,7 +12,7 @@ from nacl.public import SealedBox
 
 from chassis.database import Database
 from chassis.key_pairs import KeyCipher, KeysUnreadable, Purpose, list_all, rotate
-from contracts.auth import GetPublicKeys, PublicKey
+from contracts.auth.keys import GetPublicKeys, PublicKey
 from tests.integration.workers.auth.scene import AUTH_SECRET, Scene, open_scene
 
 

@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 from uuid_utils.compat import uuid7
 
-from contracts.auth import GetLiveSession, InvalidRefreshToken, RefreshTokens, SessionEndedAlready
+from contracts.auth.sessions import GetLiveSession, InvalidRefreshToken, RefreshTokens, SessionEndedAlready
 from tests.integration.workers.auth.scene import Scene
 from workers.auth.tokens import RefreshTokenSigner as Issuer
 

@@ -7,7 +7,7 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from chassis.unit_of_work import AlreadyHandled
-from contracts.auth import (
+from contracts.auth.sessions import (
     EndSession,
     GetLiveSession,
     InvalidRefreshToken,

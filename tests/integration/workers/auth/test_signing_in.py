@@ -10,12 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from uuid_utils.compat import uuid7
 
 from chassis.database import Database
-from contracts.auth import (
-    GetLiveSession,
-    InvalidCredentials,
-    ListSessions,
-    SessionEndedAlready,
-)
+from contracts.auth.sessions import GetLiveSession, InvalidCredentials, ListSessions, SessionEndedAlready
 from tests.eventually import eventually
 from tests.integration.workers.auth.scene import PASSWORD, Scene, acting, open_scene
 

@@ -13,13 +13,14 @@ from chassis.database import Database, DirectConnection
 from chassis.metrics import DiagramMetrics
 from chassis.objects import ObjectStore
 from chassis.unit_of_work import Caches, Ledger, OutboxRow
-from contracts.diagram import ChangeDiagram, CreateDiagram, DiagramSummary
+from contracts.diagram.diagrams import ChangeDiagram, CreateDiagram, DiagramSummary
 from contracts.envelope import Actor, ActorKind, Envelope, decode, encode
 from contracts.message import Request
-from workers.diagram.archive import Archive
-from workers.diagram.archiver import Archiver, ArchiverMetrics
+from contracts.refusal import Refusal
+from workers.diagram.archive.archiver import Archiver, ArchiverMetrics
+from workers.diagram.archive.objects import Archive
+from workers.diagram.diagrams.storage import diagram_rows
 from workers.diagram.handlers import handlers
-from workers.diagram.storage import diagram_rows
 from workers.diagram.tools import Tools
 
 
@@ -92,7 +93,12 @@ class Scene:
     async def deliver(self, message: Request[Any], envelope: Envelope) -> Any:
         _, data = decode(encode(envelope, message), opaque="canvas_data")
         contract, handler = handlers.by_wire_name[envelope.type]
-        return await handler(contract.model_validate(data), envelope, self.tools)
+        try:
+            return await handler(contract.model_validate(data), envelope, self.tools)
+        except Refusal as refusal:
+            if not message.declares(refusal):
+                raise AssertionError(f"{contract.__name__} does not declare it") from refusal
+            raise
 
     async def ask(self, message: Request[Any], by: str | Actor = "ada") -> Any:
         return await self.deliver(message, self.envelope(message, by))

@@ -9,12 +9,13 @@ from uuid import UUID, uuid4
 import pytest
 
 from chassis.objects import ObjectDamaged, ObjectMissing, ObjectStoreUnavailable, open_object_store
-from contracts.diagram import DeleteDiagram, DiagramNotFound, DiagramSummary, GetVersion, Version, VersionNotFound
+from contracts.diagram.diagrams import DeleteDiagram, DiagramNotFound, DiagramSummary
+from contracts.diagram.versions import GetVersion, Version, VersionNotFound
 from tests.eventually import eventually
 from tests.integration.workers.diagram.scene import Scene
 from tests.object_store import S3
-from workers.diagram.archive import BUCKET, Archive, ArchivedContent
-from workers.diagram.storage import Content
+from workers.diagram.archive.objects import BUCKET, Archive, ArchivedContent
+from workers.diagram.archive.storage import Content
 
 CANVAS = {"z": [1.5, 10**30, 1e-7, None, True, "ä\u2028🙂"], "a": {"": ""}}
 

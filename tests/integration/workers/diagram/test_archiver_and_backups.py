@@ -6,11 +6,11 @@ from uuid import UUID
 import asyncpg
 
 from autograph.backup.postgres import open_snapshot
-from contracts.diagram import DeleteDiagram
+from contracts.diagram.diagrams import DeleteDiagram
 from tests.integration.workers.diagram.scene import Scene
 from tests.integration.workers.diagram.test_archiver import objects, with_versions
-from workers.diagram.archive import Archive, ArchivedContent
-from workers.diagram.storage import Content
+from workers.diagram.archive.objects import Archive, ArchivedContent
+from workers.diagram.archive.storage import Content
 
 
 class HeldUp(Archive):

@@ -9,7 +9,7 @@ import pytest
 from chassis.cache import Entry
 from chassis.database import Database, DirectConnection
 from chassis.objects import ObjectStore
-from contracts.diagram import (
+from contracts.diagram.diagrams import (
     ChangeDiagram,
     DeleteDiagram,
     DiagramNotFound,

@@ -8,8 +8,7 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from chassis.unit_of_work import AlreadyHandled
-from contracts.auth import CommandOutcome
-from contracts.diagram import (
+from contracts.diagram.diagrams import (
     ChangeDiagram,
     CreateDiagram,
     DeleteDiagram,
@@ -17,20 +16,17 @@ from contracts.diagram import (
     DiagramNotFound,
     DiagramSummary,
     GetDiagram,
-    GetDiagramCommand,
-    GetVersion,
     InTrash,
-    ListVersions,
     NotInTrash,
     RestoreDiagram,
     RevisionRequired,
     StaleRevision,
     TrashDiagram,
-    Version,
 )
+from contracts.diagram.versions import GetVersion, ListVersions, Version
 from contracts.envelope import Actor, ActorKind
 from contracts.message import Command
-from contracts.outcome import Status
+from contracts.outcome import CommandOutcome, Status, outcome_query
 from contracts.refusal import Forbidden, Invalid
 from tests.integration.workers.diagram.scene import Scene
 
@@ -241,7 +237,7 @@ async def test_a_redelivered_command_changes_nothing(scene: Scene) -> None:
             await scene.deliver(command, envelope)
         assert (await scene.count("files"), await scene.count("versions"), len(scene.relay.events)) == before
 
-        told = await scene.ask(GetDiagramCommand(command_id=envelope.id))
+        told = await scene.ask(outcome_query("diagram")(command_id=envelope.id))
         assert told.outcome is not None
         assert told.outcome.status is Status.SUCCEEDED
         assert told.outcome.parsed() == (None if reply is None else reply.model_dump(mode="json"))
@@ -252,7 +248,7 @@ async def test_one_asks_only_after_ones_own_commands(scene: Scene) -> None:
     envelope = scene.envelope(command)
     await scene.deliver(command, envelope)
 
-    assert await scene.ask(GetDiagramCommand(command_id=envelope.id), by="bob") == CommandOutcome(outcome=None)
+    assert await scene.ask(outcome_query("diagram")(command_id=envelope.id), by="bob") == CommandOutcome(outcome=None)
 
 
 async def test_a_trashed_diagram_can_be_read_and_restored_but_not_changed(scene: Scene) -> None:

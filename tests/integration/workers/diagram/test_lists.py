@@ -6,18 +6,11 @@ from typing import Any
 import pytest
 
 from chassis.database import DirectConnection
-from contracts.diagram import (
-    DiagramPage,
-    InvalidCursor,
-    ListDiagrams,
-    ListVersions,
-    RestoreDiagram,
-    TrashDiagram,
-    VersionPage,
-)
+from contracts.diagram.diagrams import DiagramPage, InvalidCursor, ListDiagrams, RestoreDiagram, TrashDiagram
+from contracts.diagram.versions import ListVersions, VersionPage
 from contracts.refusal import Invalid
 from tests.integration.workers.diagram.scene import Scene
-from workers.diagram import storage
+from workers.diagram.lists import storage
 
 SORTS = ["title", "created_at", "updated_at", "last_viewed_at", "size_bytes"]
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from chassis.database import Database, DirectConnection
 from chassis.objects import ObjectStore
-from contracts.diagram import Cursor, DiagramPage, ListDiagrams
+from contracts.diagram.diagrams import Cursor, DiagramPage, ListDiagrams
 from tests.integration.workers.diagram.scene import Scene
 
 SORTS = ["title", "created_at", "updated_at", "last_viewed_at", "size_bytes"]

@@ -15,7 +15,7 @@ from chassis.exposition import Registry
 from chassis.metrics import BusMetrics
 from chassis.outbox import OutboxRelay
 from chassis.unit_of_work import AlreadyHandled, Ledger
-from contracts.diagram import CreateDiagram, DiagramCreated, DiagramNotFound
+from contracts.diagram.diagrams import CreateDiagram, DiagramCreated, DiagramNotFound
 from contracts.envelope import Actor, ActorKind, Envelope
 from contracts.outcome import Outcome
 from contracts.refusal import Forbidden
@@ -24,8 +24,8 @@ from tests.integration.workers.diagram.scene import NotedCaches, NotedRelay
 from tests.simulation.plan import Plan
 from tests.simulation.postgres import Pool, Store
 from tests.simulation.world import World
-from workers.diagram import storage
-from workers.diagram.storage import Change, NewDiagram
+from workers.diagram.diagrams import storage
+from workers.diagram.diagrams.storage import Change, NewDiagram
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 DIAGRAM = UUID("00000000-0000-7000-8000-000000000001")

@@ -8,9 +8,9 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from chassis.database import Database, DirectConnection
-from contracts.diagram import Diagram, DiagramNotFound, GetDiagram
+from contracts.diagram.diagrams import Diagram, DiagramNotFound, GetDiagram
 from tests.integration.workers.diagram.scene import Scene
-from workers.diagram import storage
+from workers.diagram.diagrams import storage
 
 MANY = 2_000
 

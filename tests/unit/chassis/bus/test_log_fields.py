@@ -9,8 +9,9 @@ import pytest
 from chassis.bus.handling import _log_fields
 from chassis.bus.ports import Delivery
 from chassis.bus.reading import Received
-from contracts.auth import EndSession, GetMe
-from contracts.diagram import CreateDiagram, GetDiagram
+from contracts.auth.accounts import GetMe
+from contracts.auth.sessions import EndSession
+from contracts.diagram.diagrams import CreateDiagram, GetDiagram
 from contracts.envelope import Actor, ActorKind, Envelope
 from contracts.message import Message
 

@@ -4,7 +4,14 @@ import re
 
 import pytest
 
-from chassis.bus.permissions import Rights, gateway_rights, operator_rights, producer_rights, worker_rights
+from chassis.bus.permissions import (
+    Rights,
+    gateway_rights,
+    operator_rights,
+    producer_rights,
+    subscriber_rights,
+    worker_rights,
+)
 from chassis.bus.topology import COMMANDS, EVENTS, EXCHANGES, PARKED, QUERIES, REFUSED, REPLIES, RETRY, TOPIC_EXCHANGES
 
 INGRESS = "autograph.producers.billing"
@@ -15,6 +22,7 @@ EVERYBODY = [
     worker_rights("auth"),
     worker_rights("diagram"),
     PRODUCER,
+    subscriber_rights("reports"),
 ]
 QUEUES = ["diagram.commands", "diagram.parked", "auth.commands", "auth.parked", "retry.1s", "reply.other.1"]
 
@@ -86,6 +94,21 @@ def test_a_producer_writes_to_its_ingress_only_and_makes_nothing() -> None:
 
 def test_a_producer_that_is_allowed_nothing_sends_nothing() -> None:
     assert may(producer_rights("idle", []).topics["autograph.producers.idle"][0], ["diagram.create_diagram", "x"]) == []
+
+
+def test_a_subscriber_takes_from_its_own_queue_and_does_nothing_else() -> None:
+    rights = subscriber_rights("reports")
+    queue = "autograph.subscribers.reports"
+    others = [f"{queue}2", f"x{queue}", "autograph.subscribers.x", "amq.default", "auth.events", *EXCHANGES, *QUEUES]
+    assert may(rights.read, [queue, *others]) == [queue]
+    assert may(rights.write, [queue, *others]) == may(rights.configure, [queue, *others]) == []
+    for write, read in rights.topics.values():
+        assert may(write, ["diagram.diagram_created", "#"]) == may(read, ["diagram.diagram_created", "#"]) == []
+
+
+def test_no_worker_reads_what_waits_for_a_subscriber_outside() -> None:
+    for rights in (worker_rights("auth"), worker_rights("diagram"), operator_rights([]), gateway_rights()):
+        assert may(rights.read, ["autograph.subscribers.reports", "autograph.subscribers.parked"]) == []
 
 
 def test_the_operator_takes_from_parking_lots_puts_back_into_queues_and_sends_its_own_commands() -> None:

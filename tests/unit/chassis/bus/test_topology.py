@@ -38,11 +38,27 @@ def test_a_reply_queue_keeps_the_newest_for_as_long_as_somebody_may_wait(name: s
     assert policy_of(name).definition["message-ttl"] >= 60_000
 
 
-@pytest.mark.parametrize("queue", [*NEEDED.queues, "reply.producer-reports.1", "reply.autograph-gateway.0192"])
+OTHERS = ["reply.producer-reports.1", "reply.autograph-gateway.0192", "autograph.subscribers.reports"]
+EVENTS_OF_OURS = [queue for queue in NEEDED.queues if ".events" in queue]
+
+
+@pytest.mark.parametrize("queue", [*sorted(NEEDED.queues.keys() - set(EVENTS_OF_OURS)), *OTHERS])
 def test_every_queue_is_bounded_in_messages_and_bytes(queue: str) -> None:
     definition = policy_of(queue).definition
     assert 0 < definition["max-length"] <= 1_000_000
     assert 0 < definition["max-length-bytes"] <= 1 << 30
+
+
+@pytest.mark.parametrize("queue", EVENTS_OF_OURS)
+def test_no_worker_refuses_an_event_which_the_others_would_then_be_sent_again(queue: str) -> None:
+    assert not {"max-length", "max-length-bytes", "message-ttl"} & policy_of(queue).definition.keys()
+
+
+def test_a_subscriber_outside_refuses_no_event_either_but_loses_its_oldest() -> None:
+    definition = policy_of("autograph.subscribers.reports").definition
+    assert definition["overflow"] == "drop-head"
+    assert "dead-letter-exchange" not in definition
+    assert definition["delivery-limit"] >= 1_000_000  # since RabbitMQ 4.0 the default is 20, and then it drops
 
 
 @pytest.mark.parametrize("queue", NEEDED.queues)
@@ -84,6 +100,18 @@ def test_every_subscriber_hears_its_events_in_a_queue_of_its_own() -> None:
     for worker, events in SUBSCRIPTIONS.items():
         heard = {binding.routing_key for binding in NEEDED.bindings if binding.queue == f"{worker}.events"}
         assert heard == {event.routing_key() for event in events}
+
+
+def test_an_event_with_a_bulkhead_goes_to_a_queue_of_its_own_and_nowhere_else() -> None:
+    slow, *others = SUBSCRIPTIONS["auth"]
+    needed = topology(REQUESTS, SUBSCRIPTIONS, WORKERS, {"auth": {slow: "pictures"}})
+    bound = {(binding.queue, binding.routing_key) for binding in needed.bindings if ".events" in binding.queue}
+    assert bound == {
+        ("auth.events.pictures", slow.routing_key()),
+        *(("auth.events", event.routing_key()) for event in others),
+    }
+    assert needed.queues["auth.events.pictures"] == "quorum"
+    assert policy_of("auth.events.pictures") == policy_of("auth.events")
 
 
 def test_what_leaves_a_command_queue_by_itself_goes_to_parking_and_safely() -> None:

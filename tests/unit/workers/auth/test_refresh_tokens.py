@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.auth import InvalidRefreshToken
+from contracts.auth.sessions import InvalidRefreshToken
 from workers.auth.tokens import RefreshTokenSigner
 
 SESSION = UUID("0192f3a4-0000-7000-8000-000000000001")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.auth import PasswordTooCommon, PasswordTooLong, PasswordTooShort, email_key
+from contracts.auth.accounts import PasswordTooCommon, PasswordTooLong, PasswordTooShort, email_key
 from contracts.refusal import Invalid
 from workers.auth.rules import (
     Lifetimes,

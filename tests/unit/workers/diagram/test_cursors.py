@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 from pydantic_core import to_json
 
-from contracts.diagram import Cursor, InvalidCursor, ListDiagrams, ListVersions
+from contracts.diagram.diagrams import Cursor, InvalidCursor, ListDiagrams
+from contracts.diagram.versions import ListVersions
 from workers.diagram import cursors
 
 ID = UUID(int=7)

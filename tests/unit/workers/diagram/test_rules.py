@@ -5,11 +5,11 @@ from uuid import UUID
 
 import pytest
 
-from contracts.diagram import ChangeDiagram, DiagramType, InTrash, NotInTrash, RevisionRequired, StaleRevision
-from contracts.envelope import Actor, ActorKind
-from contracts.refusal import Forbidden, Invalid
-from workers.diagram import rules
-from workers.diagram.storage import like_pattern
+from contracts.diagram.diagrams import ChangeDiagram, DiagramType, InTrash, NotInTrash, RevisionRequired, StaleRevision
+from contracts.refusal import Invalid
+from workers.diagram.diagrams import rules
+from workers.diagram.lists.rules import check_moments
+from workers.diagram.lists.storage import like_pattern
 
 ID = UUID(int=1)
 
@@ -18,32 +18,6 @@ ID = UUID(int=1)
 class DiagramState:
     revision: int = 3
     in_trash: bool = False
-
-
-def actor(kind: ActorKind, *scopes: str) -> Actor:
-    return Actor(kind=kind, id=ID, scopes=scopes)
-
-
-@pytest.mark.parametrize("kind", [ActorKind.USER, ActorKind.PRODUCER])
-def test_users_and_producers_own_what_they_make(kind: ActorKind) -> None:
-    assert rules.writer(actor(kind)) == rules.reader(actor(kind)) == ID
-
-
-@pytest.mark.parametrize("kind", [ActorKind.ANONYMOUS, ActorKind.SERVICE])
-def test_nobody_else_owns_anything(kind: ActorKind) -> None:
-    with pytest.raises(Forbidden):
-        rules.reader(actor(kind))
-    with pytest.raises(Forbidden):
-        rules.writer(actor(kind))
-
-
-def test_an_api_key_does_what_its_scopes_say() -> None:
-    assert rules.reader(actor(ActorKind.API_KEY, "read")) == ID
-    assert rules.writer(actor(ActorKind.API_KEY, "write")) == ID
-    with pytest.raises(Forbidden):
-        rules.writer(actor(ActorKind.API_KEY, "read"))
-    with pytest.raises(Forbidden):
-        rules.reader(actor(ActorKind.API_KEY))
 
 
 @pytest.mark.parametrize(
@@ -132,9 +106,9 @@ def test_the_trash_decides_what_may_be_done() -> None:
 
 
 def test_moments_that_utc_does_not_have_are_pointed_at() -> None:
-    rules.check_moments(created_from=None, created_to=datetime.max.replace(tzinfo=UTC))
+    check_moments(created_from=None, created_to=datetime.max.replace(tzinfo=UTC))
     with pytest.raises(Invalid) as refusal:
-        rules.check_moments(created_from=datetime.max.replace(tzinfo=timezone(timedelta(hours=-1))))
+        check_moments(created_from=datetime.max.replace(tzinfo=timezone(timedelta(hours=-1))))
     assert refusal.value.errors[0].pointer == "/created_from"
 
 

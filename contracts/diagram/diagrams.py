@@ -1,16 +1,15 @@
-"""Messages of the diagram service: commands, queries, replies, events and refusals."""
+"""Diagrams: their fields, content, lists and trash."""
 
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
 from pydantic import AwareDatetime, Field, PlainValidator, StringConstraints, WithJsonSchema
-from pydantic_core import to_json
 
 from contracts.absent import NOT_NULL
-from contracts.auth import CommandOutcome, Fingerprint
+from contracts.cache_name import CacheName
 from contracts.message import Command, Event, Query, Reply
 from contracts.raw_json import RawJson
-from contracts.refusal import Refusal, RefusalKind
+from contracts.refusal import Forbidden, Refusal, RefusalKind, Refusals
 from contracts.text import ONE_LINE, STORABLE, TIME, storable_json
 
 Title = Annotated[str, StringConstraints(min_length=1, max_length=255, strip_whitespace=True), ONE_LINE]
@@ -31,7 +30,50 @@ Time = Annotated[AwareDatetime, TIME]
 Expected = Annotated[int, Field(ge=0)] | Literal["*"]
 # Further accepted revisions. A separate field, so that a release that does not know it refuses more, never less.
 Others = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(max_length=100)]
+DIAGRAM_CACHE = CacheName("diagram", "id")
 MAX_CONTENT_BYTES = 32 * 1024 * 1024  # upper bound of AUTOGRAPH_MAX_BODY_BYTES
+
+
+class DiagramNotFound(Refusal):
+    kind = RefusalKind.NOT_FOUND
+    code = "diagram_not_found"
+    title = "No such diagram"
+
+
+class StaleRevision(Refusal):
+    """``extra`` has ``current_revision``, which the gateway returns as the current ETag."""
+
+    kind = RefusalKind.PRECONDITION_FAILED
+    code = "stale_revision"
+    title = "The diagram was changed after the revision that this request is based on"
+
+
+class RevisionRequired(Refusal):
+    kind = RefusalKind.PRECONDITION_REQUIRED
+    code = "if_match_required"
+    title = "Changing the content requires If-Match with the ETag that the change is based on"
+
+
+class NotInTrash(Refusal):
+    kind = RefusalKind.CONFLICT
+    code = "not_in_trash"
+    title = "The diagram is not in the trash"
+
+
+class InTrash(Refusal):
+    kind = RefusalKind.CONFLICT
+    code = "in_trash"
+    title = "The diagram is in the trash: restore it first"
+
+
+class InvalidCursor(Refusal):
+    kind = RefusalKind.INVALID
+    code = "invalid_cursor"
+    title = "Invalid cursor"
+
+
+READ_REFUSALS: Refusals = (Forbidden, DiagramNotFound)
+CHANGE_REFUSALS: Refusals = (*READ_REFUSALS, StaleRevision)
 
 
 class DiagramSummary(Reply):
@@ -65,36 +107,9 @@ class Diagram(DiagramSummary):
     canvas_data: CanvasJson | None
     note_content: str | None
 
-    def json_bytes(self) -> bytes:
-        return _with_content(self)
-
 
 class DiagramPage(Reply):
     items: tuple[DiagramSummary, ...]
-    next_cursor: str | None
-    total: int
-
-
-class VersionSummary(Reply):
-    number: int
-    label: str | None
-    description: str | None
-    size_bytes: int
-    created_at: AwareDatetime
-    created_by: UUID
-
-
-class Version(VersionSummary):
-    diagram_id: UUID
-    canvas_data: CanvasJson | None
-    note_content: str | None
-
-    def json_bytes(self) -> bytes:
-        return _with_content(self)
-
-
-class VersionPage(Reply):
-    items: tuple[VersionSummary, ...]
     next_cursor: str | None
     total: int
 
@@ -103,15 +118,13 @@ class CreateDiagram(Command[DiagramSummary]):
     wire_name: ClassVar[str] = "autograph.diagram.create_diagram.v1"
     max_bytes: ClassVar[int] = MAX_CONTENT_BYTES
     opaque: ClassVar[str | None] = "canvas_data"
+    refuses: ClassVar[Refusals] = (Forbidden,)
 
     title: Title
     type: DiagramType
     canvas_data: Canvas | None = None
     note_content: Note | None = None
     tags: Tags = ()
-
-    def json_bytes(self) -> bytes:
-        return _with_canvas(self)
 
 
 class ChangeDiagram(Command[DiagramSummary]):
@@ -120,6 +133,8 @@ class ChangeDiagram(Command[DiagramSummary]):
     wire_name: ClassVar[str] = "autograph.diagram.change_diagram.v1"
     max_bytes: ClassVar[int] = MAX_CONTENT_BYTES
     opaque: ClassVar[str | None] = "canvas_data"
+    refuses: ClassVar[Refusals] = (*CHANGE_REFUSALS, RevisionRequired, InTrash)
+    invalidates: ClassVar[tuple[CacheName, ...]] = (DIAGRAM_CACHE,)
 
     id: UUID
     expected_revision: Expected | None = None  # required for a change of content
@@ -132,12 +147,11 @@ class ChangeDiagram(Command[DiagramSummary]):
     version_label: Label | None = None
     version_description: Description | None = None
 
-    def json_bytes(self) -> bytes:
-        return _with_canvas(self)
-
 
 class TrashDiagram(Command[None]):
     wire_name: ClassVar[str] = "autograph.diagram.trash_diagram.v1"
+    refuses: ClassVar[Refusals] = CHANGE_REFUSALS
+    invalidates: ClassVar[tuple[CacheName, ...]] = (DIAGRAM_CACHE,)
 
     id: UUID
     expected_revision: Expected | None = None
@@ -148,6 +162,8 @@ class RestoreDiagram(Command[DiagramSummary]):
     """Restore a diagram from the trash."""
 
     wire_name: ClassVar[str] = "autograph.diagram.restore_diagram.v1"
+    refuses: ClassVar[Refusals] = (*CHANGE_REFUSALS, NotInTrash)
+    invalidates: ClassVar[tuple[CacheName, ...]] = (DIAGRAM_CACHE,)
 
     id: UUID
     expected_revision: Expected | None = None
@@ -158,6 +174,8 @@ class DeleteDiagram(Command[None]):
     """Permanently delete a diagram with all its versions, whether or not it is in the trash."""
 
     wire_name: ClassVar[str] = "autograph.diagram.delete_diagram.v1"
+    refuses: ClassVar[Refusals] = CHANGE_REFUSALS
+    invalidates: ClassVar[tuple[CacheName, ...]] = (DIAGRAM_CACHE,)
 
     id: UUID
     expected_revision: Expected | None = None
@@ -166,12 +184,15 @@ class DeleteDiagram(Command[None]):
 
 class GetDiagram(Query[Diagram]):
     wire_name: ClassVar[str] = "autograph.diagram.get_diagram.v1"
+    refuses: ClassVar[Refusals] = READ_REFUSALS
+    cached: ClassVar[CacheName | None] = DIAGRAM_CACHE
 
     id: UUID
 
 
 class ListDiagrams(Query[DiagramPage]):
     wire_name: ClassVar[str] = "autograph.diagram.list_diagrams.v1"
+    refuses: ClassVar[Refusals] = (Forbidden, InvalidCursor)
 
     view: Literal["all", "recent", "trash"] = "all"
     type: DiagramType | None = None
@@ -183,32 +204,6 @@ class ListDiagrams(Query[DiagramPage]):
     order: Literal["asc", "desc"] = "desc"
     limit: Annotated[int, Field(ge=1, le=100)] = 20
     cursor: Cursor | None = None
-
-
-class ListVersions(Query[VersionPage]):
-    """Newest first."""
-
-    wire_name: ClassVar[str] = "autograph.diagram.list_versions.v1"
-
-    id: UUID
-    limit: Annotated[int, Field(ge=1, le=100)] = 20
-    cursor: Cursor | None = None
-
-
-class GetVersion(Query[Version]):
-    wire_name: ClassVar[str] = "autograph.diagram.get_version.v1"
-
-    id: UUID
-    number: Annotated[int, Field(ge=1, le=2_147_483_647)]
-
-
-class GetDiagramCommand(Query[CommandOutcome]):
-    """How one of the caller's commands ended."""
-
-    wire_name: ClassVar[str] = "autograph.diagram.get_command.v1"
-
-    command_id: UUID
-    fingerprint: Fingerprint | None = None  # of the request, if it had an idempotency key
 
 
 class DiagramCreated(Event):
@@ -255,67 +250,17 @@ class DiagramDeleted(Event):
     owner_id: UUID
 
 
-class DiagramNotFound(Refusal):
-    kind = RefusalKind.NOT_FOUND
-    code = "diagram_not_found"
-    title = "No such diagram"
-
-
-class VersionNotFound(Refusal):
-    kind = RefusalKind.NOT_FOUND
-    code = "version_not_found"
-    title = "No such version"
-
-
-class StaleRevision(Refusal):
-    """``extra`` has ``current_revision``, which the gateway returns as the current ETag."""
-
-    kind = RefusalKind.PRECONDITION_FAILED
-    code = "stale_revision"
-    title = "The diagram was changed after the revision that this request is based on"
-
-
-class RevisionRequired(Refusal):
-    kind = RefusalKind.PRECONDITION_REQUIRED
-    code = "if_match_required"
-    title = "Changing the content requires If-Match with the ETag that the change is based on"
-
-
-class NotInTrash(Refusal):
-    kind = RefusalKind.CONFLICT
-    code = "not_in_trash"
-    title = "The diagram is not in the trash"
-
-
-class InTrash(Refusal):
-    kind = RefusalKind.CONFLICT
-    code = "in_trash"
-    title = "The diagram is in the trash: restore it first"
-
-
-class InvalidCursor(Refusal):
-    kind = RefusalKind.INVALID
-    code = "invalid_cursor"
-    title = "Invalid cursor"
-
-
-def _with_content(whole: Diagram | Version) -> bytes:
-    """As ``model_dump_json`` writes it, faster."""
-    rest = whole.model_dump_json(exclude={"canvas_data", "note_content"}).encode().removesuffix(b"}")
-    canvas, note = whole.canvas_data or b"null", to_json(whole.note_content)
-    return b'%b,"canvas_data":%b,"note_content":%b}' % (rest, canvas, note)
-
-
-def _with_canvas(command: CreateDiagram | ChangeDiagram) -> bytes:
-    """As ``model_dump_json`` writes what is set, faster."""
-    canvas = command.canvas_data
-    rest = command.model_dump_json(exclude_unset=True, exclude=None if canvas is None else {"canvas_data"}).encode()
-    # A comma is right: both commands always have another field that is set.
-    return rest if canvas is None else b'%b,"canvas_data":%b}' % (rest.removesuffix(b"}"), canvas)
-
-
 MESSAGES = (
-    CreateDiagram, ChangeDiagram, TrashDiagram, RestoreDiagram, DeleteDiagram,
-    GetDiagram, ListDiagrams, ListVersions, GetVersion, GetDiagramCommand,
-    DiagramCreated, DiagramChanged, DiagramTrashed, DiagramRestored, DiagramDeleted,
-)  # fmt: skip
+    CreateDiagram,
+    ChangeDiagram,
+    TrashDiagram,
+    RestoreDiagram,
+    DeleteDiagram,
+    GetDiagram,
+    ListDiagrams,
+    DiagramCreated,
+    DiagramChanged,
+    DiagramTrashed,
+    DiagramRestored,
+    DiagramDeleted,
+)

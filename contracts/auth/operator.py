@@ -3,13 +3,20 @@
 from typing import ClassVar
 from uuid import UUID
 
-from contracts.auth import KeyId
+from contracts.auth.accounts import PasswordTooCommon, PasswordTooLong, PasswordTooShort, UserNotFound
+from contracts.auth.keys import KeyId
 from contracts.message import Command, Reply
-from contracts.refusal import Refusal, RefusalKind
+from contracts.refusal import Refusal, RefusalKind, Refusals
 from contracts.sealed import SealedText
 
 # A queue of their own, so that sign-ins, or an attack with them, cannot delay these commands.
 BULKHEAD = "operator"
+
+
+class KeyNotFound(Refusal):
+    kind = RefusalKind.NOT_FOUND
+    code = "key_not_found"
+    title = "No such signing key is in use"
 
 
 class AccountState(Reply):
@@ -33,6 +40,7 @@ class LockUser(Command[AccountState]):
     wire_name: ClassVar[str] = "autograph.auth.lock_user.v1"
     bulkhead: ClassVar[str | None] = BULKHEAD
     operator_only: ClassVar[bool] = True
+    refuses: ClassVar[Refusals] = (UserNotFound,)
 
     user_id: UUID
 
@@ -43,6 +51,7 @@ class UnlockUser(Command[AccountState]):
     wire_name: ClassVar[str] = "autograph.auth.unlock_user.v1"
     bulkhead: ClassVar[str | None] = BULKHEAD
     operator_only: ClassVar[bool] = True
+    refuses: ClassVar[Refusals] = (UserNotFound,)
 
     user_id: UUID
 
@@ -53,6 +62,7 @@ class ResetPassword(Command[AccountState]):
     wire_name: ClassVar[str] = "autograph.auth.reset_password.v1"
     bulkhead: ClassVar[str | None] = BULKHEAD
     operator_only: ClassVar[bool] = True
+    refuses: ClassVar[Refusals] = (UserNotFound, PasswordTooShort, PasswordTooLong, PasswordTooCommon)
 
     user_id: UUID
     password: SealedText
@@ -64,6 +74,7 @@ class EndUserSessions(Command[AccountState]):
     wire_name: ClassVar[str] = "autograph.auth.end_user_sessions.v1"
     bulkhead: ClassVar[str | None] = BULKHEAD
     operator_only: ClassVar[bool] = True
+    refuses: ClassVar[Refusals] = (UserNotFound,)
 
     user_id: UUID
 
@@ -74,14 +85,9 @@ class WithdrawKey(Command[KeyWithdrawn]):
     wire_name: ClassVar[str] = "autograph.auth.withdraw_key.v1"
     bulkhead: ClassVar[str | None] = BULKHEAD
     operator_only: ClassVar[bool] = True
+    refuses: ClassVar[Refusals] = (KeyNotFound,)
 
     key_id: KeyId
-
-
-class KeyNotFound(Refusal):
-    kind = RefusalKind.NOT_FOUND
-    code = "key_not_found"
-    title = "No such signing key is in use"
 
 
 MESSAGES = (LockUser, UnlockUser, ResetPassword, EndUserSessions, WithdrawKey)

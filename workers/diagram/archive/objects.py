@@ -18,7 +18,7 @@ from pydantic_core import to_json
 from chassis.database import compact
 from chassis.metrics import DiagramMetrics
 from chassis.objects import ObjectDamaged, ObjectStore
-from workers.diagram.storage import Content
+from workers.diagram.archive.storage import Content
 
 BUCKET = "diagrams"
 

@@ -15,9 +15,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from chassis.database import Database, classify
 from chassis.logging import logger
 from chassis.objects import ObjectDamaged, ObjectStoreUnavailable
-from workers.diagram import storage
-from workers.diagram.archive import Archive
-from workers.diagram.storage import EPOCH, ArchivePosition, RowVersion
+from workers.diagram.archive import storage
+from workers.diagram.archive.objects import Archive
+from workers.diagram.archive.storage import EPOCH, ArchivePosition, RowVersion
 
 PAGE = 1_000  # rows per query, without their content
 # An upper bound of the time between a deletion's timestamp (its transaction's start) and its commit.

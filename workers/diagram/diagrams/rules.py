@@ -1,13 +1,9 @@
 """Rules for diagrams; pure functions."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
-from typing import Annotated, Protocol
-from uuid import UUID
+from typing import Protocol
 
-from pydantic import AfterValidator, AwareDatetime
-
-from contracts.diagram import (
+from contracts.diagram.diagrams import (
     ChangeDiagram,
     DiagramType,
     Expected,
@@ -16,24 +12,13 @@ from contracts.diagram import (
     RevisionRequired,
     StaleRevision,
 )
-from contracts.envelope import Actor, ActorKind
-from contracts.refusal import FieldError, Forbidden, Invalid
+from contracts.refusal import FieldError, Invalid
 
 CONTENT_FIELDS = frozenset({"canvas_data", "note_content"})
+
 NEVER_NULL = ("title", "type", "tags")
 
-_OWNERS = frozenset({ActorKind.USER, ActorKind.API_KEY, ActorKind.PRODUCER})
 _TYPES_WITHOUT: dict[str, DiagramType] = {"canvas_data": "note", "note_content": "canvas"}
-
-
-def _in_utc(moment: datetime) -> datetime:
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("is outside of the calendar in UTC") from None
-
-
-Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 
 
 class DiagramState(Protocol):
@@ -52,23 +37,6 @@ class Conditional(Protocol):
     def expected_revision(self) -> Expected | None: ...
     @property
     def other_revisions(self) -> tuple[int, ...]: ...
-
-
-def reader(actor: Actor) -> UUID:
-    """The owner whose diagrams *actor* may read. Raises ``Forbidden``."""
-    if actor.kind not in _OWNERS:
-        raise Forbidden("Diagrams belong to users: sign in first")
-    if actor.kind is ActorKind.API_KEY and not actor.scopes:
-        raise Forbidden("The API key has no scope")
-    return actor.id
-
-
-def writer(actor: Actor) -> UUID:
-    """The owner whose diagrams *actor* may create and change. Raises ``Forbidden``."""
-    owner = reader(actor)
-    if actor.kind is ActorKind.API_KEY and not {"write", "admin"} & set(actor.scopes):
-        raise Forbidden("The API key lacks the scope write")
-    return owner
 
 
 def size_bytes(canvas: bytes | None, note: str | None) -> int:
@@ -122,16 +90,3 @@ def check_in_trash(found: DiagramState) -> None:
     """Raises ``NotInTrash``."""
     if not found.in_trash:
         raise NotInTrash
-
-
-def check_moments(**fields: datetime | None) -> None:
-    """Refuses moments that are outside the calendar in UTC, in which PostgreSQL stores them.
-
-    Raises ``Invalid``.
-    """
-    for field, moment in fields.items():
-        try:
-            if moment is not None:
-                _in_utc(moment)
-        except ValueError as error:
-            raise Invalid(errors=(FieldError(pointer=f"/{field}", code="out_of_range", detail=str(error)),)) from None

@@ -1,0 +1,1 @@
+"""Old content in the object store."""

@@ -1,0 +1,1 @@
+"""Diagrams: created, changed, trashed, restored, deleted and read."""

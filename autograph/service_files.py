@@ -139,7 +139,7 @@ def _chart_worker(worker: Service) -> str:
             "postgres_pool_min: 2  # connections that a pod keeps open",
             f"postgres_pool_max: {min(POD_POOL, worker.pool_max)}  # connections that a pod opens at most",
         ]
-    secret = "true  # it has an AUTOGRAPH_<NAME>_SECRET" if worker.own_secret else "false  # it has no secret but its credentials"
+    secret = "true  # it has an AUTOGRAPH_<NAME>_SECRET" if worker.own_secret else "false  # only its credentials"
     resources = ["  resources:", f'    requests: {{cpu: "{worker.cpu}", memory: 160Mi}}  # what a pod gets for certain']
     return _lines(
         [

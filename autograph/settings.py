@@ -21,7 +21,7 @@ else:
         **{
             f"{service.name}_secret": (
                 Key | None,
-                Field(None, description=f"The same value as the {service.name}{' service' if service.is_worker else ''}'s."),
+                Field(None, description=f"As in the {service.name}{' service' if service.is_worker else ''}."),
             )
             for service in SERVICES
             if service.own_secret
@@ -76,7 +76,7 @@ class OperatorSettings(_ServiceSecrets):
     installation_secret: Key | None = None
     """The secret from which every service's own passwords are derived."""
     password_pepper: Key | None = None
-    """The same value as the auth service's; without it, the pepper is derived from `AUTOGRAPH_AUTH_SECRET`."""
+    """As in the auth service; without it, the pepper is derived from `AUTOGRAPH_AUTH_SECRET`."""
 
     @field_validator("rabbitmq_management_url", mode="after")
     @classmethod

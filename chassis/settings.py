@@ -253,7 +253,7 @@ class Settings(BaseSettings):
     profile_applies: ClassVar[bool] = True
 
     profile: Profile = Profile.LOCAL
-    """Which defaults hold: those for processes on this machine, for containers, or for a cluster."""
+    """Which defaults apply: for processes on this machine, for containers, or for a cluster."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """The least severe lines that are logged."""
     log_format: LogFormat = LogFormat.JSON
@@ -348,11 +348,11 @@ class ServiceSettings(FlagSettings, RedisSettings, RabbitmqSettings):
     side_port: Port = 0
     """The port of metrics and health checks; 0 is any that is free."""
     drain_seconds: Annotated[float, Field(gt=0, le=600)] = 20.0
-    """How long a process that is to stop may finish what is in flight."""
+    """How long a stopping process may take to finish what is in flight."""
     otlp_url: HttpUrl | None = None
     """An OpenTelemetry collector, as http://collector:4318; without it nothing is traced."""
     trace_ratio: Annotated[float, Field(ge=0, le=1)] = 1.0
-    """The share of traces that is kept, the same ones in all services."""
+    """The share of traces that is kept; all services keep the same ones."""
 
 
 SettingsT = TypeVar("SettingsT", bound=Settings)

@@ -13,6 +13,7 @@ from autograph.doctor.command import doctor
 from autograph.failures import describe_failure
 from autograph.flags import flags
 from autograph.generate import generate
+from autograph.jobs import app as jobs
 from autograph.keys import app as keys
 from autograph.migrate import migrate
 from autograph.outbox import outbox
@@ -81,6 +82,7 @@ app.command()(backup)
 app.command("restore")(restore_command)
 app.command()(generate)
 app.add_typer(parked, name="parked")
+app.add_typer(jobs, name="jobs")
 app.add_typer(producer, name="producer")
 app.add_typer(subscriber, name="subscriber")
 app.add_typer(keys, name="keys")

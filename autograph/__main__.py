@@ -34,6 +34,7 @@ COMMANDS = {
     "restore": "autograph.backup.command:restore_command",
     "generate": "autograph.generate:generate",
     "parked": "autograph.parked:app",
+    "jobs": "autograph.jobs:app",
     "producer": "autograph.producer:app",
     "subscriber": "autograph.subscriber:app",
     "keys": "autograph.keys:app",

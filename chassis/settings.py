@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar
 from urllib.parse import SplitResult, urlsplit
@@ -338,6 +339,15 @@ class ObjectStoreSettings(Settings):
     """The object store's secret key."""
     s3_region: str = "us-east-1"
     """The region that requests to the object store are signed for."""
+
+
+class OutboundSettings(Settings):
+    """Of a service that sends requests to servers that users name (``chassis.outbound``)."""
+
+    outbound_allow: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_split_list)] = ()
+    """Networks that requests to servers outside may reach although they are private, as 10.1.2.0/24, with commas."""
+    outbound_proxy: HttpUrl | None = None
+    """A proxy for requests to servers outside. It decides then what may be reached: addresses are not checked here."""
 
 
 class ServiceSettings(FlagSettings, RedisSettings, RabbitmqSettings):

@@ -104,7 +104,7 @@ SERVICES: Final[tuple[Service, ...]] = (
             diagram.diagrams.DiagramRestored,
             diagram.diagrams.DiagramDeleted,
         ),
-        revision="0003",
+        revision="0007",
         own_secret=True,
         optional_secrets=("password_pepper",),
         cpu="1",  # hashing passwords takes a core
@@ -115,7 +115,7 @@ SERVICES: Final[tuple[Service, ...]] = (
         side_port=8082,
         needs={Engine.POSTGRES, Engine.S3},
         messages=diagram.MESSAGES,
-        revision="0006",
+        revision="0007",
         extensions=("pg_trgm",),
         buckets=("diagrams", "uploads", "exports"),
     ),

@@ -78,6 +78,7 @@ async def test_a_runner_that_stood_still_for_longer_than_its_lease_cannot_end_th
     assert await scene.pictures() == 2  # one of each job
 
 
+@pytest.mark.slow("three processes die, each after its lease has run out")
 async def test_a_job_that_kills_its_process_each_time_has_failed_and_the_others_go_on(
     scene: Scene, own_url: str, tmp_path: Path
 ) -> None:

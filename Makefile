@@ -8,6 +8,8 @@ SHELL := bash
 VENV := .venv
 PYTHON_IN_VENV := $(VENV)/bin/python
 BIN := $(VENV)/bin
+# The moment in which Enter was typed, in seconds since the machine booted: what `make up` tells is counted from it.
+BEGAN := $(shell cut -d' ' -f1 /proc/uptime)
 # How many processes test at once. More than there are processors: tests of whole stacks wait most of their time.
 PROCESSES ?= $(shell echo $$(($$(nproc) + 1)))
 IN_PARALLEL := -n $(PROCESSES)
@@ -18,8 +20,9 @@ help: ## Show this
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1	\2/p' $(MAKEFILE_LIST) | expand -t 14
 
 .PHONY: up
+up: SERVERS := --servers
 up: $(VENV)/.runtime ## Start the whole system on real servers; Ctrl-C stops it
-	@exec $(BIN)/autograph up
+	@exec $(BIN)/autograph up --began $(BEGAN)
 
 .PHONY: down
 down: $(VENV)/.runtime ## Stop a stack that was left running
@@ -87,8 +90,8 @@ bench: $(VENV)/.development ## Benchmark against the floors, or AGAINST=another 
 	@$(PYTHON_IN_VENV) -m bench$(if $(AGAINST),.turns $(AGAINST))
 
 .PHONY: lock
-lock: ## Regenerate the lock files (needs uv)
-	@compile() { uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --upgrade --quiet "$$@"; }
+lock: $(VENV)/.development ## Regenerate the lock files
+	@compile() { $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --upgrade --quiet "$$@"; }
 	compile pyproject.toml -o requirements.lock
 	compile --group dev pyproject.toml -o requirements-dev.lock
 	compile --no-deps --group servers -o requirements-servers.lock
@@ -97,6 +100,7 @@ lock: ## Regenerate the lock files (needs uv)
 	compile --group clients -o requirements-clients.lock
 	compile --group sbom -o requirements-sbom.lock
 	compile --no-deps --group programs -o requirements-programs.lock
+	compile --no-deps --group uv -o requirements-uv.lock
 
 .PHONY: clean
 clean: ## Remove the virtual environment and build output; data in .autograph is kept
@@ -104,12 +108,12 @@ clean: ## Remove the virtual environment and build output; data in .autograph is
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The virtual environment follows the lock files: what a user needs, and with it what a developer needs.
-$(VENV)/.runtime: requirements.lock .ci/venv
-	@.ci/venv $(VENV) requirements.lock
+$(VENV)/.runtime: requirements.lock requirements-uv.lock .ci/venv
+	@.ci/venv $(VENV) requirements.lock --began $(BEGAN) $(SERVERS)
 	touch $@
 
-$(VENV)/.development: requirements-dev.lock .ci/venv
-	@.ci/venv $(VENV) requirements-dev.lock
+$(VENV)/.development: requirements-dev.lock requirements-uv.lock .ci/venv
+	@.ci/venv $(VENV) requirements-dev.lock --began $(BEGAN)
 	touch $@ $(VENV)/.runtime
 
 .venv-tools/.tools: requirements-tools.lock requirements-programs.lock .ci/venv .ci/programs.py

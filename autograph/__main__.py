@@ -1,39 +1,71 @@
 """``autograph``: the operator's command."""
 
 import sys
+from importlib import import_module
 from logging import getLogger
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from typer.core import TyperGroup
+from typer.main import get_command
 
-from autograph.backup.command import backup, restore_command
-from autograph.buckets import buckets
-from autograph.doctor.command import doctor
-from autograph.failures import describe_failure
-from autograph.flags import flags
-from autograph.generate import generate
-from autograph.keys import app as keys
-from autograph.migrate import migrate
-from autograph.outbox import outbox
-from autograph.parked import app as parked
-from autograph.producer import app as producer
-from autograph.queues import queues
-from autograph.scale import scale
-from autograph.service_credentials import app as credentials
-from autograph.sessions import sessions
 from autograph.settings import OperatorSettings
 from autograph.stacks import running_stacks
-from autograph.status import status
-from autograph.subscriber import app as subscriber
-from autograph.up import down, up
-from autograph.users import app as users
 from chassis import logging
 from chassis.settings import LogFormat, SettingsInvalid, read
 from compose.local.home import OperatorError
 from contracts.version import VERSION
 
-app = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)  # local variables may be secrets
+# Each in the module that has it: a function, or an application of commands of its own.
+COMMANDS = {
+    "up": "autograph.up:up",
+    "down": "autograph.up:down",
+    "status": "autograph.status:status",
+    "scale": "autograph.scale:scale",
+    "doctor": "autograph.doctor.command:doctor",
+    "queues": "autograph.queues:queues",
+    "outbox": "autograph.outbox:outbox",
+    "sessions": "autograph.sessions:sessions",
+    "buckets": "autograph.buckets:buckets",
+    "flags": "autograph.flags:flags",
+    "migrate": "autograph.migrate:migrate",
+    "backup": "autograph.backup.command:backup",
+    "restore": "autograph.backup.command:restore_command",
+    "generate": "autograph.generate:generate",
+    "parked": "autograph.parked:app",
+    "jobs": "autograph.jobs:app",
+    "producer": "autograph.producer:app",
+    "subscriber": "autograph.subscriber:app",
+    "keys": "autograph.keys:app",
+    "users": "autograph.users:app",
+    "credentials": "autograph.service_credentials:app",
+}
+
+
+class Commands(TyperGroup):
+    """Imports a command's module when the command is asked for: most need neither Alembic nor the object store."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the caller's form
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - the caller's form
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        found = getattr(import_module(module), attribute)
+        if isinstance(found, typer.Typer):
+            application = found
+        else:
+            application = typer.Typer(add_completion=False)
+            application.command(cmd_name)(found)
+        command = get_command(application)
+        command.name = cmd_name
+        return command
+
+
+# Local variables may be secrets.
+app = typer.Typer(cls=Commands, add_completion=False, pretty_exceptions_show_locals=False)
 UNAVAILABLE = 69  # sysexits.h
 
 
@@ -66,28 +98,6 @@ def autograph(
         raise typer.Exit
 
 
-app.command()(up)
-app.command()(down)
-app.command()(status)
-app.command()(scale)
-app.command()(doctor)
-app.command()(queues)
-app.command()(outbox)
-app.command()(sessions)
-app.command()(buckets)
-app.command()(flags)
-app.command()(migrate)
-app.command()(backup)
-app.command("restore")(restore_command)
-app.command()(generate)
-app.add_typer(parked, name="parked")
-app.add_typer(producer, name="producer")
-app.add_typer(subscriber, name="subscriber")
-app.add_typer(keys, name="keys")
-app.add_typer(users, name="users")
-app.add_typer(credentials, name="credentials")
-
-
 def _configure_logging() -> None:
     """Logs go to standard error: standard output is the command's result."""
     try:
@@ -106,6 +116,8 @@ def main() -> None:
     except OperatorError as refusal:
         raise SystemExit(str(refusal)) from None
     except Exception as error:
+        from autograph.failures import describe_failure  # noqa: PLC0415 - it knows the failures of every client library
+
         text = describe_failure(error)
         if text is None:
             raise

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 from autograph.settings import OperatorSettings, operator_settings
 from compose.local.home import Home, OperatorError
-from compose.local.stack import EXTERNAL_SERVER_VARIABLES, Servers, addresses
+from compose.local.provision import EXTERNAL_SERVER_VARIABLES
+from compose.local.stack import Servers, addresses
 from contracts.services import SERVICES
 
 

@@ -134,6 +134,8 @@ async def _all() -> list[PublicKey]:
 
 async def _rotate(purpose: Purpose) -> PublicKey:
     async with _connected() as (connection, secret):
+        if purpose is Purpose.VAULT and not any(key.purpose is purpose for key in await list_all(connection)):
+            raise OperatorError("Nothing is kept in the vault yet: its first key is made with the first secret")
         return await make_next(connection, KeyCipher(secret), purpose, datetime.now(UTC))
 
 

@@ -18,9 +18,10 @@ from autograph.services import check_settings, service_specs
 from autograph.settings import operator_settings
 from chassis.settings import SettingsInvalid
 from compose.local.home import MAX_PROCESSES, Home, OperatorError
+from compose.local.progress import Report
 from compose.local.server import Spec
 from compose.local.stack import is_external_server
-from compose.local.supervisor import Report, Supervisor
+from compose.local.supervisor import Supervisor
 from contracts.services import SERVICES, max_connections
 
 SCALE_TIMEOUT_SECONDS: Final = 210.0  # a service may take 180 s to be ready, and 30 s to drain

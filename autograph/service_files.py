@@ -139,15 +139,15 @@ def _chart_worker(worker: Service) -> str:
             "postgres_pool_min: 2  # connections that a pod keeps open",
             f"postgres_pool_max: {min(POD_POOL, worker.pool_max)}  # connections that a pod opens at most",
         ]
-    secret = "true  # it has an AUTOGRAPH_<NAME>_SECRET" if worker.own_secret else "false  # it has none of its own"
-    resources = ["  resources:", f'    requests: {{cpu: "{worker.cpu}", memory: 160Mi}}  # what a pod is promised']
+    secret = "true  # it has an AUTOGRAPH_<NAME>_SECRET" if worker.own_secret else "false  # only its credentials"
+    resources = ["  resources:", f'    requests: {{cpu: "{worker.cpu}", memory: 160Mi}}  # what a pod gets for certain']
     return _lines(
         [
             f"{worker.name}:",
             f"  sidePort: {worker.side_port}  # for metrics and health",
-            f"  needs: [{', '.join(worker.engines)}]  # what it may reach, and is told the credentials of",
+            f"  needs: [{', '.join(worker.engines)}]  # the servers that it may reach and gets credentials for",
             f"  ownSecret: {secret}",
-            "  # Those that keda looks at.",
+            "  # The queues that keda scales by.",
             *_wrapped(f"  queues: [{', '.join(queue for queue in queues if queue not in of_nobody)}]"),
             *(resources if worker.cpu else []),
             "  settings:",

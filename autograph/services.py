@@ -12,8 +12,8 @@ from autograph.settings import CHECKOUT
 from autograph.settings_page import programs
 from chassis.settings import PREFIX, PostgresSettings, SettingsInvalid, read
 from compose.local.home import Home
+from compose.local.provision import EXTERNAL_SERVER_VARIABLES
 from compose.local.server import Spec
-from compose.local.stack import EXTERNAL_SERVER_VARIABLES
 from contracts.services import GATEWAY, SERVICES, Engine, Service
 
 # Each service gets only its own of these, and none an administrator's.

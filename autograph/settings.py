@@ -21,7 +21,7 @@ else:
         **{
             f"{service.name}_secret": (
                 Key | None,
-                Field(None, description=f"As the {service.name}{' service' if service.is_worker else ''} has it."),
+                Field(None, description=f"As in the {service.name}{' service' if service.is_worker else ''}."),
             )
             for service in SERVICES
             if service.own_secret
@@ -74,9 +74,9 @@ class OperatorSettings(_ServiceSecrets):
     s3_region: str = "us-east-1"
     """The region that requests to the object store are signed for."""
     installation_secret: Key | None = None
-    """Every service's own passwords are derived from it."""
+    """The secret from which every service's own passwords are derived."""
     password_pepper: Key | None = None
-    """As the auth service has it; without it, the pepper is derived from `AUTOGRAPH_AUTH_SECRET`."""
+    """As in the auth service; without it, the pepper is derived from `AUTOGRAPH_AUTH_SECRET`."""
 
     @field_validator("rabbitmq_management_url", mode="after")
     @classmethod

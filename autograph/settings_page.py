@@ -40,16 +40,16 @@ _LIMITS: Final = (
 _HEAD: Final = f"""\
 # Settings
 
-Written by `make gen` from the settings' own classes. A setting is an environment variable, or a line in the file `.env`
-of the folder in which a process starts; the environment has precedence. `{PREFIX}X_FILE` names a file that holds
-`{PREFIX}X`, as Docker and Kubernetes mount secrets.
+`make gen` writes this page from the settings' classes. A setting is an environment variable, or a line in the file
+`.env` of the folder in which a process starts; the environment has precedence. `{PREFIX}X_FILE` names a file that
+contains the value of `{PREFIX}X`, as Docker and Kubernetes mount secrets.
 
-A mistake ends a process at its start with status 78, all mistakes at once. A name that is nearly one of these is a
-mistake; any other name that begins with `{PREFIX}` is named on standard error and ignored, so that a release can run
-beside the next one, which knows more.
+If a setting is invalid, the process ends at start with status 78 and reports all errors at once. A name that is close
+to one of these names is an error too. Any other name that begins with `{PREFIX}` gives a warning on standard error and
+is ignored, so that a release can run beside the next one, which has more settings.
 
-`autograph` is the operator's command with its local stack: `autograph up` tells each service its addresses and
-credentials itself.
+`autograph` is the operator's command, which also runs the local stack: `autograph up` passes addresses and credentials
+to each service itself.
 
 | setting | read by | type and limits | default | what it does |
 | --- | --- | --- | --- | --- |

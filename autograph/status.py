@@ -14,7 +14,7 @@ from autograph.listing import AsJson, print_table
 from autograph.liveness import NOT_ANSWERING, mark_unresponsive
 from autograph.settings import operator_settings
 from compose.local.home import Home, RunningProcess
-from compose.local.stack import EXTERNAL_SERVER_VARIABLES
+from compose.local.provision import EXTERNAL_SERVER_VARIABLES
 
 
 def status(*, as_json: AsJson = False) -> None:

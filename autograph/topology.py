@@ -16,7 +16,7 @@ from autograph.subscribers import Subscriber, restore_subscribers
 from chassis.bus.headers import OPERATOR_USER, service_user
 from chassis.bus.permissions import Rights, gateway_rights, operator_rights, worker_rights
 from chassis.bus.topology import EVENTS, EXCHANGES, Topology, topology
-from contracts.catalogue import EVENT_BULKHEADS, REQUESTS, SUBSCRIPTIONS, WORKERS
+from contracts.catalogue import DELEGATIONS, EVENT_BULKHEADS, REQUESTS, SUBSCRIPTIONS, WORKERS
 
 NEEDED = topology(REQUESTS, SUBSCRIPTIONS, WORKERS, EVENT_BULKHEADS)
 
@@ -120,7 +120,8 @@ def _policy_differences(policies: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 def _all_rights() -> list[Rights]:
     operators = [request.routing_key() for request in REQUESTS if request.operator_only]
-    return [gateway_rights(), operator_rights(operators), *map(worker_rights, WORKERS)]
+    workers = [worker_rights(worker, DELEGATIONS.get(worker, ())) for worker in WORKERS]
+    return [gateway_rights(), operator_rights(operators), *workers]
 
 
 async def _user(broker: Broker, rights: Rights, installation_secret: str) -> None:

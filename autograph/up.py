@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import os
 import signal
-import time
 from collections.abc import AsyncIterator, Mapping
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -13,7 +15,6 @@ import typer
 from rich.console import Console
 
 from autograph.installation import installation_in
-from autograph.migrate import apply_broker, apply_storage
 from autograph.scale import Scale, parse_counts
 from autograph.services import check_settings
 from autograph.settings import OperatorSettings, operator_settings
@@ -21,10 +22,11 @@ from autograph.stacks import recorded
 from autograph.status import print_stack, stack_rows
 from chassis.settings import EX_CONFIG, SettingsInvalid
 from compose.local.home import Home, OperatorError
-from compose.local.process import stop_all
+from compose.local.process import Identity, stop_all
+from compose.local.progress import Report, line, now, reported
 from compose.local.run import start_servers
 from compose.local.stack import is_external_server
-from compose.local.supervisor import Report, stop_leftovers
+from compose.local.supervisor import stop_leftovers
 from contracts.services import max_connections
 
 DOWN_SECONDS = 60.0
@@ -35,6 +37,9 @@ def up(
         list[str] | None,
         typer.Option(help="More processes of a service, as diagram=2. May be repeated; kept for the next time."),
     ] = None,
+    began: Annotated[
+        float | None, typer.Option(hidden=True, help="When `make` began, in /proc/uptime's seconds.")
+    ] = None,
 ) -> None:
     """Start servers, gateway and workers, and stay in the foreground; Ctrl-C stops all that was started."""
     try:
@@ -44,15 +49,20 @@ def up(
         raise typer.Exit(EX_CONFIG) from None
     settings = operator_settings(starts=True)
     try:
-        asyncio.run(_up(settings, parse_counts(workers or []), pools))
+        asyncio.run(_up(settings, parse_counts(workers or []), pools, _moment_of_start() if began is None else began))
     except OperatorError as sentence:
         Console(stderr=True).print(str(sentence), style="bold red", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from None
 
 
-async def _up(settings: OperatorSettings, counts: dict[str, int], pools: dict[str, int]) -> None:
+def _moment_of_start() -> float:
+    """When this process was started, before Python read any of this."""
+    identity = Identity.of(os.getpid())
+    return identity.started / os.sysconf("SC_CLK_TCK") if identity else now()
+
+
+async def _up(settings: OperatorSettings, counts: dict[str, int], pools: dict[str, int], began: float) -> None:
     console = Console()
-    started = time.monotonic()
     home = Home(settings.home, programs=settings.programs).open()
     external = settings.external_servers()
     counts = home.counts() | counts
@@ -70,21 +80,23 @@ async def _up(settings: OperatorSettings, counts: dict[str, int], pools: dict[st
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, asked_to_stop)
 
-    report = _reporter(console, home, started)
+    report = _reporter(console, home, began)
     connections = max_connections(counts, pools)
     try:
         async with start_servers(home, external, report, connections=connections) as servers, on_record(home):
             installation = installation_in(home, settings)
+            migrations = await asyncio.to_thread(_migrations)
             await servers.ready(
                 *(name for name in ("postgres", "redis", "s3") if not is_external_server(name, external))
             )
-            report("schema", "migrating")
-            await apply_storage(installation, Console(quiet=True))
+            async with reported(report, "schema", "migrating"):
+                await migrations.apply_storage(installation, Console(quiet=True))
             report("schema", "up to date")
 
             async def broker() -> None:
                 await servers.all_ready()
-                await apply_broker(installation, Console(quiet=True))
+                async with reported(report, "topology", "applying"):
+                    await migrations.apply_broker(installation, Console(quiet=True))
                 report("topology", "up to date")
 
             scale = Scale(home, installation, settings.http_port, servers.supervisor, report)
@@ -94,7 +106,7 @@ async def _up(settings: OperatorSettings, counts: dict[str, int], pools: dict[st
             ready = True
             async with scale.follow_changes(loop):
                 if not stop.is_set():
-                    _print_summary(console, home, external, settings.http_port, time.monotonic() - started)
+                    _print_summary(console, home, external, settings.http_port, now() - began)
                 await stop.wait()
             report("autograph", "stopping")
     except asyncio.CancelledError:
@@ -104,13 +116,18 @@ async def _up(settings: OperatorSettings, counts: dict[str, int], pools: dict[st
     report("autograph", "stopped")
 
 
-def _reporter(console: Console, home: Home, started: float) -> Report:
+def _migrations() -> ModuleType:
+    """Read while the servers boot: Alembic and SQLAlchemy take as long to read as all the rest."""
+    return import_module("autograph.migrate")
+
+
+def _reporter(console: Console, home: Home, began: float) -> Report:
     def report(name: str, state: str) -> None:
         # The terminal may be closed (SIGHUP): stopping must go on.
         with contextlib.suppress(OSError):
             while home.notices:
                 console.print(home.notices.pop(), style="yellow", highlight=False, soft_wrap=True)
-            console.print(f"{time.monotonic() - started:6.1f} s  {name:<10} {state}", highlight=False)
+            console.print(line(now() - began, name, state), highlight=False, markup=False, soft_wrap=True)
 
     return report
 

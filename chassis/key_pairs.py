@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from uuid_utils.compat import uuid7
 
 from chassis import advisory_locks
 from chassis.database import Connection, DirectConnection
@@ -26,10 +27,15 @@ NONCE_BYTES: Final = 12  # NIST SP 800-38D 8.2
 class Purpose(StrEnum):
     SIGNING = "signing"  # Ed25519
     SEALING = "sealing"  # X25519, for libsodium's sealed boxes
+    VAULT = "vault"  # AES-256, with no public part
 
 
 # Verifiers must have fetched the next signing key before it signs. A sealing key is usable at once.
-PUBLISH_AHEAD: Final = {Purpose.SIGNING: timedelta(hours=1), Purpose.SEALING: timedelta(0)}
+PUBLISH_AHEAD: Final = {
+    Purpose.SIGNING: timedelta(hours=1), Purpose.SEALING: timedelta(0), Purpose.VAULT: timedelta(0)
+}  # fmt: skip
+# What a service holds and publishes, and rotates when it is due. A vault's key is made when it is first needed.
+PAIRS: Final = (Purpose.SIGNING, Purpose.SEALING)
 CLOCK_SKEW: Final = timedelta(minutes=5)  # between the machines of an installation
 _CURVE: Final = {Purpose.SIGNING: "Ed25519", Purpose.SEALING: "X25519"}
 
@@ -109,9 +115,9 @@ async def rotate(
     the new one.
     """
     async with connection.transaction():
-        await _lock_table(connection)
-        await load(connection, cipher)
-        return await _make(connection, cipher, purpose, now)
+        await lock_keys(connection)
+        await load(connection, cipher, tuple(Purpose))
+        return await make_key(connection, cipher, purpose, now)
 
 
 async def maintain(
@@ -122,11 +128,11 @@ async def maintain(
     Concurrent calls take turns and return the same keys. Raises ``KeysUnreadable``.
     """
     async with connection.transaction():
-        await _lock_table(connection)
+        await lock_keys(connection)
         keys = await load(connection, cipher)
         keys += [
-            await _make(connection, cipher, purpose, now)
-            for purpose in Purpose
+            await make_key(connection, cipher, purpose, now)
+            for purpose in PAIRS
             if is_due(keys, purpose, now, rotate_after)
         ]
         gone = expired_keys(keys, now, expire_after)
@@ -140,7 +146,7 @@ async def withdraw(connection: Connection, cipher: KeyCipher, key_id: str, now: 
 
     ``None``: no such signing key is in use. Runs in the caller's transaction.
     """
-    await _lock_table(connection)
+    await lock_keys(connection)
     withdrawn = await connection.fetchval(
         "UPDATE keys SET retired_at = $2 WHERE id = $1 AND purpose = 'signing' AND retired_at IS NULL RETURNING true",
         key_id,
@@ -158,7 +164,7 @@ async def withdraw(connection: Connection, cipher: KeyCipher, key_id: str, now: 
         """,
         now - CLOCK_SKEW,
     )
-    return active(await load(connection, cipher), Purpose.SIGNING, now) or await _make(
+    return active(await load(connection, cipher), Purpose.SIGNING, now) or await make_key(
         connection, cipher, Purpose.SIGNING, now
     )
 
@@ -168,9 +174,14 @@ async def is_in_use(connection: Connection, key_id: str) -> bool:
     return bool(await connection.fetchval("SELECT true FROM keys WHERE id = $1 AND retired_at IS NULL", key_id))
 
 
-async def load(connection: Connection | DirectConnection, cipher: KeyCipher) -> list[KeyPair]:
-    """All keys that are not retired. Raises ``KeysUnreadable``."""
-    records = await connection.fetch(f"SELECT {_PUBLIC}, private_key FROM keys WHERE retired_at IS NULL")
+async def load(
+    connection: Connection | DirectConnection, cipher: KeyCipher, purposes: tuple[Purpose, ...] = PAIRS
+) -> list[KeyPair]:
+    """All of *purposes* that are not retired. Raises ``KeysUnreadable``."""
+    records = await connection.fetch(
+        f"SELECT {_PUBLIC}, private_key FROM keys WHERE retired_at IS NULL AND purpose = ANY($1::text[])",
+        list(purposes),
+    )
     return [
         KeyPair(
             *_public(record), private=cipher.decrypt(Purpose(record["purpose"]), record["id"], record["private_key"])
@@ -180,8 +191,11 @@ async def load(connection: Connection | DirectConnection, cipher: KeyCipher) -> 
 
 
 async def list_all(connection: Connection | DirectConnection) -> list[PublicKey]:
-    """The public parts of all keys, retired ones too, newest first."""
-    records = await connection.fetch(f"SELECT {_PUBLIC} FROM keys ORDER BY purpose, active_from DESC, id")
+    """The public parts, also of what is retired, newest first."""
+    records = await connection.fetch(
+        f"SELECT {_PUBLIC} FROM keys WHERE purpose = ANY($1::text[]) ORDER BY purpose, active_from DESC, id",
+        list(Purpose),
+    )
     return [PublicKey(*_public(record)) for record in records]
 
 
@@ -199,20 +213,21 @@ def _public(record: Any) -> tuple[str, Purpose, bytes, datetime, datetime, datet
     )
 
 
-async def _lock_table(connection: Connection | DirectConnection) -> None:
+async def lock_keys(connection: Connection | DirectConnection) -> None:
+    """Those who make or retire keys take turns, until the caller's transaction ends."""
     await connection.execute(f"SELECT pg_advisory_xact_lock({advisory_locks.of_table('keys')})")
 
 
-async def _make(
+async def make_key(
     connection: Connection | DirectConnection, cipher: KeyCipher, purpose: Purpose, now: datetime
 ) -> KeyPair:
-    private_key = Ed25519PrivateKey.generate() if purpose is Purpose.SIGNING else X25519PrivateKey.generate()
-    private, public = private_key.private_bytes_raw(), private_key.public_key().public_bytes_raw()
+    """In the caller's transaction, which holds the lock of ``lock_keys``."""
+    key_id, private, public = _generated(purpose)
     first = not await connection.fetchval(
         "SELECT count(*) FROM keys WHERE purpose = $1 AND retired_at IS NULL", purpose.value
     )
     key = KeyPair(
-        id=_thumbprint(purpose, public),
+        id=key_id,
         purpose=purpose,
         public=public,
         created_at=now,
@@ -226,6 +241,15 @@ async def _make(
         key.id, purpose.value, public, cipher.encrypt(purpose, key.id, private), key.created_at, key.active_from,
     )  # fmt: skip
     return key
+
+
+def _generated(purpose: Purpose) -> tuple[str, bytes, bytes]:
+    """Id, private and public part."""
+    if purpose is Purpose.VAULT:
+        return str(uuid7()), AESGCM.generate_key(256), b""
+    private_key = Ed25519PrivateKey.generate() if purpose is Purpose.SIGNING else X25519PrivateKey.generate()
+    public = private_key.public_key().public_bytes_raw()
+    return _thumbprint(purpose, public), private_key.private_bytes_raw(), public
 
 
 def _thumbprint(purpose: Purpose, public: bytes) -> str:

@@ -18,6 +18,7 @@ from prometheus_client import Histogram
 from chassis import logging, tracing
 from chassis.flags import show_flags
 from chassis.health import Health
+from chassis.loops import Loops
 from chassis.metrics import HealthMetrics, LoopMetrics, process_registry
 from chassis.pooler import PoolerUnsuitable
 from chassis.settings import EX_CONFIG, LogFormat, Profile, ServiceSettings, load
@@ -94,6 +95,8 @@ class Service(Generic[ServiceSettingsT]):
         show_flags(settings.flags, self.registry)
         self._unhandled = LoopMetrics.unhandled(self.registry)
         self.health = Health(self.version)
+        self._loops = Loops(self.registry)
+        self.health.check("loops", self._loops.check, needed=False)
         self.side_url = ""
         self._on_stopping = on_stopping
         self._stack = AsyncExitStack()
@@ -114,6 +117,25 @@ class Service(Generic[ServiceSettingsT]):
     def background(self, work: Coroutine[Any, Any, None], *, name: str) -> None:
         """Run *work* until the end of the drain. If it fails, the service drains and exits with status 1."""
         self._tasks.start(work, name=name)
+
+    def every(
+        self,
+        seconds: float,
+        function: Callable[[], Awaitable[object]],
+        *,
+        name: str,
+        retry_seconds: float | None = None,
+        at_once: bool = True,
+    ) -> None:
+        """Calls *function* now and *seconds* after each end, in this process, until the drain is over.
+
+        What it raises is logged once for all failures in a row, counted, and shown by the health check ``loops`` from
+        the third on; it is called again after *retry_seconds* then. Not *at_once*: the first call is after *seconds*.
+        What has to run once in a cluster is a job's schedule instead.
+        """
+        self.background(
+            self._loops.run(seconds, function, name=name, retry_seconds=retry_seconds, at_once=at_once), name=name
+        )
 
     def on_drain(self, callback: Callable[[], Awaitable[None]], *, name: str) -> None:
         """*callback* accepts no more work and returns once all work in flight is done."""
@@ -156,7 +178,8 @@ class Service(Generic[ServiceSettingsT]):
             )
         )
         HealthMetrics(self.registry, self.health.last_results)
-        self.background(watch_health(self.health), name="health")
+        # Asks also where no orchestrator does, so that the metrics tell.
+        self.every(HEALTH_INTERVAL_SECONDS, self.health.ready, name="health", at_once=False)
         self.background(watch_lag(LoopMetrics(self.registry).lag), name="event loop lag")
         self._composer = asyncio.current_task()
         if self._composer is not None and self._stopping.is_set():
@@ -219,13 +242,6 @@ async def _drain_part(part: str, callback: Callable[[], Awaitable[None]]) -> Non
         log.exception("drain_failed", part=part)
     except Exception:
         log.exception("drain_failed", part=part)
-
-
-async def watch_health(health: Health) -> NoReturn:
-    """Run the health checks for the metrics, where no orchestrator asks for them."""
-    while True:
-        await asyncio.sleep(HEALTH_INTERVAL_SECONDS)
-        await health.ready()
 
 
 async def watch_lag(lag: Histogram) -> NoReturn:

@@ -1,6 +1,5 @@
 """Logs statements that wait for a lock, and who blocks them: after the timeout that cannot be found out any more."""
 
-import asyncio
 from typing import Final
 
 from chassis.database import Database
@@ -12,24 +11,18 @@ WAITED_SECONDS: Final = 2.0
 _log = logger(__name__)
 
 
-async def watch_locks(database: Database, *, every_seconds: float = WATCH_EVERY_SECONDS) -> None:
-    """Runs for as long as the process. Each process logs the statements of all processes of its service's role."""
-    while True:
-        await asyncio.sleep(every_seconds)
-        try:
-            async with database.connection() as connection:
-                rows = await connection.fetch(_WAITING, WAITED_SECONDS)
-        except Exception as error:  # noqa: BLE001 - an unavailable database is reported elsewhere
-            _log.debug("lock_watch_failed", error=type(error).__qualname__)
-            continue
-        for row in rows:
-            _log.warning(
-                "statement_waits_for_lock",
-                statement=row["statement"],
-                seconds=round(row["seconds"], 1),
-                pid=row["pid"],
-                blocked_by=row["blocked_by"],
-            )
+async def watch_locks(database: Database) -> None:
+    """Logs who waits now. Each process of a service tells of all statements of the service's role."""
+    async with database.connection() as connection:
+        rows = await connection.fetch(_WAITING, WAITED_SECONDS)
+    for row in rows:
+        _log.warning(
+            "statement_waits_for_lock",
+            statement=row["statement"],
+            seconds=round(row["seconds"], 1),
+            pid=row["pid"],
+            blocked_by=row["blocked_by"],
+        )
 
 
 # This role may not see the statements of other roles' sessions, but their process ids and names.

@@ -21,7 +21,6 @@ BATCH_DELAY_SECONDS = 0.02  # rows are collected this long, as one delete serves
 SWEEP_AFTER_SECONDS = 5.0  # a row this old was left by a crash: the relay takes milliseconds
 SWEEP_EVERY_SECONDS = 1.0
 LEASE_SECONDS = 30.0  # of a sweeper on its rows; longer than any publish may take
-INBOX_RETENTION_EVERY_SECONDS = 600.0
 INBOX_RETENTION_BATCH = 5_000  # rows a statement, so that no delete holds locks for long
 
 _log = logger(__name__)
@@ -40,14 +39,12 @@ class OutboxRelay:
         metrics: BusMetrics,
         *,
         sweep_after_seconds: float = SWEEP_AFTER_SECONDS,
-        sweep_every_seconds: float = SWEEP_EVERY_SECONDS,
         lease_seconds: float = LEASE_SECONDS,
     ) -> None:
         self._database = database
         self._publisher = publisher
         self._metrics = metrics
         self._sweep_after_seconds = sweep_after_seconds
-        self._sweep_every_seconds = sweep_every_seconds
         self._lease_seconds = lease_seconds
         self._waiting: deque[OutboxRow] = deque()
         self._work = asyncio.Event()
@@ -78,15 +75,10 @@ class OutboxRelay:
         await self._idle.wait()
 
     async def sweep(self, caches: Caches) -> None:
-        """Runs for as long as the process: finds rows that a crash left, by age and lease, never by order of ids."""
-        while True:
-            try:
-                while await self.sweep_once(caches) == BATCH:
-                    pass
-                await self._measure()
-            except Exception as error:  # noqa: BLE001 - an outage of the database must not end the sweep
-                _log.warning("outbox_sweep_failed", error=type(error).__qualname__)
-            await asyncio.sleep(self._sweep_every_seconds)
+        """Finds what a crash left, by age and lease, never by order of ids; called every ``SWEEP_EVERY_SECONDS``."""
+        while await self.sweep_once(caches) == BATCH:
+            pass
+        await self._measure()
 
     async def sweep_once(self, caches: Caches) -> int:
         """Publish one batch of rows that a crash left; returns how many there were.
@@ -143,18 +135,10 @@ class OutboxRelay:
 
 
 async def run_inbox_retention(database: Database) -> None:
-    """Runs for as long as the process: deletes inbox rows after ``OUTCOME_DAYS``, in batches."""
-    while True:
-        try:
-            async with database.connection() as connection:
-                while (
-                    await connection.fetchval(_DELETE_EXPIRED, OUTCOME_DAYS, INBOX_RETENTION_BATCH)
-                    == INBOX_RETENTION_BATCH
-                ):
-                    pass
-        except Exception as error:  # noqa: BLE001 - an outage of the database must not end the clean-up
-            _log.warning("inbox_retention_failed", error=type(error).__qualname__)
-        await asyncio.sleep(INBOX_RETENTION_EVERY_SECONDS)
+    """Delete inbox rows after ``OUTCOME_DAYS``, in batches."""
+    async with database.connection() as connection:
+        while await connection.fetchval(_DELETE_EXPIRED, OUTCOME_DAYS, INBOX_RETENTION_BATCH) == INBOX_RETENTION_BATCH:
+            pass
 
 
 def _row(record: Any) -> OutboxRow:

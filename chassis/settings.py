@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar
 from urllib.parse import SplitResult, urlsplit
@@ -253,7 +254,7 @@ class Settings(BaseSettings):
     profile_applies: ClassVar[bool] = True
 
     profile: Profile = Profile.LOCAL
-    """Which defaults hold: those for processes on this machine, for containers, or for a cluster."""
+    """Which defaults apply: for processes on this machine, for containers, or for a cluster."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """The least severe lines that are logged."""
     log_format: LogFormat = LogFormat.JSON
@@ -340,6 +341,15 @@ class ObjectStoreSettings(Settings):
     """The region that requests to the object store are signed for."""
 
 
+class OutboundSettings(Settings):
+    """Of a service that sends requests to servers that users name (``chassis.outbound``)."""
+
+    outbound_allow: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_split_list)] = ()
+    """Networks that requests to servers outside may reach although they are private, as 10.1.2.0/24, with commas."""
+    outbound_proxy: HttpUrl | None = None
+    """A proxy for requests to servers outside. It decides then what may be reached: addresses are not checked here."""
+
+
 class ServiceSettings(FlagSettings, RedisSettings, RabbitmqSettings):
     """Settings of the gateway and of every worker."""
 
@@ -348,11 +358,11 @@ class ServiceSettings(FlagSettings, RedisSettings, RabbitmqSettings):
     side_port: Port = 0
     """The port of metrics and health checks; 0 is any that is free."""
     drain_seconds: Annotated[float, Field(gt=0, le=600)] = 20.0
-    """How long a process that is to stop may finish what is in flight."""
+    """How long a stopping process may take to finish what is in flight."""
     otlp_url: HttpUrl | None = None
     """An OpenTelemetry collector, as http://collector:4318; without it nothing is traced."""
     trace_ratio: Annotated[float, Field(ge=0, le=1)] = 1.0
-    """The share of traces that is kept, the same ones in all services."""
+    """The share of traces that is kept; all services keep the same ones."""
 
 
 SettingsT = TypeVar("SettingsT", bound=Settings)

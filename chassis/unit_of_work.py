@@ -20,6 +20,8 @@ from uuid_utils.compat import uuid7
 from chassis import failpoints
 from chassis.database import Connection, Database
 from chassis.group_commit import GroupCommit
+from chassis.jobs import storage as job_storage
+from chassis.jobs.job import Job, QueuedJob
 from contracts.envelope import Envelope, encode
 from contracts.message import Event, Reply
 from contracts.outcome import Outcome
@@ -116,6 +118,13 @@ class UnitOfWork(Work):
     """What a handler may do inside its transaction. Nothing of it is visible before the commit."""
 
     connection: Connection
+    jobs: list[QueuedJob] = field(default_factory=list)
+
+    def enqueue(self, job: Job, *, delay_seconds: float = 0.0) -> UUID:
+        """Run *job* once this transaction has committed, *delay_seconds* later at the earliest. Returns its id."""
+        queued = QueuedJob(uuid7(), job.name, job.json_bytes(), delay_seconds)
+        self.jobs.append(queued)
+        return queued.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +145,7 @@ class Ledger:
     def __init__(
         self, database: Database, consumer: str, caches: Caches, relay: Relay, clock: Callable[[], datetime]
     ) -> None:
+        self.on_jobs: Callable[[], None] = _nothing  # called after each commit that enqueued jobs
         self._database = database
         self._group_commit = GroupCommit(database)
         self._consumer = consumer
@@ -158,6 +168,7 @@ class Ledger:
             if failpoints.ARMED:
                 await failpoints.reached("in_transaction", envelope.type)
             await _finish(work, self._consumer)
+            await _write_jobs(work)
         await self._publish_effects(work)
 
     def work(self, envelope: Envelope) -> Work:
@@ -193,6 +204,7 @@ class Ledger:
             yield work
             if work.outbox:
                 await work.connection.execute(_ANNOUNCE, *_columns(work))
+            await _write_jobs(work)
         await self._publish_effects(work)
 
     @asynccontextmanager
@@ -225,6 +237,8 @@ class Ledger:
                 await failpoints.reached("after_invalidation", work.envelope.type)
         if work.outbox:
             self._relay.enqueue(work.outbox)
+        if isinstance(work, UnitOfWork) and work.jobs:
+            self.on_jobs()
 
     async def find(self, actor: str, message_id: UUID) -> InboxRow | None:
         """The inbox row of a message, after its cache entries were invalidated: its outcome may be sent.
@@ -263,6 +277,16 @@ class Ledger:
                 outcome.json_bytes(),
             )
         return bool(recorded)
+
+
+def _nothing() -> None:
+    """Without a runner in this process, that of another finds the jobs by its sweep."""
+
+
+async def _write_jobs(work: UnitOfWork) -> None:
+    if work.jobs:
+        envelope = work.envelope.model_dump_json(exclude_none=True).encode()
+        await job_storage.enqueue(work.connection, work.jobs, envelope)
 
 
 async def _claim(work: UnitOfWork, consumer: str) -> bool:

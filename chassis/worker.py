@@ -7,30 +7,39 @@ A worker's ``__main__`` calls ``open_worker``, builds its own tools from the ``W
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from types import MappingProxyType
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from chassis.bus.amqp import AmqpPublisher
-from chassis.bus.consumers import Consumers
+from chassis.bus.consumers import WATCH_SECONDS, Consumers
+from chassis.bus.delegate import Delegate, DelegatedFailure
+from chassis.bus.delegation import Delegations, delegates
 from chassis.bus.gate import Gate
 from chassis.bus.handlers import Handlers
 from chassis.bus.handling import Handling
+from chassis.bus.ports import NotPublished
 from chassis.bus.quarantine import Quarantine
+from chassis.bus.requester import ReplyTimeout, Requester
 from chassis.bus.subscriptions import check_subscriptions
 from chassis.cache import CacheMember
 from chassis.database import Database, classify, open_database
 from chassis.delivery_marks import RedisMarks
 from chassis.failures import Failure
+from chassis.jobs.metrics import JobMetrics
+from chassis.jobs.runner import DRAIN_SHARE, JobRunner
+from chassis.jobs.schedules import schedule_retention
 from chassis.lifecycle import Service
-from chassis.lock_watch import watch_locks
+from chassis.lock_watch import WATCH_EVERY_SECONDS, watch_locks
 from chassis.metrics import BusMetrics, PoolMetrics, RequestMetrics
-from chassis.outbox import OutboxRelay, run_inbox_retention
+from chassis.outbox import SWEEP_EVERY_SECONDS, OutboxRelay
 from chassis.redis import Redis
 from chassis.settings import PostgresSettings, ServiceSettings
 from chassis.unit_of_work import Ledger
 from contracts.envelope import Envelope
 from contracts.message import Event, Message, Request
+from contracts.sealed import sealed_fields
 
 # Deliveries of one queue in flight at once. Their transactions share a pool of 30 connections.
 PREFETCH = 16
@@ -60,6 +69,7 @@ class WorkerContext:
     publisher: AmqpPublisher
     relay: OutboxRelay
     ledger: Ledger
+    jobs: JobRunner
     metrics: BusMetrics
     pools: PoolMetrics
 
@@ -94,10 +104,23 @@ async def open_worker(service: Service[SettingsT], requests: RequestMetrics, *, 
     pools.watch("redis", lambda: {"used": redis.connections_in_use})
     service.background(publisher.link.run(), name="publishing")
     service.background(relay.relay(), name="outbox relay")
-    service.background(relay.sweep(caches), name="outbox sweep")
-    service.background(run_inbox_retention(database), name="inbox retention")
-    service.background(watch_locks(database), name="lock watch")
+    service.every(SWEEP_EVERY_SECONDS, partial(relay.sweep, caches), name="outbox_sweep")
+    service.every(WATCH_EVERY_SECONDS, partial(watch_locks, database), name="lock_watch", at_once=False)
     service.on_drain(relay.drain, name="outbox")
+    ledger = Ledger(database, name, caches, relay, utc_now)
+    jobs = JobRunner(
+        service=name,
+        database=database,
+        ledger=ledger,
+        metrics=JobMetrics(service.registry),
+        clock=utc_now,
+        drain_seconds=settings.drain_seconds * DRAIN_SHARE,
+    )
+    ledger.on_jobs = jobs.wake
+    schedule_retention(jobs, database)
+    service.background(jobs.run(), name="jobs")
+    service.on_drain(jobs.drain, name="jobs")
+    service.health.check("jobs", jobs.check, needed=False)
     service.health.check("postgres", database.probe)
     service.health.check("rabbitmq", publisher.check)
     service.health.check("redis", redis.ping, needed=False)
@@ -108,7 +131,8 @@ async def open_worker(service: Service[SettingsT], requests: RequestMetrics, *, 
         caches=caches,
         publisher=publisher,
         relay=relay,
-        ledger=Ledger(database, name, caches, relay, utc_now),
+        ledger=ledger,
+        jobs=jobs,
         metrics=metrics,
         pools=pools,
     )
@@ -123,13 +147,14 @@ async def consume(
     unseal: Unseal,
     hears: Iterable[type[Event]],
     event_bulkheads: Mapping[type[Event], str] = MappingProxyType({}),
+    delegations: Delegations = MappingProxyType({}),
     prefetch: Mapping[str, int] | None = None,
     transient: tuple[type[Exception], ...] = (),
 ) -> None:
     """Consume every queue for which *handlers* has a handler; returns once the broker is connected.
 
     *hears*: the events that this worker subscribes to; *event_bulkheads*: those with a queue of their own, by its
-    name. Raises ``SubscriptionsDiffer`` if the handlers are for other events.
+    name. Raises ``SubscriptionsDiffer`` if the handlers are for other events. *delegations*: of all workers.
 
     *prefetch*: queue → its concurrency, where it is not the default. *transient*: exceptions of the worker's own that
     are worth a retry.
@@ -147,6 +172,7 @@ async def consume(
         classify=lambda error: failure_of(error, transient),
         unseal=unseal,
         clock=utc_now,
+        delegates=delegates(delegations),
     )
     marks = RedisMarks(context.redis, context.name)
     quarantine = Quarantine(handling.deliver, marks=marks, give_up=handling.give_up, ready=gate.wait)
@@ -165,13 +191,30 @@ async def consume(
     # Replies and retries are published: without the publisher no delivery could be settled.
     await context.publisher.link.wait_up()
     service.background(consumers.link.run(), name="consuming")
-    service.background(consumers.watch(), name="consuming watch")
+    service.every(WATCH_SECONDS, consumers.watch, name="consuming_watch", at_once=False)
     service.on_drain(consumers.drain, name="deliveries")
     await consumers.link.wait_up()
 
 
+async def open_delegate(service: Service[SettingsT], context: WorkerContext) -> Delegate:
+    """For a worker that the catalogue lets ask others for users. Returns once its reply queue is there."""
+    url = service.settings.rabbitmq_url.get_secret_value()
+    requester = Requester(url, user=user_of(url), name=context.name, publisher=context.publisher, seal=_seal_nothing)
+    service.background(requester.link.run(), name="replies")
+    service.health.check("replies", requester.check)
+    await requester.link.wait_up()
+    return Delegate(requester, service=context.name, clock=utc_now)
+
+
+async def _seal_nothing(message: Message, _: Envelope) -> Message:
+    """Secrets are sealed by the gateway, which is told them."""
+    if sealed_fields(type(message)):
+        raise TypeError(f"{message.wire_name} has secrets: no worker sends it")
+    return message
+
+
 def failure_of(error: BaseException, transient: tuple[type[Exception], ...] = ()) -> Failure:
-    return Failure.TRANSIENT if isinstance(error, transient) else classify(error)
+    return Failure.TRANSIENT if isinstance(error, (*transient, *_OF_OTHERS)) else classify(error)
 
 
 def user_of(url: str) -> str:
@@ -191,3 +234,7 @@ def _queues(worker: str, handlers: Handlers[Any], event_bulkheads: Mapping[type[
         elif issubclass(message, Request):
             queues.update((message.queue(), message.producers_queue()))
     return sorted(queues)
+
+
+# Of a worker that was asked, or of the way to it: likely gone when the message that asks is handled again.
+_OF_OTHERS = (DelegatedFailure, ReplyTimeout, NotPublished)

@@ -5,6 +5,8 @@ On the bus it is a libsodium sealed box over ``{id, type, field, value}``; the w
 a box cannot be copied into another message.
 """
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, get_args, get_origin
 
@@ -21,6 +23,10 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 # Of a secret in plain text, so that its box fits the limit below.
 MAX_CHARACTERS = 1_024
+MAX_BOX = 16_384
+# The same of fields that are marked long: a private key in PEM has 1,700 characters and more.
+LONG_MAX_CHARACTERS = 8_192
+LONG_MAX_BOX = 131_072
 
 
 class Box(BaseModel):
@@ -29,39 +35,41 @@ class Box(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     key: Annotated[str, StringConstraints(max_length=64)]
-    box: Annotated[str, StringConstraints(max_length=16_384)]
+    box: Annotated[str, StringConstraints(max_length=LONG_MAX_BOX)]
 
 
+@dataclass(frozen=True)
 class _SealedField:
     """Reads a box, or plain text if the validation context has ``edge``; writes only boxes."""
 
-    @classmethod
-    def __get_pydantic_core_schema__(cls, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+    max_characters: int
+    max_box: int
+
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.with_info_plain_validator_function(
-            cls._validate,
-            serialization=core_schema.plain_serializer_function_ser_schema(cls._serialize, when_used="json"),
+            self._validate,
+            serialization=core_schema.plain_serializer_function_ser_schema(self._serialize, when_used="json"),
         )
 
-    @classmethod
-    def __get_pydantic_json_schema__(cls, _schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(self, _schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         # Validation mode describes the API's request, serialization mode the message on the bus.
         if handler.mode == "serialization":
-            return Box.model_json_schema()
-        return {"type": "string", "format": "password", "writeOnly": True, "maxLength": MAX_CHARACTERS}
+            schema = Box.model_json_schema()
+            schema["properties"]["box"]["maxLength"] = self.max_box
+            return schema
+        return {"type": "string", "format": "password", "writeOnly": True, "maxLength": self.max_characters}
 
-    @staticmethod
-    def _validate(value: Any, info: core_schema.ValidationInfo) -> "Box | SecretStr":
+    def _validate(self, value: Any, info: core_schema.ValidationInfo) -> "Box | SecretStr":
         if isinstance(value, Box | SecretStr):
             return value
         if (info.context or {}).get("edge"):
             if not isinstance(value, str):
                 raise ValueError("must be a string")
-            if len(value) > MAX_CHARACTERS:
-                raise PydanticCustomError(
-                    "string_too_long", "must have at most {limit} characters", {"limit": MAX_CHARACTERS}
-                )
+            _hold_length(value, self.max_characters)
             return SecretStr(value)
-        return Box.model_validate(value)
+        box = Box.model_validate(value)
+        _hold_length(box.box, self.max_box)
+        return box
 
     @staticmethod
     def _serialize(value: "Box | SecretStr") -> dict[str, str]:
@@ -70,7 +78,13 @@ class _SealedField:
         return value.model_dump()
 
 
-SealedText = Annotated[Box | SecretStr, _SealedField]
+def _hold_length(value: str, limit: int) -> None:
+    if len(value) > limit:
+        raise PydanticCustomError("string_too_long", "must have at most {limit} characters", {"limit": limit})
+
+
+SealedText = Annotated[Box | SecretStr, _SealedField(MAX_CHARACTERS, MAX_BOX)]
+LongSealedText = Annotated[Box | SecretStr, _SealedField(LONG_MAX_CHARACTERS, LONG_MAX_BOX)]
 
 
 @cache  # as many as there are contracts
@@ -79,12 +93,16 @@ def sealed_fields(message: type[BaseModel]) -> tuple[str, ...]:
     return tuple(
         name
         for name, field in message.model_fields.items()
-        if _SealedField in field.metadata or any(_is_sealed(part) for part in get_args(field.annotation))
+        if _is_marked(field.metadata) or any(_is_sealed(part) for part in get_args(field.annotation))
     )
 
 
 def _is_sealed(annotation: Any) -> bool:
-    return get_origin(annotation) is Annotated and _SealedField in get_args(annotation)
+    return get_origin(annotation) is Annotated and _is_marked(get_args(annotation))
+
+
+def _is_marked(metadata: Iterable[Any]) -> bool:
+    return any(isinstance(one, _SealedField) for one in metadata)
 
 
 def reveal(value: Box | SecretStr | None) -> str:

@@ -55,6 +55,8 @@ class Service:
             raise ValueError(f"{self.name!r} is no name of a service: 1 to 15 letters from a to z")
         if strangers := [message.wire_name for message in self.messages if message.worker() != self.name]:
             raise ValueError(f"{self.name} does not own {', '.join(strangers)}: a wire name is autograph.<worker>.…")
+        if unheard := [event.wire_name for event in self.event_bulkheads.keys() - set(self.hears)]:
+            raise ValueError(f"{self.name} has a bulkhead for {', '.join(unheard)}, to which it does not subscribe")
 
     @property
     def is_worker(self) -> bool:
@@ -102,7 +104,7 @@ SERVICES: Final[tuple[Service, ...]] = (
             diagram.diagrams.DiagramRestored,
             diagram.diagrams.DiagramDeleted,
         ),
-        revision="0003",
+        revision="0007",
         own_secret=True,
         optional_secrets=("password_pepper",),
         cpu="1",  # hashing passwords takes a core
@@ -113,7 +115,7 @@ SERVICES: Final[tuple[Service, ...]] = (
         side_port=8082,
         needs={Engine.POSTGRES, Engine.S3},
         messages=diagram.MESSAGES,
-        revision="0006",
+        revision="0007",
         extensions=("pg_trgm",),
         buckets=("diagrams", "uploads", "exports"),
     ),

@@ -1,4 +1,4 @@
-"""Creates a diagram through the bus, without AutoGraph's code: only with the JSON of its contract.
+"""Creates a diagram through the broker. Uses only the JSON of the contract, and no code of AutoGraph.
 
 Run: python examples/producer.py 'amqp://producer-…' (the address that `autograph producer add` printed).
 """
@@ -34,7 +34,7 @@ async def main(address: str) -> None:
             json.dumps(event).encode(), content_type="application/cloudevents+json", user_id=user,
             reply_to=replies.name, delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
         )  # fmt: skip
-        ingress = f"autograph.producers.{user.removeprefix('producer-')}"  # the only one it may publish to
+        ingress = f"autograph.producers.{user.removeprefix('producer-')}"  # the only exchange that it may publish to
         exchange = await channel.get_exchange(ingress, ensure=False)
         await exchange.publish(message, "diagram.create_diagram")
         async with replies.iterator(no_ack=True, exclusive=True, timeout=10) as incoming:
@@ -52,10 +52,10 @@ if len(sys.argv) != 2:  # noqa: PLR2004 - itself and the address
 try:
     asyncio.run(main(sys.argv[1]))
 except ValueError as error:
-    sys.exit(f"This is no AMQP address ({error}): take the one that `autograph producer add` printed")
+    sys.exit(f"This is not an AMQP address ({error}): use the one that `autograph producer add` printed")
 except ProbableAuthenticationError:
-    sys.exit("The broker knows no such user and password: `autograph producer add … --rotate` gives new ones")
+    sys.exit("The broker rejects this user or password: `autograph producer add … --rotate` gives new ones")
 except TimeoutError:
-    sys.exit("Nobody answered within 10 s: `autograph status` says whether the diagram worker runs")
+    sys.exit("No reply within 10 s: `autograph status` shows whether the diagram worker runs")
 except (OSError, AMQPError) as error:
     sys.exit(f"The broker cannot be used ({error}): is the address right, and does the stack run (`autograph status`)?")

@@ -17,8 +17,9 @@ from gateway.metrics import GatewayMetrics
 from gateway.ports import Seal
 from gateway.server import HttpServer
 from gateway.settings import GatewaySettings
+from gateway.tokens import REFRESH_SECONDS
 
-GAUGE_SECONDS = 1.0
+FIRST_KEYS_SECONDS = 0.5  # between askings while there are none
 
 _log = logger(__name__)
 
@@ -53,9 +54,10 @@ async def open_gateway(service: Service[GatewaySettings]) -> tuple[str, ...]:
     service.health.check("redis", redis.ping, needed=False)
     service.background(publisher.link.run(), name="publishing")
     service.background(requester.link.run(), name="replies")
-    service.background(gateway.keys.refresh_forever(), name="keys")
-    service.background(gateway.cache.watch_clock(), name="cache clock")
-    service.background(_show(metrics, redis), name="redis gauge")
+    service.every(REFRESH_SECONDS, gateway.keys.refresh, name="keys", retry_seconds=FIRST_KEYS_SECONDS)
+    service.every(gateway.cache.watch_seconds, gateway.cache.watch_clock, name="cache_clock")
+    # Asked at scrape time, as pools are: no loop keeps it in step.
+    metrics.redis_connections.set_function(lambda: redis.connections_in_use)
     # Listen only once requests can be served; until then the side port says what is missing.
     await publisher.link.wait_up()
     await requester.link.wait_up()
@@ -77,12 +79,6 @@ async def _listen(service: Service[GatewaySettings], app: web.Application, edge:
 
     service.on_drain(drain, name="http")
     return listening.urls
-
-
-async def _show(metrics: GatewayMetrics, redis: Redis) -> None:
-    while True:
-        metrics.redis_connections.set(redis.connections_in_use)
-        await asyncio.sleep(GAUGE_SECONDS)
 
 
 if __name__ == "__main__":

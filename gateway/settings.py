@@ -27,11 +27,11 @@ class GatewaySettings(ServiceSettings):
     http_port: Port = 8080
     """The port that the API is served on; 0 is any that is free."""
     http_reuse_port: bool = False
-    """Whether several gateways may share the port on one machine (SO_REUSEPORT): the kernel gives each its part."""
+    """Whether several gateways may share the port on one machine (SO_REUSEPORT): the kernel distributes connections."""
     public_url: PublicUrl | None = None
-    """Where clients reach the gateway; behind a proxy maybe under a path, which links then have."""
+    """The URL at which clients reach the gateway. If it has a path, links begin with that path."""
     public_details: bool = False
-    """Whether /metrics, and what /health found, are shown on the public port too."""
+    """Whether /metrics and the details of /health are also served on the public port."""
 
     gateway_secret: Key
     """Signs command addresses and fingerprints; the same for all gateways of an installation."""
@@ -68,22 +68,22 @@ class GatewaySettings(ServiceSettings):
     """The window in which failed sign-ins for an account from any addresses count."""
 
     trusted_proxies: Annotated[int, Field(ge=0, le=10)] = 0
-    """How many proxies stand in front: as many last entries of the forwarded header were written by them."""
+    """The number of proxies in front: the gateway trusts this many last entries of the forwarded header."""
     forwarded_header: Header = "x-forwarded-for"
-    """Which of the two headers all proxies in front of the gateway write; nothing is believed of the other."""
+    """Which of the two headers all proxies in front of the gateway write; the gateway ignores the other one."""
     cors_origins: CommaSeparated = ()
     """Origins whose pages may call the API, separated by commas; * is any."""
     max_body_bytes: Annotated[int, Field(ge=1024, le=32 << 20)] = 10 << 20
     """The largest body of a request."""
     max_concurrent_requests: Annotated[int, Field(ge=1)] = 1000
-    """Requests that one gateway carries out at once; beyond, they are refused with 503."""
+    """Requests that one gateway handles at once; further ones are refused with 503."""
     max_concurrent_requests_per_address: Annotated[int, Field(ge=0)] = 500
-    """Requests of one address that one gateway has at once, also those whose bodies are still arriving; 0 is no
+    """Requests of one address in flight at one gateway, also those whose bodies are still arriving; 0 is no
     limit."""
     idle_connection_seconds: Annotated[float, Field(gt=0, le=3600)] = 75
     """How long a connection without a request is kept: longer than a proxy in front keeps it."""
     drain_grace_seconds: Annotated[float, Field(ge=0, le=60)] = 0
-    """How long a gateway that is to stop still accepts requests, while a load balancer notices that it is not
+    """How long a stopping gateway still accepts requests, while a load balancer notices that it is not
     ready."""
 
     @property

@@ -62,11 +62,10 @@ class PublicKeyCache:
         self._commands = asyncio.Lock()
         self._loaded = asyncio.Event()
 
-    async def refresh_forever(self) -> None:
-        """Runs for as long as the process."""
-        while True:
-            await self._fetch_keys()
-            await asyncio.sleep(REFRESH_SECONDS if self._keys else 0.5)
+    async def refresh(self) -> None:
+        """Asks now. Raises ``LookupError`` if there still are no keys."""
+        await self._fetch_keys()
+        await self.check()
 
     async def wait(self) -> None:
         """Wait until the first keys have arrived."""

@@ -36,6 +36,7 @@ class Distribution:
     def __init__(self, worker: Mapping[str, Any] | None) -> None:
         """*worker*: what xdist tells a process that runs tests; ``None`` in the one that distributes."""
         self._worker_id = ""
+        self._mark = b""  # in the environment of whatever this run starts
         self._own: tempfile.TemporaryDirectory[str] | None = None
         if worker:
             self._worker_id, self._folder = worker["workerid"], Path(worker["folder"])
@@ -47,6 +48,7 @@ class Distribution:
 
     def pytest_configure_node(self, node: Any) -> None:
         node.workerinput["folder"] = str(self._folder)
+        self._mark = f"PYTEST_XDIST_TESTRUNUID={node.workerinput['testrunuid']}".encode()
 
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> LoadScopeScheduling:
         return _ByGroup(config, log, self._folder / GROUPS)
@@ -76,9 +78,17 @@ class Distribution:
 
     def pytest_unconfigure(self) -> None:
         if self._own is not None:
+            self._end_what_is_left()
             self._own.cleanup()
         elif self._worker_id:
             (self._folder / f"{RUNNING}{os.getpid()}").unlink(missing_ok=True)
+
+    def _end_what_is_left(self) -> None:
+        """A stack whose test was cut short ends by itself when it is told to."""
+        for place in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):  # gone, or another user's
+                if self._mark and self._mark in (place / "environ").read_bytes().split(b"\0"):
+                    os.kill(int(place.name), signal.SIGTERM)
 
 
 class _ByGroup(LoadScopeScheduling):  # type: ignore[misc]  # of a module without types

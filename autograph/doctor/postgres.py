@@ -9,6 +9,8 @@ from chassis.database import DirectConnection, current_revision
 from contracts.catalogue import WORKERS
 
 OUTBOX_SECONDS: Final = 60.0  # after a crash the sweep publishes after 5 s
+JOBS_OVERDUE_SECONDS: Final = 300.0  # a lease that its process left behind ends after 30
+JOB_FAILURES: Final = 5  # in a row: by then it was tried for half a minute
 CONNECTIONS_SHARE: Final = 0.9
 LOCK_SECONDS: Final = 2.0  # short waits for locks are normal
 TRANSACTION_SECONDS: Final = 300.0  # a backup's dump is one transaction
@@ -36,6 +38,7 @@ async def check(found: Installation) -> list[Finding]:
         if any(finding.error for finding in blockers):
             return findings  # the tables may be locked
         findings += await _outboxes(connection)
+        findings += await _jobs(connection)
         broken_at = await connection.fetchval("SELECT auth.audit_log_broken_at()", timeout=AUDIT_SECONDS)
         if broken_at is not None:
             what = f"the audit log's hash chain is broken from entry {broken_at} on"
@@ -53,6 +56,39 @@ async def _outboxes(connection: DirectConnection) -> list[Finding]:
             what = f"{count} events of {schema} are not published, the oldest for {oldest:.0f} s"
             findings.append(Finding("outbox_stuck", True, what, f"look at the {schema} worker's log and the broker"))
     return findings
+
+
+async def _jobs(connection: DirectConnection) -> list[Finding]:
+    findings = []
+    for schema in WORKERS:
+        for row in await connection.fetch(_JOBS.format(schema=schema), JOB_FAILURES):
+            jobs = f"{row['name']} jobs of {schema}"
+            if row["overdue_seconds"] > JOBS_OVERDUE_SECONDS:
+                what = f"{row['due']} {jobs} are due, the oldest for {row['overdue_seconds']:.0f} s"
+                do = f"start the {schema} worker; if it runs, see its log and `autograph jobs list`"
+                findings.append(Finding("jobs_overdue", True, what, do))
+            if row["failed"]:
+                what = f"{row['failed']} {jobs} have failed: {row['error']}"
+                findings.append(Finding("jobs_failed", True, what, "mend the cause, then `autograph jobs retry`"))
+            if row["failing"]:
+                what = f"{row['failing']} {jobs} fail again and again: {row['error']}"
+                findings.append(Finding("jobs_failing", False, what, f"see the {schema} worker's log"))
+    return findings
+
+
+_JOBS: Final = """
+    SELECT name,
+           count(*) FILTER (WHERE state = 'failed') AS failed,
+           count(*) FILTER (WHERE state <> 'failed' AND failures >= $1) AS failing,
+           (array_agg(error ORDER BY failures DESC) FILTER (WHERE error IS NOT NULL))[1] AS error,
+           count(*) FILTER (WHERE state <> 'failed' AND coalesce(lease_until, due_at) < now()) AS due,
+           coalesce(extract(epoch FROM now() - min(coalesce(lease_until, due_at)) FILTER (
+               WHERE state <> 'failed')), 0)::float8 AS overdue_seconds
+    FROM {schema}.jobs
+    WHERE state IN ('queued', 'running', 'failed')
+    GROUP BY name
+    ORDER BY name
+"""
 
 
 async def _other_databases(connection: DirectConnection) -> list[Finding]:

@@ -101,20 +101,18 @@ class Consumers:
         )
 
     async def watch(self) -> None:
-        """Runs for as long as the process: registers a consumer again that is lost or that the broker cancelled."""
-        while True:
-            await asyncio.sleep(WATCH_SECONDS)
-            registered = {queue: self._is_registered(queue) for queue in self._prefetch}
-            for queue, there in registered.items():
-                self._metrics.consumers.labels(queue).set(int(there))
-            if not self._taking or not self.link.is_up:
-                continue
-            lost = [queue for queue, there in registered.items() if not there and queue not in self._missing]
-            if lost:
-                _log.warning("consumers_lost", queues=lost)
-                self.link.drop()
-            elif self._missing:
-                await self._find_missing()
+        """A consumer that the broker cancelled, or that is gone, is made again; called every ``WATCH_SECONDS``."""
+        registered = {queue: self._is_registered(queue) for queue in self._prefetch}
+        for queue, there in registered.items():
+            self._metrics.consumers.labels(queue).set(int(there))
+        if not self._taking or not self.link.is_up:
+            return
+        lost = [queue for queue, there in registered.items() if not there and queue not in self._missing]
+        if lost:
+            _log.warning("consumers_lost", queues=lost)
+            self.link.drop()
+        elif self._missing:
+            await self._find_missing()
 
     async def _find_missing(self) -> None:
         try:

@@ -1,6 +1,6 @@
 """Parks messages that are not handled: unreadable ones, and those that killed their worker twice."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +10,7 @@ from chassis.bus.handlers import Handler
 from chassis.bus.inbox import Inbox
 from chassis.bus.parking import POISON, ParkingLot
 from chassis.bus.ports import Delivery, Publisher
-from chassis.bus.reading import Received, Unreadable, check_ingress, read
+from chassis.bus.reading import NOBODY, Received, Unreadable, check_ingress, read
 from chassis.bus.replies import send_reply
 from chassis.failures import Failure
 from chassis.logging import logger
@@ -41,9 +41,11 @@ class DeadLetters:
         metrics: BusMetrics,
         classify: Callable[[BaseException], Failure],
         clock: Callable[[], datetime],
+        delegates: Mapping[str, Iterable[str]] = NOBODY,
     ) -> None:
         self._service = service
         self._handlers = handlers
+        self._delegates = delegates
         self._parking_lot = parking_lot
         self._inbox = inbox
         self._publisher = publisher
@@ -76,7 +78,7 @@ class DeadLetters:
         """
         try:
             if len(delivery.body) <= SAFE_TO_READ_BYTES:
-                received = read(delivery, self._service, self._handlers)
+                received = read(delivery, self._service, self._handlers, self._delegates)
             else:
                 received = None
                 check_ingress(delivery)

@@ -5,7 +5,7 @@ parking), and then the delivery must go back to its queue.
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 from uuid import UUID
@@ -29,7 +29,7 @@ from chassis.bus.handlers import Handlers
 from chassis.bus.inbox import Inbox, recorded_outcome
 from chassis.bus.parking import ParkingLot
 from chassis.bus.ports import Delivery, Publisher
-from chassis.bus.reading import Received, Unreadable, read
+from chassis.bus.reading import NOBODY, Received, Unreadable, read
 from chassis.byte_budget import ByteBudget
 from chassis.failures import Failure, error_location, failure_after_loss
 from chassis.logging import bind, logger
@@ -67,8 +67,9 @@ class Handling(Generic[ToolsT]):
         classify: Callable[[BaseException], Failure],
         unseal: Callable[[Message, Envelope], Awaitable[Message]],
         clock: Callable[[], datetime],
+        delegates: Mapping[str, Iterable[str]] = NOBODY,
     ) -> None:
-        """*unseal* raises ``Unreadable``."""
+        """*unseal* raises ``Unreadable``. *delegates*: as for ``read``."""
         self.gate = gate
         self._service = service
         self._handlers = handlers.by_wire_name
@@ -78,11 +79,12 @@ class Handling(Generic[ToolsT]):
         self._classify = classify
         self._unseal = unseal
         self._clock = clock
+        self._delegates = delegates
         self._budget = ByteBudget(LARGE_MESSAGES_BYTES)
         parking_lot = ParkingLot(service, publisher=publisher, metrics=metrics, clock=clock)
         self._dead_letters = DeadLetters(
             service, self._handlers, parking_lot=parking_lot, inbox=inbox, publisher=publisher, gate=gate,
-            metrics=metrics, classify=classify, clock=clock,
+            metrics=metrics, classify=classify, clock=clock, delegates=delegates,
         )  # fmt: skip
         self._executor = Executor(
             service, inbox=inbox, publisher=publisher, parking_lot=parking_lot, dead_letters=self._dead_letters,
@@ -103,9 +105,9 @@ class Handling(Generic[ToolsT]):
     async def _deliver(self, delivery: Delivery) -> None:
         try:
             if len(delivery.body) <= SMALL_BYTES:
-                received = read(delivery, self._service, self._handlers)
+                received = read(delivery, self._service, self._handlers, self._delegates)
             else:  # in a thread, so that others are served between
-                received = await run_in_parser_thread(read, delivery, self._service, self._handlers)
+                received = await run_in_parser_thread(read, delivery, self._service, self._handlers, self._delegates)
         except Unreadable as unreadable:
             await self._dead_letters.reject(delivery, unreadable)
             return

@@ -6,6 +6,7 @@ A topic exchange without an entry for a user allows that user everything, so eve
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from chassis.bus.headers import (
     OPERATOR_USER,
@@ -16,6 +17,7 @@ from chassis.bus.headers import (
     subscriber_user,
 )
 from chassis.bus.topology import COMMANDS, EVENTS, PARKED, QUERIES, REFUSED, REPLIES, RETRY, TOPIC_EXCHANGES
+from contracts.message import Request
 
 NOTHING = "^$"
 
@@ -59,20 +61,31 @@ def subscriber_rights(name: str) -> Rights:
     return Rights(user=user, configure=NOTHING, write=NOTHING, read=_just(subscriber_queue(user)), topics=_topics({}))
 
 
-def worker_rights(worker: str) -> Rights:
+def worker_rights(worker: str, asks: Iterable[type[Request[Any]]] = ()) -> Rights:
+    """*asks*: what it may send on behalf of users, for whose replies it then has a queue as the gateway has."""
+    user = service_user(worker)
+    topics = {
+        EVENTS: (rf"^{worker}\.", NOTHING),
+        REPLIES: (r"^reply\.", NOTHING),
+        PARKED: (rf"^{worker}\.", NOTHING),
+        REFUSED: (rf"^{worker}\.", NOTHING),
+    }
+    exchanges = (EVENTS, REPLIES, RETRY, PARKED, REFUSED)
+    asked: dict[str, list[str]] = {}
+    for request in asks:
+        asked.setdefault(request.exchange(), []).append(request.routing_key())
+    if not asked:
+        return Rights(user, NOTHING, _just(*exchanges), rf"^{worker}\..*$", _topics(topics))
+    own = rf"reply\.{re.escape(user)}\..*"
+    names = "|".join(re.escape(exchange) for exchange in (*exchanges, *sorted(asked)))
+    topics |= {exchange: (_keys(keys), NOTHING) for exchange, keys in asked.items()}
+    topics[REPLIES] = (r"^reply\.", f"^{own}$")
     return Rights(
-        user=service_user(worker),
-        configure=NOTHING,
-        write=_just(EVENTS, REPLIES, RETRY, PARKED, REFUSED),
-        read=rf"^{worker}\..*$",
-        topics=_topics(
-            {
-                EVENTS: (rf"^{worker}\.", NOTHING),
-                REPLIES: (r"^reply\.", NOTHING),
-                PARKED: (rf"^{worker}\.", NOTHING),
-                REFUSED: (rf"^{worker}\.", NOTHING),
-            }
-        ),
+        user=user,
+        configure=f"^{own}$",
+        write=f"^({names}|{own})$",
+        read=rf"^({worker}\..*|{re.escape(REPLIES)}|{own})$",
+        topics=_topics(topics),
     )
 
 

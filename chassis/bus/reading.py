@@ -1,11 +1,13 @@
 """Reads a delivery: decodes it, validates it against its contract, and checks its sender's rights."""
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
+from chassis.bus.delegation import may_speak_for
 from chassis.bus.handlers import Handler
 from chassis.bus.headers import (
     ATTEMPT,
@@ -20,6 +22,8 @@ from chassis.bus.ports import Delivery
 from contracts.envelope import CONTENT_TYPE, Actor, ActorKind, Envelope, TooManyItems, decode, producer_id
 from contracts.message import Event, Message, Request
 from contracts.wording import describe_error
+
+NOBODY: Final[Mapping[str, Iterable[str]]] = MappingProxyType({})
 
 
 class Unreadable(Exception):
@@ -43,8 +47,13 @@ class Received(NamedTuple):
     attempt: int  # from 1
 
 
-def read(delivery: Delivery, service: str, handlers: Mapping[str, tuple[type[Message], Handler[Any]]]) -> Received:
-    """Raises ``Unreadable``."""
+def read(
+    delivery: Delivery,
+    service: str,
+    handlers: Mapping[str, tuple[type[Message], Handler[Any]]],
+    delegates: Mapping[str, Iterable[str]] = NOBODY,
+) -> Received:
+    """*delegates*: broker users that may speak for users beside the gateway, by wire name. Raises ``Unreadable``."""
     check_ingress(delivery)
     if delivery.content_type != CONTENT_TYPE:
         raise Unreadable("undecodable", f"content type is not {CONTENT_TYPE}")
@@ -69,7 +78,7 @@ def read(delivery: Delivery, service: str, handlers: Mapping[str, tuple[type[Mes
     contract, handler = handlers[envelope.type]
     _check_size(delivery, contract.max_message_bytes())
     sender, routing_key, attempt = _origin(delivery, service)
-    _check_sender(delivery, envelope, contract, sender, routing_key)
+    _check_sender(delivery, envelope, contract, (sender, routing_key), delegates)
     try:
         message = contract.model_validate(data)
     except ValidationError as error:
@@ -111,8 +120,13 @@ def origin(delivery: Delivery, service: str) -> tuple[str, str]:
 
 
 def _check_sender(
-    delivery: Delivery, envelope: Envelope, contract: type[Message], sender: str, routing_key: str
+    delivery: Delivery,
+    envelope: Envelope,
+    contract: type[Message],
+    origin: tuple[str, str],
+    delegates: Mapping[str, Iterable[str]],
 ) -> None:
+    sender, routing_key = origin
     if "CC" in delivery.headers or "BCC" in delivery.headers:
         raise Unreadable("untrusted", "CC and BCC escape the broker's topic permissions")
     if routing_key != contract.routing_key():
@@ -128,8 +142,8 @@ def _check_sender(
     elif actor.kind is ActorKind.PRODUCER:
         if actor.name != sender or actor.id != producer_id(sender):
             raise Unreadable("untrusted", "a producer acts as itself only")
-    elif sender != service_user("gateway"):
-        raise Unreadable("untrusted", "only the gateway speaks for users")
+    elif sender != service_user("gateway") and not may_speak_for(actor, sender, contract.wire_name, delegates):
+        raise Unreadable("untrusted", "only the gateway, and a worker to which it is delegated, speaks for users")
 
 
 def check_ingress(delivery: Delivery) -> None:

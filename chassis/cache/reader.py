@@ -1,9 +1,7 @@
 """The reading side of the leased cache: for gateways."""
 
-import asyncio
 import random
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,14 +119,16 @@ class CacheReader:
         return bool(filled)
 
     async def watch_clock(self) -> None:
-        """Runs for as long as the process: reads Redis's clock twice in ``Timing.margin_seconds``.
+        """Notes Redis's clock; called every ``watch_seconds``, more often than the margin that members keep.
 
-        A clock that was set back is detected only if it was read before, and in an idle system nothing else reads it.
+        A clock is known to have been set back only if it was looked at before: in an idle system nobody else does.
+        Raises ``RedisUnavailable``.
         """
-        while True:
-            with suppress(RedisUnavailable):
-                await self._redis.run(WATCH(self._lease_ms))
-            await asyncio.sleep(self._timing.margin_seconds / 2)
+        await self._redis.run(WATCH(self._lease_ms))
+
+    @property
+    def watch_seconds(self) -> float:
+        return self._timing.margin_seconds / 2
 
     def _owner(self, entry: Entry) -> str:
         return self._owners[entry.name.partition("/")[0]]

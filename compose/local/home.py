@@ -1,36 +1,33 @@
 """The local stack's folder: data, secrets, ports, logs, programs, and the state of its processes."""
 
-import asyncio
-import fcntl
 import os
 import random
 import secrets
 import socket
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO, Annotated, Any, Final
+from typing import Annotated, Any, Final
 from unicodedata import category
 
 from pydantic import Field, TypeAdapter
 
 from compose.local import files
 from compose.local.process import Identity, marked
+from compose.local.programs import OperatorError, Programs, locks
+from compose.local.progress import Report, unheard
+
+__all__ = ["Home", "OperatorError", "RunningProcess", "StackState"]  # OperatorError: a home raises it most
 
 DEFAULT = Path(".autograph")
-DOWNLOAD_POLL_SECONDS = 0.2
 REFUSED_BY_INITDB = '"$`\\'  # initdb runs programs through a shell, and quotes only spaces
 LOWEST_PORT = 12_000  # above most servers' default ports
 EPHEMERAL_PORTS_FROM = 32_768  # Linux' default for net.ipv4.ip_local_port_range
 HIGHEST_PORT = 65_536
 MAX_PROCESSES = 64  # of one service
-
-
-class OperatorError(Exception):
-    """Ends a command of the operator; the message is one sentence that says what to do."""
 
 
 @dataclass(slots=True)
@@ -77,6 +74,7 @@ class Home:
     def __init__(self, folder: Path, *, programs: Path | None = None) -> None:
         self.folder = folder.resolve()
         self.programs = (programs or self.folder / "programs").resolve()
+        self._programs = Programs(self.programs)
         self._writing = threading.RLock()  # servers are set up in threads that share these files
         self._ports: dict[str, int] = {}  # of this run
         self._reservations: ExitStack | None = None  # a supervisor's reservations of its ports
@@ -135,15 +133,9 @@ class Home:
     def log(self, name: str) -> Path:
         return self.folder / "logs" / f"{name}.log"
 
-    @asynccontextmanager
-    async def download_lock(self) -> AsyncIterator[None]:
-        """Held while programs are downloaded, so that two stacks that share them do not download twice."""
-        self.programs.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.programs.mkdir(mode=0o755, exist_ok=True)
-        with (self.programs / "lock").open("a") as lock:
-            while not _try_lock(lock):  # noqa: ASYNC110 - another process holds it: there is no event
-                await asyncio.sleep(DOWNLOAD_POLL_SECONDS)
-            yield
+    def providing(self, name: str, report: Report = unheard) -> AbstractAsyncContextManager[None]:
+        """Held while the program *name* is installed, so that two stacks that share programs do not do it twice."""
+        return self._programs.providing(name, report)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -151,7 +143,7 @@ class Home:
         with self._explained_os_errors():
             lock = (self.folder / "lock").open("a", encoding="utf-8")
         with lock:
-            if not _try_lock(lock):
+            if not locks(lock):
                 raise OperatorError(
                     f"AutoGraph already runs in {self.folder}: see `autograph status`, stop it with `autograph down`, "
                     "or set AUTOGRAPH_HOME to another folder"
@@ -168,7 +160,7 @@ class Home:
     def is_locked(self) -> bool:
         try:
             with (self.folder / "lock").open(encoding="utf-8") as lock:
-                return not _try_lock(lock)
+                return not locks(lock)
         except OSError:
             return False
 
@@ -300,14 +292,6 @@ class Home:
     def _write(self, name: str, content: dict[str, Any]) -> None:
         with self._explained_os_errors():
             files.write(self.folder / name, content)
-
-
-def _try_lock(file: IO[str]) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _boot() -> str:

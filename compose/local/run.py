@@ -7,8 +7,9 @@ from typing import Any
 
 from compose.local.external_servers import check_external_servers
 from compose.local.home import Home
+from compose.local.progress import Report
 from compose.local.stack import server_specs
-from compose.local.supervisor import Report, Supervisor, stop_leftovers
+from compose.local.supervisor import Supervisor, stop_leftovers
 
 
 class ServerStartup:
@@ -16,13 +17,15 @@ class ServerStartup:
 
     def __init__(self, home: Home, external: Mapping[str, str], report: Report, connections: int | None) -> None:
         self.supervisor = Supervisor(home, report)
-        self._all = asyncio.create_task(self._start_all(home, external, connections))
+        self._all = asyncio.create_task(self._start_all(home, external, report, connections))
 
-    async def _start_all(self, home: Home, external: Mapping[str, str], connections: int | None) -> None:
+    async def _start_all(
+        self, home: Home, external: Mapping[str, str], report: Report, connections: int | None
+    ) -> None:
         """Starts each server as soon as its program is installed, while others are still downloaded."""
         starting: list[asyncio.Task[None]] = []
         try:
-            async for specs in server_specs(home, external, connections=connections):
+            async for specs in server_specs(home, external, report, connections=connections):
                 starting += [asyncio.create_task(self.supervisor.start(specs))]
             await asyncio.gather(*starting)
         finally:

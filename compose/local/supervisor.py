@@ -5,23 +5,21 @@ import os
 import signal
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from compose.local.home import Home, OperatorError, RunningProcess
 from compose.local.process import Identity, ProcessMark, stop_all
+from compose.local.progress import REPORT_EVERY_SECONDS, Report, repeated
 from compose.local.server import Spec
 
 PROBE_SECONDS = 0.1
-REPORT_EVERY_SECONDS = 3.0  # between reports that a process is still not ready
 BACKOFF_SECONDS = (0.2, 1.0, 2.0, 5.0, 10.0)
 STEADY_SECONDS = 30.0  # resets the backoff of a process that ran this long
 # Services first, so that they can finish what is in flight; epmd last, since the broker unregisters there.
 STOPPING = ("service", "server", "epmd")
-
-Report = Callable[[str, str], None]  # name, state
 
 
 @dataclass(slots=True, eq=False)
@@ -187,15 +185,16 @@ class Supervisor:
         for child in children:
             if child.process.returncode is None:
                 self._state(child, "stopping")
-        await asyncio.gather(*(asyncio.to_thread(self._stop_one, child) for child in children))
+        await asyncio.gather(*(self._stop_one(child) for child in children))
         for child in children:
             await child.process.wait()
             _clear(child.running)
             self._state(child, "stopped")
 
-    @staticmethod
-    def _stop_one(child: _Child) -> None:
-        stop_all([(child.running.identity, child.spec.stop_signal)], child.spec.stop_seconds)
+    async def _stop_one(self, child: _Child) -> None:
+        ended = [(child.running.identity, child.spec.stop_signal)]
+        async with repeated(self._report, child.spec.name, "still stopping"):
+            await asyncio.to_thread(stop_all, ended, child.spec.stop_seconds)
 
     def _state(self, child: _Child, state: str) -> None:
         child.running.state = state

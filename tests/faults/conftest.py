@@ -23,4 +23,4 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Row]]:
     yield rows
     named = os.environ.get("AUTOGRAPH_FAULTS_REPORT")
     file = Path(named) if named else tmp_path_factory.getbasetemp() / "faults.md"
-    write(rows, file, title="What was broken, and what held")
+    write(rows, file, title="Results of the fault tests")

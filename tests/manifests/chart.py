@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from contracts.services import SERVICES
 from tests.tools import ROOT, run, tool
 
 CHART = ROOT / "helm" / "autograph"
@@ -26,12 +27,24 @@ VALUES: Mapping[str, tuple[str, ...]] = {
     "extras": (str(CASES / "extras.yaml"),),
 }
 
+# What the cases need for each service, whichever there are.
+OF_SERVICES: Mapping[str, tuple[str, ...]] = {
+    "canary": tuple(f"tracks.canary.replicas.{one.name}=1" for one in SERVICES),
+    "blue-green": tuple(f"credentials.services.existing.{one.name}={one.name}-own" for one in SERVICES),
+    "extras": tuple(
+        f"credentials.administrator.values.{one.secret_variable}=for-tests-only-for-tests-only-{one.name}"
+        for one in SERVICES
+        if one.own_secret
+    ),
+}
+
 Manifest = dict[str, Any]
 
 
 def helm(program: str, command: str, *arguments: str, values: str = "default") -> tuple[int, str, str]:
     """Exit status, and what went to standard output and error. *values* is one of ``VALUES``."""
     files = [argument for name in VALUES[values] for argument in ("--values", name)]
+    files += [argument for one in OF_SERVICES.get(values, ()) for argument in ("--set", one)]
     release = [RELEASE] if command in {"template", "install"} else []
     said = run(tool(program), command, *release, ".", "--namespace", NAMESPACE, *files, *arguments, folder=CHART)
     return said.returncode, said.stdout, said.stderr

@@ -7,7 +7,10 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from chassis.metrics import BusMetrics
 from contracts.catalogue import WORKERS
+from contracts.services import SERVICES as ENTRIES
 from tests.manifests.chart import HELMS, NAME, Manifest, notes, of_kind, render, settings_of
+
+SERVICES = tuple(service.name for service in ENTRIES)
 
 NGINX = "nginx.ingress.kubernetes.io/"
 BY_GATEWAY_API = ("--set", "edge.ingress.enabled=false,edge.gatewayApi.enabled=true")
@@ -50,14 +53,14 @@ def test_a_canary_runs_the_next_release_in_as_many_processes_as_it_says_and_stab
     added = {name: found for name, found in both.items() if name not in alone}
 
     assert {name: found for name, found in both.items() if name in alone} == alone
-    assert set(added) == {f"{NAME}-{service}-canary" for service in ("gateway", "auth", "diagram")}
+    assert set(added) == {f"{NAME}-{service}-canary" for service in SERVICES}
     for found in added.values():
         assert found["spec"]["replicas"] == 1
         assert found["spec"]["template"]["spec"]["containers"][0]["image"].endswith(":0.3.0")
     assert not [name for name in of_kind(render("canary"), "HorizontalPodAutoscaler") if name.endswith("-canary")]
 
 
-@pytest.mark.parametrize("service", ["gateway", "auth", "diagram"])
+@pytest.mark.parametrize("service", SERVICES)
 def test_a_canary_runs_with_another_flag_than_what_stands_beside_it(service: str) -> None:
     manifests = render("canary", "--set", "settings.flags=open_registration=off")
 
@@ -104,10 +107,9 @@ def test_a_pod_is_given_the_time_that_its_own_track_takes_to_drain() -> None:
         for name, found in of_kind(render("canary"), "Deployment").items()
     }
 
-    assert given == {
-        f"{NAME}-gateway": 30, f"{NAME}-auth": 30, f"{NAME}-diagram": 30,
-        f"{NAME}-gateway-canary": 50, f"{NAME}-auth-canary": 60, f"{NAME}-diagram-canary": 50,
-    }  # fmt: skip
+    expected = {f"{NAME}-{service}": 30 for service in SERVICES}
+    expected |= {f"{NAME}-{service}-canary": 60 if service == "auth" else 50 for service in SERVICES}
+    assert given == expected
 
 
 def test_whoever_installs_reads_what_differs_on_a_track() -> None:

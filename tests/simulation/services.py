@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, cast
 from uuid import UUID
 
@@ -21,8 +21,9 @@ from chassis.bus.topology import Topology, topology
 from chassis.cache import CacheMember
 from chassis.database import Database
 from chassis.failures import Failure
+from chassis.loops import Loops
 from chassis.metrics import BusMetrics
-from chassis.outbox import OutboxRelay
+from chassis.outbox import SWEEP_EVERY_SECONDS, OutboxRelay
 from chassis.unit_of_work import Ledger
 from chassis.worker import failure_of
 from contracts.auth.sessions import (
@@ -115,7 +116,8 @@ async def work(site: Site, process: Process, service: str) -> None:
     relay = OutboxRelay(database, publisher, metrics)
     world.start(process, relay.relay(), "outbox relay")
     if site.sweeps:
-        world.start(process, relay.sweep(caches), "outbox sweep")
+        sweep = partial(relay.sweep, caches)
+        world.start(process, Loops(CollectorRegistry()).run(SWEEP_EVERY_SECONDS, sweep, name="sweep"), "outbox sweep")
     ledger = Ledger(database, service, caches, relay, world.clock)
     handlers, tools = _work_of(service, ledger, database, world)
     queues = (

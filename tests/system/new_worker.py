@@ -1,6 +1,7 @@
 """A worker that does not exist, as its author writes it: three edits, and nothing else by hand."""
 
 import importlib.util
+import re
 import shutil
 import subprocess
 import sys
@@ -45,6 +46,7 @@ ENTRY: Final = """\
         needs={Engine.POSTGRES, Engine.S3},
         messages=stamps.MESSAGES,
         hears=(diagram.diagrams.DiagramCreated,),
+        event_bulkheads={diagram.diagrams.DiagramCreated: "press"},
         pool_max=12,
         own_secret=True,
     ),
@@ -122,9 +124,18 @@ from workers.stamps.settings import StampsSettings
 
 async def compose(service: Service[StampsSettings]) -> None:
     requests = RequestMetrics(service.registry, "stamps_service")
-    context = await open_worker(service, requests, revision=entry("stamps").revision)
+    own = entry("stamps")
+    context = await open_worker(service, requests, revision=own.revision)
     tools = Tools(context.ledger, context.database)
-    await consume(service, context, handlers, tools, hears=entry("stamps").hears, unseal=_keep_unsealed)
+    await consume(
+        service,
+        context,
+        handlers,
+        tools,
+        unseal=_keep_unsealed,
+        hears=own.hears,
+        event_bulkheads=own.event_bulkheads,
+    )
 
 
 async def _keep_unsealed(message: Message, _: Envelope) -> Message:
@@ -154,10 +165,10 @@ class Checkout:
     def add_worker(self) -> None:
         services = self.folder / "contracts" / "services.py"
         text = services.read_text("utf-8")
-        imports = "from contracts import auth, diagram"
+        [imported] = re.findall(r"^from contracts import (.+)$", text, re.MULTILINE)
         end = "    ),\n)\nBUCKETS"
         for before, after in (
-            (f"{imports}\n", f"{imports}, stamps\n"),
+            (f"import {imported}\n", f"import {', '.join(sorted([*imported.split(', '), 'stamps']))}\n"),
             (end, end.replace(")\nBUCKETS", f"{ENTRY})\nBUCKETS")),
         ):
             assert text.count(before) == 1, before

@@ -31,6 +31,7 @@ from tests.system.stack import Stack
 from tests.tools import run, tool
 
 SECONDS = 20.0
+pytestmark = pytest.mark.slow("generates all files in a copy of the checkout, and starts a stack in it")
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +95,7 @@ def test_the_chart_has_it(checkout: Checkout) -> None:
     for kind in ("Secret", "ConfigMap", "PodDisruptionBudget"):
         assert (kind, "shop-autograph-stamps") in made
     queues = yaml.safe_load(checkout.text("helm/autograph/values.yaml"))["workers"]["stamps"]["queues"]
-    assert {"stamps.commands.press", "stamps.queries", "stamps.events"} <= set(queues)
+    assert {"stamps.commands.press", "stamps.queries", "stamps.events.press"} <= set(queues)
     for setting, status in (("ink=2", 0), ("ink=much", 1), ("inc=2", 1)):
         told = run(tool("helm4"), "template", ".", "--set", f"workers.stamps.settings.{setting}", folder=chart)
         assert told.returncode == status, (setting, told.stderr)

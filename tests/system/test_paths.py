@@ -1,6 +1,7 @@
 """A stack runs wherever its folders are, whatever characters their names have."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -10,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from compose.local.progress import now
 from tests.servers import PROGRAMS, REPOSITORY
 from tests.system.client import somebody
 from tests.system.stack import Stack, gone
 from tests.system.test_launcher import find_what_was_left, leave_something
 
+CLOCK_STEP_SECONDS = 0.1
 ODD = "it's a folder, ö"
 
 
@@ -66,10 +69,19 @@ def in_odd_places(clone: Path) -> Iterator[Stack]:
 async def test_clone_programs_and_home_may_have_names_with_blanks_quotes_and_letters_beyond_ascii(
     in_odd_places: Stack, clone: Path
 ) -> None:
+    before = now()
     in_odd_places.up()
     await in_odd_places.ready()
+    after = now()
     rows = await in_odd_places.status()
     assert {row["state"] for row in rows.values()} == {"running"}
+    began = re.search(r"--began\0([\d.]+)", _command(rows["supervisor"]["pid"]))
+    assert began is not None
+    enter = float(began[1])  # as `make` was started, and not as Python had read all of this
+    assert before - CLOCK_STEP_SECONDS <= enter <= after
+    told = re.search(r"AutoGraph is ready after ([\d.]+) s", in_odd_places.output)
+    assert told is not None
+    assert enter + float(told[1]) <= after + CLOCK_STEP_SECONDS
     assert _command(rows["supervisor"]["pid"]).startswith(str(clone))
     async with somebody(rows["gateway"]["url"]) as person:
         place = (await person.create("Mine")).headers["Location"]

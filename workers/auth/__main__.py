@@ -8,16 +8,18 @@ from chassis.sealing import Unsealable, unseal
 from chassis.worker import consume, open_worker, utc_now
 from contracts.auth.accounts import RegisterUser
 from contracts.auth.sessions import SignIn
+from contracts.catalogue import DELEGATIONS
 from contracts.envelope import Envelope
 from contracts.message import Message
 from contracts.sealed import Box, sealed_fields
 from contracts.services import entry
 from workers.auth.handlers import handlers
-from workers.auth.keys.key_ring import KeyRing
+from workers.auth.jobs import schedule
+from workers.auth.keys.key_ring import RELOAD_EVERY_SECONDS, KeyRing
 from workers.auth.metrics import AuthMetrics
 from workers.auth.passwords import PasswordsBusy
 from workers.auth.settings import AuthSettings
-from workers.auth.tools import delete_expired_sessions_forever, open_tools
+from workers.auth.tools import open_tools
 
 
 async def compose(service: Service[AuthSettings]) -> None:
@@ -27,8 +29,8 @@ async def compose(service: Service[AuthSettings]) -> None:
         open_tools(service.settings, ledger=context.ledger, database=context.database, metrics=metrics, clock=utc_now)
     )
     context.pools.watch("passwords", tools.passwords.states)
-    service.background(tools.keys.rotate_due_forever(), name="keys")
-    service.background(delete_expired_sessions_forever(tools), name="session retention")
+    service.every(RELOAD_EVERY_SECONDS, tools.keys.reload, name="keys", at_once=False)
+    schedule(context.jobs, tools)
 
     async def open_boxes(message: Message, envelope: Envelope) -> Message:
         return await _open_boxes(message, envelope, tools.keys)
@@ -40,6 +42,7 @@ async def compose(service: Service[AuthSettings]) -> None:
         handlers,
         tools,
         unseal=open_boxes,
+        delegations=DELEGATIONS,
         hears=entry("auth").hears,
         event_bulkheads=entry("auth").event_bulkheads,
         # One more than can be hashed at once, so that the next is ready; the rest stays in the queue for other

@@ -1,15 +1,13 @@
 """The handlers' dependencies, built from the settings."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, NoReturn
+from typing import Final
 
 from chassis.database import Database
 from chassis.key_pairs import CLOCK_SKEW, KeyCipher, derived_key
-from chassis.logging import logger
 from chassis.unit_of_work import Ledger
 from contracts.outcome import OUTCOME_DAYS
 from workers.auth.hashes import Hashes
@@ -25,8 +23,6 @@ from workers.auth.storage import Storage
 SESSION_RETENTION: Final = timedelta(days=OUTCOME_DAYS + 1)
 RETENTION_CHECK_SECONDS: Final = 600.0
 DELETE_BATCH_ROWS: Final = 5_000  # rows per statement, so that no delete holds locks for long
-
-log = logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,13 +106,3 @@ async def delete_expired_sessions(tools: Tools) -> int:
         forgotten += batch
         if batch < DELETE_BATCH_ROWS:
             return forgotten
-
-
-async def delete_expired_sessions_forever(tools: Tools) -> NoReturn:
-    """Runs until cancelled."""
-    while True:
-        try:
-            await delete_expired_sessions(tools)
-        except Exception as error:  # noqa: BLE001 - an outage of the database must not end the clean-up
-            log.warning("session_retention_failed", error=type(error).__qualname__)
-        await asyncio.sleep(RETENTION_CHECK_SECONDS)

@@ -3,10 +3,11 @@
 from chassis.lifecycle import Service, run
 from chassis.objects import ObjectStoreUnavailable, open_object_store
 from chassis.worker import consume, open_worker
+from contracts.catalogue import DELEGATIONS
 from contracts.envelope import Envelope
 from contracts.message import Message
 from contracts.services import entry
-from workers.diagram.archive.archiver import Archiver, ArchiverMetrics
+from workers.diagram.archive.archiver import Archiver, ArchiverMetrics, ArchiveVersions
 from workers.diagram.archive.objects import BUCKET, Archive
 from workers.diagram.diagrams.storage import diagram_rows
 from workers.diagram.handlers import handlers
@@ -34,9 +35,9 @@ async def compose(service: Service[DiagramSettings]) -> None:
         ArchiverMetrics(service.registry),
         after_seconds=settings.archive_after_seconds,
         every_seconds=settings.archive_every_seconds,
+        enabled=settings.flags.archiving,
     )
-    if settings.flags.archiving:
-        service.background(archiver.run(), name="archiver")
+    context.jobs.schedule(ArchiveVersions(), archiver.run, every_seconds=settings.archive_every_seconds)
     service.health.check("objects", lambda: store.probe(BUCKET), needed=False)
     tools = Tools(
         ledger=context.ledger,
@@ -53,6 +54,7 @@ async def compose(service: Service[DiagramSettings]) -> None:
         unseal=_keep_unsealed,
         hears=entry("diagram").hears,
         event_bulkheads=entry("diagram").event_bulkheads,
+        delegations=DELEGATIONS,
         transient=(ObjectStoreUnavailable,),
     )
 

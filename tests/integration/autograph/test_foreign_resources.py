@@ -86,7 +86,7 @@ STRANGERS: dict[str, tuple[Callable[[Broker], Awaitable[None]], str]] = {
     "a policy": (a_policy, "foreign_route: policy evil passes messages on to autograph.commands"),
     "a binding to a queue of ours": (a_binding_to_a_queue_of_ours, "foreign_route: amq.topic is bound to diagram.comm"),
     "another key of ours": (another_key_of_ours, "foreign_route: autograph.commands is bound to auth.commands"),
-    "a name like ours": (a_name_like_ours, "foreign_route: exchange reply.producer-known.evil has a name as"),
+    "a name like ours": (a_name_like_ours, "foreign_route: exchange reply.producer-known.evil uses a name that"),
     "a copy of our events": (a_tap, "foreign_copy: autograph.events is bound to evil"),
     "a user": (a_user, "foreign_user: user evil-"),
 }

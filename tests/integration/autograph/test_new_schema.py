@@ -13,7 +13,7 @@ from contracts.services import Engine, Service
 from tests.integration.autograph.installation import INSTALLATION_SECRET
 
 STAMPS = Service(name="stamps", side_port=8099, needs={Engine.POSTGRES})
-TABLES = {"inbox", "outbox", "cache_members"}
+TABLES = {"inbox", "jobs", "outbox", "cache_members"}
 
 
 @pytest.fixture(autouse=True)

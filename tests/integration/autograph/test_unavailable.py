@@ -35,7 +35,7 @@ def test_a_servers_refusal_ends_a_command_in_a_sentence(
     ("words", "said"),
     [
         ((), "usage"),
-        (("nonsense",), "This is no AMQP address"),
+        (("nonsense",), "This is not an AMQP address"),
         (("amqp://a:b@127.0.0.1:1/x",), "The broker cannot be used"),
     ],
 )

@@ -10,10 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis as RedisClient
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from chassis.cache import CacheMember, CacheReader
+from chassis.loops import Loops
 from chassis.redis import Redis
 from compose.local.home import Home
 from compose.local.servers import valkey
@@ -75,7 +77,9 @@ async def reader(server: ServerWithClock) -> AsyncIterator[CacheReader]:
         await client.flushdb()
     redis = Redis(server.url, timeout_seconds=5)
     reader = CacheReader(redis, {"thing": "cache_test"}, timing=TIMING)
-    watching = asyncio.create_task(reader.watch_clock())
+    watching = asyncio.create_task(
+        Loops(CollectorRegistry()).run(reader.watch_seconds, reader.watch_clock, name="cache_clock")
+    )
     yield reader
     watching.cancel()
     await redis.close()

@@ -1,13 +1,16 @@
 """Operators hear which statement timed out, and whom it waited for."""
 
 import asyncio
+from functools import partial
 
 import asyncpg
 import pytest
+from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
 from chassis import lock_watch
 from chassis.database import StatementTimedOut, open_database
+from chassis.loops import Loops
 
 
 @pytest.mark.parametrize(("server_seconds", "client_seconds"), [(0.3, 5.0), (30.0, 0.3)], ids=["server", "client"])
@@ -40,7 +43,9 @@ async def test_whom_a_statement_waits_for_is_said_while_it_waits(
                 async with database.connection() as connection:
                     await connection.fetch("SELECT id FROM watched")
 
-            watching = asyncio.create_task(lock_watch.watch_locks(database, every_seconds=0.05))
+            watching = asyncio.create_task(
+                Loops(CollectorRegistry()).run(0.05, partial(lock_watch.watch_locks, database), name="lock_watch")
+            )
             said = ""
             async with holder.transaction():
                 await holder.execute("LOCK TABLE watched IN ACCESS EXCLUSIVE MODE")

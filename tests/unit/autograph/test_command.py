@@ -1,6 +1,9 @@
 """`autograph` as it is typed: what it says of itself, which stack it means, and how it says what is wrong."""
 
+import os
+import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,13 +12,15 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 from rich.table import Table
 
-from autograph import stacks
+from autograph import stacks, up
 from autograph.__main__ import main
 from autograph.failures import describe_failure
 from autograph.listing import print_table
 from autograph.services import check_settings
 from autograph.settings import CHECKOUT, operator_settings
 from compose.local.home import Home, OperatorError
+from compose.local.process import Identity
+from compose.local.progress import now
 from contracts.version import VERSION
 
 REPOSITORY = Path(__file__).parents[3]
@@ -173,3 +178,26 @@ def test_what_stands_in_a_table_is_never_cut_and_never_broken(
     print_table(table)
 
     assert capsys.readouterr().out.splitlines()[1].split() == ["0193-" * 9, "http://127.0.0.1:12345/" + "metrics/" * 9]
+
+
+def test_the_time_told_counts_from_the_start_of_the_process_not_from_when_all_was_read() -> None:
+    began = up._moment_of_start()
+
+    assert now() - began > time.process_time()  # which is spent since then
+    started = Identity.of(os.getpid())
+    assert started is not None
+    assert began == started.started / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.parametrize("command", ["flags", "status"])
+def test_a_command_reads_no_modules_of_the_others(elsewhere: Path, command: str) -> None:
+    """It is waited for by a person, and hundreds of times by the tests."""
+    program = "import contextlib, sys; from autograph.__main__ import main\n"
+    program += "with contextlib.suppress(SystemExit): main()\n"
+    program += "assert not {'alembic', 'aiobotocore', 'sqlalchemy', 'aio_pika'} & {*sys.modules}"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program, command],
+        cwd=elsewhere / "folder", capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)}, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr

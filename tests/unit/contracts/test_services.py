@@ -58,6 +58,11 @@ def test_a_message_of_another_service_is_refused() -> None:
         Service(name="render", side_port=1, messages=(diagram.diagrams.CreateDiagram,))
 
 
+def test_a_bulkhead_for_an_event_that_the_worker_does_not_hear_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"bulkhead for autograph\.diagram\.diagram_created\.v1"):
+        Service(name="render", side_port=1, event_bulkheads={diagram.diagrams.DiagramCreated: "slow"})
+
+
 def test_the_gateway_is_no_worker_and_has_its_folder_to_itself() -> None:
     gateway = entry("gateway")
     assert not gateway.is_worker

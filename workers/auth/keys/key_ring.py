@@ -1,20 +1,17 @@
 """The service's key pairs in this process: to sign tokens, to open sealed boxes, and to publish."""
 
-import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple, NoReturn
+from typing import Final, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from chassis.database import Connection, Database
 from chassis.key_pairs import KeyCipher, KeyPair, Purpose, active, is_in_use, load, maintain, unpadded, withdraw
-from chassis.logging import logger
 from contracts.auth.keys import PublicKey
 
-ROTATION_CHECK_SECONDS: Final = 60.0  # far below the hour that a signing key is published ahead of its use
-
-log = logger(__name__)
+RELOAD_EVERY_SECONDS: Final = 60.0  # far below the hour that a signing key is published ahead of its use
+ROTATE_EVERY_SECONDS: Final = 600.0  # how often it is looked whether a key is due
 
 
 class NoSigningKey(Exception):
@@ -57,15 +54,6 @@ class KeyRing:
                     expire_after=self._expire_after,
                 )
             )
-
-    async def rotate_due_forever(self) -> NoReturn:
-        """Runs until cancelled: rotates keys that are due, and loads those that other processes have rotated."""
-        while True:
-            await asyncio.sleep(ROTATION_CHECK_SECONDS)
-            try:
-                await self.maintain()
-            except Exception as error:  # noqa: BLE001 - the loaded keys stay valid while the database is unavailable
-                log.warning("key_maintenance_failed", error=type(error).__qualname__)
 
     async def signing_key(self) -> SigningKey:
         """Raises ``NoSigningKey``."""

@@ -1,18 +1,21 @@
 """Moves old versions' content from PostgreSQL to the object store, and removes the objects of deleted diagrams.
 
-Runs in every diagram worker, without a lease: two that archive the same version store the same bytes under the same
-name, and only one of them changes the row. Each pass uses a random order, so that this is rare.
+A schedule, so one diagram worker does it at a time. Where a lease was lost two may meet at one version: they put the
+same bytes under the same name, and only one of them changes the row. Each pass goes in an order of its own.
 """
 
-import asyncio
 import random
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from typing import ClassVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from chassis.database import Database, classify
+from chassis.failures import Failure
+from chassis.jobs.job import Job
+from chassis.jobs.runner import JobRun
 from chassis.logging import logger
 from chassis.objects import ObjectDamaged, ObjectStoreUnavailable
 from workers.diagram.archive import storage
@@ -24,10 +27,14 @@ PAGE = 1_000  # rows per query, without their content
 MAX_COMMIT_DELAY = timedelta(minutes=5)
 # How often all deletions in the inbox are processed again: an upload may have ended after the first clean-up.
 FULL_CLEANUP_SECONDS = 86_400.0
-BACKOFF_SECONDS = 1.0
-BACKOFF_MAX_SECONDS = 60.0
+# Passes after which the last one's gauge is no longer shown: another process has counted since.
+SHOWN_PASSES = 3
 
 _log = logger(__name__)
+
+
+class ArchiveVersions(Job):
+    name: ClassVar[str] = "archive_versions"
 
 
 class ArchiverMetrics:
@@ -43,11 +50,18 @@ class ArchiverMetrics:
             ("reason",),
             registry=registry,
         )
-        self.waiting = Gauge(
+        waiting = Gauge(
             "diagram_service_archive_waiting",
             "Versions that were old enough and still in Postgres when the last pass ended.",
             registry=registry,
         )
+        waiting.set_function(lambda: self._waiting if time.monotonic() < self._shown_until else 0)
+        self._waiting = 0
+        self._shown_until = 0.0
+
+    def show_waiting(self, count: int, *, for_seconds: float) -> None:
+        self._waiting = count
+        self._shown_until = time.monotonic() + for_seconds
 
 
 class Archiver:
@@ -59,6 +73,7 @@ class Archiver:
         *,
         after_seconds: float,
         every_seconds: float,
+        enabled: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
@@ -66,19 +81,24 @@ class Archiver:
         self._metrics = metrics
         self._after = timedelta(seconds=after_seconds)
         self._every_seconds = every_seconds
+        self._enabled = enabled
         self._clock = clock
         self._removed_up_to = EPOCH
         self._full_cleanup_at = float("-inf")
 
-    async def run(self) -> None:
-        """Runs until cancelled. An outage delays it and loses nothing."""
-        backoff_seconds = BACKOFF_SECONDS
-        while True:
-            if await self._run_pass():
-                backoff_seconds, pause_seconds = BACKOFF_SECONDS, self._every_seconds
-            else:
-                backoff_seconds, pause_seconds = min(backoff_seconds * 2, BACKOFF_MAX_SECONDS), backoff_seconds
-            await asyncio.sleep(pause_seconds * random.uniform(0.8, 1.2))  # noqa: S311 - spreads load
+    async def run(self, _: ArchiveVersions, __: JobRun) -> None:
+        """One pass. An outage delays it and loses nothing: content stays in its row, where it is found."""
+        if not self._enabled:
+            return
+        try:
+            await self.remove_deleted()
+            await self.archive_old()
+        except ObjectStoreUnavailable:
+            self._metrics.failures.labels("object_store").inc()
+            raise
+        except Exception as error:
+            self._metrics.failures.labels("bug" if classify(error) is Failure.BUG else "database").inc()
+            raise
 
     async def archive_old(self) -> int:
         """One walk over all versions in rows; returns how many were moved. Raises ``ObjectStoreUnavailable``."""
@@ -106,7 +126,7 @@ class Archiver:
             if len(page) < PAGE:
                 break
             position = page[-1].position
-        self._metrics.waiting.set(waiting)
+        self._metrics.show_waiting(waiting, for_seconds=SHOWN_PASSES * self._every_seconds)
         if away is not None:
             raise away
         return moved
@@ -149,22 +169,3 @@ class Archiver:
         if may_remove:  # the diagram was deleted meanwhile
             await self._archive.remove(archived.key)
         return False
-
-    async def _run_pass(self) -> bool:
-        """Whether the pass was completed."""
-        try:
-            await self.remove_deleted()
-            await self.archive_old()
-        except ObjectStoreUnavailable as error:
-            self._record_failure("object_store", error)
-        except Exception as error:  # noqa: BLE001 - the content stays in its row
-            if classify(error) is None:
-                _log.exception("archiver_failed")
-            self._record_failure("database" if classify(error) else "bug", error)
-        else:
-            return True
-        return False
-
-    def _record_failure(self, reason: str, error: Exception) -> None:
-        _log.warning("archiver_pass_abandoned", reason=reason, error=type(error).__qualname__)
-        self._metrics.failures.labels(reason).inc()

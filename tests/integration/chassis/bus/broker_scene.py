@@ -12,10 +12,11 @@ from prometheus_client import CollectorRegistry
 from uuid_utils.compat import uuid7
 
 from chassis.bus.amqp import AmqpPublisher
-from chassis.bus.consumers import Consumers
+from chassis.bus.consumers import WATCH_SECONDS, Consumers
 from chassis.bus.ports import Delivery, OutgoingMessage
 from chassis.bus.replies import reply_message
 from chassis.bus.requester import Requester
+from chassis.loops import Loops
 from chassis.metrics import BusMetrics
 from contracts.envelope import Actor, ActorKind, Envelope, decode
 from contracts.message import Message, Request
@@ -93,7 +94,8 @@ async def open_consumers(
         deliver=deliver,
         metrics=BusMetrics(CollectorRegistry()),
     )
-    async with running(consumers.link.run(), consumers.watch()):
+    watching = Loops(CollectorRegistry()).run(WATCH_SECONDS, consumers.watch, name="watch", at_once=False)
+    async with running(consumers.link.run(), watching):
         await consumers.link.wait_up()
         yield consumers
 

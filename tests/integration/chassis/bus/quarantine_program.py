@@ -15,7 +15,7 @@ from uuid import UUID
 from prometheus_client import CollectorRegistry
 
 from chassis.bus.amqp import AmqpPublisher
-from chassis.bus.consumers import Consumers
+from chassis.bus.consumers import WATCH_SECONDS, Consumers
 from chassis.bus.gate import Gate
 from chassis.bus.handlers import Handlers
 from chassis.bus.handling import Handling
@@ -23,6 +23,7 @@ from chassis.bus.ports import Delivery
 from chassis.bus.quarantine import Quarantine
 from chassis.delivery_marks import RedisMarks
 from chassis.failures import Failure
+from chassis.loops import Loops
 from chassis.metrics import BusMetrics
 from chassis.redis import Redis
 from contracts.envelope import Envelope
@@ -87,7 +88,7 @@ async def main(amqp_url: str, redis_url: str, service: str, queue: str) -> None:
         tasks.create_task(publisher.link.run())
         await publisher.link.wait_up()
         tasks.create_task(consumers.link.run())
-        tasks.create_task(consumers.watch())
+        tasks.create_task(Loops(registry).run(WATCH_SECONDS, consumers.watch, name="watch", at_once=False))
 
 
 if __name__ == "__main__":

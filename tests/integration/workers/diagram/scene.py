@@ -123,13 +123,14 @@ class Scene:
             found: int = await connection.fetchval(f"SELECT count(*) FROM {table}")
             return found
 
-    def archiver(self, archive: Archive | None = None, *, after_seconds: float = 0.0) -> Archiver:
+    def archiver(self, archive: Archive | None = None, *, after_seconds: float = 0.0, enabled: bool = True) -> Archiver:
         return Archiver(
             self.database,
             archive or self.tools.archive,
             self.archiver_metrics,
             after_seconds=after_seconds,
-            every_seconds=0.05,
+            every_seconds=60.0,
+            enabled=enabled,
         )
 
     async def row(self, diagram: UUID, number: int) -> dict[str, Any]:

@@ -3,17 +3,22 @@
 import asyncio
 import gzip
 from collections.abc import AsyncIterator
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 import pytest
+from prometheus_client import CollectorRegistry
 
+from chassis.jobs.metrics import JobMetrics
+from chassis.jobs.runner import JobRunner
 from chassis.objects import ObjectDamaged, ObjectMissing, ObjectStoreUnavailable, open_object_store
 from contracts.diagram.diagrams import DeleteDiagram, DiagramNotFound, DiagramSummary
 from contracts.diagram.versions import GetVersion, Version, VersionNotFound
 from tests.eventually import eventually
 from tests.integration.workers.diagram.scene import Scene
 from tests.object_store import S3
+from workers.diagram.archive.archiver import ArchiveVersions
 from workers.diagram.archive.objects import BUCKET, Archive, ArchivedContent
 from workers.diagram.archive.storage import Content
 
@@ -92,7 +97,9 @@ async def test_content_survives_an_outage_of_the_store(scene: Scene, away: Archi
 async def test_the_archiver_goes_on_by_itself_once_the_store_is_back(scene: Scene) -> None:
     diagram = await with_versions(scene, 2)
     archive = InterruptedArchive(scene, ObjectStoreUnavailable("for now"), before_upload=True)
-    running = asyncio.create_task(scene.archiver(archive).run())
+    runner = job_runner(scene)
+    runner.schedule(ArchiveVersions(), scene.archiver(archive).run, every_seconds=0.05)
+    running = asyncio.create_task(runner.run())
 
     async def given_up() -> bool:
         return bool(
@@ -111,6 +118,27 @@ async def test_the_archiver_goes_on_by_itself_once_the_store_is_back(scene: Scen
         running.cancel()
         await asyncio.wait([running])
     assert await canvas(scene, diagram.id, 1) == CANVAS
+
+
+def job_runner(scene: Scene) -> JobRunner:
+    return JobRunner(
+        service="diagram",
+        database=scene.database,
+        ledger=scene.tools.ledger,
+        metrics=JobMetrics(CollectorRegistry()),
+        clock=lambda: datetime.now(UTC),
+        sweep_every_seconds=0.05,
+        backoff_seconds=0.05,
+    )
+
+
+async def test_an_archiver_that_is_switched_off_does_nothing(scene: Scene) -> None:
+    diagram = await with_versions(scene, 2)
+    archiver = scene.archiver(enabled=False)
+
+    await archiver.run(ArchiveVersions(), cast("Any", None))
+
+    assert (await scene.row(diagram.id, 1))["object_key"] is None
 
 
 class InterruptedArchive(Archive):

@@ -13,6 +13,7 @@ from chassis.bus.permissions import (
     worker_rights,
 )
 from chassis.bus.topology import COMMANDS, EVENTS, EXCHANGES, PARKED, QUERIES, REFUSED, REPLIES, RETRY, TOPIC_EXCHANGES
+from contracts.diagram.diagrams import ChangeDiagram, GetDiagram
 
 INGRESS = "autograph.producers.billing"
 PRODUCER = producer_rights("billing", ["diagram.create_diagram"])
@@ -21,6 +22,7 @@ EVERYBODY = [
     operator_rights(["auth.lock_user"]),
     worker_rights("auth"),
     worker_rights("diagram"),
+    worker_rights("git", (GetDiagram, ChangeDiagram)),
     PRODUCER,
     subscriber_rights("reports"),
 ]
@@ -69,6 +71,20 @@ def test_a_worker_announces_and_parks_only_what_is_its_own() -> None:
 
 def test_a_worker_reads_its_own_queues_only() -> None:
     assert may(worker_rights("diagram").read, [*EXCHANGES, *QUEUES]) == ["diagram.commands", "diagram.parked"]
+
+
+def test_a_worker_sends_for_users_what_is_delegated_to_it_and_takes_the_replies() -> None:
+    rights = worker_rights("git", (GetDiagram, ChangeDiagram))
+    written = [EVENTS, REPLIES, RETRY, PARKED, REFUSED, COMMANDS, QUERIES]
+    assert sorted(may(rights.write, [*EXCHANGES, "amq.default", *QUEUES])) == sorted(written)
+    keys = ["diagram.get_diagram", "diagram.change_diagram", "diagram.change_diagram2", "diagram.delete_diagram"]
+    assert may(rights.topics[QUERIES][0], keys) == ["diagram.get_diagram"]
+    assert may(rights.topics[COMMANDS][0], keys) == ["diagram.change_diagram"]
+    assert may(rights.read, [*EXCHANGES, *QUEUES, "git.commands"]) == [REPLIES, "git.commands"]
+    replies = ["reply.autograph-git.1", "reply.autograph-gateway.1", "reply.autograph-git2.1"]
+    for pattern in (rights.configure, rights.read, rights.topics[REPLIES][1]):
+        assert may(pattern, replies) == ["reply.autograph-git.1"]
+    assert may(rights.topics[EVENTS][0], ["git.pushed", "diagram.diagram_created"]) == ["git.pushed"]
 
 
 def test_a_producer_sends_what_it_is_allowed_and_nothing_like_it() -> None:

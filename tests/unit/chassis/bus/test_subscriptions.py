@@ -9,7 +9,7 @@ import pytest
 from chassis.bus.handlers import Handlers
 from chassis.bus.subscriptions import SubscriptionsDiffer, check_subscriptions
 from chassis.worker import _queues, consume
-from contracts.catalogue import EVENT_BULKHEADS, SUBSCRIPTIONS, WORKERS
+from contracts.catalogue import SUBSCRIPTIONS, WORKERS
 from contracts.envelope import Envelope
 from contracts.message import Command, Event
 
@@ -41,11 +41,6 @@ def test_each_worker_handles_just_the_events_that_it_subscribes_to(worker: str) 
     handlers = import_module(f"workers.{worker}.handlers").handlers
 
     check_subscriptions(worker, SUBSCRIPTIONS.get(worker, ()), handlers)
-
-
-def test_a_bulkhead_is_for_events_that_are_subscribed_to() -> None:
-    for worker, bulkheads in EVENT_BULKHEADS.items():
-        assert set(bulkheads) <= set(SUBSCRIPTIONS[worker])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,32 @@
+"""The schedules of every service: its tables are kept small."""
+
+from typing import ClassVar, Final
+
+from chassis.database import Database
+from chassis.jobs import storage
+from chassis.jobs.job import Job
+from chassis.jobs.runner import JobRun, JobRunner
+from chassis.outbox import run_inbox_retention
+
+FORGET_EVERY_SECONDS: Final = 600.0
+
+
+class ForgetInbox(Job):
+    name: ClassVar[str] = "run_inbox_retention"
+
+
+class ForgetJobs(Job):
+    name: ClassVar[str] = "forget_jobs"
+
+
+def schedule_retention(jobs: JobRunner, database: Database) -> None:
+    async def inbox(_: ForgetInbox, __: JobRun) -> None:
+        await run_inbox_retention(database)
+
+    async def ended_jobs(_: ForgetJobs, __: JobRun) -> None:
+        async with database.connection() as connection:
+            while await storage.forget(connection) == storage.FORGET_AT_ONCE:
+                pass
+
+    jobs.schedule(ForgetInbox(), inbox, every_seconds=FORGET_EVERY_SECONDS)
+    jobs.schedule(ForgetJobs(), ended_jobs, every_seconds=FORGET_EVERY_SECONDS)

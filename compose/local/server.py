@@ -19,6 +19,7 @@ class Spec:
     ready: Callable[[], Awaitable[None]] = field(default=_nothing)  # raises while it is not ready
     address: str = ""
     metrics_url: str | None = None
+    before_stop: Callable[[], Awaitable[None]] = field(default=_nothing)  # raises nothing
     stop_signal: signal.Signals = signal.SIGTERM
     stop_seconds: float = 8.0
     ready_seconds: float = 60.0

@@ -194,6 +194,8 @@ class Supervisor:
     async def _stop_one(self, child: _Child) -> None:
         ended = [(child.running.identity, child.spec.stop_signal)]
         async with repeated(self._report, child.spec.name, "still stopping"):
+            if child.process.returncode is None:
+                await child.spec.before_stop()
             await asyncio.to_thread(stop_all, ended, child.spec.stop_seconds)
 
     def _state(self, child: _Child, state: str) -> None:

@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests.system.stack import Stack, gone
 
 NOBODY = 65534
 OUR_USUAL_PORTS = (8080, 9080, 8085, 8082)
+HOLD_POLL_SECONDS = 0.05
 
 
 @pytest.fixture
@@ -37,14 +39,35 @@ def plain(tmp_path: Path) -> Iterator[Stack]:
 
 @pytest.fixture
 def usual_ports_held() -> Iterator[None]:
-    with ExitStack() as held:
-        for port in OUR_USUAL_PORTS:
-            listening = held.enter_context(socket.socket())
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with suppress(OSError):  # it is held already
-                listening.bind(("127.0.0.1", port))
-                listening.listen()
+    """By another stack, or by this test as soon as that stack has ended."""
+    over = threading.Event()
+    tried = threading.Event()
+    holding = threading.Thread(target=_hold, args=(over, tried))
+    holding.start()
+    tried.wait()
+    try:
         yield
+    finally:
+        over.set()
+        holding.join()
+
+
+def _hold(over: threading.Event, tried: threading.Event) -> None:
+    missing = set(OUR_USUAL_PORTS)
+    with ExitStack() as held:
+        while not over.is_set():
+            for port in sorted(missing):
+                with suppress(OSError), ExitStack() as sockets:
+                    # Reserved as stacks do it, so that none loses a port that it is about to listen on.
+                    sockets.enter_context(socket.socket(socket.AF_UNIX)).bind(f"\0autograph-port-{port}")
+                    listening = sockets.enter_context(socket.socket())
+                    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    listening.bind(("127.0.0.1", port))
+                    listening.listen()
+                    held.enter_context(sockets.pop_all())
+                    missing.remove(port)
+            tried.set()
+            over.wait(HOLD_POLL_SECONDS)
 
 
 @pytest.mark.usefixtures("usual_ports_held")

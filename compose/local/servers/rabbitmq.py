@@ -2,6 +2,8 @@
 
 import asyncio
 import signal
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +11,7 @@ import aiohttp
 
 from chassis.bus.topology import MAX_MESSAGE_BYTES
 from compose.local.home import Home, OperatorError
+from compose.local.packages import CommandFailed, run
 from compose.local.server import Spec
 
 USER = "autograph-administrator"
@@ -17,6 +20,7 @@ NODE = "autograph@localhost"
 # RabbitMQ's and Erlang's start scripts and search paths cannot handle spaces, quotes and colons in a path, so each
 # process refers to its files through its working directory.
 HERE: Final = Path("/proc/self/cwd")
+CALL_SECONDS: Final = 2.0
 
 
 def url(home: Home) -> str:
@@ -60,6 +64,10 @@ def specs(home: Home, root: Path) -> tuple[Spec, Spec]:
         writer.close()
         await writer.wait_closed()
 
+    async def before_stop() -> None:
+        with suppress(CommandFailed, OSError, TimeoutError):  # it then only takes longer
+            await _remove_statistics_handler(state, erlang, environment)
+
     names = Spec(
         name="epmd",
         command=(str(HERE / epmd.relative_to(state)), "-port", str(epmd_port), "-address", "127.0.0.1"),
@@ -76,11 +84,23 @@ def specs(home: Home, root: Path) -> tuple[Spec, Spec]:
         ready=ready,
         address=f"127.0.0.1:{port}",
         metrics_url=f"http://127.0.0.1:{metrics}/metrics",
+        before_stop=before_stop,
         stop_signal=signal.SIGTERM,
         stop_seconds=15.0,
         ready_seconds=120.0,
     )
     return names, broker
+
+
+async def _remove_statistics_handler(state: Path, erlang: Path, environment: Mapping[str, str]) -> None:
+    """Saves the 5 s that this handler waits when the broker stops (before RabbitMQ 3.13.2, see its pull request 11070).
+
+    It sets a variable of the application controller, which itself is waiting for the handler's end.
+    """
+    call = HERE / erlang.relative_to(state) / "bin" / "erl_call"  # takes the cookie from HOME
+    handler = "gen_event delete_handler [rabbit_event,rabbit_mgmt_db_handler,[]]"
+    async with asyncio.timeout(CALL_SECONDS):
+        await run([str(call), "-n", NODE, "-a", handler], folder=state, environment=environment)
 
 
 def _configure(home: Home, state: Path, port: int, management: int, metrics: int) -> None:

@@ -75,6 +75,18 @@ async def test_a_process_that_was_killed_is_started_again(stage: Stage) -> None:
     assert (await stage.running_again(before)).identity.alive()
 
 
+async def test_a_process_is_prepared_for_its_stop_while_it_still_runs(stage: Stage) -> None:
+    alive: list[bool] = []
+
+    async def before_stop() -> None:
+        alive.append(stage.running("one").identity.alive())
+
+    await stage.supervisor.start([program("one", SLEEPS, before_stop=before_stop)])
+    await stage.supervisor.stop()
+
+    assert alive == [True]
+
+
 async def test_a_process_that_left_in_order_is_started_again_at_once_however_often(stage: Stage) -> None:
     await stage.supervisor.start([program("one", LEAVES_IN_ORDER, ready=lambda: stage.written("one"))])
     for _ in range(4):

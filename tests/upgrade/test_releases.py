@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.published.collect import last_releases_names, published_names
 from tests.servers import REPOSITORY
 from tests.upgrade.releases import Release, previous_release, previous_version_and_commit
 
@@ -13,6 +14,10 @@ async def test_the_previous_releases_code_is_what_runs(previous: Release) -> Non
 
     assert str(previous.folder) in loaded
     assert f"{REPOSITORY}/" not in loaded
+
+
+def test_the_names_that_must_stay_are_those_of_the_previous_release(previous: Release) -> None:
+    assert last_releases_names() == published_names(previous.folder)
 
 
 def test_the_previous_release_is_an_ancestor_of_this_one() -> None:

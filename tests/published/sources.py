@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +13,19 @@ LEVELS = frozenset({"debug", "info", "warning", "error", "exception", "critical"
 PREFIX = "AUTOGRAPH_"
 JSON_OPTION = "--json"
 
-Modules = Mapping[str, ast.Module]
+Modules = Mapping[str, Sequence[ast.AST]]
 
 
 def parsed(root: Path) -> Modules:
-    """Path from *root* → the module's tree."""
+    """Path from *root* → all nodes of the module's tree: to walk through a tree takes far longer than to read it."""
     paths = sorted(path for package in PACKAGES for path in (root / package).rglob("*.py"))
-    return {str(path.relative_to(root)): ast.parse(path.read_text("utf-8")) for path in paths}
+    return {str(path.relative_to(root)): tuple(ast.walk(ast.parse(path.read_text("utf-8")))) for path in paths}
 
 
 def _calls(modules: Modules) -> Iterator[tuple[str, ast.Call]]:
     """The called name, without what stands before its last point, and the call."""
-    for tree in modules.values():
-        for node in ast.walk(tree):
+    for nodes in modules.values():
+        for node in nodes:
             if isinstance(node, ast.Call):
                 called = node.func
                 yield (called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")), node
@@ -35,9 +35,12 @@ def _text(node: ast.expr | None) -> str | None:
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
 
 
-def _texts(node: ast.AST | None) -> list[str]:
-    inner = ast.walk(node) if node is not None else ()
-    return [text for part in inner if isinstance(part, ast.expr) and (text := _text(part)) is not None]
+def _texts(nodes: Iterable[ast.AST]) -> list[str]:
+    return [text for node in nodes if isinstance(node, ast.expr) and (text := _text(node)) is not None]
+
+
+def _inside(node: ast.AST | None) -> Iterable[ast.AST]:
+    return ast.walk(node) if node is not None else ()
 
 
 def metrics(modules: Modules) -> dict[str, Any]:
@@ -49,9 +52,9 @@ def metrics(modules: Modules) -> dict[str, Any]:
             continue
         labels = next((word.value for word in call.keywords if word.arg in ("labels", "labelnames")), None)
         labels = call.args[2] if labels is None and len(call.args) > 2 else labels
-        meaning = {"type": METRICS[kind], "labels": sorted(_texts(labels))}
+        meaning = {"type": METRICS[kind], "labels": sorted(_texts(_inside(labels)))}
         if isinstance(call.args[0], ast.JoinedStr):
-            (ending,) = _texts(call.args[0])
+            (ending,) = _texts(_inside(call.args[0]))
             found |= {f"{service}{ending}": meaning for service in services}
         elif (name := _text(call.args[0])) is not None:
             found[name] = meaning
@@ -62,9 +65,9 @@ def settings(modules: Modules) -> dict[str, list[str]]:
     """Setting → the packages that do not start without it; and each ``AUTOGRAPH_`` name that the code has."""
     classes = {
         node.name: (package, node)
-        for path, tree in modules.items()
+        for path, nodes in modules.items()
         for package in [".".join(Path(path).parts[: 2 if path.startswith("workers/") else 1])]
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.ClassDef)
     }
     profiles = {text.upper() for text in _profile_defaults(modules)}
@@ -81,8 +84,8 @@ def settings(modules: Modules) -> dict[str, list[str]]:
             needed = found.setdefault(name, set())
             if name not in profiles and _without_default(statement.value):
                 needed.add(package)
-    for tree in modules.values():
-        for text in _texts(tree):
+    for nodes in modules.values():
+        for text in _texts(nodes):
             if text.startswith(PREFIX) and text.isupper() and text.replace("_", "").isalnum() and text[-1] != "_":
                 found.setdefault(text.removeprefix(PREFIX), set())
     return {name: sorted(packages) for name, packages in found.items()}
@@ -95,9 +98,9 @@ def _without_default(value: ast.expr | None) -> bool:
 
 
 def _profile_defaults(modules: Modules) -> list[str]:
-    for node in ast.walk(modules["chassis/settings.py"]):
+    for node in modules["chassis/settings.py"]:
         if isinstance(node, ast.AnnAssign) and getattr(node.target, "id", "") == "PROFILE_DEFAULTS":
-            return _texts(node.value)
+            return _texts(_inside(node.value))
     return []
 
 
@@ -109,15 +112,17 @@ def _derives(node: ast.ClassDef, base: str, classes: Mapping[str, tuple[str, ast
 def log_events(modules: Modules) -> dict[str, list[str]]:
     """Event → its fields, of all lines that log it. ``(any)``: those that code around it adds."""
     found: dict[str, set[str]] = {}
-    for path, tree in modules.items():
-        functions = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
-        for name, call in _calls({path: tree}):
+    for path, nodes in modules.items():
+        functions = {node.name: node for node in nodes if isinstance(node, ast.FunctionDef)}
+        for name, call in _calls({path: nodes}):
             event = _event(name, call)
             if event is not None:
                 spread = [getattr(word.value, "func", None) for word in call.keywords if word.arg is None]
                 helpers = {getattr(called, "id", "") for called in spread} & functions.keys()
                 fields = {word.arg for word in call.keywords if word.arg is not None}
-                found.setdefault(event, set()).update(fields, *(_keys(functions[helper]) for helper in helpers))
+                found.setdefault(event, set()).update(
+                    fields, *(_keys(_inside(functions[helper])) for helper in helpers)
+                )
     return {event: sorted(fields) for event, fields in found.items()}
 
 
@@ -130,10 +135,10 @@ def _event(name: str, call: ast.Call) -> str | None:
     return _text(call.args[at]) if name in LEVELS and len(call.args) > at else None
 
 
-def _keys(node: ast.AST) -> set[str]:
-    """The keys of the dictionaries that are written out in *node*, or assigned there."""
+def _keys(nodes: Iterable[ast.AST]) -> set[str]:
+    """The keys of the dictionaries that are written out in *nodes*, or assigned there."""
     found: set[str] = set()
-    for inner in ast.walk(node):
+    for inner in nodes:
         if isinstance(inner, ast.Dict):
             found |= {text for key in inner.keys if (text := _text(key)) is not None}
         elif isinstance(inner, ast.Subscript) and isinstance(inner.ctx, ast.Store):
@@ -145,8 +150,8 @@ def problem_members(modules: Modules) -> list[str]:
     """Further members of problem documents: what a refusal is raised with, and keys of ``extra={…}``."""
     refusals = {
         node.name
-        for path, tree in modules.items()
-        for node in ast.walk(tree)
+        for path, nodes in modules.items()
+        for node in nodes
         if path.startswith("contracts/") and isinstance(node, ast.ClassDef)
         if any(isinstance(inner, ast.Assign) and getattr(inner.targets[0], "id", "") == "code" for inner in node.body)
     }
@@ -154,7 +159,7 @@ def problem_members(modules: Modules) -> list[str]:
     for name, call in _calls(modules):
         for word in call.keywords:
             if word.arg == "extra" and isinstance(word.value, ast.Dict):
-                found |= _keys(word.value)
+                found |= _keys(_inside(word.value))
             elif name in refusals and word.arg not in (None, "errors"):
                 found.add(str(word.arg))
     return sorted(found)
@@ -177,24 +182,24 @@ def command_json(modules: Modules) -> dict[str, list[str]]:
     Also keys of other dictionaries of the module, which a reader of the difference can tell.
     """
     found: dict[str, set[str]] = {}
-    for path, tree in modules.items():
+    for path, nodes in modules.items():
         package, *inner = Path(path).with_suffix("").parts
-        if package == "autograph" and inner[0] != "listing" and _has_json_option(tree):
+        if package == "autograph" and inner[0] != "listing" and _has_json_option(nodes):
             beside = [
                 one for other, one in modules.items() if len(inner) > 1 and Path(other).parent == Path(path).parent
             ]
-            rows = {name for one in [tree, *beside] for name in _row_fields(one)}
-            columns = {name for text in _texts(tree) if "SELECT " in text for name in _columns(text)}
-            found.setdefault(inner[0], set()).update(_keys(tree) | rows | columns)
+            rows = {name for one in [nodes, *beside] for name in _row_fields(one)}
+            columns = {name for text in _texts(nodes) if "SELECT " in text for name in _columns(text)}
+            found.setdefault(inner[0], set()).update(_keys(nodes) | rows | columns)
     return {command: sorted(keys) for command, keys in found.items() if keys}
 
 
-def _has_json_option(tree: ast.Module) -> bool:
-    return JSON_OPTION in _texts(tree) or any(getattr(node, "id", "") == "AsJson" for node in ast.walk(tree))
+def _has_json_option(nodes: Sequence[ast.AST]) -> bool:
+    return JSON_OPTION in _texts(nodes) or any(getattr(node, "id", "") == "AsJson" for node in nodes)
 
 
-def _row_fields(tree: ast.Module) -> Iterator[str]:
-    for node in ast.walk(tree):
+def _row_fields(nodes: Sequence[ast.AST]) -> Iterator[str]:
+    for node in nodes:
         if isinstance(node, ast.ClassDef) and (
             node.decorator_list or any(getattr(base, "id", "") == "NamedTuple" for base in node.bases)
         ):

@@ -16,6 +16,7 @@ async def test_the_previous_releases_code_is_what_runs(previous: Release) -> Non
     assert f"{REPOSITORY}/" not in loaded
 
 
+@pytest.mark.slow("reads all code of a release, and runs its command")
 def test_the_names_that_must_stay_are_those_of_the_previous_release(previous: Release) -> None:
     assert last_releases_names() == published_names(previous.folder)
 

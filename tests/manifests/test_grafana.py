@@ -96,17 +96,11 @@ def test_panels_and_rules_ask_for_metrics_that_there_are() -> None:
 
 def _exposed() -> set[str]:
     registry = process_registry("test", "0")
-    for make in (
-        GatewayMetrics,
-        AuthMetrics,
-        DiagramMetrics,
-        BusMetrics,
-        PoolMetrics,
-        LoopMetrics,
-        ArchiverMetrics,
-        JobMetrics,
-        Loops,
-    ):
+    made = (
+        GatewayMetrics, AuthMetrics, DiagramMetrics, BusMetrics, PoolMetrics, LoopMetrics,
+        ArchiverMetrics, JobMetrics, Loops,
+    )  # fmt: skip
+    for make in made:
         make(registry)
     HealthMetrics(registry, dict)
     for worker in set(WORKERS) - {"auth", "diagram"}:  # whose metrics have these

@@ -24,7 +24,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Durations(), "durations")
     # No test finds, or is found as, a stack that whoever runs the tests has running.
     os.environ["XDG_STATE_HOME"] = "/dev/null/none"
-    # A run that is told to end (a CI's limit, say) stops its servers as an interrupted one does.
+    # A run that is told to end (a CI's limit, say) stops its servers as an interrupted one does, also one that was
+    # started in the background, where a shell has SIGINT ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda _number, _frame: signal.raise_signal(signal.SIGINT))
 
 

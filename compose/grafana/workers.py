@@ -58,5 +58,30 @@ DASHBOARD: Final = Dashboard(
             )
             for worker in WORKERS
         ),
+        Panel(
+            "Jobs waiting",
+            "Queued or running. Each process of a service reports the same number.",
+            "short",
+            (
+                Query(
+                    'sum by (service, kind) (max by (service, kind, state) (autograph_jobs{state!="failed"}))',
+                    "{{service}} {{kind}}",
+                ),
+            ),
+        ),
+        Panel(
+            "Jobs overdue",
+            "How long the oldest due job has waited for a process to run it.",
+            "s",
+            (Query("max by (service, kind) (autograph_jobs_overdue_seconds)", "{{service}} {{kind}}"),),
+            limit=300,
+        ),
+        Panel(
+            "Jobs by outcome",
+            "Runs per second.",
+            "ops",
+            (Query(rate("autograph_job_runs_total", "kind", "outcome"), "{{kind}} {{outcome}}"),),
+            stacked=True,
+        ),
     ),
 )

@@ -120,6 +120,7 @@ class Environment:
                     await installer.install(self.lock)
                 if installer.why_pip:
                     self._report("python", f"installed with pip, which takes longer, since {installer.why_pip}")
+                self._report("python", "ready")
             except CommandFailed as failure:
                 raise OperatorError(f"The packages of {self.lock} could not be installed: {failure}") from None
         # The checkout itself is on the path; building a wheel of it would need a build back end from the network.

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
+from chassis.jobs.metrics import JobMetrics
+from chassis.loops import Loops
 from chassis.metrics import BusMetrics, HealthMetrics, LoopMetrics, PoolMetrics, RequestMetrics, process_registry
 from compose.grafana.build import dashboards
 from contracts.catalogue import WORKERS
@@ -94,7 +96,11 @@ def test_panels_and_rules_ask_for_metrics_that_there_are() -> None:
 
 def _exposed() -> set[str]:
     registry = process_registry("test", "0")
-    for make in (GatewayMetrics, AuthMetrics, DiagramMetrics, BusMetrics, PoolMetrics, LoopMetrics, ArchiverMetrics):
+    made = (
+        GatewayMetrics, AuthMetrics, DiagramMetrics, BusMetrics, PoolMetrics, LoopMetrics,
+        ArchiverMetrics, JobMetrics, Loops,
+    )  # fmt: skip
+    for make in made:
         make(registry)
     HealthMetrics(registry, dict)
     for worker in set(WORKERS) - {"auth", "diagram"}:  # whose metrics have these

@@ -26,6 +26,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "slow: why")
     config.pluginmanager.register(durations.Durations(), "durations")
     config.pluginmanager.register(Distribution(getattr(config, "workerinput", None)), "distribution")
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda _number, _frame: signal.raise_signal(signal.SIGINT))
 
 @pytest.fixture(scope="session")

@@ -78,7 +78,7 @@ def bring_up_to_date(root: Path, documents: Mapping[Path, str | None], *, check:
     """
     stale = [path for path, text in documents.items() if (path.read_text("utf-8") if path.exists() else None) != text]
     if check and stale:
-        names = ", ".join(str(path.relative_to(root)) for path in stale)
+        names = ", ".join(_below(root, path) for path in stale)
         raise SystemExit(f"{names} does not follow from its source any more: run `make gen` and commit what it writes")
     done = []
     for path in stale:
@@ -88,8 +88,12 @@ def bring_up_to_date(root: Path, documents: Mapping[Path, str | None], *, check:
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, "utf-8")
-        done.append(f"{'removed' if text is None else 'written'}: {path.relative_to(root)}")
+        done.append(f"{'removed' if text is None else 'written'}: {_below(root, path)}")
     return done
+
+
+def _below(root: Path, path: Path) -> str:
+    return str(path.relative_to(root) if path.is_relative_to(root) else path)
 
 
 def _json(document: dict[str, Any]) -> str:

@@ -30,7 +30,7 @@ def generate(
     *, check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if a file differs.")] = False
 ) -> None:
     """Write what follows from the code: documents, dashboards, what files say of the services, the chart's copies."""
-    for line in bring_up_to_date(sections(ROOT), check=check):
+    for line in bring_up_to_date(ROOT, sections(ROOT), check=check):
         typer.echo(line)
     documents: dict[Path, str | None] = {
         DOCS / "openapi.json": _json(openapi.document()),
@@ -42,9 +42,9 @@ def generate(
         **dict.fromkeys(DASHBOARDS.glob("*.json")),
         **{DASHBOARDS / name: _json(document) for name, document in dashboards().items()},
     }
-    for line in bring_up_to_date(documents, check=check):
+    for line in bring_up_to_date(ROOT, documents, check=check):
         typer.echo(line)
-    for line in bring_up_to_date(copies(ROOT), check=check):
+    for line in bring_up_to_date(ROOT, copies(ROOT), check=check):
         typer.echo(line)
 
 
@@ -71,11 +71,14 @@ def copies(root: Path) -> dict[Path, str | None]:
     return wanted
 
 
-def bring_up_to_date(documents: Mapping[Path, str | None], *, check: bool) -> list[str]:
-    """Writes files that differ and removes those with None; returns what was done. With *check*, exits instead."""
+def bring_up_to_date(root: Path, documents: Mapping[Path, str | None], *, check: bool) -> list[str]:
+    """Writes files that differ and removes those with None; returns what was done. With *check*, exits instead.
+
+    Files are named as they stand below *root*: several have the same last name.
+    """
     stale = [path for path, text in documents.items() if (path.read_text("utf-8") if path.exists() else None) != text]
     if check and stale:
-        names = ", ".join(path.name for path in stale)
+        names = ", ".join(_below(root, path) for path in stale)
         raise SystemExit(f"{names} does not follow from its source any more: run `make gen` and commit what it writes")
     done = []
     for path in stale:
@@ -85,8 +88,12 @@ def bring_up_to_date(documents: Mapping[Path, str | None], *, check: bool) -> li
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, "utf-8")
-        done.append(f"{'removed' if text is None else 'written'}: {path.name}")
+        done.append(f"{'removed' if text is None else 'written'}: {_below(root, path)}")
     return done
+
+
+def _below(root: Path, path: Path) -> str:
+    return str(path.relative_to(root) if path.is_relative_to(root) else path)
 
 
 def _json(document: dict[str, Any]) -> str:

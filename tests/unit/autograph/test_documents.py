@@ -67,7 +67,7 @@ def test_the_committed_documents_follow_from_the_code() -> None:
 
 def test_a_document_that_does_not_follow_any_more_is_named(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("autograph.generate.DOCS", tmp_path)
-    with pytest.raises(SystemExit, match=r"openapi\.json, asyncapi\.yaml"):
+    with pytest.raises(SystemExit, match=r"openapi\.json, .*asyncapi\.yaml"):
         generate(check=True)
     generate()
     generate(check=True)

@@ -26,4 +26,11 @@ def test_every_field_of_every_message_stands_in_a_sample() -> None:
         document = from_json(sample.read_bytes())
         published.setdefault(document["type"], set()).update(document["data"])
 
-    assert published == {name: set(message.model_fields) for name, message in BY_WIRE_NAME.items()}
+    fields = {name: set(message.model_fields) for name, message in BY_WIRE_NAME.items()}
+    lacking = {
+        f"contracts/samples/{name}.json": sorted(wanted - published.get(name, set()))
+        for name, wanted in fields.items()
+        if name not in published or wanted - published[name]
+    }
+    assert lacking == {}, "write these samples (of a new field: beside the first, <wire name>.<what is new>.json)"
+    assert published == fields

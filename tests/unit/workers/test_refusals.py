@@ -2,23 +2,21 @@
 
 from collections.abc import Iterator
 from dis import Instruction, get_instructions
+from importlib import import_module
 from inspect import isclass, isfunction, ismodule
 from types import CodeType, FunctionType
 from typing import Any, get_type_hints
 
 import pytest
 
+from contracts.catalogue import WORKERS
 from contracts.message import Request
 from contracts.refusal import REFUSED_BY_ANY, Refusal
-from workers.auth.handlers import handlers as auth_handlers
-from workers.auth.tools import Tools as AuthTools
-from workers.diagram.handlers import handlers as diagram_handlers
-from workers.diagram.tools import Tools as DiagramTools
 
 HANDLERS = [
-    pytest.param(contract, handler, tools, id=contract.__name__)
-    for handlers, tools in ((auth_handlers, AuthTools), (diagram_handlers, DiagramTools))
-    for contract, handler in handlers.by_wire_name.values()
+    pytest.param(contract, handler, module.Tools, id=contract.__name__)
+    for module in (import_module(f"workers.{worker}.handlers") for worker in WORKERS)
+    for contract, handler in module.handlers.by_wire_name.values()
     if issubclass(contract, Request)
 ]
 

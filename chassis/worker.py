@@ -186,6 +186,7 @@ async def consume(
         prefetch=queues,
         deliver=quarantine.deliver,
         metrics=context.metrics,
+        stop_waiting=quarantine.stop,
     )
     service.health.check("consumers", consumers.check)
     # Replies and retries are published: without the publisher no delivery could be settled.

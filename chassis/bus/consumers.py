@@ -35,12 +35,21 @@ class Consumers:
     """
 
     def __init__(
-        self, url: str, *, name: str, prefetch: Mapping[str, int], deliver: Deliver, metrics: BusMetrics
+        self,
+        url: str,
+        *,
+        name: str,
+        prefetch: Mapping[str, int],
+        deliver: Deliver,
+        metrics: BusMetrics,
+        stop_waiting: Callable[[], None] = lambda: None,
     ) -> None:
+        """*stop_waiting*: called when no more is consumed, so that deliveries that only wait are requeued."""
         self.link = Link(url, f"{name} consuming", self._set_up)
         self._prefetch = dict(prefetch)
         self._deliver = deliver
         self._metrics = metrics
+        self._stop_waiting = stop_waiting
         self._consumers: dict[str, _Consumer] = {}
         self._missing: set[str] = set()  # queues that do not exist: the others are consumed nevertheless
         self._in_flight: set[asyncio.Task[None]] = set()
@@ -134,6 +143,7 @@ class Consumers:
         self._taking = False
         for consumer in self._consumers.values():
             await _cancel(consumer)
+        self._stop_waiting()
         while self._in_flight:
             await asyncio.wait(self._in_flight)
 

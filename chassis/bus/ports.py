@@ -61,6 +61,10 @@ class ConfirmMissing(Exception):
     """The broker may or may not have the message: its confirm did not come in time."""
 
 
+class NotHandled(Exception):
+    """The process stops before the delivery's turn: it is requeued for another process."""
+
+
 class Publisher(Protocol):
     async def publish(self, outgoing: OutgoingMessage, *, timeout_seconds: float = 5.0) -> None:
         """Returns once the broker has confirmed. Raises ``NotPublished`` or ``ConfirmMissing``."""

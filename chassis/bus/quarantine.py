@@ -9,11 +9,12 @@ death is not: it may have another cause, such as the kernel's out-of-memory kill
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from enum import StrEnum
 from typing import Final, Protocol
 
 from chassis import failpoints
-from chassis.bus.ports import Delivery
+from chassis.bus.ports import Delivery, NotHandled
 from chassis.bus.settling import Deliver
 from chassis.logging import logger
 
@@ -65,6 +66,11 @@ class Quarantine:
         self._in_flight_count = 0
         self._idle = asyncio.Event()
         self._idle.set()
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Suspects whose turn has not come raise ``NotHandled``: a mark holds for longer than a stop may take."""
+        self._stopping.set()
 
     async def deliver(self, delivery: Delivery) -> None:
         if delivery.redelivered:
@@ -86,9 +92,11 @@ class Quarantine:
         while True:
             await self._ready()
             async with self._isolation:
+                if self._stopping.is_set():
+                    raise NotHandled
                 if not await self._isolate():
                     mark = None
-                    await asyncio.sleep(REOPEN_SECONDS)
+                    await self._pause(REOPEN_SECONDS)
                 else:
                     try:
                         mark = await self._mark(key)
@@ -102,7 +110,12 @@ class Quarantine:
                 await self._give_up(delivery)
                 await self._unmark(key)
                 return
-            await asyncio.sleep(RETRY_SECONDS)
+            await self._pause(RETRY_SECONDS)
+
+    async def _pause(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
 
     async def _isolate(self) -> bool:
         """Hold new deliveries and wait for those in flight. Give up if these take long, as in an outage."""

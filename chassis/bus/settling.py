@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from chassis import failpoints
-from chassis.bus.ports import Delivery, Receipt
+from chassis.bus.ports import Delivery, NotHandled, Receipt
 from chassis.logging import logger
 
 REQUEUE_DELAY_SECONDS = 1.0  # before a failed delivery is requeued, so that its queue's other messages come first
@@ -19,6 +19,8 @@ async def settle(delivery: Delivery, deliver: Deliver, receipt: Receipt) -> None
         await deliver(delivery)
         if failpoints.ARMED:
             await failpoints.reached("before_ack", delivery.queue)
+    except NotHandled:
+        await receipt.requeue()
     except Exception:  # noqa: BLE001 - whatever the error is, the message must not be lost
         _log.exception("delivery_not_settled", queue=delivery.queue)
         await asyncio.sleep(REQUEUE_DELAY_SECONDS)

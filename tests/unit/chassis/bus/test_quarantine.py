@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from chassis.bus import quarantine
-from chassis.bus.ports import Delivery
+from chassis.bus.ports import Delivery, NotHandled
 from chassis.bus.quarantine import Mark, Quarantine
 
 
@@ -155,3 +155,23 @@ async def test_the_same_body_from_another_sender_or_queue_is_another_message() -
 
     assert len({quarantine._key(delivery) for delivery in (first, *others)}) == 4
     assert quarantine._key(first) == quarantine._key(first._replace(redelivered=True))
+
+
+async def test_a_suspect_that_waits_for_anothers_mark_does_not_hold_up_a_stop() -> None:
+    """A mark of a process that died holds for longer than a stop may take."""
+    bench = Bench()
+    bench.marks.says = [Mark.OWNED] * 1000
+    bench.held.add(b"handled")
+    waiting = [bench.start(body, suspect=True) for body in (b"one", b"two")]
+    handled = bench.start(b"handled")
+    await bench.began[b"handled"].wait()
+
+    bench.quarantine.stop()
+
+    for task in waiting:
+        async with asyncio.timeout(2):
+            with pytest.raises(NotHandled):
+                await task
+    bench.go.set()
+    await handled
+    assert bench.done == [b"handled"]

@@ -25,6 +25,7 @@ from bench.system import System
 PAIRS = 15
 SECONDS = 1.0
 LOOPS = 16
+CREATED = 1_500
 SERVICES = ("gateway", "auth", "diagram")
 SIGN_IN_SECONDS = 4.0  # a hash takes a third of a second
 
@@ -127,7 +128,7 @@ async def _sign_in(system: System) -> Workload:
     return system.sign_in
 
 
-async def main(other: Path, pairs: int) -> None:
+async def main(other: Path, pairs: int, only: str) -> None:
     me = asyncio.current_task()
     assert me is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, me.cancel)  # as Ctrl-C: both are stopped
@@ -137,6 +138,9 @@ async def main(other: Path, pairs: int) -> None:
             stack = await opened.enter_async_context(running_stack(checkout))
             system = System(stack.base, stack.servers.redis_url)
             await system.prepare()
+            async with system.create(0) as create:  # reads need some, whichever workloads are chosen
+                for _ in range(CREATED):
+                    await create()
             sides.append(Side(system, Meter(stack.pids), stack.pids))
         print(
             "| | other, ms | this, ms | ours, this / other | with servers, this / other |",
@@ -144,6 +148,8 @@ async def main(other: Path, pairs: int) -> None:
             sep="\n",
         )
         for what, workload in WORKLOADS.items():
+            if only not in what:
+                continue
             seconds = SIGN_IN_SECONDS if what == "sign-in" else SECONDS
             print((await compare(what, sides, workload, pairs=pairs, seconds=seconds)).row(), flush=True)
         before, now = (memory_mib(side.pids, SERVICES) for side in sides)
@@ -155,8 +161,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m bench.turns", description=__doc__)
     parser.add_argument("checkout", type=Path, help="another checkout of AutoGraph, with its virtual environment")
     parser.add_argument("--pairs", type=int, default=PAIRS, help=f"rounds of each, of each workload ({PAIRS})")
+    parser.add_argument("--only", default="", metavar="WORD", help="workloads whose names contain it")
     arguments = parser.parse_args()
     try:
-        uvloop.run(main(arguments.checkout.resolve(), arguments.pairs))
+        uvloop.run(main(arguments.checkout.resolve(), arguments.pairs, arguments.only))
     except (KeyboardInterrupt, asyncio.CancelledError):
         sys.exit("stopped before its end")

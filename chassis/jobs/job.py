@@ -15,7 +15,7 @@ class Job(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     name: ClassVar[str]  # of all jobs of this kind; chosen once, since rows bear it
-    max_attempts: ClassVar[int] = 20  # then it has failed, and waits for an operator. About nine hours
+    max_attempts: ClassVar[int] = 20  # then it has failed, and waits for an operator. About eight hours
     max_in_flight: ClassVar[int] = 4  # in one process
 
     def json_bytes(self) -> bytes:

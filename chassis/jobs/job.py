@@ -3,7 +3,9 @@
 from typing import ClassVar, NamedTuple
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, PrivateAttr
+
+from contracts.envelope import Envelope
 
 
 class Job(BaseModel):
@@ -20,6 +22,23 @@ class Job(BaseModel):
 
     def json_bytes(self) -> bytes:
         return self.model_dump_json().encode()
+
+
+class JobEnvelope(Envelope):
+    """Of the message whose handler enqueued the job. Several jobs may come of one message: it tells them apart."""
+
+    _job: UUID = PrivateAttr()
+
+    @classmethod
+    def of(cls, job: UUID, cause: object) -> "JobEnvelope":
+        """*cause*: an envelope as JSON. Raises ``ValidationError``."""
+        made = cls.model_validate(cause)
+        made._job = job  # noqa: SLF001 - its own
+        return made
+
+    @property
+    def job(self) -> UUID:
+        return self._job
 
 
 class QueuedJob(NamedTuple):

@@ -20,7 +20,7 @@ from chassis.bus.headers import service_user
 from chassis.database import Database, classify
 from chassis.failures import Failure, error_location
 from chassis.jobs import storage
-from chassis.jobs.job import Cancel, Job, LeaseLost, Snooze
+from chassis.jobs.job import Cancel, Job, JobEnvelope, LeaseLost, Snooze
 from chassis.jobs.metrics import JobMetrics
 from chassis.jobs.storage import LeasedJob
 from chassis.logging import bind, logger
@@ -204,9 +204,13 @@ class JobRunner:
             heartbeat.cancel()
             await self._release()
 
+    async def stop_taking(self) -> None:
+        """Jobs that a sweep leases just now are released when it returns."""
+        self._taking = False
+
     async def drain(self) -> None:
         """Takes no more, waits for what is in flight for ``drain_seconds``, and releases the rest for others."""
-        self._taking = False
+        await self.stop_taking()
         if self._in_flight:
             self._idle.clear()
             with suppress(TimeoutError):
@@ -234,6 +238,9 @@ class JobRunner:
                     await failpoints.reached("before_job_claim")
                 began = asyncio.get_running_loop().time()
                 leased = await storage.claim(connection, room, self.lease_seconds)
+                if leased and not self._taking:
+                    await storage.release(connection, {one.token: one.id for one in leased})  # type: ignore[unreachable]  # the stop began meanwhile
+                    return
             if time.monotonic() - self._measured_at >= MEASURE_EVERY_SECONDS:
                 self.metrics.show(await storage.count(connection))
                 self._measured_at = time.monotonic()
@@ -381,7 +388,7 @@ class JobRunner:
 
     def _envelope(self, leased: LeasedJob) -> Envelope:
         if leased.envelope is not None:
-            return Envelope.model_validate(leased.envelope)
+            return JobEnvelope.of(leased.id, leased.envelope)
         user = service_user(self.service)
         return Envelope(
             id=leased.id,

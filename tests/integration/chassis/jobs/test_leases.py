@@ -48,6 +48,7 @@ async def test_an_end_that_takes_longer_than_the_lease_commits_and_the_other_run
     runner.handle(PaintLater, paint)
     jobs = [await scene.enqueue(colour) for colour in ("slow to end", "slow")]
     async with running(runner):
+
         async def are_counted() -> bool:
             return scene.counted("succeeded") == 2
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 from structlog.testing import capture_logs
@@ -269,3 +269,28 @@ async def test_jobs_that_ended_are_forgotten_the_failed_ones_later(scene: Scene)
         left = await connection.fetch("SELECT state, count(*) FROM jobs GROUP BY state ORDER BY state")
 
     assert [tuple(row) for row in left] == [("cancelled", 2), ("failed", 2), ("queued", 1), ("succeeded", 1)]
+
+
+async def test_no_job_is_taken_once_the_stop_has_begun_not_even_by_a_sweep_that_was_under_way(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    painter = Painter()
+    runner = scene.runner(painter)
+    claim = storage.claim
+
+    async def claim_while_the_stop_begins(*arguments: Any) -> list[storage.LeasedJob]:
+        leased = await claim(*arguments)
+        if leased:
+            await runner.stop_taking()
+        return leased
+
+    monkeypatch.setattr(storage, "claim", claim_while_the_stop_begins)
+    job = await scene.enqueue()
+
+    async def is_released() -> bool:
+        row = await scene.row(job)
+        return not runner._taking and (row["state"], row["attempt"]) == ("queued", 0)
+
+    async with running(runner):
+        await eventually(is_released)
+    assert painter.runs == []

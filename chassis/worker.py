@@ -28,7 +28,7 @@ from chassis.delivery_marks import RedisMarks
 from chassis.failures import Failure
 from chassis.jobs.metrics import JobMetrics
 from chassis.jobs.runner import DRAIN_SHARE, JobRunner
-from chassis.jobs.schedules import schedule_retention
+from chassis.jobs.schedules import handle_invalidations, schedule_retention
 from chassis.lifecycle import Service
 from chassis.lock_watch import WATCH_EVERY_SECONDS, watch_locks
 from chassis.metrics import BusMetrics, PoolMetrics, RequestMetrics
@@ -117,6 +117,7 @@ async def open_worker(service: Service[SettingsT], requests: RequestMetrics, *, 
     )
     ledger.on_jobs = jobs.wake
     schedule_retention(jobs, database)
+    handle_invalidations(jobs, caches)
     service.background(jobs.run(), name="jobs")
     service.on_drain(jobs.drain, name="jobs", stop_taking=jobs.stop_taking)
     service.health.check("jobs", jobs.check, needed=False)

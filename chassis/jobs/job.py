@@ -41,6 +41,14 @@ class JobEnvelope(Envelope):
         return self._job
 
 
+class InvalidateCaches(Job):
+    """Committed with what changed, in case its process dies before it has invalidated *names*."""
+
+    name: ClassVar[str] = "invalidate_caches"
+
+    names: tuple[str, ...]
+
+
 class QueuedJob(NamedTuple):
     """A job's row before its transaction commits."""
 

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 import pytest
@@ -10,7 +12,10 @@ from structlog.testing import capture_logs
 from chassis.jobs import storage
 from chassis.jobs.job import Cancel, Job, Snooze
 from chassis.jobs.runner import JobRun
+from chassis.jobs.schedules import handle_invalidations
+from chassis.unit_of_work import Ledger
 from tests.eventually import eventually
+from tests.integration.chassis.bus.scene import NotedCaches
 from tests.integration.chassis.jobs.scene import USER, Painter, PaintLater, Scene, envelope, running
 
 
@@ -294,3 +299,30 @@ async def test_no_job_is_taken_once_the_stop_has_begun_not_even_by_a_sweep_that_
     async with running(runner):
         await eventually(is_released)
     assert painter.runs == []
+
+
+async def test_a_cache_is_invalidated_although_the_process_died_after_a_commit_without_events(scene: Scene) -> None:
+    class Dead(NotedCaches):
+        async def invalidate(self, names: Sequence[str]) -> None:
+            raise ConnectionError(names)
+
+    died = Ledger(scene.database, "diagram", Dead([]), scene.relay, lambda: datetime.now(UTC))
+    with pytest.raises(ConnectionError):
+        async with died.transaction(envelope()) as work:
+            work.invalidate("diagram/1", "diagram/2")
+    async with scene.database.connection() as connection:
+        await connection.execute("UPDATE jobs SET due_at = now()")
+    invalidated: list[str] = []
+
+    class Alive(NotedCaches):
+        async def invalidate(self, names: Sequence[str]) -> None:
+            invalidated.extend(names)
+
+    runner = scene.runner()
+    handle_invalidations(runner, Alive([]))
+    async with running(runner):
+
+        async def is_done() -> bool:
+            return invalidated == ["diagram/1", "diagram/2"]
+
+        await eventually(is_done)

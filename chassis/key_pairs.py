@@ -226,11 +226,16 @@ async def make_key(
     first = not await connection.fetchval(
         "SELECT count(*) FROM keys WHERE purpose = $1 AND retired_at IS NULL", purpose.value
     )
+    created_at = now
+    if purpose is Purpose.VAULT:  # the newest is the current one, also if whoever makes it has a clock that is behind
+        newest = await connection.fetchval("SELECT max(created_at) FROM keys WHERE purpose = $1", purpose.value)
+        if newest is not None:
+            created_at = max(now, newest + timedelta(microseconds=1))
     key = KeyPair(
         id=key_id,
         purpose=purpose,
         public=public,
-        created_at=now,
+        created_at=created_at,
         active_from=now - CLOCK_SKEW if first else now + PUBLISH_AHEAD[purpose],
         retired_at=None,
         private=private,

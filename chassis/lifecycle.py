@@ -102,6 +102,7 @@ class Service(Generic[ServiceSettingsT]):
         self._stack = AsyncExitStack()
         self._tasks = Tasks(self._background_task_died)
         self._drains: list[tuple[str, Callable[[], Awaitable[None]]]] = []
+        self._takers: list[tuple[str, Callable[[], Awaitable[None]]]] = []
         self._stopping = asyncio.Event()
         self._composer: asyncio.Task[Any] | None = None
         self._death: BackgroundTaskDied | None = None
@@ -137,9 +138,20 @@ class Service(Generic[ServiceSettingsT]):
             self._loops.run(seconds, function, name=name, retry_seconds=retry_seconds, at_once=at_once), name=name
         )
 
-    def on_drain(self, callback: Callable[[], Awaitable[None]], *, name: str) -> None:
-        """*callback* accepts no more work and returns once all work in flight is done."""
+    def on_drain(
+        self,
+        callback: Callable[[], Awaitable[None]],
+        *,
+        name: str,
+        stop_taking: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """*callback* accepts no more work and returns once all work in flight is done.
+
+        *stop_taking* is called before any part is drained, and accepts no more work from then on.
+        """
         self._drains.append((name, callback))
+        if stop_taking is not None:
+            self._takers.append((name, stop_taking))
 
     async def serve(self) -> None:
         """Be ready from now on; return after a stop and the drain.
@@ -217,6 +229,7 @@ class Service(Generic[ServiceSettingsT]):
         part = ""
         try:
             async with asyncio.timeout(deadline_seconds):
+                await asyncio.gather(*(_drain_part(part, stop) for part, stop in self._takers))
                 for part, callback in reversed(self._drains):
                     await _drain_part(part, callback)
         except TimeoutError:

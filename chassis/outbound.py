@@ -58,6 +58,7 @@ class Outcome(StrEnum):
     BLOCKED = "blocked"
     TIMED_OUT = "timed_out"
     TOO_LARGE = "too_large"
+    CANCELLED = "cancelled"  # by its caller
     UNREACHABLE = "unreachable"  # no name, no connection, no TLS, no HTTP
 
 
@@ -136,6 +137,9 @@ class Outbound:
             raise
         except OutboundFailed as failed:
             outcome = failed.reason
+            raise
+        except asyncio.CancelledError:
+            outcome = Outcome.CANCELLED
             raise
         except TimeoutError:
             outcome = Outcome.TIMED_OUT

@@ -21,13 +21,16 @@ from chassis import failpoints
 from chassis.database import Connection, Database
 from chassis.group_commit import GroupCommit
 from chassis.jobs import storage as job_storage
-from chassis.jobs.job import Job, QueuedJob
+from chassis.jobs.job import InvalidateCaches, Job, QueuedJob
 from contracts.envelope import Envelope, encode
 from contracts.message import Event, Reply
 from contracts.outcome import Outcome
 from contracts.refusal import IdempotencyKeyReused, Refusal
 
 ReplyT = TypeVar("ReplyT", bound=Reply | None)
+
+
+INVALIDATE_AFTER_SECONDS = 5.0  # by another process, if the one that committed has died
 
 
 class AlreadyHandled(Exception):
@@ -101,8 +104,8 @@ class Work:
     def invalidate(self, *names: str) -> None:
         """Invalidate these cache entries after the commit, e.g. ``diagram/<id>``, ``session/<id>``.
 
-        They are committed with the outcome. If the body raises a refusal, they are invalidated before the reply; if it
-        raises anything else, they are not invalidated.
+        They are committed with the outcome, an event, or a job. If the body raises a refusal, they are invalidated
+        before the reply; if it raises anything else, they are not invalidated.
         """
         known = set(self.invalidated)
         self.invalidated.extend(name for name in dict.fromkeys(names) if name not in known)
@@ -204,6 +207,8 @@ class Ledger:
             yield work
             if work.outbox:
                 await work.connection.execute(_ANNOUNCE, *_columns(work))
+            elif work.invalidated:  # neither an inbox nor an outbox row has them
+                work.enqueue(InvalidateCaches(names=tuple(work.invalidated)), delay_seconds=INVALIDATE_AFTER_SECONDS)
             await _write_jobs(work)
         await self._publish_effects(work)
 

@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from types import MappingProxyType
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
@@ -29,7 +28,7 @@ from chassis.delivery_marks import RedisMarks
 from chassis.failures import Failure
 from chassis.jobs.metrics import JobMetrics
 from chassis.jobs.runner import DRAIN_SHARE, JobRunner
-from chassis.jobs.schedules import schedule_retention
+from chassis.jobs.schedules import handle_invalidations, schedule_retention
 from chassis.lifecycle import Service
 from chassis.lock_watch import WATCH_EVERY_SECONDS, watch_locks
 from chassis.metrics import BusMetrics, PoolMetrics, RequestMetrics
@@ -118,8 +117,9 @@ async def open_worker(service: Service[SettingsT], requests: RequestMetrics, *, 
     )
     ledger.on_jobs = jobs.wake
     schedule_retention(jobs, database)
+    handle_invalidations(jobs, caches)
     service.background(jobs.run(), name="jobs")
-    service.on_drain(jobs.drain, name="jobs")
+    service.on_drain(jobs.drain, name="jobs", stop_taking=jobs.stop_taking)
     service.health.check("jobs", jobs.check, needed=False)
     service.health.check("postgres", database.probe)
     service.health.check("rabbitmq", publisher.check)
@@ -146,8 +146,8 @@ async def consume(
     *,
     unseal: Unseal,
     hears: Iterable[type[Event]],
-    event_bulkheads: Mapping[type[Event], str] = MappingProxyType({}),
-    delegations: Delegations = MappingProxyType({}),
+    event_bulkheads: Mapping[type[Event], str],
+    delegations: Delegations,
     prefetch: Mapping[str, int] | None = None,
     transient: tuple[type[Exception], ...] = (),
 ) -> None:
@@ -193,7 +193,7 @@ async def consume(
     await context.publisher.link.wait_up()
     service.background(consumers.link.run(), name="consuming")
     service.every(WATCH_SECONDS, consumers.watch, name="consuming_watch", at_once=False)
-    service.on_drain(consumers.drain, name="deliveries")
+    service.on_drain(consumers.drain, name="deliveries", stop_taking=consumers.stop_taking)
     await consumers.link.wait_up()
 
 

@@ -138,12 +138,18 @@ class Consumers:
                 raise
             self.link.drop()
 
-    async def drain(self) -> None:
-        """Consume no more, and return once all deliveries in flight are settled."""
+    async def stop_taking(self) -> None:
+        """Consume no more; what was delivered is still handled."""
+        if not self._taking:
+            return
         self._taking = False
         for consumer in self._consumers.values():
             await _cancel(consumer)
         self._stop_waiting()
+
+    async def drain(self) -> None:
+        """Consume no more, and return once all deliveries in flight are settled."""
+        await self.stop_taking()
         while self._in_flight:
             await asyncio.wait(self._in_flight)
 

@@ -6,6 +6,7 @@ from typing import Any, TypeVar, cast
 from uuid import UUID, uuid5
 
 from chassis.bus.requester import Requester
+from chassis.jobs.job import JobEnvelope
 from contracts.envelope import Envelope
 from contracts.message import Reply, Request
 from contracts.outcome import Status
@@ -40,9 +41,10 @@ class Delegate:
     async def ask(self, request: Request[ReplyT], cause: Envelope, *, step: str = "") -> ReplyT:
         """The reply to *request*, sent for the user of *cause*, the message or job that is handled.
 
-        Its id follows from the cause, the request's type and *step*: a cause that is handled again asks the same again,
-        and a command is carried out once. Two requests of one type for one cause need two steps. Raises
-        ``DelegatedRefusal``, and what is worth a retry: ``DelegatedFailure``, ``ReplyTimeout``, ``NotPublished``.
+        Its id follows from the cause (the job, not the message that enqueued it), the request's type and *step*: a
+        cause that is handled again asks the same again, and a command is carried out once. Two requests of one type for
+        one cause need two steps. Raises ``DelegatedRefusal``, and what is worth a retry: ``DelegatedFailure``,
+        ``ReplyTimeout``, ``NotPublished``.
         """
         now = self._clock()
         envelope = delegated(request, cause, service=self._service, now=now, step=step)
@@ -63,7 +65,7 @@ def delegated(request: Request[Any], cause: Envelope, *, service: str, now: date
     if cause.deadline is not None and now < cause.deadline:
         deadline = min(deadline, cause.deadline)
     return Envelope(
-        id=delegated_id(cause.id, request.wire_name, step),
+        id=delegated_id(cause.job if isinstance(cause, JobEnvelope) else cause.id, request.wire_name, step),
         source=f"/workers/{service}",
         type=request.wire_name,
         time=now,

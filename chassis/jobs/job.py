@@ -3,7 +3,9 @@
 from typing import ClassVar, NamedTuple
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, PrivateAttr
+
+from contracts.envelope import Envelope
 
 
 class Job(BaseModel):
@@ -15,11 +17,36 @@ class Job(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     name: ClassVar[str]  # of all jobs of this kind; chosen once, since rows bear it
-    max_attempts: ClassVar[int] = 20  # then it has failed, and waits for an operator. About nine hours
+    max_attempts: ClassVar[int] = 20  # then it has failed, and waits for an operator. About eight hours
     max_in_flight: ClassVar[int] = 4  # in one process
 
     def json_bytes(self) -> bytes:
         return self.model_dump_json().encode()
+
+
+class JobEnvelope(Envelope):
+    """Of the message whose handler enqueued the job. Several jobs may come of one message: it tells them apart."""
+
+    _job: UUID = PrivateAttr()
+
+    @classmethod
+    def of(cls, job: UUID, cause: object) -> "JobEnvelope":
+        """*cause*: an envelope as JSON. Raises ``ValidationError``."""
+        made = cls.model_validate(cause)
+        made._job = job  # noqa: SLF001 - its own
+        return made
+
+    @property
+    def job(self) -> UUID:
+        return self._job
+
+
+class InvalidateCaches(Job):
+    """Committed with what changed, in case its process dies before it has invalidated *names*."""
+
+    name: ClassVar[str] = "invalidate_caches"
+
+    names: tuple[str, ...]
 
 
 class QueuedJob(NamedTuple):

@@ -20,7 +20,7 @@ from chassis.bus.headers import service_user
 from chassis.database import Database, classify
 from chassis.failures import Failure, error_location
 from chassis.jobs import storage
-from chassis.jobs.job import Cancel, Job, LeaseLost, Snooze
+from chassis.jobs.job import Cancel, Job, JobEnvelope, LeaseLost, Snooze
 from chassis.jobs.metrics import JobMetrics
 from chassis.jobs.storage import LeasedJob
 from chassis.logging import bind, logger
@@ -31,6 +31,7 @@ SWEEP_EVERY_SECONDS: Final = 1.0
 MEASURE_EVERY_SECONDS: Final = 15.0
 LEASE_SECONDS: Final = 30.0  # after which the jobs of a process that died are taken over
 RENEWALS: Final = 3  # in a lease's time
+LEASE_MARGIN: Final = 0.1  # of a lease's time: a run stops so long before another runner may take its job
 BACKOFF_SECONDS: Final = 1.0  # after the first failure, then twice as long each time
 BACKOFF_MAX_SECONDS: Final = 3600.0
 BACKOFF_JITTER: Final = 0.1
@@ -54,6 +55,45 @@ class Ended(StrEnum):
 
 
 @dataclass(slots=True)
+class _Lease:
+    """This process' part of a lease: when it must be renewed, and whether that still matters."""
+
+    job: UUID
+    token: UUID
+    ends_at: float  # of the event loop's clock, before its end in the database
+    task: "asyncio.Task[None] | None" = None
+    expiry: asyncio.TimerHandle | None = None
+    ending: bool = False  # its end is being written, or is written: a token that is gone says nothing
+    fenced: bool = False  # the end's transaction has locked the row: nobody else can take the job
+    ended: bool = False
+    lost: bool = False
+
+    def hold_until(self, ends_at: float) -> None:
+        self.ends_at = ends_at
+        self.release()
+        self.expiry = asyncio.get_running_loop().call_at(ends_at, self._expire)
+
+    def release(self) -> None:
+        if self.expiry is not None:
+            self.expiry.cancel()
+
+    def lose(self) -> None:
+        if self.task is not None and not self.task.done():
+            self.lost = True
+            self.task.cancel()
+
+    def not_ended(self) -> None:
+        """Its end was rolled back."""
+        self.ending = self.fenced = False
+        if asyncio.get_running_loop().time() >= self.ends_at:
+            self.lose()
+
+    def _expire(self) -> None:
+        if not self.fenced:
+            self.lose()
+
+
+@dataclass(slots=True)
 class JobRun:
     """One attempt, as its handler sees it."""
 
@@ -64,9 +104,12 @@ class JobRun:
     created_at: datetime
     envelope: Envelope  # of the message whose handler enqueued the job; the service's own for a schedule
     _ledger: Ledger
-    _token: UUID
+    _lease: _Lease
     _name: str
-    ended: bool = False
+
+    @property
+    def ended(self) -> bool:
+        return self._lease.ended
 
     @asynccontextmanager
     async def end(self) -> AsyncIterator[UnitOfWork]:
@@ -77,11 +120,18 @@ class JobRun:
         """
         if failpoints.ARMED:
             await failpoints.reached("before_job_end", self._name)
-        async with self._ledger.transaction(self.envelope) as work:
-            if not await storage.end(work.connection, self.id, self._token):
-                raise LeaseLost
-            yield work
-        self.ended = True
+        lease = self._lease
+        lease.ending = True
+        try:
+            async with self._ledger.transaction(self.envelope) as work:
+                if not await storage.end(work.connection, self.id, lease.token):
+                    raise LeaseLost  # noqa: TRY301 - the transaction is rolled back by it
+                lease.fenced = True
+                yield work
+        except BaseException:
+            lease.not_ended()
+            raise
+        lease.ended = True
         if failpoints.ARMED:
             await failpoints.reached("after_job_end", self._name)
 
@@ -94,13 +144,6 @@ class _Kind(Generic[JobT]):
     job: type[JobT]
     handler: JobHandler[JobT]
     in_flight: int = 0
-
-
-@dataclass(slots=True)
-class _InFlight:
-    job: UUID
-    task: "asyncio.Task[None]"
-    lost: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -118,7 +161,7 @@ class JobRunner:
     drain_seconds: float = 10.0
     _kinds: dict[str, _Kind[Any]] = field(default_factory=dict)
     _schedules: dict[str, tuple[Job, float]] = field(default_factory=dict)
-    _in_flight: dict[UUID, _InFlight] = field(default_factory=dict)  # by token: one job twice, if its lease was lost
+    _in_flight: dict[UUID, _Lease] = field(default_factory=dict)  # by token: one job twice, if its lease was lost
     _work: asyncio.Event = field(default_factory=asyncio.Event)
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
     _taking: bool = True
@@ -161,9 +204,13 @@ class JobRunner:
             heartbeat.cancel()
             await self._release()
 
+    async def stop_taking(self) -> None:
+        """Jobs that a sweep leases just now are released when it returns."""
+        self._taking = False
+
     async def drain(self) -> None:
         """Takes no more, waits for what is in flight for ``drain_seconds``, and releases the rest for others."""
-        self._taking = False
+        await self.stop_taking()
         if self._in_flight:
             self._idle.clear()
             with suppress(TimeoutError):
@@ -185,10 +232,15 @@ class JobRunner:
             room = {name: kind.job.max_in_flight - kind.in_flight for name, kind in self._kinds.items()}
             room = {name: free for name, free in room.items() if free > 0}
             leased: list[LeasedJob] = []
+            began = 0.0
             if room and self._taking:
                 if failpoints.ARMED:
                     await failpoints.reached("before_job_claim")
+                began = asyncio.get_running_loop().time()
                 leased = await storage.claim(connection, room, self.lease_seconds)
+                if leased and not self._taking:
+                    await storage.release(connection, {one.token: one.id for one in leased})  # type: ignore[unreachable]  # the stop began meanwhile
+                    return
             if time.monotonic() - self._measured_at >= MEASURE_EVERY_SECONDS:
                 self.metrics.show(await storage.count(connection))
                 self._measured_at = time.monotonic()
@@ -196,16 +248,20 @@ class JobRunner:
         if failpoints.ARMED and leased:
             await failpoints.reached("after_job_claim", leased[0].name)
         for one in leased:
-            self._start(one)
+            self._start(one, began)
 
-    def _start(self, leased: LeasedJob) -> None:
+    def _start(self, leased: LeasedJob, began: float) -> None:
         kind = self._kinds[leased.name]
         kind.in_flight += 1
-        task = asyncio.create_task(self._run_counted(leased, kind), name=f"job {leased.name}")
-        self._in_flight[leased.token] = _InFlight(leased.id, task)
+        lease = _Lease(leased.id, leased.token, began)
+        task = asyncio.create_task(self._run_counted(leased, kind, lease), name=f"job {leased.name}")
+        lease.task = task
+        lease.hold_until(self._end_of_lease(began))
+        self._in_flight[leased.token] = lease
 
         def ended(_: "asyncio.Task[None]") -> None:
             kind.in_flight -= 1
+            lease.release()
             del self._in_flight[leased.token]
             if not self._in_flight:
                 self._idle.set()
@@ -213,14 +269,17 @@ class JobRunner:
 
         task.add_done_callback(ended)
 
-    async def _run_counted(self, leased: LeasedJob, kind: _Kind[Any]) -> None:
-        envelope = self._envelope(leased)
+    def _end_of_lease(self, began: float) -> float:
+        """*began*: before the database was asked for it, so that the lease there ends later."""
+        return began + self.lease_seconds * (1 - LEASE_MARGIN)
+
+    async def _run_counted(self, leased: LeasedJob, kind: _Kind[Any], lease: _Lease) -> None:
         began = time.perf_counter()
-        with bind(correlation_id=envelope.correlationid, job=leased.name, job_id=str(leased.id)):
+        with bind(correlation_id=_correlation_id(leased), job=leased.name, job_id=str(leased.id)):
             try:
-                ended = await self._run(leased, kind, envelope)
+                ended = await self._run(leased, kind, lease)
             except asyncio.CancelledError:
-                ended = Ended.LEASE_LOST if self._in_flight[leased.token].lost else Ended.RELEASED
+                ended = Ended.LEASE_LOST if lease.lost else Ended.SUCCEEDED if lease.ended else Ended.RELEASED
             except Exception as error:  # noqa: BLE001 - its end could not be written: the lease runs out, and it is run again
                 log.warning("job_end_not_written", error=error_location(error))
                 ended = Ended.LEASE_LOST
@@ -230,14 +289,14 @@ class JobRunner:
                 self.metrics.attempts.labels(leased.name).observe(leased.attempt)
             log.info("job_ended", outcome=ended.value, attempt=leased.attempt)
 
-    async def _run(self, leased: LeasedJob, kind: _Kind[Any], envelope: Envelope) -> Ended:
+    async def _run(self, leased: LeasedJob, kind: _Kind[Any], lease: _Lease) -> Ended:
         if leased.attempt > kind.job.max_attempts:  # each ended with its process: it may be what kills them
-            return await self._fail(leased, "its process died each time", retry_seconds=None)
-        run = JobRun(
-            leased.id, leased.attempt, leased.failures, leased.snoozes, leased.created_at, envelope,
-            self.ledger, leased.token, leased.name,
-        )  # fmt: skip
+            return await self._fail(leased, lease, "its process died each time", retry_seconds=None)
         try:
+            run = JobRun(
+                leased.id, leased.attempt, leased.failures, leased.snoozes, leased.created_at, self._envelope(leased),
+                self.ledger, lease, leased.name,
+            )  # fmt: skip
             await kind.handler(kind.job.model_validate(leased.arguments), run)
             if not run.ended:
                 async with run.end():
@@ -245,20 +304,22 @@ class JobRunner:
         except LeaseLost:
             return Ended.LEASE_LOST
         except Snooze as snooze:
+            lease.ending = True
             async with self.database.connection() as connection:
                 kept = await storage.snooze(connection, leased.id, leased.token, snooze.seconds)
             return Ended.SNOOZED if kept else Ended.LEASE_LOST
         except Cancel as cancel:
+            lease.ending = True
             async with self.database.connection() as connection:
                 kept = await storage.cancel(connection, leased.id, leased.token, cancel.reason)
             return Ended.CANCELLED if kept else Ended.LEASE_LOST
         except Exception as error:  # noqa: BLE001 - every failure is tried again, until the attempts are spent
-            if not run.ended:
-                return await self._failed(leased, kind, error)
+            if not lease.ended:
+                return await self._failed(leased, kind, lease, error)
             log.warning("job_failed_after_its_end", error=error_location(error))  # what comes after it is nobody's loss
         return Ended.SUCCEEDED
 
-    async def _failed(self, leased: LeasedJob, kind: _Kind[Any], error: Exception) -> Ended:
+    async def _failed(self, leased: LeasedJob, kind: _Kind[Any], lease: _Lease, error: Exception) -> Ended:
         spent = leased.attempt >= kind.job.max_attempts
         is_bug = classify(error) is Failure.BUG
         log.warning(
@@ -268,9 +329,11 @@ class JobRunner:
             given_up=spent,
             exc_info=error if is_bug and (spent or leased.failures == 0) else None,
         )
-        return await self._fail(leased, error_location(error), retry_seconds=None if spent else self._backoff(leased))
+        retry_seconds = None if spent else self._backoff(leased)
+        return await self._fail(leased, lease, error_location(error), retry_seconds=retry_seconds)
 
-    async def _fail(self, leased: LeasedJob, error: str, *, retry_seconds: float | None) -> Ended:
+    async def _fail(self, leased: LeasedJob, lease: _Lease, error: str, *, retry_seconds: float | None) -> Ended:
+        lease.ending = True
         async with self.database.connection() as connection:
             kept = await storage.fail(connection, leased.id, leased.token, error, retry_seconds=retry_seconds)
         if not kept:
@@ -282,36 +345,36 @@ class JobRunner:
         return seconds * random.uniform(1 - BACKOFF_JITTER, 1 + BACKOFF_JITTER)  # noqa: S311 - to spread load
 
     async def _renew_leases(self) -> None:
-        """A run whose lease is lost is cancelled; so are all once no lease can be in force any more."""
-        renewed_at = time.monotonic()
+        """A run whose lease is lost is cancelled; one whose lease was not renewed in time cancels itself."""
+        loop = asyncio.get_running_loop()
+        interval = self.lease_seconds / RENEWALS
+        due = loop.time()
         while True:
-            await asyncio.sleep(self.lease_seconds / RENEWALS)
-            leases = {token: one.job for token, one in self._in_flight.items()}
+            due = max(due + interval, loop.time())
+            await asyncio.sleep(due - loop.time())
+            # Not those that end: their rows may be locked for as long as their transactions take.
+            leases = {token: one.job for token, one in self._in_flight.items() if not one.ending}
             if not leases:
-                renewed_at = time.monotonic()
                 continue
-            began = time.monotonic()
+            began = loop.time()
             try:
-                async with asyncio.timeout(self.lease_seconds), self.database.connection() as connection:
-                    kept = await storage.renew(connection, leases, self.lease_seconds)
+                async with asyncio.timeout(interval / 2), self.database.connection() as connection:
+                    kept, renewed = await storage.renew(connection, leases, self.lease_seconds)
             except Exception as error:  # noqa: BLE001 - an outage of the database must not end the heartbeat
                 log.warning("job_leases_not_renewed", error=error_location(error))
-                if time.monotonic() - renewed_at < self.lease_seconds:
+                continue
+            for token in leases:
+                one = self._in_flight.get(token)
+                if one is None:
                     continue
-                kept = set()
-            renewed_at = began
-            for token in leases.keys() - kept:
-                self._lose(token)
-
-    def _lose(self, token: UUID) -> None:
-        one = self._in_flight.get(token)
-        if one is not None and not one.task.done():
-            one.lost = True
-            one.task.cancel()
+                if token in renewed:
+                    one.hold_until(self._end_of_lease(began))
+                elif token not in kept and not one.ending:
+                    one.lose()
 
     async def _release(self) -> None:
         leases = {token: one.job for token, one in self._in_flight.items()}
-        tasks = [one.task for one in self._in_flight.values()]
+        tasks = [one.task for one in self._in_flight.values() if one.task is not None]
         for task in tasks:
             task.cancel()
         if not tasks:
@@ -325,7 +388,7 @@ class JobRunner:
 
     def _envelope(self, leased: LeasedJob) -> Envelope:
         if leased.envelope is not None:
-            return Envelope.model_validate(leased.envelope)
+            return JobEnvelope.of(leased.id, leased.envelope)
         user = service_user(self.service)
         return Envelope(
             id=leased.id,
@@ -335,3 +398,9 @@ class JobRunner:
             correlationid=str(leased.id),
             actor=Actor(kind=ActorKind.SERVICE, id=producer_id(user), name=user),
         )
+
+
+def _correlation_id(leased: LeasedJob) -> str:
+    """Also of an envelope that cannot be read."""
+    found = leased.envelope.get("correlationid") if isinstance(leased.envelope, dict) else None
+    return found if isinstance(found, str) else str(leased.id)

@@ -1,12 +1,13 @@
-"""The schedules of every service: its tables are kept small."""
+"""The jobs of every service: its tables are kept small, and no cache stays stale."""
 
 from typing import ClassVar, Final
 
 from chassis.database import Database
 from chassis.jobs import storage
-from chassis.jobs.job import Job
+from chassis.jobs.job import InvalidateCaches, Job
 from chassis.jobs.runner import JobRun, JobRunner
 from chassis.outbox import run_inbox_retention
+from chassis.unit_of_work import Caches
 
 FORGET_EVERY_SECONDS: Final = 600.0
 
@@ -30,3 +31,10 @@ def schedule_retention(jobs: JobRunner, database: Database) -> None:
 
     jobs.schedule(ForgetInbox(), inbox, every_seconds=FORGET_EVERY_SECONDS)
     jobs.schedule(ForgetJobs(), ended_jobs, every_seconds=FORGET_EVERY_SECONDS)
+
+
+def handle_invalidations(jobs: JobRunner, caches: Caches) -> None:
+    async def invalidate(job: InvalidateCaches, _: JobRun) -> None:
+        await caches.invalidate(job.names)
+
+    jobs.handle(InvalidateCaches, invalidate)

@@ -65,10 +65,15 @@ async def claim(connection: Connection, room: Mapping[str, int], lease_seconds: 
     return [LeasedJob(**record) for record in records]
 
 
-async def renew(connection: Connection, leases: Mapping[UUID, UUID], lease_seconds: float) -> set[UUID]:
-    """*leases*: jobs by token; returns the tokens that still hold. The other jobs are somebody else's, or nobody's."""
+async def renew(
+    connection: Connection, leases: Mapping[UUID, UUID], lease_seconds: float
+) -> tuple[set[UUID], set[UUID]]:
+    """*leases*: jobs by token; returns the tokens that still hold, and those of them that were renewed.
+
+    The other jobs are somebody else's, or nobody's. A row that is locked is not waited for, and not renewed.
+    """
     rows = await connection.fetch(_RENEW, list(leases), list(leases.values()), lease_seconds)
-    return {row["lease_token"] for row in rows}
+    return {row["token"] for row in rows}, {row["token"] for row in rows if row["renewed"]}
 
 
 async def end(connection: Connection, job: UUID, token: UUID) -> bool:
@@ -138,10 +143,18 @@ _CLAIM = """
 """
 
 _RENEW = """
-    UPDATE jobs SET lease_until = now() + make_interval(secs => $3)
-    FROM unnest($1::uuid[], $2::uuid[]) AS lease (token, job)
-    WHERE id = job AND lease_token = token
-    RETURNING lease_token
+    WITH lease AS (SELECT token, job FROM unnest($1::uuid[], $2::uuid[]) AS lease (token, job)),
+    free AS (
+        SELECT jobs.id FROM jobs JOIN lease ON jobs.id = lease.job AND jobs.lease_token = lease.token
+        FOR UPDATE OF jobs SKIP LOCKED
+    ),
+    renewed AS (
+        UPDATE jobs SET lease_until = now() + make_interval(secs => $3) FROM free
+        WHERE jobs.id = free.id
+        RETURNING jobs.id
+    )
+    SELECT token, job IN (SELECT id FROM renewed) AS renewed
+    FROM lease JOIN jobs ON jobs.id = lease.job AND jobs.lease_token = lease.token
 """
 
 _NEXT_SLOT = """

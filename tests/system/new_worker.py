@@ -115,6 +115,7 @@ async def diagram_created(_: DiagramCreated, envelope: Envelope, tools: Tools) -
 from chassis.lifecycle import Service, run
 from chassis.metrics import RequestMetrics
 from chassis.worker import consume, open_worker
+from contracts.catalogue import DELEGATIONS
 from contracts.envelope import Envelope
 from contracts.message import Message
 from contracts.services import entry
@@ -135,6 +136,7 @@ async def compose(service: Service[StampsSettings]) -> None:
         unseal=_keep_unsealed,
         hears=own.hears,
         event_bulkheads=own.event_bulkheads,
+        delegations=DELEGATIONS,
     )
 
 

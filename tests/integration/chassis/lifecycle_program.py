@@ -53,7 +53,10 @@ async def order(service: Service[ServiceSettings], _: asyncio.Event) -> None:
         async def drained(name: str = name) -> None:
             log.info("part drained", name=name)
 
-        service.on_drain(drained, name=name)
+        async def stop_taking(name: str = name) -> None:
+            log.info("stopped taking", name=name)
+
+        service.on_drain(drained, name=name, stop_taking=stop_taking)
 
     async def background() -> None:
         try:

@@ -123,6 +123,8 @@ async def test_parts_drain_in_reverse_then_background_ends_then_resources_close(
     program.signal()
 
     assert await program.left() == 0
+    taking = program.said("stopped taking", "part drained")
+    assert sorted(taking[:2]) == ["stopped taking first", "stopped taking second"]  # before any part is drained
     assert program.said("opened", "part drained", "background ended", "closed") == [
         "opened first",
         "opened second",

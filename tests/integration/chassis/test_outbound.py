@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from chassis.outbound import CLOSED, Outbound, OutboundBlocked, OutboundFailed, Outcome, may_reach, open_outbound
 from chassis.settings import OutboundSettings
+from tests.eventually import eventually
 
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 NAME = "forge.example"
@@ -200,6 +201,20 @@ async def test_an_answer_has_a_size_and_a_time(target: Target, path: str, reason
             await scene.get(f"http://127.0.0.1:{target.port}{path}", timeout_seconds=1.0)
         assert failed.value.reason is reason
         assert scene.counted(reason) == 1
+
+
+async def test_a_request_that_its_caller_gives_up_is_not_counted_as_unreachable(target: Target) -> None:
+    async with opened(allow=LOOPBACK) as scene:
+        asked = asyncio.create_task(scene.get(f"http://127.0.0.1:{target.port}/slow"))
+        await eventually(lambda: _arrived(target))
+        asked.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asked
+        assert (scene.counted(Outcome.CANCELLED), scene.counted(Outcome.UNREACHABLE)) == (1, 0)
+
+
+async def _arrived(target: Target) -> bool:
+    return bool(target.arrived)
 
 
 async def test_a_server_that_fails_or_is_not_there_is_counted_as_such(target: Target) -> None:

@@ -178,3 +178,15 @@ async def test_the_auth_service_neither_holds_nor_publishes_the_vaults_keys(data
     async with database.connection() as connection:
         assert [key.purpose for key in await load(connection, KeyCipher(SECRET))] == []
         assert {key.purpose for key in await load(connection, KeyCipher(SECRET), tuple(Purpose))} == {Purpose.VAULT}
+
+
+async def test_a_new_key_becomes_the_current_one_although_the_operators_clock_is_behind(
+    database: Database, vault: Vault
+) -> None:
+    await put(database, vault, b"hunter2")
+    async with database.connection() as connection:
+        behind = await connection.fetchval("SELECT now() - interval '1 hour'")
+        new = (await rotate(connection, KeyCipher(SECRET), Purpose.VAULT, behind)).id
+
+    assert await vault.reencrypt(database) == 1
+    assert [key for key, retired in (await keys(database)).items() if not retired] == [new]

@@ -15,7 +15,7 @@ from uuid_utils.compat import uuid7
 
 from autograph.broker import open_broker
 from autograph.credentials import service_password
-from chassis.bus.delegate import Delegate, DelegatedFailure, DelegatedRefusal
+from chassis.bus.delegate import Delegate, DelegatedFailure, DelegatedRefusal, delegated
 from chassis.bus.delegation import Delegations, delegates
 from chassis.bus.gate import Gate
 from chassis.bus.handlers import Handlers
@@ -24,6 +24,7 @@ from chassis.bus.permissions import worker_rights
 from chassis.bus.ports import NotPublished
 from chassis.bus.requester import ReplyTimeout, Requester
 from chassis.failures import Failure
+from chassis.jobs.job import JobEnvelope
 from chassis.metrics import BusMetrics
 from chassis.unit_of_work import AlreadyHandled, InboxRow
 from chassis.worker import failure_of
@@ -148,6 +149,18 @@ async def test_a_message_that_is_handled_again_asks_the_same_again(vhost: Vhost)
         await git.ask(TRASH, cause())
 
     assert len(diagrams.asked) == 3
+
+
+def test_two_jobs_of_one_command_ask_under_ids_of_their_own_and_each_under_the_same_again() -> None:
+    document = cause().model_dump(mode="json")
+    first, second = uuid7(), uuid7()
+
+    def asked(job: UUID) -> Envelope:
+        return delegated(TRASH, JobEnvelope.of(job, document), service="git", now=datetime.now(UTC))
+
+    assert asked(first).id == asked(first).id
+    assert asked(first).id != asked(second).id
+    assert asked(first).causationid == UUID(document["id"])
 
 
 async def test_a_command_past_its_deadline_still_asks(vhost: Vhost) -> None:

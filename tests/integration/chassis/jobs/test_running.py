@@ -2,7 +2,9 @@
 
 import asyncio
 from collections import Counter
-from typing import ClassVar
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, ClassVar
 
 import pytest
 from structlog.testing import capture_logs
@@ -10,7 +12,10 @@ from structlog.testing import capture_logs
 from chassis.jobs import storage
 from chassis.jobs.job import Cancel, Job, Snooze
 from chassis.jobs.runner import JobRun
+from chassis.jobs.schedules import handle_invalidations
+from chassis.unit_of_work import Ledger
 from tests.eventually import eventually
+from tests.integration.chassis.bus.scene import NotedCaches
 from tests.integration.chassis.jobs.scene import USER, Painter, PaintLater, Scene, envelope, running
 
 
@@ -269,3 +274,55 @@ async def test_jobs_that_ended_are_forgotten_the_failed_ones_later(scene: Scene)
         left = await connection.fetch("SELECT state, count(*) FROM jobs GROUP BY state ORDER BY state")
 
     assert [tuple(row) for row in left] == [("cancelled", 2), ("failed", 2), ("queued", 1), ("succeeded", 1)]
+
+
+async def test_no_job_is_taken_once_the_stop_has_begun_not_even_by_a_sweep_that_was_under_way(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    painter = Painter()
+    runner = scene.runner(painter)
+    claim = storage.claim
+
+    async def claim_while_the_stop_begins(*arguments: Any) -> list[storage.LeasedJob]:
+        leased = await claim(*arguments)
+        if leased:
+            await runner.stop_taking()
+        return leased
+
+    monkeypatch.setattr(storage, "claim", claim_while_the_stop_begins)
+    job = await scene.enqueue()
+
+    async def is_released() -> bool:
+        row = await scene.row(job)
+        return not runner._taking and (row["state"], row["attempt"]) == ("queued", 0)
+
+    async with running(runner):
+        await eventually(is_released)
+    assert painter.runs == []
+
+
+async def test_a_cache_is_invalidated_although_the_process_died_after_a_commit_without_events(scene: Scene) -> None:
+    class Dead(NotedCaches):
+        async def invalidate(self, names: Sequence[str]) -> None:
+            raise ConnectionError(names)
+
+    died = Ledger(scene.database, "diagram", Dead([]), scene.relay, lambda: datetime.now(UTC))
+    with pytest.raises(ConnectionError):
+        async with died.transaction(envelope()) as work:
+            work.invalidate("diagram/1", "diagram/2")
+    async with scene.database.connection() as connection:
+        await connection.execute("UPDATE jobs SET due_at = now()")
+    invalidated: list[str] = []
+
+    class Alive(NotedCaches):
+        async def invalidate(self, names: Sequence[str]) -> None:
+            invalidated.extend(names)
+
+    runner = scene.runner()
+    handle_invalidations(runner, Alive([]))
+    async with running(runner):
+
+        async def is_done() -> bool:
+            return invalidated == ["diagram/1", "diagram/2"]
+
+        await eventually(is_done)

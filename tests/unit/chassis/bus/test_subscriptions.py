@@ -62,7 +62,10 @@ async def test_a_worker_whose_sides_differ_does_not_start() -> None:
     async def unseal(message: Any, envelope: Envelope) -> Any: ...
 
     with pytest.raises(SubscriptionsDiffer, match="fell"):
-        await consume(service, context, handlers_of(Hung), None, unseal=unseal, hears=(Hung, Fell))
+        await consume(
+            service, context, handlers_of(Hung), None,
+            unseal=unseal, hears=(Hung, Fell), event_bulkheads={}, delegations={},
+        )  # fmt: skip
 
 
 def test_a_worker_takes_an_event_with_a_bulkhead_from_that_queue() -> None:

@@ -90,7 +90,7 @@ _SIMULATED: tuple[Mutant, ...] = (
             Edit(
                 "chassis/group_commit.py",
                 "one statement waits for a lock\n                    return False",
-                "one statement waits for a lock\n                    rows = [(True,) for _ in group]",
+                "one statement waits for a lock\n                    rows = [(True,) for _ in batch]",
             )
         ],
         is_quick=True,

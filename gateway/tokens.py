@@ -59,7 +59,7 @@ class PublicKeyCache:
         self._signing: dict[str, Ed25519PublicKey] = {}
         self._fetched_at = float("-inf")
         self._last_fetch_succeeded = False  # whether the last fetch succeeded
-        self._commands = asyncio.Lock()
+        self._fetching = asyncio.Lock()
         self._loaded = asyncio.Event()
 
     async def refresh(self) -> None:
@@ -124,7 +124,7 @@ class PublicKeyCache:
         return seal(message, envelope.id, newest.id, _raw(newest.key))
 
     async def _fetch_keys(self) -> None:
-        async with self._commands:
+        async with self._fetching:
             if self.pace() - self._fetched_at < 0.2:  # noqa: PLR2004 - another task has just fetched them
                 return
             self._last_fetch_succeeded = False

@@ -120,6 +120,8 @@ class Link:
                 assert connection.transport is not None
                 connection.transport.connection.closing.add_done_callback(lambda _: lost.set())
                 await self._set_up(self)
+            if is_cancelled():  # the libraries can lose a cancellation that arrives as an answer of the broker does
+                raise asyncio.CancelledError  # noqa: TRY301 - closed below, as any other
             self._up.set()
             self._failed_before = False
             self.failure = None

@@ -1,11 +1,13 @@
 """Deliveries become tasks of ours; what is not settled comes again, whatever the connection does."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
 from autograph.broker import open_broker
 from chassis.bus.consumers import WATCH_SECONDS
+from chassis.bus.link import Link
 from chassis.bus.ports import Delivery
 from tests.brokers import close_connections, open_channel
 from tests.eventually import eventually
@@ -303,3 +305,20 @@ async def test_events_behind_a_slow_bulkhead_wait_and_all_others_go_on(broker: V
             return sorted(done) == sorted([quick, slow] * 10)
 
         assert await eventually(all_are_done)
+
+
+async def test_a_link_ends_although_its_cancellation_was_lost_while_it_was_set_up(broker: Vhost) -> None:
+    began = asyncio.Event()
+
+    async def lose_the_cancellation(_: Link) -> None:
+        began.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+
+    running = asyncio.create_task(Link(broker.url, "test", lose_the_cancellation).run())
+    await began.wait()
+    running.cancel()
+
+    done, _ = await asyncio.wait([running], timeout=10)
+    assert done
+    assert running.cancelled()

@@ -89,6 +89,9 @@ class AmqpConnection(aio_pika.Connection):
         assert self._transport_factory.writer is not None
         return self._transport_factory.writer
 
+    def __del__(self) -> None:
+        """Nothing: its link closes it, and aio-pika would make a coroutine that nobody awaits outside an event loop."""
+
     def abort(self) -> None:
         """Close the connection at once, without sending what is buffered."""
         if self._transport_factory.writer is not None:

@@ -1,6 +1,8 @@
 """What is written in one turn of the event loop goes out as one, and none of it is lost."""
 
 import asyncio
+import gc
+import warnings
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -123,3 +125,19 @@ def test_a_link_connects_by_it() -> None:
         assert isinstance(connection, TheirConnection)
     finally:
         loop.close()
+
+
+def test_a_connection_that_was_never_made_is_collected_without_a_sound() -> None:
+    """aio-pika would make a coroutine that nobody awaits, and that is a warning in whatever runs then."""
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        loop = asyncio.new_event_loop()
+        connection = loop.run_until_complete(_made())
+        del connection
+        gc.collect()
+        loop.close()
+    assert [str(warning.message) for warning in heard] == []
+
+
+async def _made() -> AmqpConnection:
+    return AmqpConnection(URL("amqp://127.0.0.1:1"))

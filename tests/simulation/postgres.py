@@ -16,6 +16,7 @@ from pydantic_core import from_json
 
 from chassis import outbox, unit_of_work
 from chassis.cache.record import MemberRecord
+from chassis.jobs import storage as job_storage
 from contracts.auth.sessions import SessionEnded, SessionStarted
 from contracts.diagram.diagrams import DiagramChanged, DiagramCreated
 from tests.simulation.world import Process, World
@@ -26,7 +27,7 @@ DOWN_SECONDS = (0.2, 14.0)  # beyond the ladder of a bug
 APPLY = "INSERT INTO applied (subscriber, event) VALUES ($1, $2)"  # what the simulation's own subscriber does
 PROBE = "SELECT current_setting('transaction_read_only')"
 
-TABLES = ("inbox", "outbox", "files", "versions", "members", "applied", "users", "sessions", "audit_log")
+TABLES = ("inbox", "outbox", "files", "versions", "members", "applied", "jobs", "users", "sessions", "audit_log")
 MOST_DEADLOCKS = 2  # of one message, so that it is back from the ladder before the run ends
 
 Row = dict[str, Any]
@@ -282,6 +283,7 @@ def _statements(schema: str) -> dict[str, Callable[..., Any]]:
         record._all: _members,
         record._contains: _is_member,
         unit_of_work._ANNOUNCE: _announced,
+        job_storage._ENQUEUE: _enqueue_jobs,
         storage._LOCK: _lock_diagram,
         storage._CHANGE: _change_diagram,
         storage._DIAGRAM: _diagram,
@@ -398,6 +400,15 @@ def _announce(work: Transaction, ids: list[UUID], keys: list[str], bodies: list[
 
 async def _announced(work: Transaction, ids: list[UUID], keys: list[str], bodies: list[str], stale: list[str]) -> None:
     _announce(work, ids, keys, bodies, stale)
+
+
+async def _enqueue_jobs(  # noqa: PLR0917 - a statement's parameters, in its order
+    work: Transaction, ids: list[UUID], names: list[str], arguments: list[str], delays: list[float], envelope: bytes
+) -> None:
+    """No runner is in the simulation: what depends on one is shown by tests/integration/chassis/jobs."""
+    for job_id, name, given, delay in zip(ids, names, arguments, delays, strict=True):
+        row = {"name": name, "arguments": from_json(given), "delay_seconds": delay, "envelope": from_json(envelope)}
+        work.write("jobs", (job_id,), row)
 
 
 async def _create(work: Transaction, *values: Any) -> Row:

@@ -7,8 +7,16 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from autograph.broker import Broker
+from autograph.outside_users import (
+    OutsideUser,
+    find_outside_users,
+    made_differently,
+    remove_outside_user,
+    restrict_outside_user,
+    revoke_foreign_rights,
+)
 from chassis.bus.headers import producer_exchange, producer_user, reply_queue
-from chassis.bus.permissions import Rights, producer_rights
+from chassis.bus.permissions import producer_rights
 from chassis.bus.topology import COMMANDS, REPLIES
 from contracts.catalogue import REQUESTS
 
@@ -53,18 +61,13 @@ async def make_producer(broker: Broker, name: str, allowed: Iterable[str], *, pr
             await broker.unbind(binding)
     for queue, key in needed:
         await broker.bind(ingress, queue, key)
-    for limit, value in _limits(processes).items():
-        await broker.put("user-limits", user, limit, body={"value": value})
-    await broker.grant(producer_rights(name, allowed))
-    await broker.close_connections(user)  # channels cache permissions
+    await restrict_outside_user(broker, producer_rights(name, allowed), _limits(processes))
 
 
 async def remove_producer(broker: Broker, name: str) -> bool:
     """Removes its user, connections, exchange and queues; returns whether any of them existed."""
     user, vhost = producer_user(name), broker.vhost
-    was_there = any(one["name"] == user for one in await broker.get("users"))
-    await broker.delete("users", user)
-    await broker.close_connections(user)
+    was_there = await remove_outside_user(broker, user)
     for kind in ("exchanges", "queues"):
         for found in await broker.get(kind, vhost):
             if found["name"] == producer_exchange(user) or found["name"].startswith(f"reply.{user}."):
@@ -77,66 +80,47 @@ async def restore_producers(broker: Broker) -> list[Producer]:
     """Corrects all producers, also those of earlier releases; returns those that differed."""
     wrong = [producer for producer in await find_producers(broker) if producer.differences]
     for producer in wrong:
-        found = await broker.get("users", producer.user)
-        if found["tags"]:
-            kept = {name: found[name] for name in ("password_hash", "hashing_algorithm")}
-            await broker.put("users", producer.user, body={**kept, "tags": ""})
-        for other in await broker.get("users", producer.user, "permissions"):
-            if other["vhost"] != broker.vhost:
-                await broker.delete("permissions", other["vhost"], producer.user)
+        await revoke_foreign_rights(broker, producer.user)
         await make_producer(broker, producer.name, producer.allowed, processes=producer.processes)
     return wrong
 
 
 async def find_producers(broker: Broker) -> list[Producer]:
     """All producers whose users have permissions in this virtual host, by name."""
-    users, permissions, topics, limits, exchanges, queues, bindings = await asyncio.gather(
-        broker.get("users"),
-        broker.get("permissions"),
-        broker.get("vhosts", broker.vhost, "topic-permissions"),
-        broker.get("user-limits"),
+    users, exchanges, queues, bindings = await asyncio.gather(
+        find_outside_users(broker, PREFIX),
         broker.get("exchanges", broker.vhost),
         broker.get("queues", broker.vhost),
         broker.get("bindings", broker.vhost),
     )
-    here = {one["user"] for one in permissions if one["vhost"] == broker.vhost}
     return [
         _producer(
             user,
             broker.vhost,
-            permissions=[one for one in permissions if one["user"] == user["name"]],
-            topics={one["exchange"]: (one["write"], one["read"]) for one in topics if one["user"] == user["name"]},
-            limits=next((one["value"] for one in limits if one["user"] == user["name"]), {}),
             exchanges={one["name"]: one for one in exchanges},
             queues={one["name"]: one for one in queues},
             bindings=bindings,
         )
-        for user in sorted(users, key=lambda user: str(user["name"]))
-        if user["name"].startswith(PREFIX) and user["name"] in here
+        for user in users
     ]
 
 
 def _producer(
-    found: Mapping[str, Any],
+    found: OutsideUser,
     vhost: str,
     *,
-    permissions: list[dict[str, Any]],
-    topics: Mapping[str, tuple[str, str]],
-    limits: Mapping[str, int],
     exchanges: Mapping[str, Mapping[str, Any]],
     queues: Mapping[str, Mapping[str, Any]],
     bindings: list[dict[str, Any]],
 ) -> Producer:
-    user: str = found["name"]
+    user, topics = found.name, found.topics
     name, ingress = user.removeprefix(PREFIX), producer_exchange(user)
     allowed = _keys((topics.get(ingress) or topics.get(COMMANDS) or ("", ""))[0])
     replies = [queue for queue in queues if re.fullmatch(rf"reply\.{re.escape(user)}\.[0-9]+", queue)]
     processes = max(1, len(replies))
     own = [(one["destination"], one["routing_key"]) for one in bindings if one["source"] == ingress]
     differences = [
-        *rights_differences(producer_rights(name, allowed), permissions, topics, vhost),
-        *([f"user {user} has the tags {found['tags']}"] if found["tags"] else ()),
-        *([f"user {user} has other limits"] if dict(limits) != _limits(processes) else ()),
+        *found.differences(producer_rights(name, allowed), _limits(processes), vhost),
         *made_differently(ingress, exchanges, {"type": "topic", "durable": True, "arguments": {}}),
     ]
     for number in range(1, processes + 1):
@@ -149,33 +133,6 @@ def _producer(
     if sorted(own) != sorted((_QUEUES[key], key) for key in allowed if key in _QUEUES):
         differences.append(f"{ingress} is not bound to just what it is allowed")
     return Producer(name, tuple(allowed), processes, tuple(differences))
-
-
-def rights_differences(
-    needed: Rights,
-    permissions: list[dict[str, Any]],
-    topics: Mapping[str, tuple[str, str]],
-    vhost: str,
-) -> list[str]:
-    differences = []
-    for one in permissions:
-        if one["vhost"] != vhost:
-            differences.append(f"user {needed.user} has rights in virtual host {one['vhost']}, too")
-        elif (one["configure"], one["write"], one["read"]) != (needed.configure, needed.write, needed.read):
-            differences.append(
-                f"user {needed.user} may configure {one['configure']!r}, write {one['write']!r}"
-                f" and read {one['read']!r}, which is not what a producer may"
-            )
-    if dict(topics) != dict(needed.topics):
-        differences.append(f"user {needed.user} has other topic permissions")
-    return differences
-
-
-def made_differently(name: str, found: Mapping[str, Mapping[str, Any]], needed: Mapping[str, Any]) -> list[str]:
-    one = found.get(name)
-    if one is None:
-        return [f"{name} is missing"]
-    return [f"{name} has {key} {one.get(key)!r}" for key, value in needed.items() if one.get(key) != value]
 
 
 def _limits(processes: int) -> dict[str, int]:

@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from autograph.broker import Broker
-from autograph.ingress import made_differently, rights_differences
+from autograph.outside_users import (
+    OutsideUser,
+    find_outside_users,
+    made_differently,
+    remove_outside_user,
+    restrict_outside_user,
+    revoke_foreign_rights,
+)
 from chassis.bus.headers import subscriber_queue, subscriber_user
 from chassis.bus.permissions import subscriber_rights
 from chassis.bus.topology import EVENTS
@@ -55,20 +62,15 @@ async def make_subscriber(broker: Broker, name: str, events: Iterable[str]) -> N
     for binding in await broker.get("queues", vhost, queue, "bindings"):
         if binding["source"] and (binding["source"], binding["routing_key"]) not in {(EVENTS, key) for key in events}:
             await broker.unbind(binding)
-    for limit, value in LIMITS.items():
-        await broker.put("user-limits", user, limit, body={"value": value})
-    await broker.grant(subscriber_rights(name))
-    await broker.close_connections(user)  # a channel remembers what it was allowed
+    await restrict_outside_user(broker, subscriber_rights(name), LIMITS)
 
 
 async def remove_subscriber(broker: Broker, name: str) -> bool:
     """Removes its user, connections and queue. Returns whether any existed."""
     user, vhost = subscriber_user(name), broker.vhost
     queue = subscriber_queue(user)
-    was_there = any(one["name"] == user for one in await broker.get("users"))
-    was_there |= any(one["name"] == queue for one in await broker.get("queues", vhost))
-    await broker.delete("users", user)
-    await broker.close_connections(user)
+    was_there = any(one["name"] == queue for one in await broker.get("queues", vhost))
+    was_there |= await remove_outside_user(broker, user)
     await broker.delete("queues", vhost, queue)
     return was_there
 
@@ -77,61 +79,34 @@ async def restore_subscribers(broker: Broker) -> list[Subscriber]:
     """Corrects every subscriber; returns those that differed."""
     wrong = [subscriber for subscriber in await find_subscribers(broker) if subscriber.differences]
     for subscriber in wrong:
-        found = await broker.get("users", subscriber.user)
-        if found["tags"]:
-            kept = {name: found[name] for name in ("password_hash", "hashing_algorithm")}
-            await broker.put("users", subscriber.user, body={**kept, "tags": ""})
-        for other in await broker.get("users", subscriber.user, "permissions"):
-            if other["vhost"] != broker.vhost:
-                await broker.delete("permissions", other["vhost"], subscriber.user)
+        await revoke_foreign_rights(broker, subscriber.user)
         await make_subscriber(broker, subscriber.name, subscriber.events)
     return wrong
 
 
 async def find_subscribers(broker: Broker) -> list[Subscriber]:
     """All subscribers whose users have a permission in this virtual host, by name."""
-    users, permissions, topics, limits, queues, bindings = await asyncio.gather(
-        broker.get("users"),
-        broker.get("permissions"),
-        broker.get("vhosts", broker.vhost, "topic-permissions"),
-        broker.get("user-limits"),
+    users, queues, bindings = await asyncio.gather(
+        find_outside_users(broker, PREFIX),
         broker.get("queues", broker.vhost),
         broker.get("bindings", broker.vhost),
     )
-    here = {one["user"] for one in permissions if one["vhost"] == broker.vhost}
-    return [
-        _subscriber(
-            user,
-            broker.vhost,
-            permissions=[one for one in permissions if one["user"] == user["name"]],
-            topics={one["exchange"]: (one["write"], one["read"]) for one in topics if one["user"] == user["name"]},
-            limits=next((one["value"] for one in limits if one["user"] == user["name"]), {}),
-            queues={one["name"]: one for one in queues},
-            bindings=bindings,
-        )
-        for user in sorted(users, key=lambda user: str(user["name"]))
-        if user["name"].startswith(PREFIX) and user["name"] in here
-    ]
+    by_name = {one["name"]: one for one in queues}
+    return [_subscriber(user, broker.vhost, queues=by_name, bindings=bindings) for user in users]
 
 
 def _subscriber(
-    found: Mapping[str, Any],
+    found: OutsideUser,
     vhost: str,
     *,
-    permissions: list[dict[str, Any]],
-    topics: Mapping[str, tuple[str, str]],
-    limits: Mapping[str, int],
     queues: Mapping[str, Mapping[str, Any]],
     bindings: list[dict[str, Any]],
 ) -> Subscriber:
-    user: str = found["name"]
-    name, queue = user.removeprefix(PREFIX), subscriber_queue(user)
+    name, queue = found.name.removeprefix(PREFIX), subscriber_queue(found.name)
     bound = [(one["source"], one["routing_key"]) for one in bindings if one["destination"] == queue and one["source"]]
     events = tuple(sorted(key for source, key in bound if source == EVENTS))
     differences = [
-        *rights_differences(subscriber_rights(name), permissions, topics, vhost),
-        *([f"user {user} has the tags {found['tags']}"] if found["tags"] else ()),
-        *([f"user {user} has other limits"] if dict(limits) != LIMITS else ()),
+        *found.differences(subscriber_rights(name), LIMITS, vhost),
         *_queue_differences(queue, queues),
         *(f"{queue} is bound to {source}, too" for source, _ in bound if source != EVENTS),
     ]

@@ -1,22 +1,20 @@
 """``autograph producer``: programs that publish commands themselves, each with its own broker user."""
 
 import asyncio
-import json
 import re
 import secrets
+from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
 import asyncpg
 import typer
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from autograph.broker import open_broker
 from autograph.credentials import as_user
 from autograph.ingress import find_producers, make_producer, remove_producer
 from autograph.installation import Installation, installation
-from autograph.listing import print_table
+from autograph.listing import AsJson, show
 from chassis.bus.headers import producer_exchange, producer_user, reply_queue
 from contracts.catalogue import REQUESTS
 from contracts.envelope import Actor, ActorKind, producer_id
@@ -56,22 +54,9 @@ def add(
 
 
 @app.command("list")
-def list_producers(
-    *, as_json: Annotated[bool, typer.Option("--json", help="One JSON array on standard output.")] = False
-) -> None:
+def list_producers(*, as_json: AsJson = False) -> None:
     """List the producers, what each may send, and how the broker differs from that."""
-    rows = asyncio.run(_list(installation()))
-    if as_json:
-        print(json.dumps(rows, indent=1))  # noqa: T201 - this is the output
-        return
-    if not rows:
-        Console().print("There are no producers.")
-        return
-    table = Table("name", "allowed", "actor", "since", "differs", box=None, pad_edge=False)
-    for row in rows:
-        cells = row["name"], ", ".join(row["allowed"]), row["actor"], row["since"], "; ".join(row["differs"])
-        table.add_row(*map(escape, cells))
-    print_table(table)
+    show(asyncio.run(_list(installation())), as_json=as_json, nothing="There are no producers.", cells=_cells)
 
 
 @app.command()
@@ -83,6 +68,16 @@ def remove(name: str) -> None:
     if not asyncio.run(_remove(installation(), name)):
         raise SystemExit(f"There is no producer {name}")
     Console().print(f"removed: {name}")
+
+
+def _cells(row: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "name": row["name"],
+        "allowed": ", ".join(row["allowed"]),
+        "actor": row["actor"],
+        "since": row["since"],
+        "differs": "; ".join(row["differs"]),
+    }
 
 
 async def _add(

@@ -1,20 +1,18 @@
 """``autograph subscriber``: outside programs that consume events, each with its own queue and broker user."""
 
 import asyncio
-import json
 import re
 import secrets
+from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from autograph.broker import open_broker
 from autograph.credentials import as_user
 from autograph.installation import Installation, installation
-from autograph.listing import print_table
+from autograph.listing import AsJson, show
 from autograph.producer import NAME
 from autograph.subscribers import find_subscribers, make_subscriber, remove_subscriber
 from chassis.bus.headers import subscriber_queue, subscriber_user
@@ -53,22 +51,9 @@ def add(
 
 
 @app.command("list")
-def list_subscribers(
-    *, as_json: Annotated[bool, typer.Option("--json", help="One JSON array on standard output.")] = False
-) -> None:
+def list_subscribers(*, as_json: AsJson = False) -> None:
     """List the subscribers, their events, how many messages wait, and differences on the broker."""
-    rows = asyncio.run(_list(installation()))
-    if as_json:
-        print(json.dumps(rows, indent=1))  # noqa: T201 - this is the output
-        return
-    if not rows:
-        Console().print("There are no subscribers.")
-        return
-    table = Table("name", "events", "waiting", "differs", box=None, pad_edge=False)
-    for row in rows:
-        cells = row["name"], ", ".join(row["events"]), str(row["waiting"]), "; ".join(row["differs"])
-        table.add_row(*map(escape, cells))
-    print_table(table)
+    show(asyncio.run(_list(installation())), as_json=as_json, nothing="There are no subscribers.", cells=_cells)
 
 
 @app.command()
@@ -93,6 +78,15 @@ def _match(pattern: list[str], words: list[str]) -> bool:
     return (
         bool(words) and _PATTERN.fullmatch(first) is not None and first in ("*", words[0]) and _match(rest, words[1:])
     )
+
+
+def _cells(row: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "name": row["name"],
+        "events": ", ".join(row["events"]),
+        "waiting": str(row["waiting"]),
+        "differs": "; ".join(row["differs"]),
+    }
 
 
 async def _add(found: Installation, name: str, events: list[str], *, rotate: bool) -> str:

@@ -79,8 +79,12 @@ async def test_a_job_that_cannot_be_read_ends_failed_after_its_attempts_and_is_s
         await connection.execute(f"UPDATE jobs SET {column} = '{{}}' WHERE id = $1", job)
     painter = Painter()
 
+    async def is_counted() -> bool:
+        return scene.counted("failed") > 0
+
     async with running(scene.runner(painter)):
         await eventually(lambda: scene.is_(job, "failed"))
+        await eventually(is_counted)  # after the row is written
 
     row = await scene.row(job)
     assert (row["attempt"], row["failures"]) == (PaintLater.max_attempts, PaintLater.max_attempts)

@@ -9,9 +9,10 @@ from pydantic_core import to_json
 
 from chassis import failpoints
 from chassis.bus.ports import ConfirmMissing, NotPublished, OutgoingMessage, Publisher
-from chassis.database import Database
+from chassis.database import Connection, Database
 from chassis.logging import logger
 from chassis.metrics import BusMetrics
+from chassis.retention import delete_in_batches
 from chassis.unit_of_work import Caches, OutboxRow
 from contracts.outcome import OUTCOME_DAYS
 
@@ -21,7 +22,6 @@ BATCH_DELAY_SECONDS = 0.02  # rows are collected this long, as one delete serves
 SWEEP_AFTER_SECONDS = 5.0  # a row this old was left by a crash: the relay takes milliseconds
 SWEEP_EVERY_SECONDS = 1.0
 LEASE_SECONDS = 30.0  # of a sweeper on its rows; longer than any publish may take
-INBOX_RETENTION_BATCH = 5_000  # rows a statement, so that no delete holds locks for long
 
 _log = logger(__name__)
 
@@ -135,10 +135,12 @@ class OutboxRelay:
 
 
 async def run_inbox_retention(database: Database) -> None:
-    """Delete inbox rows after ``OUTCOME_DAYS``, in batches."""
-    async with database.connection() as connection:
-        while await connection.fetchval(_DELETE_EXPIRED, OUTCOME_DAYS, INBOX_RETENTION_BATCH) == INBOX_RETENTION_BATCH:
-            pass
+    """Delete inbox rows after ``OUTCOME_DAYS``."""
+
+    async def delete(connection: Connection, limit: int) -> int:
+        return int(await connection.fetchval(_DELETE_EXPIRED, OUTCOME_DAYS, limit))
+
+    await delete_in_batches(database, delete)
 
 
 def _row(record: Any) -> OutboxRow:

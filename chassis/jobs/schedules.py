@@ -7,13 +7,14 @@ from chassis.jobs import storage
 from chassis.jobs.job import InvalidateCaches, Job
 from chassis.jobs.runner import JobRun, JobRunner
 from chassis.outbox import run_inbox_retention
+from chassis.retention import delete_in_batches
 from chassis.unit_of_work import Caches
 
 FORGET_EVERY_SECONDS: Final = 600.0
 
 
 class ForgetInbox(Job):
-    name: ClassVar[str] = "run_inbox_retention"
+    name: ClassVar[str] = "forget_inbox"
 
 
 class ForgetJobs(Job):
@@ -25,9 +26,7 @@ def schedule_retention(jobs: JobRunner, database: Database) -> None:
         await run_inbox_retention(database)
 
     async def ended_jobs(_: ForgetJobs, __: JobRun) -> None:
-        async with database.connection() as connection:
-            while await storage.forget(connection) == storage.FORGET_AT_ONCE:
-                pass
+        await delete_in_batches(database, storage.forget)
 
     jobs.schedule(ForgetInbox(), inbox, every_seconds=FORGET_EVERY_SECONDS)
     jobs.schedule(ForgetJobs(), ended_jobs, every_seconds=FORGET_EVERY_SECONDS)

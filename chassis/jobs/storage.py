@@ -17,7 +17,6 @@ from chassis.jobs.job import Job, QueuedJob
 
 ENDED_DAYS: Final = 1  # for which a job that succeeded is kept
 FAILED_DAYS: Final = 7  # the same for one that failed or was cancelled: an operator may retry it
-FORGET_AT_ONCE: Final = 5_000  # rows a statement, so that no delete holds locks for long
 
 
 class LeasedJob(NamedTuple):
@@ -103,9 +102,9 @@ async def count(connection: Connection) -> list[Count]:
     return [Count(**record) for record in await connection.fetch(_COUNT)]
 
 
-async def forget(connection: Connection) -> int:
-    """Deletes jobs that ended long ago, at most ``FORGET_AT_ONCE``; returns how many."""
-    forgotten: int = await connection.fetchval(_FORGET, ENDED_DAYS, FAILED_DAYS, FORGET_AT_ONCE)
+async def forget(connection: Connection, limit: int) -> int:
+    """Deletes jobs that ended long ago, at most *limit*; returns how many."""
+    forgotten: int = await connection.fetchval(_FORGET, ENDED_DAYS, FAILED_DAYS, limit)
     return forgotten
 
 

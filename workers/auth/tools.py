@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from chassis.database import Database
+from chassis.database import Connection, Database
 from chassis.key_pairs import CLOCK_SKEW, KeyCipher, derived_key
+from chassis.retention import delete_in_batches
 from chassis.unit_of_work import Ledger
 from contracts.outcome import OUTCOME_DAYS
 from workers.auth.hashes import Hashes
@@ -22,7 +23,6 @@ from workers.auth.storage import Storage
 # Longer than the inbox keeps its rows: until then the audit log may need a session's device.
 SESSION_RETENTION: Final = timedelta(days=OUTCOME_DAYS + 1)
 RETENTION_CHECK_SECONDS: Final = 600.0
-DELETE_BATCH_ROWS: Final = 5_000  # rows per statement, so that no delete holds locks for long
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,11 +98,8 @@ def _peppers(settings: AuthSettings) -> tuple[bytes, ...]:
 
 async def delete_expired_sessions(tools: Tools) -> int:
     """Deletes sessions that expired longer than the retention ago; returns how many."""
-    forgotten = 0
-    while True:
-        async with tools.database.connection() as connection:
-            expired_before = tools.clock() - SESSION_RETENTION
-            batch = await tools.storage.delete_expired_sessions(connection, expired_before, DELETE_BATCH_ROWS)
-        forgotten += batch
-        if batch < DELETE_BATCH_ROWS:
-            return forgotten
+
+    async def delete(connection: Connection, limit: int) -> int:
+        return await tools.storage.delete_expired_sessions(connection, tools.clock() - SESSION_RETENTION, limit)
+
+    return await delete_in_batches(tools.database, delete)

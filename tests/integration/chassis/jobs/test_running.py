@@ -270,7 +270,7 @@ async def test_jobs_that_ended_are_forgotten_the_failed_ones_later(scene: Scene)
             """
         )
         await connection.execute("INSERT INTO jobs (id, name) VALUES (gen_random_uuid(), 'waits')")
-        assert await storage.forget(connection) == 4
+        assert await storage.forget(connection, 5_000) == 4
         left = await connection.fetch("SELECT state, count(*) FROM jobs GROUP BY state ORDER BY state")
 
     assert [tuple(row) for row in left] == [("cancelled", 2), ("failed", 2), ("queued", 1), ("succeeded", 1)]

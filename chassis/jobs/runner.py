@@ -12,12 +12,13 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from typing import Any, Final, Generic, TypeVar
 from uuid import UUID
 
 from chassis import failpoints
 from chassis.bus.headers import service_user
-from chassis.database import Database, classify
+from chassis.database import Connection, Database, classify
 from chassis.failures import Failure, error_location
 from chassis.jobs import storage
 from chassis.jobs.job import Cancel, Job, JobEnvelope, LeaseLost, Snooze
@@ -291,7 +292,7 @@ class JobRunner:
 
     async def _run(self, leased: LeasedJob, kind: _Kind[Any], lease: _Lease) -> Ended:
         if leased.attempt > kind.job.max_attempts:  # each ended with its process: it may be what kills them
-            return await self._fail(leased, lease, "its process died each time", retry_seconds=None)
+            return await self._fail(lease, "its process died each time", retry_seconds=None)
         try:
             run = JobRun(
                 leased.id, leased.attempt, leased.failures, leased.snoozes, leased.created_at, self._envelope(leased),
@@ -304,15 +305,11 @@ class JobRunner:
         except LeaseLost:
             return Ended.LEASE_LOST
         except Snooze as snooze:
-            lease.ending = True
-            async with self.database.connection() as connection:
-                kept = await storage.snooze(connection, leased.id, leased.token, snooze.seconds)
-            return Ended.SNOOZED if kept else Ended.LEASE_LOST
+            write = partial(storage.snooze, seconds=snooze.seconds)
+            return await self._write_end(lease, write, Ended.SNOOZED)
         except Cancel as cancel:
-            lease.ending = True
-            async with self.database.connection() as connection:
-                kept = await storage.cancel(connection, leased.id, leased.token, cancel.reason)
-            return Ended.CANCELLED if kept else Ended.LEASE_LOST
+            write = partial(storage.cancel, reason=cancel.reason)
+            return await self._write_end(lease, write, Ended.CANCELLED)
         except Exception as error:  # noqa: BLE001 - every failure is tried again, until the attempts are spent
             if not lease.ended:
                 return await self._failed(leased, kind, lease, error)
@@ -330,15 +327,20 @@ class JobRunner:
             exc_info=error if is_bug and (spent or leased.failures == 0) else None,
         )
         retry_seconds = None if spent else self._backoff(leased)
-        return await self._fail(leased, lease, error_location(error), retry_seconds=retry_seconds)
+        return await self._fail(lease, error_location(error), retry_seconds=retry_seconds)
 
-    async def _fail(self, leased: LeasedJob, lease: _Lease, error: str, *, retry_seconds: float | None) -> Ended:
+    async def _fail(self, lease: _Lease, error: str, *, retry_seconds: float | None) -> Ended:
+        write = partial(storage.fail, error=error, retry_seconds=retry_seconds)
+        return await self._write_end(lease, write, Ended.FAILED if retry_seconds is None else Ended.RETRIED)
+
+    async def _write_end(
+        self, lease: _Lease, write: Callable[[Connection, UUID, UUID], Awaitable[bool]], ended: Ended
+    ) -> Ended:
+        """*write* takes the job and its token, and says whether the token still held."""
         lease.ending = True
         async with self.database.connection() as connection:
-            kept = await storage.fail(connection, leased.id, leased.token, error, retry_seconds=retry_seconds)
-        if not kept:
-            return Ended.LEASE_LOST
-        return Ended.FAILED if retry_seconds is None else Ended.RETRIED
+            held = await write(connection, lease.job, lease.token)
+        return ended if held else Ended.LEASE_LOST
 
     def _backoff(self, leased: LeasedJob) -> float:
         seconds = min(self.backoff_seconds * 2.0 ** min(leased.failures, 30), BACKOFF_MAX_SECONDS)

@@ -144,22 +144,26 @@ async def consume(
     handlers: Handlers[ToolsT],
     tools: ToolsT,
     *,
-    unseal: Unseal,
     hears: Iterable[type[Event]],
     event_bulkheads: Mapping[type[Event], str],
     delegations: Delegations,
+    unseal: Unseal | None = None,
     prefetch: Mapping[str, int] | None = None,
     transient: tuple[type[Exception], ...] = (),
 ) -> None:
     """Consume every queue for which *handlers* has a handler; returns once the broker is connected.
 
     *hears*: the events that this worker subscribes to; *event_bulkheads*: those with a queue of their own, by its
-    name. Raises ``SubscriptionsDiffer`` if the handlers are for other events. *delegations*: of all workers.
+    name. Raises ``SubscriptionsDiffer`` if the handlers are for other events. *delegations*: of all workers. *unseal*:
+    needed if messages have sealed fields; raises ``TypeError`` without it.
 
     *prefetch*: queue → its concurrency, where it is not the default. *transient*: exceptions of the worker's own that
     are worth a retry.
     """
     check_subscriptions(context.name, hears, handlers)
+    sealed = sorted(name for name, (message, _) in handlers.by_wire_name.items() if sealed_fields(message))
+    if sealed and unseal is None:
+        raise TypeError(f"nothing unseals the secrets of {', '.join(sealed)}")
     gate = Gate(context.database.probe)
     handling = Handling(
         service=context.name,
@@ -170,7 +174,7 @@ async def consume(
         gate=gate,
         metrics=context.metrics,
         classify=lambda error: failure_of(error, transient),
-        unseal=unseal,
+        unseal=unseal or _keep_unsealed,
         clock=utc_now,
         delegates=delegates(delegations),
     )
@@ -205,6 +209,10 @@ async def open_delegate(service: Service[SettingsT], context: WorkerContext) -> 
     service.health.check("replies", requester.check)
     await requester.link.wait_up()
     return Delegate(requester, service=context.name, clock=utc_now)
+
+
+async def _keep_unsealed(message: Message, _: Envelope) -> Message:
+    return message
 
 
 async def _seal_nothing(message: Message, _: Envelope) -> Message:

@@ -116,8 +116,6 @@ from chassis.lifecycle import Service, run
 from chassis.metrics import RequestMetrics
 from chassis.worker import consume, open_worker
 from contracts.catalogue import DELEGATIONS
-from contracts.envelope import Envelope
-from contracts.message import Message
 from contracts.services import entry
 from workers.stamps.handlers import Tools, handlers
 from workers.stamps.settings import StampsSettings
@@ -133,15 +131,10 @@ async def compose(service: Service[StampsSettings]) -> None:
         context,
         handlers,
         tools,
-        unseal=_keep_unsealed,
         hears=own.hears,
         event_bulkheads=own.event_bulkheads,
         delegations=DELEGATIONS,
     )
-
-
-async def _keep_unsealed(message: Message, _: Envelope) -> Message:
-    return message
 
 
 if __name__ == "__main__":

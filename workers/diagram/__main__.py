@@ -4,8 +4,6 @@ from chassis.lifecycle import Service, run
 from chassis.objects import ObjectStoreUnavailable, open_object_store
 from chassis.worker import consume, open_worker
 from contracts.catalogue import DELEGATIONS
-from contracts.envelope import Envelope
-from contracts.message import Message
 from contracts.services import entry
 from workers.diagram.archive.archiver import Archiver, ArchiverMetrics, ArchiveVersions
 from workers.diagram.archive.objects import BUCKET, Archive
@@ -51,16 +49,11 @@ async def compose(service: Service[DiagramSettings]) -> None:
         context,
         handlers,
         tools,
-        unseal=_keep_unsealed,
         hears=entry("diagram").hears,
         event_bulkheads=entry("diagram").event_bulkheads,
         delegations=DELEGATIONS,
         transient=(ObjectStoreUnavailable,),
     )
-
-
-async def _keep_unsealed(message: Message, envelope: Envelope) -> Message:  # noqa: ARG001 - the type requires it
-    return message
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from gateway.forwarded import ForwardedClients
 from gateway.idempotency import Signer
 from gateway.metrics import GatewayMetrics
 from gateway.problems import HttpProblem
+from gateway.request_slots import SLOT
 from gateway.sessions import Caller, authenticate, bearer, session_entry
 from gateway.settings import GatewaySettings
 from gateway.tokens import AccessTokenVerifier
@@ -148,7 +149,7 @@ class Admission:
         return Actor(kind=ActorKind.ANONYMOUS, id=self._signer.anonymous_id(self.address(http)))
 
     def _address_charge(self, http: web.Request) -> Charge:
-        return Charge(self._per_address, self.network(http))
+        return Charge(self._per_address, http[SLOT].network)
 
     def enforce(self, http: web.Request, decision: RateLimitDecision) -> None:
         """Raises ``HttpProblem`` (429) if *verdict* refuses."""

@@ -16,7 +16,7 @@ from gateway.admission import ACTOR, RATE_LIMIT
 from gateway.body import release_body
 from gateway.metrics import GatewayMetrics
 from gateway.problems import CODE, FAILURES, PREFIX, HttpProblem
-from gateway.request_slots import SLOT, RequestSlots
+from gateway.request_slots import SLOT, RequestSlot, RequestSlots
 from gateway.settings import GatewaySettings
 
 CORRELATION = web.RequestKey("correlation", str)
@@ -111,7 +111,7 @@ class Edge:
     async def _measure(
         self, request: web.Request, handler: Handler, correlation_id: str, started: float
     ) -> web.StreamResponse:
-        slot = request[SLOT] = self._slots.enter(self._network_of(request))
+        slot = request[SLOT] = RequestSlot(self._slots, self._network_of(request))
         try:
             with bind(correlation_id=correlation_id):
                 response = await self._answer(request, handler, correlation_id)
@@ -136,7 +136,8 @@ class Edge:
                 return response
         finally:
             slot.release()
-            release_body(request)
+            if request.body_exists:
+                release_body(request)
 
     async def _answer(self, request: web.Request, handler: Handler, correlation_id: str) -> web.StreamResponse:  # noqa: PLR0911 - a return for each kind of end
         try:
@@ -194,7 +195,9 @@ class Edge:
 
 def _check_transfer_coding(request: web.Request) -> None:
     """Aiohttp takes any list that ends in ``chunked`` for plain chunked, and would pass on a body still encoded."""
-    codings = ",".join(request.headers.getall("Transfer-Encoding", ()))
+    if "Transfer-Encoding" not in request.headers:
+        return
+    codings = ",".join(request.headers.getall("Transfer-Encoding"))
     if codings and codings.strip().lower() != "chunked":
         raise HttpProblem("malformed_request", "The only supported transfer coding is chunked")
 

@@ -128,7 +128,13 @@ class CreateDiagram(Command[DiagramSummary]):
 
 
 class ChangeDiagram(Command[DiagramSummary]):
-    """Change what is set (RFC 7396 on the top level: null removes). A change of content makes the next version."""
+    """Change what is set (RFC 7396 on the top level: null removes). A change of content makes the next version.
+
+    With ``checkpoint: auto``, for editors that save all the time, the newest version takes the change while it is
+    open; else the change makes the next version, which is then open. A version is open to its author for
+    ``AUTOGRAPH_VERSION_WINDOW_SECONDS`` from its beginning, until it has a label or a successor, and unless the change
+    removes ten elements of the canvas or more.
+    """
 
     wire_name: ClassVar[str] = "autograph.diagram.change_diagram.v1"
     max_bytes: ClassVar[int] = MAX_CONTENT_BYTES
@@ -146,6 +152,7 @@ class ChangeDiagram(Command[DiagramSummary]):
     tags: Annotated[Tags | None, NOT_NULL] = None
     version_label: Label | None = None
     version_description: Description | None = None
+    checkpoint: Literal["each", "auto"] = "each"
 
 
 class TrashDiagram(Command[None]):

@@ -4,6 +4,7 @@ from contracts.diagram import diagrams, versions
 from gateway.endpoint import Endpoint
 
 DIAGRAM = "/api/diagrams/{id}"
+VERSION = f"{DIAGRAM}/versions/{{number}}"
 
 ROWS: tuple[Endpoint, ...] = (
     Endpoint(method="POST", path="/api/diagrams", request=diagrams.CreateDiagram, success=201, etag="revision",
@@ -22,6 +23,12 @@ ROWS: tuple[Endpoint, ...] = (
              if_match=True, summary="Restore a diagram from the trash"),
     Endpoint(method="GET", path=f"{DIAGRAM}/versions", request=versions.ListVersions, compressed=True,
              summary="List a diagram's versions, newest first"),
-    Endpoint(method="GET", path=f"{DIAGRAM}/versions/{{number}}", request=versions.GetVersion, compressed=True,
+    Endpoint(method="GET", path=VERSION, request=versions.GetVersion, compressed=True,
              summary="Get a version with its content"),
+    Endpoint(method="POST", path=f"{DIAGRAM}/versions", request=versions.CreateVersion, if_match=True,
+             summary="Make the present content a version of its own, with a label if given"),
+    Endpoint(method="PATCH", path=VERSION, request=versions.ChangeVersion,
+             summary="Change a version's label or description; its content never changes"),
+    Endpoint(method="POST", path=f"{VERSION}/restore", request=versions.RestoreVersion, etag="revision",
+             if_match=True, summary="Make the next version with the content of an old one"),
 )  # fmt: skip

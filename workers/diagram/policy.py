@@ -17,7 +17,7 @@ from contracts.diagram.diagrams import (
     RestoreDiagram,
     TrashDiagram,
 )
-from contracts.diagram.versions import GetVersion, ListVersions
+from contracts.diagram.versions import ChangeVersion, CreateVersion, GetVersion, ListVersions, RestoreVersion
 from contracts.envelope import Actor, ActorKind
 from contracts.message import Request
 from contracts.refusal import Forbidden
@@ -38,6 +38,9 @@ NEEDS: Final[Mapping[type[Request[Any]], Level]] = {
     GetVersion: Level.VIEW,
     CreateDiagram: Level.EDIT,
     ChangeDiagram: Level.EDIT,
+    CreateVersion: Level.EDIT,
+    ChangeVersion: Level.EDIT,
+    RestoreVersion: Level.EDIT,
     TrashDiagram: Level.MANAGE,
     RestoreDiagram: Level.MANAGE,
     DeleteDiagram: Level.MANAGE,

@@ -43,7 +43,7 @@ def application(
     app = web.Application(middlewares=[edge.middleware()], client_max_size=settings.max_body_bytes)
     max_bytes = settings.max_body_bytes
     limit_bodies(app, SharedBudget(max(LARGE_BODIES_BYTES, max_bytes), max(LARGE_BODIES_PER_CLIENT_BYTES, max_bytes)))
-    # A path's routes follow each other, so that aiohttp keeps them in one resource: it tries one resource after another.
+    # A path's routes follow each other, so that aiohttp keeps them in one resource: it tries resource after resource.
     # It answers HEAD where there is a GET (RFC 9110 9.3.2).
     table = sorted(ENDPOINTS, key=_path_and_method)
     app.add_routes(

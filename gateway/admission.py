@@ -101,7 +101,7 @@ class Admission:
         charges = [self._address_charge(http)]
         entries = []
         if claims is not None:
-            charges.insert(0, Charge(self._per_user, str(claims.user_id)))
+            charges.insert(0, Charge(self._per_user, claims.subject))
             entries.append(session_entry(claims))
         if wanted is not None:
             entries.append(wanted)

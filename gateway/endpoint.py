@@ -50,11 +50,11 @@ class Endpoint:
     def is_read(self) -> bool:
         return self.request.kind is Kind.QUERY
 
-    @property
+    @cached_property
     def takes_body(self) -> bool:
         return bool(self.body.model_fields)
 
-    @property
+    @cached_property
     def needs_body(self) -> bool:
         return any(field.is_required() for field in self.body.model_fields.values())
 

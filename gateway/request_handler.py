@@ -81,7 +81,8 @@ class RequestHandler:
         wanted = None
         if endpoint.cached_seconds is not None and query is not None:
             assert query.cached is not None
-            wanted = Entry(query.cached.in_request(query), f"{caller.actor.id}{CACHED_FORM}")
+            owner = caller.actor.id if caller.claims is None else caller.claims.subject
+            wanted = Entry(query.cached.in_request(query), f"{owner}{CACHED_FORM}")
         admitted = await self._admission.admit(http, caller, wanted=wanted)
         caller = await self._check_session(http, admitted)
         if query is None:
@@ -92,9 +93,8 @@ class RequestHandler:
         body = responses.reply_json(await self._commands.call(query, _envelope(query, http, caller)))
         found = Representation(etag(endpoint.header_fields(body)[endpoint.etag]) if endpoint.etag else "", body)
         if endpoint.cached_seconds is not None and isinstance(admitted.found, Miss):
-            if (
-                endpoint.compressed
-            ):  # cached in the coding that this client accepts: its next request is likely to accept the same
+            # Cached in the coding that this client accepts: its next request is likely to accept the same.
+            if endpoint.compressed and found.is_negotiated:
                 found = await negotiated(found, whole_header(http, "Accept-Encoding"))
             await self._cache.fill(admitted.found, found.cache_value, ttl_seconds=endpoint.cached_seconds)
         return await responses.read_response(http, endpoint, found)

@@ -43,16 +43,12 @@ def application(
     app = web.Application(middlewares=[edge.middleware()], client_max_size=settings.max_body_bytes)
     max_bytes = settings.max_body_bytes
     limit_bodies(app, SharedBudget(max(LARGE_BODIES_BYTES, max_bytes), max(LARGE_BODIES_PER_CLIENT_BYTES, max_bytes)))
-    table = sorted(ENDPOINTS, key=_method_and_path)
+    # A path's routes follow each other, so that aiohttp keeps them in one resource: it tries resource after resource.
+    # It answers HEAD where there is a GET (RFC 9110 9.3.2).
+    table = sorted(ENDPOINTS, key=_path_and_method)
     app.add_routes(
         web.route(method, path, _route_handler(request_handler, tuple(rows)))
-        for (method, path), rows in groupby(table, key=_method_and_path)
-    )
-    # GET routes answer HEAD too, without the body (RFC 9110 9.3.2).
-    app.add_routes(
-        web.head(endpoint.path, _route_handler(request_handler, (endpoint,)))
-        for endpoint in table
-        if endpoint.method == "GET"
+        for (path, method), rows in groupby(table, key=_path_and_method)
     )
     app.add_routes([web.get("/api/commands/{address}", request_handler.command_outcome)])
     app.add_routes(_document_routes(settings, keys))
@@ -61,8 +57,8 @@ def application(
     return app
 
 
-def _method_and_path(endpoint: Endpoint) -> tuple[str, str]:
-    return endpoint.method, endpoint.path
+def _path_and_method(endpoint: Endpoint) -> tuple[str, str]:
+    return endpoint.path, endpoint.method
 
 
 def _route_handler(request_handler: RequestHandler, rows: tuple[Endpoint, ...]) -> Answer:

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 from aiohttp import web
 
-from chassis.cache import CacheReader, Entry, Hit, Miss
+from chassis.cache import CacheReader, Entry, Hit, Miss, Unchanged
 from chassis.inflight import InFlight
 from contracts.auth.sessions import GetKnownNetwork, GetLiveSession, KnownNetwork, LiveSession
 from contracts.envelope import Envelope
@@ -22,7 +22,7 @@ from gateway.edge import CORRELATION, TRACEPARENT
 from gateway.endpoint import Endpoint, select_row
 from gateway.idempotency import FINGERPRINT, Signer, message_id, read_fingerprint, read_key
 from gateway.passwords import PasswordLimits, is_password_work
-from gateway.preconditions import whole_header
+from gateway.preconditions import known_revisions, revision_of, whole_header
 from gateway.prefer import read_prefer
 from gateway.problems import PREFIX, HttpProblem, etag
 from gateway.sessions import Caller, cache_session, parse_session, with_live_session
@@ -82,12 +82,15 @@ class RequestHandler:
         if endpoint.cached_seconds is not None and query is not None:
             assert query.cached is not None
             owner = caller.actor.id if caller.claims is None else caller.claims.subject
-            wanted = Entry(query.cached.in_request(query), f"{owner}{CACHED_FORM}")
+            known = known_revisions(whole_header(http, "If-None-Match"))
+            wanted = Entry(query.cached.in_request(query), f"{owner}{CACHED_FORM}", known)
         admitted = await self._admission.admit(http, caller, wanted=wanted)
         caller = await self._check_session(http, admitted)
         if query is None:
             assert problem is not None
             raise problem
+        if isinstance(admitted.found, Unchanged):
+            return responses.unchanged_response(http, endpoint, etag(int(admitted.found.tag)))
         if isinstance(admitted.found, Hit):
             return await responses.read_response(http, endpoint, Representation.from_cached(admitted.found.value))
         body = responses.reply_json(await self._commands.call(query, _envelope(query, http, caller)))
@@ -96,7 +99,9 @@ class RequestHandler:
             # Cached in the coding that this client accepts: its next request is likely to accept the same.
             if endpoint.compressed and found.is_negotiated:
                 found = await negotiated(found, whole_header(http, "Accept-Encoding"))
-            await self._cache.fill(admitted.found, found.cache_value, ttl_seconds=endpoint.cached_seconds)
+            await self._cache.fill(
+                admitted.found, found.cache_value, ttl_seconds=endpoint.cached_seconds, tag=revision_of(found.tag)
+            )
         return await responses.read_response(http, endpoint, found)
 
     async def _write(self, rows: Sequence[Endpoint], http: web.Request, caller: Caller) -> web.Response:

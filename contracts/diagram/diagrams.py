@@ -7,7 +7,7 @@ from pydantic import AwareDatetime, Field, PlainValidator, StringConstraints, Wi
 
 from contracts.absent import NOT_NULL
 from contracts.cache_name import CacheName
-from contracts.message import Command, Event, Query, Reply
+from contracts.message import Command, Event, Query, Reply, TransientCommand
 from contracts.raw_json import RawJson
 from contracts.refusal import Forbidden, Refusal, RefusalKind, Refusals
 from contracts.text import ONE_LINE, STORABLE, TIME, storable_json
@@ -213,6 +213,20 @@ class ListDiagrams(Query[DiagramPage]):
     cursor: Cursor | None = None
 
 
+class ViewDiagram(TransientCommand[None]):
+    """Say that a person has opened the diagram, so that it is among the recent ones.
+
+    Reading a diagram does not: programs and the cache read, too. Views within a minute count once. Neither the revision
+    nor the cached diagram changes, so its ``view_count`` and ``last_viewed_at`` may be 5 minutes old; in lists they are
+    new.
+    """
+
+    wire_name: ClassVar[str] = "autograph.diagram.view_diagram.v1"
+    refuses: ClassVar[Refusals] = READ_REFUSALS
+
+    id: UUID
+
+
 class DiagramCreated(Event):
     wire_name: ClassVar[str] = "autograph.diagram.diagram_created.v1"
 
@@ -265,6 +279,7 @@ MESSAGES = (
     DeleteDiagram,
     GetDiagram,
     ListDiagrams,
+    ViewDiagram,
     DiagramCreated,
     DiagramChanged,
     DiagramTrashed,

@@ -21,6 +21,8 @@ ROWS: tuple[Endpoint, ...] = (
              if_match=True),
     Endpoint(method="POST", path=f"{DIAGRAM}/restore", request=diagrams.RestoreDiagram, etag="revision",
              if_match=True, summary="Restore a diagram from the trash"),
+    Endpoint(method="POST", path=f"{DIAGRAM}/views", request=diagrams.ViewDiagram, success=204, no_idempotency=True,
+             summary="Say that a person has opened the diagram, which puts it among the recent ones"),
     Endpoint(method="GET", path=f"{DIAGRAM}/versions", request=versions.ListVersions, compressed=True,
              summary="List a diagram's versions, newest first"),
     Endpoint(method="GET", path=VERSION, request=versions.GetVersion, compressed=True,

@@ -16,6 +16,7 @@ from contracts.diagram.diagrams import (
     ListDiagrams,
     RestoreDiagram,
     TrashDiagram,
+    ViewDiagram,
 )
 from contracts.diagram.versions import ChangeVersion, CreateVersion, GetVersion, ListVersions, RestoreVersion
 from contracts.envelope import Actor, ActorKind
@@ -33,6 +34,7 @@ class Level(IntEnum):
 
 NEEDS: Final[Mapping[type[Request[Any]], Level]] = {
     GetDiagram: Level.VIEW,
+    ViewDiagram: Level.VIEW,
     ListDiagrams: Level.VIEW,
     ListVersions: Level.VIEW,
     GetVersion: Level.VIEW,

@@ -20,6 +20,7 @@ from contracts.diagram.diagrams import (
     GetDiagram,
     RestoreDiagram,
     TrashDiagram,
+    ViewDiagram,
 )
 from contracts.envelope import Envelope
 from workers.diagram.diagrams import rules, storage
@@ -145,6 +146,14 @@ async def get_diagram(query: GetDiagram, envelope: Envelope, tools: Tools) -> Di
     """Includes diagrams in the trash."""
     owner = authorise(envelope.actor, query)
     return await storage.diagram(tools.diagram_rows, query.id, owner)
+
+
+@handlers.answers(ViewDiagram)
+async def view_diagram(command: ViewDiagram, envelope: Envelope, tools: Tools) -> None:
+    """Without an event and without an inbox row: a view that is lost with its worker is no loss."""
+    owner = authorise(envelope.actor, command)
+    async with tools.ledger.transaction(envelope) as work:
+        await storage.view(work.connection, command.id, owner, work.now)
 
 
 def _change(command: ChangeDiagram, found: LockedDiagram, work: UnitOfWork, window: timedelta) -> Change:

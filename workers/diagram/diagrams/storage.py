@@ -179,6 +179,12 @@ async def restore(connection: Connection, diagram_id: UUID) -> DiagramSummary:
     return summary_of(await connection.fetchrow(_SET_DELETED_AT, diagram_id, None))
 
 
+async def view(connection: Connection, diagram_id: UUID, owner_id: UUID, now: datetime) -> None:
+    """Raises ``DiagramNotFound``, also for another owner's diagram."""
+    if not await connection.fetchval(_VIEW, diagram_id, owner_id, now):
+        raise DiagramNotFound
+
+
 async def delete(connection: Connection, diagram_id: UUID) -> None:
     """With its versions; the archiver removes its objects."""
     await connection.execute("DELETE FROM files WHERE id = $1", diagram_id)
@@ -317,6 +323,18 @@ _SET_DELETED_AT = f"""
     UPDATE files SET deleted_at = $2, revision = revision + 1, sequence = sequence + 1
     WHERE id = $1
     RETURNING {SUMMARY}
+"""
+
+# No index has these columns, so this is a cheap update (HOT). Views within a minute count once.
+_VIEW = f"""
+    WITH found AS (
+        SELECT id FROM files WHERE id = $1 AND {visible_to("$2")}
+    ), counted AS (
+        UPDATE files SET last_viewed_at = $3::timestamptz, view_count = view_count + 1
+        FROM found
+        WHERE files.id = found.id AND (last_viewed_at IS NULL OR last_viewed_at <= $3::timestamptz - interval '1 minute')
+    )
+    SELECT EXISTS (SELECT FROM found)
 """
 
 # The canvas as text: it is not parsed here.

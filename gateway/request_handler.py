@@ -76,6 +76,11 @@ class RequestHandler:
         outcome = CommandOutcome.model_validate_json(responses.reply_json(reply)).outcome
         return responses.accepted_response() if outcome is None else responses.ended_response(http, outcome)
 
+    async def signed_in(self, http: web.Request) -> Caller:
+        """The caller, whose session is live. Raises ``HttpProblem``."""
+        caller = await self._admission.identify(http, Credentials.REQUIRED)
+        return await self._check_session(http, await self._admission.admit(http, caller))
+
     async def _read(self, endpoint: Endpoint, http: web.Request, caller: Caller) -> web.Response:
         query, problem = await _try_read(endpoint, http)
         wanted = None

@@ -332,7 +332,7 @@ _VIEW = f"""
     ), counted AS (
         UPDATE files SET last_viewed_at = $3::timestamptz, view_count = view_count + 1
         FROM found
-        WHERE files.id = found.id AND (last_viewed_at IS NULL OR last_viewed_at <= $3::timestamptz - interval '1 minute')
+        WHERE files.id = found.id AND (last_viewed_at IS NULL OR last_viewed_at <= $3 - interval '1 min')
     )
     SELECT EXISTS (SELECT FROM found)
 """

@@ -20,6 +20,9 @@ from gateway.command_client import GATEWAY, CommandClient, breaker_name, envelop
 from gateway.edge import Edge
 from gateway.idempotency import Signer
 from gateway.metrics import GatewayMetrics
+from gateway.origin import OwnOrigin
+from gateway.own_page import OwnPage
+from gateway.page import Page
 from gateway.passwords import PasswordLimits
 from gateway.ports import Bus, Seal
 from gateway.request_handler import RequestHandler
@@ -73,8 +76,11 @@ def assemble(
     in_flight = InFlight(redis)
     limits = RateLimits(redis)
     signer = Signer(settings.gateway_secret.get_secret_value())
+    origin = OwnOrigin(settings)
+    own_page = OwnPage(origin)
     admission = Admission(
         settings,
+        own_page=own_page,
         redis=redis,
         cache=cache,
         limits=limits,
@@ -89,5 +95,15 @@ def assemble(
     )
     edge = Edge(settings, metrics, network_of=admission.network)
     status = StatusReport(redis, health, queues)
-    app = application(settings, edge, request_handler, keys, status, registry=registry, health=health)
+    app = application(
+        settings,
+        edge,
+        request_handler,
+        keys,
+        status,
+        own_page=own_page,
+        page=Page(origin),
+        registry=registry,
+        health=health,
+    )
     return Gateway(app, edge, keys, tokens, signer, cache, breakers)

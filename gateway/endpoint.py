@@ -44,6 +44,7 @@ class Endpoint:
     compressed: bool = False  # compress large replies: only where they hold no secret (BREACH)
     attempts_on: str | None = None  # failed attempts are limited per value of this field and address
     no_idempotency: bool = False  # the Idempotency-Key is ignored: repeating is safe without one
+    from_page: bool = False  # only for our own page: tokens are exchanged in cookies
     summary: str = ""
 
     @property

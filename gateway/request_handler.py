@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from aiohttp import web
+from pydantic import SecretStr
 
 from chassis.cache import CacheReader, Entry, Hit, Miss, Unchanged
 from chassis.inflight import InFlight
@@ -21,6 +22,7 @@ from gateway.compression import Representation, negotiated
 from gateway.edge import CORRELATION, TRACEPARENT
 from gateway.endpoint import Endpoint, select_row
 from gateway.idempotency import FINGERPRINT, Signer, message_id, read_fingerprint, read_key
+from gateway.own_page import refresh_token
 from gateway.passwords import PasswordLimits, is_password_work
 from gateway.preconditions import known_revisions, revision_of, whole_header
 from gateway.prefer import read_prefer
@@ -213,6 +215,8 @@ class RequestHandler:
     def _fields_set_by_edge(self, endpoint: Endpoint, http: web.Request) -> dict[str, Any]:
         if not endpoint.set_by_edge:
             return {}
+        if "refresh_token" in endpoint.set_by_edge:
+            return {"refresh_token": SecretStr(refresh_token(http))}
         device = http.headers.get("User-Agent", "").encode("utf-8", "replace").decode("utf-8", "replace")
         return {"device": device.replace("\0", "")[:500] or None, "address": self._admission.address(http)}
 

@@ -12,9 +12,13 @@ export function baseOf(diagram: Diagram): Base {
   return { revision: diagram.revision, baseline: baselineOf(wholeOf(diagram)) }
 }
 
-/** The body of the change. It is kept with the draft, since with another body the same key would be another request. */
+/**
+ * The body of the change. It is kept with the draft, since with another body the same key would be another request.
+ * An hour of saves becomes a dozen versions by `checkpoint: auto`.
+ */
 export function bodyOf(changes: Changes): string {
-  return JSON.stringify(changes)
+  const content = changes.canvas_data !== undefined || changes.note_content !== undefined
+  return JSON.stringify(content ? { ...changes, checkpoint: "auto" } : changes)
 }
 
 /** Of a body that this page wrote. */

@@ -20,6 +20,9 @@ from gateway.command_client import GATEWAY, CommandClient, breaker_name, envelop
 from gateway.edge import Edge
 from gateway.idempotency import Signer
 from gateway.metrics import GatewayMetrics
+from gateway.origin import OwnOrigin
+from gateway.own_page import OwnPage
+from gateway.page import Page
 from gateway.passwords import PasswordLimits
 from gateway.ports import Bus, Seal
 from gateway.request_handler import RequestHandler
@@ -68,8 +71,11 @@ def assemble(
     in_flight = InFlight(redis)
     limits = RateLimits(redis)
     signer = Signer(settings.gateway_secret.get_secret_value())
+    origin = OwnOrigin(settings)
+    own_page = OwnPage(origin)
     admission = Admission(
         settings,
+        own_page=own_page,
         redis=redis,
         cache=cache,
         limits=limits,
@@ -83,5 +89,7 @@ def assemble(
         admission=admission, passwords=passwords, commands=commands, cache=cache, in_flight=in_flight, signer=signer
     )
     edge = Edge(settings, metrics, network_of=admission.network)
-    app = application(settings, edge, request_handler, keys, registry=registry, health=health)
+    app = application(
+        settings, edge, request_handler, keys, own_page=own_page, page=Page(origin), registry=registry, health=health
+    )
     return Gateway(app, edge, keys, tokens, signer, cache, breakers)

@@ -15,13 +15,14 @@ from contracts.version import VERSION
 from gateway.api.table import ENDPOINTS
 from gateway.endpoint import Endpoint
 from gateway.idempotency import FINGERPRINT
+from gateway.own_page import ACCESS_COOKIE, PAGE_HEADER
 from gateway.problems import EDGE_PROBLEMS, STATUS_OF
 
 REFERENCE = "#/components/schemas/{model}"
 JSON = "application/json"
 PROBLEM = "application/problem+json"
 
-SIGNED_IN: list[dict[str, list[str]]] = [{"bearer": []}]
+SIGNED_IN: list[dict[str, list[str]]] = [{"bearer": []}, {"cookie": []}]
 KEY_PATTERN = r'^(?:"[\x21\x23-\x7e]{1,255}"|[\x21\x23-\x7e]{1,255})$'
 TAGS_PATTERN = r'^(?:\*|(?:W/)?"[\x21\x23-\x7e]*"(?: *, *(?:W/)?"[\x21\x23-\x7e]*"){0,99})$'
 WAITED_FOR = {"rate_limited", "unavailable", "still_running"}  # these say after how long to try again
@@ -53,11 +54,16 @@ _HEADERS: Mapping[str, tuple[str, dict[str, Any]]] = {
         'The ETag that the change is based on, as in `"3"`, or several, or `*`',
         {"type": "string", "pattern": TAGS_PATTERN, "examples": ['"3"']},
     ),
+    PAGE_HEADER: ("Any value: other origins may not send this header", {"type": "string", "examples": ["1"]}),
     "If-None-Match": (
         "An ETag that the client has, or several: unchanged gives 304",
         {"type": "string", "examples": ['"3"']},
     ),
 }
+_COOKIE_DESCRIPTION = (
+    "The page's session. It counts only from the origin that served the page, and for all but GET and HEAD only with "
+    f"the header {PAGE_HEADER}"
+)
 _ANSWER_HEADERS = {
     "ETag": "The revision, with the content coding behind it if there is one",
     "Idempotent-Replayed": "`true` if an earlier request with the same Idempotency-Key had this outcome",
@@ -93,7 +99,10 @@ def document() -> dict[str, Any]:
         "components": {
             "schemas": dict(sorted((schemas | _problem_schemas()).items())),
             "headers": {name: _text_header(description) for name, description in _ANSWER_HEADERS.items()},
-            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+                "cookie": {"type": "apiKey", "in": "cookie", "name": ACCESS_COOKIE, "description": _COOKIE_DESCRIPTION},
+            },
         },
     }
 
@@ -129,7 +138,7 @@ def _describe_defaults(body: dict[str, Any]) -> None:
 
 def _operation(endpoint: Endpoint, refer: Refer) -> dict[str, Any]:
     operation: dict[str, Any] = {
-        "operationId": endpoint.request.action(),
+        "operationId": f"{endpoint.request.action()}{'_from_page' if endpoint.from_page else ''}",
         "summary": endpoint.summary,
         "tags": [endpoint.path.split("/")[2]],
         "parameters": _parameters(endpoint),
@@ -137,6 +146,8 @@ def _operation(endpoint: Endpoint, refer: Refer) -> dict[str, Any]:
     }
     if endpoint.public:
         operation["security"] = []
+    elif endpoint.from_page:
+        operation["security"] = [{"cookie": []}]
     if endpoint.takes_body:
         operation["requestBody"] = {
             "required": endpoint.needs_body,
@@ -156,7 +167,7 @@ def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
     if endpoint.when is not None:
         flag = {"type": "boolean", "default": False}
         found.append({"name": endpoint.when[0], "in": "query", "required": False, "schema": flag})
-    headers = []
+    headers = [PAGE_HEADER] if endpoint.from_page else []
     if endpoint.request.kind is Kind.COMMAND:
         headers += ["Idempotency-Key", "Prefer"]
     if endpoint.if_match:
@@ -165,7 +176,10 @@ def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
         headers.append("If-None-Match")
     for name in headers:
         description, described = _HEADERS[name]
-        found.append({"name": name, "in": "header", "required": False, "description": description, "schema": described})
+        required = name == PAGE_HEADER
+        found.append(
+            {"name": name, "in": "header", "required": required, "description": description, "schema": described}
+        )
     return found
 
 
@@ -173,7 +187,10 @@ def _responses(endpoint: Endpoint, refer: Refer) -> dict[str, Any]:
     reply = endpoint.request.reply_type()
     success: dict[str, Any] = {"description": "Done"}
     if reply is not None and endpoint.success != 204:  # noqa: PLR2004 - no content
-        success["content"] = {JSON: {"schema": refer[reply, "serialization"]}}
+        schema = (
+            {"$ref": REFERENCE.format(model="PageSession")} if endpoint.from_page else refer[reply, "serialization"]
+        )
+        success["content"] = {JSON: {"schema": schema}}
     is_command = endpoint.request.kind is Kind.COMMAND
     headers = (("ETag", endpoint.etag), ("Location", endpoint.location), ("Idempotent-Replayed", is_command))
     success["headers"] = _headers(*(name for name, there in headers if there))
@@ -207,6 +224,8 @@ def _text_header(description: str) -> dict[str, Any]:
 
 def _edge_codes(endpoint: Endpoint) -> Iterable[str]:
     yield from ("malformed_header", "invalid", "rate_limited", "internal_error", "unavailable")
+    if endpoint.from_page:
+        yield from ("not_from_page", "unauthenticated")
     if not endpoint.public:
         yield from EDGE_401
     if endpoint.placeholders:
@@ -248,6 +267,11 @@ def _problem_schemas() -> dict[str, Any]:
                 "correlation_id": text,
                 "errors": {"type": "array", "items": {"$ref": REFERENCE.format(model="FieldError")}},
             },
+        },
+        "PageSession": {
+            "type": "object",
+            "required": ["session_id", "expires_in"],
+            "properties": {"session_id": {"type": "string", "format": "uuid"}, "expires_in": {"type": "integer"}},
         },
         "Accepted": {
             "type": "object",

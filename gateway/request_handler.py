@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from aiohttp import web
+from pydantic import SecretStr
 
 from chassis.cache import CacheReader, Entry, Hit, Miss
 from chassis.inflight import InFlight
@@ -21,6 +22,7 @@ from gateway.compression import Representation, negotiated
 from gateway.edge import CORRELATION, TRACEPARENT
 from gateway.endpoint import Endpoint, select_row
 from gateway.idempotency import FINGERPRINT, Signer, message_id, read_fingerprint, read_key
+from gateway.own_page import refresh_token
 from gateway.passwords import PasswordLimits, is_password_work
 from gateway.preconditions import whole_header
 from gateway.prefer import read_prefer
@@ -81,7 +83,8 @@ class RequestHandler:
         wanted = None
         if endpoint.cached_seconds is not None and query is not None:
             assert query.cached is not None
-            wanted = Entry(query.cached.in_request(query), f"{caller.actor.id}{CACHED_FORM}")
+            owner = caller.actor.id if caller.claims is None else caller.claims.subject
+            wanted = Entry(query.cached.in_request(query), f"{owner}{CACHED_FORM}")
         admitted = await self._admission.admit(http, caller, wanted=wanted)
         caller = await self._check_session(http, admitted)
         if query is None:
@@ -92,9 +95,8 @@ class RequestHandler:
         body = responses.reply_json(await self._commands.call(query, _envelope(query, http, caller)))
         found = Representation(etag(endpoint.header_fields(body)[endpoint.etag]) if endpoint.etag else "", body)
         if endpoint.cached_seconds is not None and isinstance(admitted.found, Miss):
-            if (
-                endpoint.compressed
-            ):  # cached in the coding that this client accepts: its next request is likely to accept the same
+            # Cached in the coding that this client accepts: its next request is likely to accept the same.
+            if endpoint.compressed and found.is_negotiated:
                 found = await negotiated(found, whole_header(http, "Accept-Encoding"))
             await self._cache.fill(admitted.found, found.cache_value, ttl_seconds=endpoint.cached_seconds)
         return await responses.read_response(http, endpoint, found)
@@ -203,6 +205,8 @@ class RequestHandler:
     def _fields_set_by_edge(self, endpoint: Endpoint, http: web.Request) -> dict[str, Any]:
         if not endpoint.set_by_edge:
             return {}
+        if "refresh_token" in endpoint.set_by_edge:
+            return {"refresh_token": SecretStr(refresh_token(http))}
         device = http.headers.get("User-Agent", "").encode("utf-8", "replace").decode("utf-8", "replace")
         return {"device": device.replace("\0", "")[:500] or None, "address": self._admission.address(http)}
 

@@ -30,7 +30,7 @@ async def read_response(http: web.Request, endpoint: Endpoint, found: Representa
         known = known_tag(whole_header(http, "If-None-Match"), found.tag)
         if known is not None:
             return web.Response(status=304, headers={**headers, "ETag": known})
-    if endpoint.compressed:
+    if endpoint.compressed and found.is_negotiated:
         found = await negotiated(found, whole_header(http, "Accept-Encoding"))
     if found.tag:
         headers["ETag"] = found.tag

@@ -11,6 +11,7 @@ from chassis.redis import CallWithFallback, Redis, RedisUnavailable, Script
 READ = Script.load("chassis.cache.scripts", "leases.lua", "read.lua")
 FILL = Script.load("chassis.cache.scripts", "leases.lua", "fill.lua")
 WATCH = Script.load("chassis.cache.scripts", "leases.lua", "watch.lua")
+LARGE_BYTES = 64 * 1024  # a larger value is sent in a round trip of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,7 @@ class CacheReader:
             token.generation,
             value,
             max(1, int(ttl_seconds * 1000)),
+            alone=len(value) > LARGE_BYTES,
         )
         try:
             (filled,) = await self._redis.run(fill)

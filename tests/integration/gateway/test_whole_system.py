@@ -286,7 +286,7 @@ async def test_a_cached_read_takes_one_trip_to_redis_and_nothing_else(system: Lo
                 before = redis.trips, len(scene.bus.sent)
                 async with http.get(path, headers=in_process.signed_in()) as answer:
                     assert answer.status == 200
-                    assert '"user";r=' in answer.headers["RateLimit"]
+                    assert '"user-reads";r=' in answer.headers["RateLimit"]
                 assert (redis.trips - before[0], len(scene.bus.sent) - before[1]) == (trips, messages)
     finally:
         await listening.close()

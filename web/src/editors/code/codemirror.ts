@@ -2,7 +2,7 @@
  * CodeMirror in a shadow root: there it styles itself with constructed sheets, which the page's policy need not allow. The
  * variables of the page's theme reach into it, so that it follows light and dark by itself.
  */
-import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap } from "@codemirror/autocomplete"
+import { closeBrackets, closeBracketsKeymap, completionKeymap } from "@codemirror/autocomplete"
 import { defaultKeymap, history, historyKeymap, indentWithTab } from "@codemirror/commands"
 import { bracketMatching, HighlightStyle, indentOnInput, syntaxHighlighting } from "@codemirror/language"
 import { lintKeymap } from "@codemirror/lint"
@@ -112,7 +112,6 @@ function common({ label, readOnly, onEdit }: EditorOptions): Extension {
     indentOnInput(),
     bracketMatching(),
     closeBrackets(),
-    autocompletion({ icons: false }),
     highlightActiveLine(),
     highlightSelectionMatches(),
     search({ top: false }),

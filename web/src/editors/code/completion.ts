@@ -9,17 +9,17 @@ import { KINDS, kindOf, wordsOf } from "./kinds.ts"
 
 const MOST_SCANNED = 50_000
 
-/** What spans lines, by kind of diagram: `${name}` is a field that Tab moves to. */
+/** What spans lines, by kind of diagram: `#{name}` is a field that Tab moves to. */
 const BLOCKS: [RegExp, string, string][] = [
-  [/^(flowchart|graph)$/, "subgraph", "subgraph ${name}\n  ${}\nend"],
-  [/^sequenceDiagram$/, "alt", "alt ${condition}\n  ${}\nelse ${otherwise}\n  ${}\nend"],
-  [/^sequenceDiagram$/, "loop", "loop ${until}\n  ${}\nend"],
-  [/^sequenceDiagram$/, "opt", "opt ${condition}\n  ${}\nend"],
-  [/^sequenceDiagram$/, "par", "par ${one}\n  ${}\nand ${other}\n  ${}\nend"],
-  [/^classDiagram/, "class", "class ${Name} {\n  +${String} ${field}\n  +${method}()\n}"],
-  [/^stateDiagram/, "state", "state ${Name} {\n  [*] --> ${first}\n}"],
-  [/^erDiagram$/, "entity", "${ENTITY} {\n  int ${id} PK\n}"],
-  [/^gantt$/, "section", "section ${name}\n  ${task} :${id}, ${2026-01-01}, ${5d}"],
+  [/^(flowchart|graph)$/, "subgraph", "subgraph #{name}\n  #{}\nend"],
+  [/^sequenceDiagram$/, "alt", "alt #{condition}\n  #{}\nelse #{otherwise}\n  #{}\nend"],
+  [/^sequenceDiagram$/, "loop", "loop #{until}\n  #{}\nend"],
+  [/^sequenceDiagram$/, "opt", "opt #{condition}\n  #{}\nend"],
+  [/^sequenceDiagram$/, "par", "par #{one}\n  #{}\nand #{other}\n  #{}\nend"],
+  [/^classDiagram/, "class", "class #{Name} {\n  +#{String} #{field}\n  +#{method}()\n}"],
+  [/^stateDiagram/, "state", "state #{Name} {\n  [*] --> #{first}\n}"],
+  [/^erDiagram$/, "entity", "#{ENTITY} {\n  int #{id} PK\n}"],
+  [/^gantt$/, "section", "section #{name}\n  #{task} :#{id}, #{2026-01-01}, #{5d}"],
 ]
 
 const blocksOf = (kind: string): Completion[] =>
@@ -47,9 +47,10 @@ export const complete: CompletionSource = (context: CompletionContext): Completi
   if (!kindOf(before)) return { from, validFor, options: KINDS.map((label) => ({ label, type: "type" })) }
   const kind = kindOf(source)
   const words = wordsOf(kind)
+  const blocks = blocksOf(kind)
   const options = [
-    ...blocksOf(kind),
-    ...words.map((label) => ({ label, type: "keyword" })),
+    ...blocks,
+    ...words.filter((word) => !blocks.some(({ label }) => label === word)).map((label) => ({ label, type: "keyword" })),
     ...namesIn(source, from, words).map((label) => ({ label, type: "variable", boost: 1 })),
   ]
   return { from, validFor, options }

@@ -22,13 +22,13 @@ async function load() {
 
 beforeEach(() => {
   vi.useFakeTimers()
+  vi.spyOn(console, "error").mockReturnValue() // happy-dom loads no frames, and says so
   asked = []
   frames = 0
   vi.spyOn(document.body, "append").mockImplementation((...made) => {
     for (const each of made) {
       if (!(each instanceof HTMLIFrameElement)) continue
       frames += 1
-      each.removeAttribute("src") // no server here
       const contentWindow = { postMessage: (request: FrameRequest) => asked.push(request) }
       Object.defineProperty(each, "contentWindow", { value: contentWindow })
       document.body.appendChild(each)

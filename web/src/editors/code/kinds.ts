@@ -22,7 +22,8 @@ const WORDS: Record<string, string> = {
   quadrantChart: "x-axis y-axis quadrant-1 quadrant-2 quadrant-3 quadrant-4",
   requirementDiagram:
     "requirement functionalRequirement interfaceRequirement performanceRequirement physicalRequirement designConstraint element id text risk verifymethod type docref contains copies derives satisfies verifies refines traces low medium high analysis inspection test demonstration",
-  C4Context: "Person Person_Ext System System_Ext Boundary Enterprise_Boundary System_Boundary Rel BiRel UpdateRelStyle",
+  C4Context:
+    "Person Person_Ext System System_Ext Boundary Enterprise_Boundary System_Boundary Rel BiRel UpdateRelStyle",
   "xychart-beta": "x-axis y-axis bar line horizontal",
   "sankey-beta": "",
   "block-beta": "columns block end space style classDef class",

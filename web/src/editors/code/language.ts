@@ -43,26 +43,33 @@ function begin(state: State, word: string): string {
   return "typeName"
 }
 
+function textIn(stream: StringStream, { begun, kind }: State): boolean {
+  if (stream.match(/^"[^"]*"?/)) return true
+  if (begun && TEXT_AFTER_COLON.test(kind) && stream.match(/^:(?!:)\s*/)) {
+    stream.skipToEnd()
+    return true
+  }
+  return TEXT_IN_BRACKETS.test(kind) && Boolean(stream.match(/^[[({>]+[^[\](){}"\n]*[\])}]+/))
+}
+
+function wordIn(stream: StringStream, state: State): string | null {
+  const word = stream.match(/^[\p{L}_][\p{L}\p{N}_]*(?:-[\p{L}\p{N}]+)*/u)
+  if (!word || word === true) return null
+  if (!state.begun) return begin(state, word[0])
+  return state.words.has(word[0]) ? "keyword" : "variableName"
+}
+
 function token(stream: StringStream, state: State): string | null {
   if (state.inside) return within(stream, state)
   if (stream.eatSpace()) return null
   const opened = opening(stream, state)
   if (opened) return opened
-  if (stream.match(/^"[^"]*"?/)) return "string"
-  if (state.begun && TEXT_AFTER_COLON.test(state.kind) && stream.match(/^:(?![:])\s*/)) {
-    stream.skipToEnd()
-    return "string"
-  }
-  if (TEXT_IN_BRACKETS.test(state.kind) && stream.match(/^[[({>]+[^[\](){}"\n]*[\])}]+/)) return "string"
-  if (stream.match(/^[ox<*|}]*(?:--|==|-\.|\.\.|~~)[-=.~>|ox*{)]*|^[<>|&]+|^:::/)) return "operator"
+  if (textIn(stream, state)) return "string"
+  if (stream.match(/^[ox<*|}]*(?:--|==|-[.>x)]|\.\.|~~)[-=.~>|ox*{)]*|^[<>|&]+|^:::/)) return "operator"
   if (stream.match(/^#?\d[\w.-]*/)) return "number"
-  const word = stream.match(/^[\p{L}_][\p{L}\p{N}_]*(?:-[\p{L}\p{N}]+)*/u)
-  if (word && typeof word === "object") {
-    if (!state.begun) return begin(state, word[0])
-    return state.words.has(word[0]) ? "keyword" : "variableName"
-  }
-  stream.next()
-  return null
+  const word = wordIn(stream, state)
+  if (!word) stream.next()
+  return word
 }
 
 export const mermaidLanguage = StreamLanguage.define<State>({

@@ -37,6 +37,12 @@ export class Previewer {
 
   current = (): Picture => this.picture
 
+  open(source: () => string): void {
+    this.closed = false
+    this.source = source
+    void this.refresh()
+  }
+
   edited(source: () => string): void {
     this.source = source
     clearTimeout(this.timer)

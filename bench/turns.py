@@ -2,7 +2,8 @@
 
 Requests per second of two runs differ by a fifth on a machine that others use too. Two rounds that follow each other at
 once have the same neighbours, so that the ratio within a pair tells what the code costs: a request's CPU in our
-processes, and in them and the servers. Reported are the median of the pairs' ratios and the middle half of them.
+processes, and in them and the servers. Reported are the median of the pairs' ratios and the middle half of them. The
+load generator does the same for both sides: what its own ratio is off 1 is the machine's.
 """
 
 import argparse
@@ -28,6 +29,7 @@ LOOPS = 16
 CREATED = 1_500
 SERVICES = ("gateway", "auth", "diagram")
 SIGN_IN_SECONDS = 4.0  # a hash takes a third of a second
+SIGN_IN_LOOPS = 2  # more at once than there are cores wait, and are refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +46,13 @@ class Compared:
     what: str
     ours: list[float]  # CPU of a request in our processes, this checkout's by the other's, for each pair
     whole: list[float]  # the same with the servers
+    load: list[float]  # the same of the load generator
     milliseconds: tuple[float, float]  # of our processes: the other's and this checkout's median
 
     def row(self) -> str:
         before, now = self.milliseconds
-        return f"| {self.what} | {before:.3f} | {now:.3f} | {_spread(self.ours)} | {_spread(self.whole)} |"
+        ours, whole, load = _spread(self.ours), _spread(self.whole), statistics.median(self.load)
+        return f"| {self.what} | {before:.3f} | {now:.3f} | {ours} | {whole} | {load:.3f} |"
 
 
 def _spread(ratios: Sequence[float]) -> str:
@@ -57,16 +61,22 @@ def _spread(ratios: Sequence[float]) -> str:
 
 
 async def compare(
-    what: str, sides: Sequence[Side], workload: Callable[[System], Awaitable[Workload]], *, pairs: int, seconds: float
+    what: str,
+    sides: Sequence[Side],
+    workload: Callable[[System], Awaitable[Workload]],
+    *,
+    pairs: int,
+    seconds: float,
+    loops: int,
 ) -> Compared:
     """*sides*: the other checkout's, this one's. Which of them comes first changes from pair to pair."""
     for side in sides:
-        await measure(await workload(side.system), LOOPS, seconds / 2, side.meter)
+        await measure(await workload(side.system), loops, seconds / 2, side.meter)
     found: tuple[list[Round], list[Round]] = ([], [])
     for pair in range(pairs):
         for which in (0, 1) if pair % 2 else (1, 0):
             side = sides[which]
-            found[which].append(await measure(await workload(side.system), LOOPS, seconds, side.meter))
+            found[which].append(await measure(await workload(side.system), loops, seconds, side.meter))
     if any(one.failed for rounds in found for one in rounds):
         raise SystemExit(f"{what}: requests failed, so that nothing was compared")
     before, now = ([_cpu(one) for one in rounds] for rounds in found)
@@ -74,18 +84,20 @@ async def compare(
         what,
         ours=[b[0] / a[0] for a, b in zip(before, now, strict=True)],
         whole=[b[1] / a[1] for a, b in zip(before, now, strict=True)],
+        load=[b[2] / a[2] for a, b in zip(before, now, strict=True)],
         milliseconds=(
-            1000 * statistics.median(ours for ours, _ in before),
-            1000 * statistics.median(ours for ours, _ in now),
+            1000 * statistics.median(ours for ours, _, _ in before),
+            1000 * statistics.median(ours for ours, _, _ in now),
         ),
     )
 
 
-def _cpu(one: Round) -> tuple[float, float]:
-    """Seconds of CPU a request: of our processes, and of all but the load."""
+def _cpu(one: Round) -> tuple[float, float, float]:
+    """Seconds of CPU a request: of our processes, of all but the load, and of the load."""
     answered = len(one.latencies)
     ours = sum(one.cpu[name] for name in SERVICES)
-    return ours / answered, sum(cpu for name, cpu in one.cpu.items() if name not in (LOAD, OTHERS)) / answered
+    whole = sum(cpu for name, cpu in one.cpu.items() if name not in (LOAD, OTHERS))
+    return ours / answered, whole / answered, one.cpu[LOAD] / answered
 
 
 WORKLOADS: dict[str, Callable[[System], Awaitable[Workload]]] = {}
@@ -143,15 +155,15 @@ async def main(other: Path, pairs: int, only: str) -> None:
                     await create()
             sides.append(Side(system, Meter(stack.pids), stack.pids))
         print(
-            "| | other, ms | this, ms | ours, this / other | with servers, this / other |",
-            "| --- | --- | --- | --- | --- |",
+            "| | other, ms | this, ms | ours, this / other | with servers, this / other | load, this / other |",
+            "| --- | --- | --- | --- | --- | --- |",
             sep="\n",
         )
         for what, workload in WORKLOADS.items():
             if only not in what:
                 continue
-            seconds = SIGN_IN_SECONDS if what == "sign-in" else SECONDS
-            print((await compare(what, sides, workload, pairs=pairs, seconds=seconds)).row(), flush=True)
+            seconds, loops = (SIGN_IN_SECONDS, SIGN_IN_LOOPS) if what == "sign-in" else (SECONDS, LOOPS)
+            print((await compare(what, sides, workload, pairs=pairs, seconds=seconds, loops=loops)).row(), flush=True)
         before, now = (memory_mib(side.pids, SERVICES) for side in sides)
         for name in SERVICES:
             print(f"{name}: {before[name]['peak']:.0f} MiB at most, now {now[name]['peak']:.0f} MiB")

@@ -21,8 +21,6 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from chassis.logging import logger
 
-LARGE_BYTES = 64 * 1024  # a call with a larger argument gets a round trip of its own
-
 log = logger(__name__)
 
 Argument = str | bytes | int
@@ -38,10 +36,11 @@ class RedisUnavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One Redis command."""
+    """One Redis command. *alone*: in a round trip of its own, since its transfer would delay those of others."""
 
     arguments: tuple[Argument, ...]
     script: "Script | None" = None
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +60,8 @@ class Script:
         folder = resources.files(package)
         return cls("\n".join((folder / file).read_text(encoding="utf-8") for file in files))
 
-    def __call__(self, *args: Argument, keys: Sequence[str] = ()) -> Call:
-        return Call(("EVALSHA", self.digest, len(keys), *keys, *args), self)
+    def __call__(self, *args: Argument, keys: Sequence[str] = (), alone: bool = False) -> Call:
+        return Call(("EVALSHA", self.digest, len(keys), *keys, *args), self, alone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,10 +181,8 @@ class Redis:
         return replies
 
     async def _shared(self, calls: Sequence[Call]) -> list[Any]:
-        """One round trip for all calls of one event loop turn; a large call gets a round trip of its own."""
-        if any(
-            isinstance(argument, bytes) and len(argument) > LARGE_BYTES for call in calls for argument in call.arguments
-        ):
+        """One round trip for all calls of one event loop turn."""
+        if any(call.alone for call in calls):
             return await self._exchange(calls)
         loop = asyncio.get_running_loop()
         replies: asyncio.Future[list[Any]] = loop.create_future()

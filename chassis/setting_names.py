@@ -56,6 +56,7 @@ KNOWN: Final = frozenset(
         "RABBITMQ_URL",
         "RATE_LIMIT_PER_ADDRESS",
         "RATE_LIMIT_PER_USER",
+        "RATE_LIMIT_READS_PER_USER",
         "REDIS_POOL_MAX",
         "REDIS_SERVICE_USERS",
         "REDIS_URL",
@@ -83,5 +84,6 @@ KNOWN: Final = frozenset(
         "TEST_SERVERS",
         "TRACE_RATIO",
         "TRUSTED_PROXIES",
+        "VERSION_WINDOW_SECONDS",
     }
 )

@@ -6,6 +6,7 @@ class with a new wire name beside the old one.
 
 from datetime import timedelta
 from enum import StrEnum
+from functools import cache
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict
@@ -59,15 +60,18 @@ class Message(BaseModel):
         return json_bytes(self, exclude_unset=True)
 
     @classmethod
+    @cache
     def worker(cls) -> str:
         """The service that owns this message: it handles the request or publishes the event."""
         return cls.wire_name.split(".")[1]
 
     @classmethod
+    @cache
     def action(cls) -> str:
         return cls.wire_name.split(".")[2]
 
     @classmethod
+    @cache
     def routing_key(cls) -> str:
         return f"{cls.worker()}.{cls.action()}"
 
@@ -110,6 +114,7 @@ class Request(Message, Generic[ReplyT]):
         return isinstance(refusal, (*cls.refuses, *REFUSED_BY_ANY))
 
     @classmethod
+    @cache
     def reply_type(cls) -> type[Reply] | None:
         """The reply's class, read from ``Command[TheReply]``; ``None`` where the answer is only "done"."""
         for base in cls.__mro__:

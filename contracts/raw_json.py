@@ -23,6 +23,8 @@ RawJson = Annotated[bytes, BeforeValidator(_as_json), PlainSerializer(from_json,
 def json_bytes(model: BaseModel, *, exclude_unset: bool = False) -> bytes:
     """As ``model_dump_json`` writes it, with the raw JSON behind the other fields."""
     raw = _raw_fields(type(model))
+    if not raw:
+        return model.model_dump_json(exclude_unset=exclude_unset).encode()
     rest = model.model_dump_json(exclude_unset=exclude_unset, exclude=set(raw)).encode()
     written = [
         b'"%b":%b' % (name.encode(), b"null" if (value := getattr(model, name)) is None else value)

@@ -15,12 +15,15 @@ from contracts.envelope import Actor, ActorKind
 from gateway.forwarded import ForwardedClients
 from gateway.idempotency import Signer
 from gateway.metrics import GatewayMetrics
+from gateway.own_page import OwnPage
 from gateway.problems import HttpProblem
 from gateway.request_slots import SLOT
 from gateway.sessions import Caller, authenticate, bearer, session_entry
 from gateway.settings import GatewaySettings
 from gateway.tokens import AccessTokenVerifier
 
+# A page with several tabs reads more than it writes: a list, a diagram, and what has changed since.
+READS_PER_WRITE = 6
 # The rate limits' decision, for the headers of the response.
 RATE_LIMIT = web.RequestKey("verdict", RateLimitDecision)
 # The caller, for the request log.
@@ -62,7 +65,9 @@ class Admission:
         tokens: AccessTokenVerifier,
         signer: Signer,
         metrics: GatewayMetrics,
+        own_page: OwnPage,
     ) -> None:
+        self._own_page = own_page
         self._redis = redis
         self._cache = cache
         self._limits = limits
@@ -72,14 +77,18 @@ class Admission:
         self._metrics = metrics
         self._clients = ForwardedClients(settings.trusted_proxies, settings.forwarded_header, metrics)
         self._per_user = RateLimitPolicy("user", settings.rate_limit_per_user, 60)
+        reads = settings.rate_limit_reads_per_user
+        if reads is None:
+            reads = READS_PER_WRITE * settings.rate_limit_per_user
+        self._reads_per_user = RateLimitPolicy("user-reads", reads, 60)
         self._per_address = RateLimitPolicy("address", settings.rate_limit_per_address, 60)
 
     async def identify(self, http: web.Request, credentials: Credentials) -> Caller:
-        """Raises ``HttpProblem`` (401), after the refused request was counted against the address's limit."""
+        """Raises ``HttpProblem`` (401, 403), after the refused request was counted against the address's limit."""
         token = None
         try:
             if credentials is not Credentials.IGNORED:
-                token = bearer(http.headers.get("Authorization"))
+                token = bearer(http.headers.get("Authorization")) or self._own_page.access_token(http)
             if token is not None:
                 caller = await authenticate(token, self._tokens)
                 http[ACTOR] = caller.actor
@@ -101,7 +110,8 @@ class Admission:
         charges = [self._address_charge(http)]
         entries = []
         if claims is not None:
-            charges.insert(0, Charge(self._per_user, str(claims.user_id)))
+            policy = self._reads_per_user if http.method in ("GET", "HEAD") else self._per_user
+            charges.insert(0, Charge(policy, claims.subject))
             entries.append(session_entry(claims))
         if wanted is not None:
             entries.append(wanted)
@@ -175,4 +185,6 @@ def _explain(refused_by: QuotaUsage) -> str:
         return f"Too many sign-ins and registrations: {again}"
     if policy.name == "registrations":
         return f"Too many registrations: {again}"
+    if policy.name == "user-reads":
+        return f"Too many reads: {policy.quota} in {policy.window_seconds} s for each user"
     return f"Too many requests: {policy.quota} in {policy.window_seconds} s for each {policy.name}"

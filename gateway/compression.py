@@ -24,6 +24,11 @@ class Representation:
     coding: str = ""  # empty: not compressed
 
     @property
+    def is_negotiated(self) -> bool:
+        """Whether its coding depends on what the client accepts; a small one is never compressed."""
+        return len(self.body) >= MIN_BYTES or bool(self.coding)
+
+    @property
     def cache_value(self) -> bytes:
         """The cache entry; the tag names the coding."""
         return self.tag.encode("ascii") + b"\n" + self.body
@@ -37,7 +42,7 @@ class Representation:
 
 async def negotiated(found: Representation, accept_encoding: str | None) -> Representation:
     """*found* in a coding that the client accepts: compressed if it is large and the client accepts gzip."""
-    if not found.coding and len(found.body) < MIN_BYTES:
+    if not found.is_negotiated:
         return found
     if accepts_gzip(accept_encoding):
         if found.coding:

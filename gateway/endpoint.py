@@ -44,17 +44,18 @@ class Endpoint:
     compressed: bool = False  # compress large replies: only where they hold no secret (BREACH)
     attempts_on: str | None = None  # failed attempts are limited per value of this field and address
     no_idempotency: bool = False  # the Idempotency-Key is ignored: repeating is safe without one
+    from_page: bool = False  # only for our own page: tokens are exchanged in cookies
     summary: str = ""
 
     @property
     def is_read(self) -> bool:
         return self.request.kind is Kind.QUERY
 
-    @property
+    @cached_property
     def takes_body(self) -> bool:
         return bool(self.body.model_fields)
 
-    @property
+    @cached_property
     def needs_body(self) -> bool:
         return any(field.is_required() for field in self.body.model_fields.values())
 

@@ -10,18 +10,20 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from contracts.absent import AbsentIsNotNull, without_null
 from contracts.message import Kind, Reply
 from contracts.outcome import OUTCOME_DAYS
-from contracts.refusal import FieldError, IdempotencyKeyReused
+from contracts.refusal import FieldError, Forbidden, IdempotencyKeyReused
 from contracts.version import VERSION
 from gateway.api.table import ENDPOINTS
 from gateway.endpoint import Endpoint
 from gateway.idempotency import FINGERPRINT
+from gateway.own_page import ACCESS_COOKIE, PAGE_HEADER
 from gateway.problems import EDGE_PROBLEMS, STATUS_OF
+from gateway.status import SystemStatus
 
 REFERENCE = "#/components/schemas/{model}"
 JSON = "application/json"
 PROBLEM = "application/problem+json"
 
-SIGNED_IN: list[dict[str, list[str]]] = [{"bearer": []}]
+SIGNED_IN: list[dict[str, list[str]]] = [{"bearer": []}, {"cookie": []}]
 KEY_PATTERN = r'^(?:"[\x21\x23-\x7e]{1,255}"|[\x21\x23-\x7e]{1,255})$'
 TAGS_PATTERN = r'^(?:\*|(?:W/)?"[\x21\x23-\x7e]*"(?: *, *(?:W/)?"[\x21\x23-\x7e]*"){0,99})$'
 WAITED_FOR = {"rate_limited", "unavailable", "still_running"}  # these say after how long to try again
@@ -53,11 +55,16 @@ _HEADERS: Mapping[str, tuple[str, dict[str, Any]]] = {
         'The ETag that the change is based on, as in `"3"`, or several, or `*`',
         {"type": "string", "pattern": TAGS_PATTERN, "examples": ['"3"']},
     ),
+    PAGE_HEADER: ("Any value: other origins may not send this header", {"type": "string", "examples": ["1"]}),
     "If-None-Match": (
         "An ETag that the client has, or several: unchanged gives 304",
         {"type": "string", "examples": ['"3"']},
     ),
 }
+_COOKIE_DESCRIPTION = (
+    "The page's session. It counts only from the origin that served the page, and for all but GET and HEAD only with "
+    f"the header {PAGE_HEADER}"
+)
 _ANSWER_HEADERS = {
     "ETag": "The revision, with the content coding behind it if there is one",
     "Idempotent-Replayed": "`true` if an earlier request with the same Idempotency-Key had this outcome",
@@ -93,7 +100,10 @@ def document() -> dict[str, Any]:
         "components": {
             "schemas": dict(sorted((schemas | _problem_schemas()).items())),
             "headers": {name: _text_header(description) for name, description in _ANSWER_HEADERS.items()},
-            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+                "cookie": {"type": "apiKey", "in": "cookie", "name": ACCESS_COOKIE, "description": _COOKIE_DESCRIPTION},
+            },
         },
     }
 
@@ -112,6 +122,7 @@ def _schemas() -> tuple[dict[str, Any], Refer]:
     wanted: list[tuple[type[BaseModel], JsonSchemaMode]] = [
         *((endpoint.body, "validation") for endpoint in ENDPOINTS if endpoint.takes_body),
         *((reply, "serialization") for reply in sorted(replies, key=lambda reply: reply.__name__)),
+        (SystemStatus, "serialization"),
     ]
     refer, definitions = models_json_schema(wanted, ref_template=REFERENCE, schema_generator=AbsentIsNotNull)
     for endpoint in ENDPOINTS:
@@ -129,7 +140,7 @@ def _describe_defaults(body: dict[str, Any]) -> None:
 
 def _operation(endpoint: Endpoint, refer: Refer) -> dict[str, Any]:
     operation: dict[str, Any] = {
-        "operationId": endpoint.request.action(),
+        "operationId": f"{endpoint.request.action()}{'_from_page' if endpoint.from_page else ''}",
         "summary": endpoint.summary,
         "tags": [endpoint.path.split("/")[2]],
         "parameters": _parameters(endpoint),
@@ -137,6 +148,8 @@ def _operation(endpoint: Endpoint, refer: Refer) -> dict[str, Any]:
     }
     if endpoint.public:
         operation["security"] = []
+    elif endpoint.from_page:
+        operation["security"] = [{"cookie": []}]
     if endpoint.takes_body:
         operation["requestBody"] = {
             "required": endpoint.needs_body,
@@ -156,7 +169,7 @@ def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
     if endpoint.when is not None:
         flag = {"type": "boolean", "default": False}
         found.append({"name": endpoint.when[0], "in": "query", "required": False, "schema": flag})
-    headers = []
+    headers = [PAGE_HEADER] if endpoint.from_page else []
     if endpoint.request.kind is Kind.COMMAND:
         headers += ["Idempotency-Key", "Prefer"]
     if endpoint.if_match:
@@ -165,7 +178,10 @@ def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
         headers.append("If-None-Match")
     for name in headers:
         description, described = _HEADERS[name]
-        found.append({"name": name, "in": "header", "required": False, "description": description, "schema": described})
+        required = name == PAGE_HEADER
+        found.append(
+            {"name": name, "in": "header", "required": required, "description": description, "schema": described}
+        )
     return found
 
 
@@ -173,7 +189,10 @@ def _responses(endpoint: Endpoint, refer: Refer) -> dict[str, Any]:
     reply = endpoint.request.reply_type()
     success: dict[str, Any] = {"description": "Done"}
     if reply is not None and endpoint.success != 204:  # noqa: PLR2004 - no content
-        success["content"] = {JSON: {"schema": refer[reply, "serialization"]}}
+        schema = (
+            {"$ref": REFERENCE.format(model="PageSession")} if endpoint.from_page else refer[reply, "serialization"]
+        )
+        success["content"] = {JSON: {"schema": schema}}
     is_command = endpoint.request.kind is Kind.COMMAND
     headers = (("ETag", endpoint.etag), ("Location", endpoint.location), ("Idempotent-Replayed", is_command))
     success["headers"] = _headers(*(name for name, there in headers if there))
@@ -207,6 +226,8 @@ def _text_header(description: str) -> dict[str, Any]:
 
 def _edge_codes(endpoint: Endpoint) -> Iterable[str]:
     yield from ("malformed_header", "invalid", "rate_limited", "internal_error", "unavailable")
+    if endpoint.from_page:
+        yield from ("not_from_page", "unauthenticated")
     if not endpoint.public:
         yield from EDGE_401
     if endpoint.placeholders:
@@ -248,6 +269,11 @@ def _problem_schemas() -> dict[str, Any]:
                 "correlation_id": text,
                 "errors": {"type": "array", "items": {"$ref": REFERENCE.format(model="FieldError")}},
             },
+        },
+        "PageSession": {
+            "type": "object",
+            "required": ["session_id", "expires_in"],
+            "properties": {"session_id": {"type": "string", "format": "uuid"}, "expires_in": {"type": "integer"}},
         },
         "Accepted": {
             "type": "object",
@@ -304,6 +330,16 @@ def _system_paths() -> dict[str, Any]:
         "410": _problem(["command_forgotten"]),
         "429": _problem(["rate_limited"]),
     }
+    admin = {
+        "200": {
+            "description": "The state of each part",
+            "headers": _headers(),
+            "content": {JSON: {"schema": {"$ref": REFERENCE.format(model="SystemStatus")}}},
+        },
+        "401": _problem(list(EDGE_401)),
+        "403": _problem([Forbidden.code]),
+        "429": _problem(["rate_limited"]),
+    }
     text = {
         "200": {"description": "Prometheus text format", "content": {"text/plain": {"schema": {"type": "string"}}}},
         "404": _problem(["not_found"]),
@@ -317,6 +353,9 @@ def _system_paths() -> dict[str, Any]:
             status,
             parameters=[address, fingerprint_parameter],
             security=[*SIGNED_IN, {}],
+        ),
+        "/api/admin/status": get(
+            "get_status", "Get the state of the installation, as an administrator", "system", admin, security=SIGNED_IN
         ),
         "/.well-known/jwks.json": get("get_jwks", "The public keys of access tokens", "system", keys),
         "/health": get("get_health", "Whether it is ready, and why", "system", health),

@@ -42,6 +42,7 @@ EDGE_PROBLEMS: Mapping[str, tuple[int, str]] = {
     "token_signature": (401, "The signature of the access token is invalid"),
     "token_expired": (401, "The access token has expired"),
     "session_ended": (401, "This session has ended"),
+    "not_from_page": (403, "Cookies are accepted only from AutoGraph's own page"),
     "not_found": (404, "Not found"),
     "method_not_allowed": (405, "Method not allowed"),
     "still_running": (409, "The first request with this Idempotency-Key is still running"),

@@ -12,15 +12,20 @@ from chassis.health import Health, HealthReport
 from chassis.side_port import operational_routes
 from gateway.api.table import ENDPOINTS
 from gateway.body import limit_bodies
+from gateway.browser import page_route
 from gateway.compression import GZIP, accepts_gzip, compress
-from gateway.docs_page import CONTENT_SECURITY_POLICY, page
+from gateway.docs_page import CONTENT_SECURITY_POLICY
+from gateway.docs_page import page as docs_page
 from gateway.edge import Edge
 from gateway.endpoint import Endpoint
 from gateway.openapi import document
+from gateway.own_page import OwnPage
+from gateway.page import Page
 from gateway.preconditions import whole_header
 from gateway.request_handler import RequestHandler
 from gateway.responses import JSON
 from gateway.settings import GatewaySettings
+from gateway.status import StatusReport
 from gateway.tokens import PublicKeyCache
 
 LARGE_BODIES_PER_CLIENT_BYTES = (
@@ -36,36 +41,40 @@ def application(
     edge: Edge,
     request_handler: RequestHandler,
     keys: PublicKeyCache,
+    status: StatusReport,
     *,
+    own_page: OwnPage,
+    page: Page,
     registry: CollectorRegistry,
     health: Health,
 ) -> web.Application:
     app = web.Application(middlewares=[edge.middleware()], client_max_size=settings.max_body_bytes)
     max_bytes = settings.max_body_bytes
     limit_bodies(app, SharedBudget(max(LARGE_BODIES_BYTES, max_bytes), max(LARGE_BODIES_PER_CLIENT_BYTES, max_bytes)))
-    table = sorted(ENDPOINTS, key=_method_and_path)
+    # A path's routes follow each other, so that aiohttp keeps them in one resource: it tries resource after resource.
+    # It answers HEAD where there is a GET (RFC 9110 9.3.2).
+    table = sorted(ENDPOINTS, key=_path_and_method)
     app.add_routes(
-        web.route(method, path, _route_handler(request_handler, tuple(rows)))
-        for (method, path), rows in groupby(table, key=_method_and_path)
-    )
-    # GET routes answer HEAD too, without the body (RFC 9110 9.3.2).
-    app.add_routes(
-        web.head(endpoint.path, _route_handler(request_handler, (endpoint,)))
-        for endpoint in table
-        if endpoint.method == "GET"
+        web.route(method, path, _route_handler(request_handler, tuple(rows), own_page))
+        for (path, method), rows in groupby(table, key=_path_and_method)
     )
     app.add_routes([web.get("/api/commands/{address}", request_handler.command_outcome)])
+    app.add_routes([web.get("/api/admin/status", status.answering(request_handler.signed_in))])
     app.add_routes(_document_routes(settings, keys))
     edge.initialise_failure_counters(app.router.routes())  # not of the routes below, which users do not call
     app.add_routes(operational_routes(registry, health) if settings.public_details else _health_status_routes(health))
+    app.add_routes(page.routes())  # last: it takes what no other route takes
     return app
 
 
-def _method_and_path(endpoint: Endpoint) -> tuple[str, str]:
-    return endpoint.method, endpoint.path
+def _path_and_method(endpoint: Endpoint) -> tuple[str, str]:
+    return endpoint.path, endpoint.method
 
 
-def _route_handler(request_handler: RequestHandler, rows: tuple[Endpoint, ...]) -> Answer:
+def _route_handler(request_handler: RequestHandler, rows: tuple[Endpoint, ...], own_page: OwnPage) -> Answer:
+    if rows[0].from_page:
+        return page_route(request_handler.handle, rows[0], own_page)
+
     async def answer(http: web.Request) -> web.Response:
         return await request_handler.handle(rows, http)
 
@@ -98,7 +107,7 @@ def _document_routes(settings: GatewaySettings, keys: PublicKeyCache) -> list[we
 
     return [
         web.get("/api/openapi.json", _static_answer(to_json(described), {"Content-Type": JSON})),
-        web.get("/api/docs", _static_answer(page(described).encode(), page_headers)),
+        web.get("/api/docs", _static_answer(docs_page(described).encode(), page_headers)),
         web.get("/.well-known/jwks.json", jwks),
     ]
 

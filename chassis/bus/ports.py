@@ -4,8 +4,7 @@ Code above it does not know aio-pika; code below it does not know inbox, retry o
 same interface.
 """
 
-import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
@@ -41,6 +40,10 @@ class OutgoingMessage(NamedTuple):
     headers: Mapping[str, str | int] = MappingProxyType({})
 
 
+class LinkDown(Exception):
+    """There is no connection to the broker, or it was lost."""
+
+
 class NotPublished(Exception):
     """The broker certainly does not have the message (no connection, rejected, or not routable)."""
 
@@ -74,11 +77,10 @@ class Publisher(Protocol):
 
 
 class RequestPublisher(Publisher, Protocol):
-    async def send_mandatory(self, outgoing: OutgoingMessage) -> "asyncio.Future[None]":
-        """As ``send``. The future raises ``Unroutable`` if no queue takes the message, and never ends otherwise.
-
-        Cancel it in the end.
-        """
+    async def send_mandatory(
+        self, outgoing: OutgoingMessage, on_returned: Callable[[Unroutable], None]
+    ) -> Callable[[], None]:
+        """As ``send``. *on_returned* is called if no queue takes the message, until the result is called."""
 
 
 class Receipt(Protocol):

@@ -64,8 +64,7 @@ class Quarantine:
         self._admitting = asyncio.Event()  # for deliveries that are no suspects
         self._admitting.set()
         self._in_flight_count = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._idle = asyncio.Event()  # while others are held: none of those in flight is left
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -79,12 +78,11 @@ class Quarantine:
         while not self._admitting.is_set():
             await self._admitting.wait()
         self._in_flight_count += 1
-        self._idle.clear()
         try:
             await self._deliver(delivery)
         finally:
             self._in_flight_count -= 1
-            if not self._in_flight_count:
+            if not self._in_flight_count and not self._admitting.is_set():
                 self._idle.set()
 
     async def _deliver_suspect(self, delivery: Delivery) -> None:
@@ -120,9 +118,11 @@ class Quarantine:
     async def _isolate(self) -> bool:
         """Hold new deliveries and wait for those in flight. Give up if these take long, as in an outage."""
         self._admitting.clear()
+        self._idle.clear()
         try:
             async with asyncio.timeout(DRAIN_SECONDS):
-                await self._idle.wait()
+                if self._in_flight_count:
+                    await self._idle.wait()
         except TimeoutError:
             self._admitting.set()
             return False

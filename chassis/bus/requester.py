@@ -69,13 +69,12 @@ class Requester:
         reply: asyncio.Future[Outcome] = loop.create_future()
         _, waiters = self._waiting.setdefault(envelope.id, (service_user(request.worker()), set()))
         waiters.add(reply)
-        confirmed = False
+        confirmed, forget = False, None
         try:
             async with asyncio.timeout_at(deadline) as waiting:
                 if request.kind is Kind.QUERY:
-                    returned = await self._publisher.send_mandatory(outgoing)
-                    returned.add_done_callback(lambda ended: _fail(reply, ended))
-                    reply.add_done_callback(lambda _: returned.cancel())
+                    # Returned if its queue does not exist: then no reply will come.
+                    forget = await self._publisher.send_mandatory(outgoing, lambda error: _fail(reply, error))
                 else:
                     confirmed = await self._confirmed(outgoing, left, reply, waiting)
                 return await reply
@@ -84,11 +83,13 @@ class Requester:
                 return reply.result()
             raise ReplyTimeout(confirmed=confirmed) from None
         finally:
+            if forget is not None:
+                forget()
             waiters.discard(reply)
             if not waiters:
                 self._waiting.pop(envelope.id, None)
-            reply.add_done_callback(_consume)
-            reply.cancel()
+            if not reply.cancel() and not reply.cancelled():
+                reply.exception()  # asyncio reports one that is never retrieved
 
     async def _confirmed(
         self, outgoing: OutgoingMessage, seconds: float, reply: "asyncio.Future[Outcome]", waiting: asyncio.Timeout
@@ -179,14 +180,6 @@ def _has_outcome(reply: "asyncio.Future[Outcome]") -> bool:
     return reply.done() and not reply.cancelled() and reply.exception() is None
 
 
-def _fail(reply: "asyncio.Future[Outcome]", ended: "asyncio.Future[None]") -> None:
-    """Fail *reply* if the request was returned: its queue does not exist, so no reply will come."""
-    error = None if ended.cancelled() else ended.exception()
-    if error is not None and not reply.done():
+def _fail(reply: "asyncio.Future[Outcome]", error: Exception) -> None:
+    if not reply.done():
         reply.set_exception(error)
-
-
-def _consume(future: "asyncio.Future[Any]") -> None:
-    """Retrieve the exception, as asyncio reports one that is never retrieved. The caller has gone."""
-    if not future.cancelled():
-        future.exception()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import uvloop
 
-from chassis.redis import LARGE_BYTES, Call, CallWithFallback, Redis, RedisUnavailable, Script
+from chassis.redis import Call, CallWithFallback, Redis, RedisUnavailable, Script
 from tests.eventually import eventually
 from tests.integration.chassis.proxy import Proxy
 
@@ -118,8 +118,8 @@ async def test_a_request_that_gives_up_leaves_its_reply_to_nobody(proxy: Proxy) 
 
 async def test_callers_wait_for_a_connection_rather_than_open_more(proxy: Proxy) -> None:
     async with redis_at(proxy.url, max_connections=5, timeout_seconds=10) as redis:
-        large = [str(n).encode() * LARGE_BYTES for n in range(10, 30)]
-        calls = [asyncio.create_task(redis.run(Call(("ECHO", word)))) for word in large]
+        large = [str(n).encode() * 65_536 for n in range(10, 30)]
+        calls = [asyncio.create_task(redis.run(Call(("ECHO", word), alone=True))) for word in large]
 
         assert await asyncio.gather(*calls) == [[word] for word in large]
         assert proxy.most_connections == 5

@@ -3,7 +3,9 @@
 import asyncio
 from typing import Any
 
-from contracts.auth.accounts import GetMe, RegisterUser, User
+import pytest
+
+from contracts.auth.accounts import ChangeProfile, GetMe, RegisterUser, User
 from contracts.auth.sessions import GetKnownNetwork, InvalidCredentials, KnownNetwork, SignIn, Tokens
 from contracts.diagram.diagrams import DiagramPage, ListDiagrams
 from contracts.outcome import Outcome
@@ -18,13 +20,13 @@ ANNA = {"email": "anna@example.org", "password": "wrong horse"}
 
 async def test_a_user_has_so_many_requests_a_minute_and_every_answer_says_how_many_are_left() -> None:
     async with open_scene(rate_limit_per_user=3, rate_limit_per_address=100) as scene:
-        scene.on(GetMe, ME)
+        scene.on(ChangeProfile, ME)
         for left in (2, 1, 0):
-            async with scene.http.get("/api/auth/me", headers=signed_in()) as answer:
+            async with scene.http.patch("/api/auth/me", json={"name": "Ada"}, headers=signed_in()) as answer:
                 assert answer.status == 200
                 assert answer.headers["RateLimit-Policy"] == '"user";q=3;w=60, "address";q=100;w=60'
                 assert answer.headers["RateLimit"].startswith(f'"user";r={left};t=')
-        async with scene.http.get("/api/auth/me", headers=signed_in()) as answer:
+        async with scene.http.patch("/api/auth/me", json={"name": "Ada"}, headers=signed_in()) as answer:
             assert answer.status == 429
             assert 0 < int(answer.headers["Retry-After"]) <= 60
             assert answer.headers["RateLimit"].startswith('"user";r=0;t=')
@@ -33,6 +35,25 @@ async def test_a_user_has_so_many_requests_a_minute_and_every_answer_says_how_ma
         assert document["detail"] == "Too many requests: 3 in 60 s for each user"
         assert len(scene.sent()) == 3
         assert scene.counted("api_gateway_rate_limit_exceeded_total", key_type="user") == 1
+
+
+@pytest.mark.parametrize(("settings", "reads"), [({}, 12), ({"rate_limit_reads_per_user": 4}, 4)])
+async def test_reads_have_a_limit_of_their_own_which_is_six_times_that_of_changes(
+    settings: dict[str, int], reads: int
+) -> None:
+    async with open_scene(rate_limit_per_user=2, **settings) as scene:
+        scene.on(GetMe, ME)
+        scene.on(ChangeProfile, ME)
+        for _ in range(2):
+            async with scene.http.patch("/api/auth/me", json={"name": "Ada"}, headers=signed_in()) as answer:
+                assert answer.status == 200
+        for left in reversed(range(reads)):
+            async with scene.http.get("/api/auth/me", headers=signed_in()) as answer:
+                assert answer.status == 200
+                assert answer.headers["RateLimit"].startswith(f'"user-reads";r={left};t=')
+        status, problem = await scene.problem("GET", "/api/auth/me", headers=signed_in())
+        assert (status, problem["policy"]) == (429, "user-reads")
+        assert problem["detail"] == f"Too many reads: {reads} in 60 s for each user"
 
 
 async def test_bad_requests_and_bad_tokens_count_as_any_other() -> None:

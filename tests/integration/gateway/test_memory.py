@@ -12,6 +12,7 @@ import pytest
 from gateway.api.table import ENDPOINTS
 from gateway.body import MAX_RATIO
 from gateway.endpoint import Endpoint
+from gateway.own_page import RENEWAL_COOKIE
 from tests.integration.gateway.scene import DIAGRAM, SESSION, as_json
 
 LARGE, SMALL = 4_000_000, 8_000
@@ -72,6 +73,9 @@ def body_of(name: str, size: int) -> bytes:
     return names(place, size) if item is None else filled(place, item, size)
 
 
+OWN_PAGE = {"Sec-Fetch-Site": "same-origin", "X-AutoGraph-Page": "1", "Cookie": f"{RENEWAL_COOKIE}=0.spent"}
+
+
 class Gateway:
     def __init__(self, http: aiohttp.ClientSession, side_port: int, url: str) -> None:
         self._http = http
@@ -87,7 +91,7 @@ class Gateway:
             row.method,
             self._url + path,
             data=io.BytesIO(body),
-            headers=as_json(**{"Content-Length": str(len(body))}, **headers),
+            headers=as_json(**{"Content-Length": str(len(body))}, **headers, **(OWN_PAGE if row.from_page else {})),
         ) as answer:
             await answer.read()
             status = answer.status

@@ -115,7 +115,9 @@ async def test_tasks_beside_each_other_do_not_mix_what_is_bound(lines: Lines) ->
 
     await asyncio.gather(request("a"), request("b"))
 
-    assert [line["correlation_id"] == line["own"] for line in lines.all()] == [True, True]
+    # asyncio's debug mode reports a slow turn of the loop, which belongs to neither.
+    own = [line for line in lines.all() if "own" in line]
+    assert [line["correlation_id"] == line["own"] for line in own] == [True, True]
 
 
 def test_an_exception_is_fields_and_shows_no_local_variable(lines: Lines) -> None:

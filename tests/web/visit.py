@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import BrowserContext, Page, expect
+from playwright.async_api import BrowserContext, Page, ViewportSize, expect
 
 from tests.load import load
 from tests.system.client import PASSWORD, Client
@@ -13,7 +13,7 @@ from tests.web.watch import Watch
 SECONDS = 15.0  # for whatever a page does, on a machine with nothing else to do
 OF_THE_PAGE = {"X-AutoGraph-Page": "1"}
 CAME_IN_WITHOUT_SESSION = r"^401 /api/auth/"  # the page asks whether somebody is signed in
-DESK = {"width": 1280, "height": 800}
+DESK: ViewportSize = {"width": 1280, "height": 800}
 
 
 class Visit:

@@ -134,7 +134,7 @@ _BY_NAME: Final = """
 
 _LIST: Final = """
     SELECT users.id, users.email, users.name, users.created_at AS since, users.last_login_at AS last_sign_in,
-           users.locked_at AS locked,
+           users.locked_at AS locked, 'admin' = ANY (users.roles) AS admin,
            (SELECT count(*) FROM auth.sessions
             WHERE user_id = users.id AND revoked_at IS NULL AND expires_at > now()) AS sessions
     FROM auth.users

@@ -50,7 +50,13 @@ function Open({ diagram, account, saver }: WorkspaceProps & { saver: Saver }) {
         <output className={styles.state} data-state={state.saving} data-kept={state.kept} aria-live="polite">
           {readOnly ? said.readOnly : said.state[state.saving]}
         </output>
-        <button type="button" className={styles.tool} aria-expanded={versions} onClick={() => setVersions(!versions)}>
+        <button
+          type="button"
+          className={styles.tool}
+          aria-label={said.versions}
+          aria-expanded={versions}
+          onClick={() => setVersions(!versions)}
+        >
           <Clock />
           <span className={styles.label}>{said.versions}</span>
         </button>

@@ -84,6 +84,11 @@ export class Saver {
     return () => this.listeners.delete(listener)
   }
 
+  /** What the server has, as far as this page knows. */
+  get revision(): number {
+    return this.edits.base.revision
+  }
+
   /** All content as it is now, saved or not. */
   now(): Whole {
     return this.edits.now()

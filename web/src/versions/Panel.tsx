@@ -26,7 +26,7 @@ export default function Panel({ diagram, account, saver, readOnly, onClose }: Pa
   const [older, newer] = [...picked].sort((one, other) => one - other)
 
   async function bringBack(number: number): Promise<void> {
-    await restore.mutateAsync(number).catch(() => undefined)
+    await restore.mutateAsync({ number, revision: saver.revision }).catch(() => undefined)
     await saver.refresh()
   }
 

@@ -40,13 +40,17 @@ export function useLabel(id: string) {
   })
 }
 
+/** *revision*: what is replaced, so that nothing that somebody saved meanwhile is. */
 export function useRestore(id: string) {
   const queries = useQueryClient()
   return useMutation({
-    mutationFn: async (number: number) =>
+    mutationFn: async ({ number, revision }: { number: number; revision: number }) =>
       unwrap(
         await api.POST("/api/diagrams/{id}/versions/{number}/restore", {
-          params: { path: { id, number }, header: { "Idempotency-Key": crypto.randomUUID() } },
+          params: {
+            path: { id, number },
+            header: { "If-Match": `"${revision}"`, "Idempotency-Key": crypto.randomUUID() },
+          },
         }),
       ),
     onSettled: () => queries.invalidateQueries({ queryKey: ["versions", id] }),

@@ -84,6 +84,11 @@ class Health:
         """Whether each check succeeded when it last ran. A check that never ran is left out."""
         return {name: check.result.ok for name, check in self._checks.items() if check.result is not None}
 
+    def last_report(self) -> HealthReport:
+        """What ``ready`` would say if no check were run: as each was found when it last ran."""
+        results = {name: check.result for name, check in self._checks.items() if check.result is not None}
+        return HealthReport(self._readiness(results), self._version, results)
+
     def serving(self) -> None:
         if self._phase == "starting":
             self._phase = "serving"

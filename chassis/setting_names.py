@@ -84,5 +84,6 @@ KNOWN: Final = frozenset(
         "TEST_SERVERS",
         "TRACE_RATIO",
         "TRUSTED_PROXIES",
+        "VERSION_WINDOW_SECONDS",
     }
 )

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
+from chassis.announcements import ANNOUNCE_EVERY_SECONDS, Announcer
 from chassis.bus.amqp import AmqpPublisher
 from chassis.bus.consumers import WATCH_SECONDS, Consumers
 from chassis.bus.delegate import Delegate, DelegatedFailure
@@ -120,6 +121,9 @@ async def open_worker(service: Service[SettingsT], requests: RequestMetrics, *, 
     handle_invalidations(jobs, caches)
     service.background(jobs.run(), name="jobs")
     service.on_drain(jobs.drain, name="jobs", stop_taking=jobs.stop_taking)
+    announcer = Announcer(redis, name, service.version, service.health, service.registry)
+    service.every(ANNOUNCE_EVERY_SECONDS, announcer.announce, name="announcements")
+    service.on_close(announcer.leave)
     service.health.check("jobs", jobs.check, needed=False)
     service.health.check("postgres", database.probe)
     service.health.check("rabbitmq", publisher.check)

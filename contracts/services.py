@@ -115,7 +115,7 @@ SERVICES: Final[tuple[Service, ...]] = (
         side_port=8082,
         needs={Engine.POSTGRES, Engine.S3},
         messages=diagram.MESSAGES,
-        revision="0007",
+        revision="0009",
         extensions=("pg_trgm",),
         buckets=("diagrams", "uploads", "exports"),
     ),

@@ -4,6 +4,7 @@ import asyncio
 
 from aiohttp import web
 
+from chassis.announcements import ANNOUNCE_EVERY_SECONDS, Announcer
 from chassis.bus.amqp import AmqpPublisher
 from chassis.bus.requester import Requester
 from chassis.lifecycle import Service, run
@@ -45,8 +46,17 @@ async def open_gateway(service: Service[GatewaySettings]) -> tuple[str, ...]:
         return requesters[0]
 
     gateway = assemble(
-        settings, metrics=metrics, registry=service.registry, health=service.health, redis=redis, bus=bus
+        settings,
+        metrics=metrics,
+        registry=service.registry,
+        health=service.health,
+        redis=redis,
+        bus=bus,
+        queues=publisher.link.queue_states,
     )
+    announcer = Announcer(redis, service.name, service.version, service.health, service.registry)
+    service.every(ANNOUNCE_EVERY_SECONDS, announcer.announce, name="announcements")
+    service.on_close(announcer.leave)
     (requester,) = requesters
     service.health.check("rabbitmq", publisher.check)
     service.health.check("replies", requester.check)

@@ -29,6 +29,7 @@ from gateway.request_handler import RequestHandler
 from gateway.responses import reply_json
 from gateway.routes import application
 from gateway.settings import GatewaySettings
+from gateway.status import Queues, StatusReport
 from gateway.tokens import AccessTokenVerifier, PublicKeyCache
 
 # The worker that invalidates entries of each kind, whose processes hold the leases.
@@ -54,8 +55,12 @@ def assemble(
     health: Health,
     redis: Redis,
     bus: Callable[[Seal], Bus],
+    queues: Queues | None = None,
 ) -> Gateway:
-    """*bus* builds the bus from the function that seals secrets, which fetches its keys over the same bus."""
+    """*bus* builds the bus from the function that seals secrets, which fetches its keys over the same bus.
+
+    *queues* tells the states of queues, for administrators.
+    """
     parts = {breaker_name(request) for request in REQUESTS if not request.operator_only}
     breakers = {part: Breaker(part, metrics) for part in sorted(parts)}
 
@@ -89,7 +94,16 @@ def assemble(
         admission=admission, passwords=passwords, commands=commands, cache=cache, in_flight=in_flight, signer=signer
     )
     edge = Edge(settings, metrics, network_of=admission.network)
+    status = StatusReport(redis, health, queues)
     app = application(
-        settings, edge, request_handler, keys, own_page=own_page, page=Page(origin), registry=registry, health=health
+        settings,
+        edge,
+        request_handler,
+        keys,
+        status,
+        own_page=own_page,
+        page=Page(origin),
+        registry=registry,
+        health=health,
     )
     return Gateway(app, edge, keys, tokens, signer, cache, breakers)

@@ -10,13 +10,14 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from contracts.absent import AbsentIsNotNull, without_null
 from contracts.message import Kind, Reply
 from contracts.outcome import OUTCOME_DAYS
-from contracts.refusal import FieldError, IdempotencyKeyReused
+from contracts.refusal import FieldError, Forbidden, IdempotencyKeyReused
 from contracts.version import VERSION
 from gateway.api.table import ENDPOINTS
 from gateway.endpoint import Endpoint
 from gateway.idempotency import FINGERPRINT
 from gateway.own_page import ACCESS_COOKIE, PAGE_HEADER
 from gateway.problems import EDGE_PROBLEMS, STATUS_OF
+from gateway.status import SystemStatus
 
 REFERENCE = "#/components/schemas/{model}"
 JSON = "application/json"
@@ -30,6 +31,8 @@ EDGE_401 = tuple(code for code, (status, _) in EDGE_PROBLEMS.items() if status =
 
 DESCRIPTION = """\
 Sign in, and store diagrams. Every write is a durable command: what was acknowledged is never lost and never done twice.
+`version` numbers a diagram's contents. `revision`, which is the ETag, counts acknowledged changes: also those of the
+title, and those that an open version takes.
 Send an `Idempotency-Key` with writes, and a repeat gets the first outcome again. Send `If-Match` with changes.
 A refusal is a problem document (RFC 9457) with a stable `code`. Large answers are compressed for who accepts gzip.
 """
@@ -121,6 +124,7 @@ def _schemas() -> tuple[dict[str, Any], Refer]:
     wanted: list[tuple[type[BaseModel], JsonSchemaMode]] = [
         *((endpoint.body, "validation") for endpoint in ENDPOINTS if endpoint.takes_body),
         *((reply, "serialization") for reply in sorted(replies, key=lambda reply: reply.__name__)),
+        (SystemStatus, "serialization"),
     ]
     refer, definitions = models_json_schema(wanted, ref_template=REFERENCE, schema_generator=AbsentIsNotNull)
     for endpoint in ENDPOINTS:
@@ -133,7 +137,9 @@ def _describe_defaults(body: dict[str, Any]) -> None:
     """A field with a `default` is one that many generators of typed clients require."""
     for of_field in body.get("properties", {}).values():
         if "default" in of_field:
-            of_field["description"] = f"Default: `{json.dumps(of_field.pop('default'))}`"
+            said = of_field.get("description")
+            default = f"Default: `{json.dumps(of_field.pop('default'))}`"
+            of_field["description"] = f"{said}. {default}" if said else default
 
 
 def _operation(endpoint: Endpoint, refer: Refer) -> dict[str, Any]:
@@ -328,6 +334,16 @@ def _system_paths() -> dict[str, Any]:
         "410": _problem(["command_forgotten"]),
         "429": _problem(["rate_limited"]),
     }
+    admin = {
+        "200": {
+            "description": "The state of each part",
+            "headers": _headers(),
+            "content": {JSON: {"schema": {"$ref": REFERENCE.format(model="SystemStatus")}}},
+        },
+        "401": _problem(list(EDGE_401)),
+        "403": _problem([Forbidden.code]),
+        "429": _problem(["rate_limited"]),
+    }
     text = {
         "200": {"description": "Prometheus text format", "content": {"text/plain": {"schema": {"type": "string"}}}},
         "404": _problem(["not_found"]),
@@ -341,6 +357,9 @@ def _system_paths() -> dict[str, Any]:
             status,
             parameters=[address, fingerprint_parameter],
             security=[*SIGNED_IN, {}],
+        ),
+        "/api/admin/status": get(
+            "get_status", "Get the state of the installation, as an administrator", "system", admin, security=SIGNED_IN
         ),
         "/.well-known/jwks.json": get("get_jwks", "The public keys of access tokens", "system", keys),
         "/health": get("get_health", "Whether it is ready, and why", "system", health),

@@ -55,6 +55,20 @@ def known_tag(if_none_match: str | None, tag: str) -> str | None:
     return next((sent.removeprefix("W/") for sent in _tags(if_none_match) or () if _revision(sent) == revision), None)
 
 
+def known_revisions(if_none_match: str | None) -> tuple[str, ...]:
+    """The revisions whose tags the client has; none for ``*``, which names no revision."""
+    if if_none_match is None:
+        return ()
+    found = (_revision(tag) for tag in _tags(if_none_match) or ())
+    return tuple(str(revision) for revision in found if revision is not None)[:MAX_TAGS]
+
+
+def revision_of(tag: str) -> str:
+    """The revision in a tag of ours; empty for another."""
+    revision = _revision(tag)
+    return "" if revision is None else str(revision)
+
+
 def _tags(header: str) -> list[str] | None:
     """None for a malformed list of entity tags."""
     tags: list[str] = []

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 from aiohttp import web
 from pydantic import SecretStr
 
-from chassis.cache import CacheReader, Entry, Hit, Miss
+from chassis.cache import CacheReader, Entry, Hit, Miss, Unchanged
 from chassis.inflight import InFlight
 from contracts.auth.sessions import GetKnownNetwork, GetLiveSession, KnownNetwork, LiveSession
 from contracts.envelope import Envelope
@@ -24,7 +24,7 @@ from gateway.endpoint import Endpoint, select_row
 from gateway.idempotency import FINGERPRINT, Signer, message_id, read_fingerprint, read_key
 from gateway.own_page import refresh_token
 from gateway.passwords import PasswordLimits, is_password_work
-from gateway.preconditions import whole_header
+from gateway.preconditions import known_revisions, revision_of, whole_header
 from gateway.prefer import read_prefer
 from gateway.problems import PREFIX, HttpProblem, etag
 from gateway.sessions import Caller, cache_session, parse_session, with_live_session
@@ -78,18 +78,26 @@ class RequestHandler:
         outcome = CommandOutcome.model_validate_json(responses.reply_json(reply)).outcome
         return responses.accepted_response() if outcome is None else responses.ended_response(http, outcome)
 
+    async def signed_in(self, http: web.Request) -> Caller:
+        """The caller, whose session is live. Raises ``HttpProblem``."""
+        caller = await self._admission.identify(http, Credentials.REQUIRED)
+        return await self._check_session(http, await self._admission.admit(http, caller))
+
     async def _read(self, endpoint: Endpoint, http: web.Request, caller: Caller) -> web.Response:
         query, problem = await _try_read(endpoint, http)
         wanted = None
         if endpoint.cached_seconds is not None and query is not None:
             assert query.cached is not None
             owner = caller.actor.id if caller.claims is None else caller.claims.subject
-            wanted = Entry(query.cached.in_request(query), f"{owner}{CACHED_FORM}")
+            known = known_revisions(whole_header(http, "If-None-Match"))
+            wanted = Entry(query.cached.in_request(query), f"{owner}{CACHED_FORM}", known)
         admitted = await self._admission.admit(http, caller, wanted=wanted)
         caller = await self._check_session(http, admitted)
         if query is None:
             assert problem is not None
             raise problem
+        if isinstance(admitted.found, Unchanged):
+            return responses.unchanged_response(http, endpoint, etag(int(admitted.found.tag)))
         if isinstance(admitted.found, Hit):
             return await responses.read_response(http, endpoint, Representation.from_cached(admitted.found.value))
         body = responses.reply_json(await self._commands.call(query, _envelope(query, http, caller)))
@@ -98,7 +106,9 @@ class RequestHandler:
             # Cached in the coding that this client accepts: its next request is likely to accept the same.
             if endpoint.compressed and found.is_negotiated:
                 found = await negotiated(found, whole_header(http, "Accept-Encoding"))
-            await self._cache.fill(admitted.found, found.cache_value, ttl_seconds=endpoint.cached_seconds)
+            await self._cache.fill(
+                admitted.found, found.cache_value, ttl_seconds=endpoint.cached_seconds, tag=revision_of(found.tag)
+            )
         return await responses.read_response(http, endpoint, found)
 
     async def _write(self, rows: Sequence[Endpoint], http: web.Request, caller: Caller) -> web.Response:

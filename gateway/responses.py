@@ -22,6 +22,13 @@ def reply_json(outcome: Outcome) -> bytes:
     raise from_refusal(outcome.problem)
 
 
+def unchanged_response(http: web.Request, endpoint: Endpoint, tag: str) -> web.Response:
+    """304 without a representation: *tag* is one that the client has."""
+    headers = {"Vary": "Accept-Encoding"} if endpoint.compressed else {}
+    known = known_tag(whole_header(http, "If-None-Match"), tag) or tag
+    return web.Response(status=304, headers={**headers, "Cache-Control": "private, no-cache", "ETag": known})
+
+
 async def read_response(http: web.Request, endpoint: Endpoint, found: Representation) -> web.Response:
     """200 with *found*, or 304 if the client has it already."""
     headers = {"Vary": "Accept-Encoding"} if endpoint.compressed else {}

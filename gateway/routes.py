@@ -25,6 +25,7 @@ from gateway.preconditions import whole_header
 from gateway.request_handler import RequestHandler
 from gateway.responses import JSON
 from gateway.settings import GatewaySettings
+from gateway.status import StatusReport
 from gateway.tokens import PublicKeyCache
 
 LARGE_BODIES_PER_CLIENT_BYTES = (
@@ -40,6 +41,7 @@ def application(
     edge: Edge,
     request_handler: RequestHandler,
     keys: PublicKeyCache,
+    status: StatusReport,
     *,
     own_page: OwnPage,
     page: Page,
@@ -57,6 +59,7 @@ def application(
         for (path, method), rows in groupby(table, key=_path_and_method)
     )
     app.add_routes([web.get("/api/commands/{address}", request_handler.command_outcome)])
+    app.add_routes([web.get("/api/admin/status", status.answering(request_handler.signed_in))])
     app.add_routes(_document_routes(settings, keys))
     edge.initialise_failure_counters(app.router.routes())  # not of the routes below, which users do not call
     app.add_routes(operational_routes(registry, health) if settings.public_details else _health_status_routes(health))

@@ -27,7 +27,7 @@ POLL_SECONDS = 0.1
 SHARES_A_STACK = "stack"  # the session's fixture of this name, in each suite that has one
 STARTS_A_STACK = frozenset({"another", "in_odd_places", "plain", "site"})
 # What takes longest comes first: a process that got it last would run alone at the end.
-LONGEST_FIRST = ("system", "upgrade", "faults", "simulation", "integration")
+LONGEST_FIRST = ("web", "system", "upgrade", "faults", "simulation", "integration")
 
 
 class Distribution:

@@ -1,10 +1,11 @@
 import react from "@vitejs/plugin-react"
 import { defineConfig } from "vite"
+import { fontsOfExcalidraw, licences, sourceDigest } from "./build/emit.ts"
 import { converterInFrame, ownFontsOnly } from "./build/plugins.ts"
 
 // The same bytes on every machine: no dates, no absolute paths, and no source maps, which hold them.
 export default defineConfig({
-  plugins: [ownFontsOnly, converterInFrame, react()],
+  plugins: [ownFontsOnly, converterInFrame, react(), fontsOfExcalidraw, licences, sourceDigest],
   base: "/",
   define: { "process.env.IS_PREACT": JSON.stringify("false") },
   build: {

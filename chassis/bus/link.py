@@ -7,7 +7,8 @@ few channels, so they are set up as a whole.
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 import aio_pika
@@ -15,6 +16,7 @@ import aiormq
 
 from chassis.bus.channels import ConsumingChannel, PublishingChannel
 from chassis.bus.connection import AmqpConnection
+from chassis.bus.ports import LinkDown
 from chassis.logging import logger
 
 CONNECT_SECONDS = 5.0
@@ -80,6 +82,38 @@ class Link:
             return False
         await channel.close()
         return True
+
+    async def queue_states(self, names: Iterable[str]) -> dict[str, tuple[int, int] | None]:
+        """The messages that wait in each queue, and its consumers; None: there is no such queue.
+
+        It takes no right on them. Raises ``LinkDown``.
+        """
+        found: dict[str, tuple[int, int] | None] = {}
+        channel: aio_pika.abc.AbstractChannel | None = None
+        try:
+            for name in names:
+                if channel is None:
+                    if not self.is_up or self._connection is None:
+                        raise LinkDown
+                    channel = self._connection.channel(publisher_confirms=False)
+                    await channel.initialize(timeout=SET_UP_SECONDS)
+                try:
+                    declared = await (await channel.get_underlay_channel()).queue_declare(name, passive=True)
+                except aiormq.exceptions.ChannelNotFoundEntity:  # the broker has closed the channel
+                    found[name], channel = None, None
+                else:
+                    found[name] = (declared.message_count or 0, declared.consumer_count or 0)
+        except (aiormq.AMQPError, RuntimeError) as error:
+            raise LinkDown from error
+        except asyncio.CancelledError as error:
+            if is_cancelled():
+                raise
+            raise LinkDown from error
+        finally:
+            if channel is not None:
+                with suppress(OSError, aiormq.AMQPError, RuntimeError):
+                    await channel.close()
+        return found
 
     async def publishing_channel(self, *, user: str, confirms: bool) -> PublishingChannel:
         channel = await self.channel(confirms=confirms)

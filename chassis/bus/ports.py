@@ -40,6 +40,10 @@ class OutgoingMessage(NamedTuple):
     headers: Mapping[str, str | int] = MappingProxyType({})
 
 
+class LinkDown(Exception):
+    """There is no connection to the broker, or it was lost."""
+
+
 class NotPublished(Exception):
     """The broker certainly does not have the message (no connection, rejected, or not routable)."""
 

@@ -20,7 +20,18 @@ It needs one Redis server without a replica for failover and without snapshots: 
 """
 
 from chassis.cache.member import ALL_ENTRIES, CacheMember
-from chassis.cache.reader import CacheReader, Entry, FillToken, Hit, LookupResult, Miss
+from chassis.cache.reader import CacheReader, Entry, FillToken, Hit, LookupResult, Miss, Unchanged
 from chassis.cache.timing import Timing
 
-__all__ = ["ALL_ENTRIES", "CacheMember", "CacheReader", "Entry", "FillToken", "Hit", "LookupResult", "Miss", "Timing"]
+__all__ = [
+    "ALL_ENTRIES",
+    "CacheMember",
+    "CacheReader",
+    "Entry",
+    "FillToken",
+    "Hit",
+    "LookupResult",
+    "Miss",
+    "Timing",
+    "Unchanged",
+]

@@ -23,6 +23,7 @@ class Entry:
 
     name: str
     variant: str = ""
+    known: tuple[str, ...] = ()  # tags: if the entry has one of them, its value is not read
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,13 @@ class FillToken:
 @dataclass(frozen=True, slots=True)
 class Hit:
     value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged(Hit):
+    """The entry has one of the known tags; its value was not read."""
+
+    tag: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +86,9 @@ class CacheReader:
 
     def look_up(self, *entries: Entry) -> CallWithFallback[list[LookupResult]]:
         """For `Redis.run_or_fall_back`: look up all *entries*; misses while Redis is unavailable."""
-        words = [word for entry in entries for word in (self._owner(entry), entry.name, entry.variant)]
+        words = [
+            word for entry in entries for word in (self._owner(entry), entry.name, entry.variant, _lines(entry.known))
+        ]
 
         def decode(reply: list[Any]) -> list[LookupResult]:
             epoch, *answers = reply
@@ -95,13 +105,16 @@ class CacheReader:
         (found,) = await self._redis.run_or_fall_back(self.look_up(*entries))
         return found
 
-    async def fill(self, miss: Miss, value: bytes, *, ttl_seconds: float) -> bool:
+    async def fill(self, miss: Miss, value: bytes, *, ttl_seconds: float, tag: str = "") -> bool:
         """Cache a value that was fetched after *miss*, unless its name was invalidated since. Never raises.
 
-        *ttl_seconds* counts from the first fill of any variant of the name.
+        *ttl_seconds* counts from the first fill of any variant of the name. *tag* names the value, and is kept apart
+        from it, also where the value is too large to be cached.
         """
         entry, token = miss.entry, miss.token
-        if token is None or len(value) > self._max_value_bytes:
+        if len(value) > self._max_value_bytes:
+            value = b""
+        if token is None or not (value or tag):
             return False
         fill = FILL(
             self._lease_ms,
@@ -112,6 +125,7 @@ class CacheReader:
             token.generation,
             value,
             max(1, int(ttl_seconds * 1000)),
+            tag,
             alone=len(value) > LARGE_BYTES,
         )
         try:
@@ -140,7 +154,13 @@ def _found(entry: Entry, epoch: bytes | None, answer: Any) -> LookupResult:
     match answer:
         case bytes():
             return Hit(answer)
+        case [b"", bytes() as tag]:
+            return Unchanged(b"", tag.decode())
         case [bytes() as generation] if epoch is not None:
             return Miss(entry, FillToken(epoch, generation))
         case _:
             return Miss(entry)
+
+
+def _lines(tags: tuple[str, ...]) -> str:
+    return "\n".join(("", *tags, "")) if tags else ""

@@ -39,13 +39,17 @@ def redis_rules(secret: str, service: str) -> list[str]:
 def _rights(service: Service) -> list[str]:
     """Only gateways read and keep what is cached, count limits, and mark what is in flight.
 
-    A worker may say that its own entries are over, which takes no right to read them.
+    A worker may say that its own entries are over, which takes no right to read them. Each service says how it is,
+    which gateways read.
     """
     if service.name == GATEWAY:
-        keys = ["~c:*", "~g:*", "~l:*", "~f:*"]
+        keys = ["~c:*", "~g:*", "~l:*", "~f:*", f"~status:{GATEWAY}", "%R~status:*"]
         commands = f"{_CONNECTION} {_SCRIPTS} +pttl +pexpire +incr +decr +del"
     else:
-        keys = [f"%W~{of}:*:{kind}/*" for kind in service.caches for of in ("c", "g")] + [f"~suspect:{service.name}:*"]
+        keys = [f"%W~{of}:*:{kind}/*" for kind in service.caches for of in ("c", "g")] + [
+            f"~suspect:{service.name}:*",
+            f"~status:{service.name}",
+        ]
         commands = f"{_CONNECTION} {_SCRIPTS} {_MARKS}"
     return [*_CACHE, *keys, *commands.split()]
 

@@ -7,7 +7,7 @@ from pydantic import AwareDatetime, Field, PlainValidator, StringConstraints, Wi
 
 from contracts.absent import NOT_NULL
 from contracts.cache_name import CacheName
-from contracts.message import Command, Event, Query, Reply
+from contracts.message import Command, Event, Query, Reply, TransientCommand
 from contracts.raw_json import RawJson
 from contracts.refusal import Forbidden, Refusal, RefusalKind, Refusals
 from contracts.text import ONE_LINE, STORABLE, TIME, storable_json
@@ -31,6 +31,10 @@ Expected = Annotated[int, Field(ge=0)] | Literal["*"]
 # Further accepted revisions. A separate field, so that a release that does not know it refuses more, never less.
 Others = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(max_length=100)]
 DIAGRAM_CACHE = CacheName("diagram", "id")
+CHECKPOINT = (
+    "`each`: a change of content makes the next version. `auto`: the newest version takes it while that is open, and "
+    "else the next one is open afterwards"
+)
 MAX_CONTENT_BYTES = 32 * 1024 * 1024  # upper bound of AUTOGRAPH_MAX_BODY_BYTES
 
 
@@ -128,7 +132,13 @@ class CreateDiagram(Command[DiagramSummary]):
 
 
 class ChangeDiagram(Command[DiagramSummary]):
-    """Change what is set (RFC 7396 on the top level: null removes). A change of content makes the next version."""
+    """Change what is set (RFC 7396 on the top level: null removes). A change of content makes the next version.
+
+    With ``checkpoint: auto``, for editors that save all the time, the newest version takes the change while it is
+    open; else the change makes the next version, which is then open. A version is open to its author for
+    ``AUTOGRAPH_VERSION_WINDOW_SECONDS`` from its beginning, until it has a label or a successor, and unless the change
+    removes ten elements of the canvas or more.
+    """
 
     wire_name: ClassVar[str] = "autograph.diagram.change_diagram.v1"
     max_bytes: ClassVar[int] = MAX_CONTENT_BYTES
@@ -146,6 +156,7 @@ class ChangeDiagram(Command[DiagramSummary]):
     tags: Annotated[Tags | None, NOT_NULL] = None
     version_label: Label | None = None
     version_description: Description | None = None
+    checkpoint: Annotated[Literal["each", "auto"], Field(description=CHECKPOINT)] = "each"
 
 
 class TrashDiagram(Command[None]):
@@ -206,6 +217,20 @@ class ListDiagrams(Query[DiagramPage]):
     cursor: Cursor | None = None
 
 
+class ViewDiagram(TransientCommand[None]):
+    """Say that a person has opened the diagram, so that it is among the recent ones.
+
+    Reading a diagram does not: programs and the cache read, too. Views within a minute count once. Neither the revision
+    nor the cached diagram changes, so its ``view_count`` and ``last_viewed_at`` may be 5 minutes old; in lists they are
+    new.
+    """
+
+    wire_name: ClassVar[str] = "autograph.diagram.view_diagram.v1"
+    refuses: ClassVar[Refusals] = READ_REFUSALS
+
+    id: UUID
+
+
 class DiagramCreated(Event):
     wire_name: ClassVar[str] = "autograph.diagram.diagram_created.v1"
 
@@ -258,6 +283,7 @@ MESSAGES = (
     DeleteDiagram,
     GetDiagram,
     ListDiagrams,
+    ViewDiagram,
     DiagramCreated,
     DiagramChanged,
     DiagramTrashed,

@@ -25,6 +25,7 @@ def _tests(file: str) -> Suite:
 
 
 ANYTHING, CACHE, SLOW, CRASHES, SESSIONS, LADDER, GROUPS = map(_simulation, THEMES)
+VERSIONS = _tests("workers/diagram/test_versions")
 STATEMENTS = _tests("workers/diagram/test_postgres_double")
 LEDGER = "chassis/unit_of_work.py"
 DECISIONS = "chassis/bus/decisions.py"
@@ -411,6 +412,71 @@ MUTANTS: tuple[Mutant, ...] = (
                 "    FOR NO KEY UPDATE\n",
                 "",
             )
+        ],
+    ),
+    Mutant(
+        "an open version takes another author's change",
+        VERSIONS,
+        "test_no_version_takes_the_change_of_another_author",
+        [
+            Edit(
+                "workers/diagram/diagrams/storage.py",
+                "                AND created_by = $13 AND created_by_producer IS NOT DISTINCT FROM $14\n",
+                "",
+            )
+        ],
+    ),
+    Mutant(
+        "a version never closes",
+        VERSIONS,
+        "test_a_version_closes_when_its_time_is_over",
+        [
+            Edit(
+                "workers/diagram/diagrams/storage.py",
+                "open_until > clock_timestamp()",
+                "open_until IS NOT NULL",
+            )
+        ],
+    ),
+    Mutant(
+        "a restore is not read back",
+        VERSIONS,
+        "test_what_reads_back_differently_is_not_restored",
+        [
+            Edit(
+                "workers/diagram/versions/handlers.py",
+                "            if written is None or written.digest != old:\n",
+                "            if written is None:\n",
+            )
+        ],
+    ),
+    Mutant(
+        "a restore overwrites what it is not based on",
+        VERSIONS,
+        "test_a_restore_says_what_it_is_based_on",
+        [
+            Edit(
+                "workers/diagram/versions/handlers.py",
+                "        check_revision(command, found)\n        source",
+                "        source",
+            )
+        ],
+    ),
+    Mutant(
+        "a tag outlives its entry",
+        _tests("chassis/test_cache"),
+        "test_the_tag_of_a_value_too_large_is_kept_until_it_is_invalidated",
+        [
+            Edit(
+                f"{SCRIPTS}/fill.lua",
+                "if tag ~= '' then redis.call('HSET', key, variant .. ':tag', tag) end",
+                "if tag ~= '' then redis.call('HSET', 'c:' .. epoch .. ':tags', name .. variant .. ':tag', tag) end",
+            ),
+            Edit(
+                f"{SCRIPTS}/read.lua",
+                "redis.call('HGET', entry, variant .. ':tag')",
+                "redis.call('HGET', 'c:' .. epoch .. ':tags', name .. variant .. ':tag')",
+            ),
         ],
     ),
     _on_real_servers("lapsed leases are read", _tests("chassis/test_cache_under_faults"), "and then read as"),

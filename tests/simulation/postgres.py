@@ -291,7 +291,7 @@ def _statements(schema: str) -> dict[str, Callable[..., Any]]:
     }
 
 
-CREATE_VALUES = 9
+CREATE_VALUES = 10
 _EVENTS = (DiagramCreated.wire_name, DiagramChanged.wire_name, SessionStarted.wire_name, SessionEnded.wire_name)
 
 
@@ -418,10 +418,10 @@ async def _create(work: Transaction, *values: Any) -> Row:
     )  # fmt: skip
     if await _claim(work, *identity) is None:
         return {"": False}
-    diagram_id, owner_id, title, type_, tags, canvas_json, note, size_bytes, now = own
+    diagram_id, owner_id, title, type_, tags, canvas_json, note, size_bytes, now, producer = own
     new = NewDiagram(
         id=diagram_id, owner_id=owner_id, title=title, type=type_, tags=tags, canvas_json=canvas_json, note=note,
-        size_bytes=size_bytes, now=now,
+        size_bytes=size_bytes, now=now, producer=producer,
     )  # fmt: skip
     row = {
         **new.summary().model_dump(exclude={"permission", "thumbnail_url"}),
@@ -512,7 +512,10 @@ async def _change_diagram(  # noqa: PLR0917 - a statement's parameters, in its o
     description: str | None,
     now: Any,
     by: UUID,
+    _: str | None,
+    window: Any,
 ) -> Row | None:
+    assert window is None, "nobody in the simulation asks for open versions"
     row = work.read("files", (diagram_id,))
     assert row is not None
     canvas = None if canvas_json is None else from_json(canvas_json)

@@ -36,6 +36,21 @@ async def test_a_person_signs_up_keeps_a_diagram_and_signs_out(gateway: str) -> 
         first = await person.ask("GET", f"{place}/versions/1")
         assert first.body["canvas_data"] == {"elements": [{"id": "a"}]}
 
+        back = await person.ask("POST", f"{place}/versions/1/restore", If_Match="*")
+        assert (back.status, back.body["version"]) == (200, 3)
+        for drawn in ({"elements": [{"id": "b"}]}, {"elements": [{"id": "b"}, {"id": "c"}]}):
+            kept = await person.ask("PATCH", place, {"canvas_data": drawn, "checkpoint": "auto"}, If_Match="*")
+            assert (kept.status, kept.body["version"]) == (200, 4)
+        named = await person.ask("POST", f"{place}/versions", {"label": "Agreed"})
+        assert (named.status, named.body["number"], named.body["open"]) == (200, 4, False)
+        mended = await person.ask("PATCH", f"{place}/versions/4", {"label": "Approved"})
+        assert (mended.status, mended.body["label"]) == (200, "Approved")
+        listed = (await person.ask("GET", f"{place}/versions")).body["items"]
+        assert [(one["label"], one["restored_from"]) for one in listed[:2]] == [("Approved", None), (None, 1)]
+        assert (await person.ask("POST", f"{place}/views")).status == 204
+        assert (await person.all_diagrams())[0]["view_count"] == 1
+        assert (await person.ask("GET", "/api/admin/status")).status == 403
+
         assert (await person.ask("DELETE", place)).status == 204
         assert await person.all_diagrams() == []
         restored = await person.ask("POST", f"{place}/restore")
@@ -118,8 +133,12 @@ async def test_nobody_sees_anothers_diagram(person: Client, gateway: str) -> Non
             stranger.ask("PATCH", place, {"title": "Mine"}, If_Match="*"),
             stranger.ask("DELETE", place),
             stranger.ask("GET", f"{place}/versions"),
+            stranger.ask("POST", f"{place}/versions", {"label": "Mine"}),
+            stranger.ask("PATCH", f"{place}/versions/1", {"label": "Mine"}),
+            stranger.ask("POST", f"{place}/versions/1/restore", If_Match="*"),
+            stranger.ask("POST", f"{place}/views"),
         )
-        assert [answer.status for answer in answers] == [404] * 4
+        assert [answer.status for answer in answers] == [404] * 8
     assert (await person.ask("GET", place)).body["title"] == "A diagram"
 
 

@@ -43,6 +43,7 @@ async def compose(service: Service[DiagramSettings]) -> None:
         archive=archive,
         metrics=metrics,
         diagram_rows=diagram_rows(context.database),
+        version_window=settings.version_window,
     )
     await consume(
         service,

@@ -15,6 +15,9 @@ class DiagramMetrics:
             "Diagrams put in the trash or deleted for good.",
             registry=registry,
         )
+        self.restored = Counter(
+            "diagram_service_versions_restored_total", "Versions whose content was restored.", registry=registry
+        )
         self.storage_operations = Counter(
             "diagram_service_storage_operations_total", "Object store requests.", ("operation",), registry=registry
         )

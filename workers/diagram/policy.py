@@ -16,8 +16,9 @@ from contracts.diagram.diagrams import (
     ListDiagrams,
     RestoreDiagram,
     TrashDiagram,
+    ViewDiagram,
 )
-from contracts.diagram.versions import GetVersion, ListVersions
+from contracts.diagram.versions import ChangeVersion, CreateVersion, GetVersion, ListVersions, RestoreVersion
 from contracts.envelope import Actor, ActorKind
 from contracts.message import Request
 from contracts.refusal import Forbidden
@@ -33,11 +34,15 @@ class Level(IntEnum):
 
 NEEDS: Final[Mapping[type[Request[Any]], Level]] = {
     GetDiagram: Level.VIEW,
+    ViewDiagram: Level.VIEW,
     ListDiagrams: Level.VIEW,
     ListVersions: Level.VIEW,
     GetVersion: Level.VIEW,
     CreateDiagram: Level.EDIT,
     ChangeDiagram: Level.EDIT,
+    CreateVersion: Level.EDIT,
+    ChangeVersion: Level.EDIT,
+    RestoreVersion: Level.EDIT,
     TrashDiagram: Level.MANAGE,
     RestoreDiagram: Level.MANAGE,
     DeleteDiagram: Level.MANAGE,

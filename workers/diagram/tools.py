@@ -1,6 +1,7 @@
 """The handlers' dependencies."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from chassis.database import Database
 from chassis.unit_of_work import Ledger
@@ -16,3 +17,4 @@ class Tools:
     archive: Archive
     metrics: DiagramMetrics
     diagram_rows: DiagramRows
+    version_window: timedelta = timedelta(minutes=5)

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis as RedisClient
 from redis.exceptions import ResponseError
 
@@ -14,9 +15,11 @@ from autograph.credentials import service_environment
 from autograph.doctor import redis as doctor
 from autograph.installation import Installation
 from autograph.redis_users import apply_redis
+from chassis.announcements import Announcer, announced
 from chassis.bus.quarantine import Mark
 from chassis.cache import CacheMember, CacheReader, Entry, Hit
 from chassis.delivery_marks import RedisMarks
+from chassis.health import Health
 from chassis.inflight import InFlight
 from chassis.limits import Charge, RateLimitPolicy, RateLimits
 from chassis.redis import Redis, RedisUnavailable
@@ -116,6 +119,11 @@ async def test_each_service_does_all_that_it_does_as_its_own_user(found: Install
         assert await marks.acquire("key", "one", ttl_seconds=5)
         await marks.release("key", "one")
         assert not redis.unavailable
+    for service in ("gateway", *WORKERS):
+        async with redis_of(found, service) as redis:
+            await Announcer(redis, service, "1", Health("1"), CollectorRegistry()).announce()
+    async with redis_of(found, "gateway") as redis:
+        assert [len(told) for told in (await announced(redis, ("gateway", *WORKERS))).values()] == [1, 1, 1]
 
     assert await denied(found) == []
     assert await doctor.check(found) == []

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from chassis.cache import CacheMember, CacheReader, Entry, Hit, Miss, Timing
+from chassis.cache import CacheMember, CacheReader, Entry, Hit, Miss, Timing, Unchanged
 from chassis.cache.member import INVALIDATE
 from chassis.redis import Call, Redis, RedisUnavailable
 from tests.eventually import eventually
@@ -373,6 +373,36 @@ async def test_a_value_too_large_is_not_kept(redis: Redis) -> None:
     reader = CacheReader(redis, OWNERS, max_value_bytes=10)
 
     assert not await reader.fill(await a_miss(reader), b"x" * 11, ttl_seconds=60)
+
+
+KNOWING = Entry(SEEN.name, SEEN.variant, ("2", "3"))
+
+
+@pytest.mark.usefixtures("member")
+async def test_who_has_the_tag_of_an_entry_is_not_sent_its_value(reader: CacheReader) -> None:
+    assert await reader.fill(await a_miss(reader), b"value", ttl_seconds=60, tag="3")
+
+    assert await reader.read(KNOWING, SEEN) == [Unchanged(b"", "3"), Hit(b"value")]
+    for others in ("33",), ("",), ("2", "4"):
+        assert await reader.read(Entry(SEEN.name, SEEN.variant, others)) == [Hit(b"value")]
+
+
+@pytest.mark.usefixtures("member")
+async def test_an_entry_of_a_release_that_kept_no_tags_is_read_as_ever(reader: CacheReader) -> None:
+    await keep(reader, b"value")
+
+    assert await reader.read(KNOWING) == [Hit(b"value")]
+
+
+async def test_the_tag_of_a_value_too_large_is_kept_until_it_is_invalidated(redis: Redis, member: CacheMember) -> None:
+    reader = CacheReader(redis, OWNERS, max_value_bytes=10)
+    assert await reader.fill(await a_miss(reader), b"x" * 11, ttl_seconds=60, tag="3")
+
+    assert await reader.read(KNOWING) == [Unchanged(b"", "3")]
+    assert not await is_kept(reader)
+    await member.invalidate([SEEN.name])
+    (found,) = await reader.read(KNOWING)
+    assert isinstance(found, Miss)
 
 
 async def test_nothing_is_filled_under_an_epoch_that_is_over(

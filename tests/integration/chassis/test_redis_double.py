@@ -24,33 +24,46 @@ async def redis(cache_url: str) -> AsyncIterator[Redis]:
     await redis.close()
 
 
-LEASED = [JOIN(LONGEST, "a:1", SOON, "e1"), READ(LONGEST, "g1", 60_000, "a", "thing/1", "ada", "a", "thing/2", "")]
+LEASED = [
+    JOIN(LONGEST, "a:1", SOON, "e1"),
+    READ(LONGEST, "g1", 60_000, "a", "thing/1", "ada", "", "a", "thing/2", "", ""),
+]
 
 STORIES: dict[str, list[Call]] = {
     "nobody has joined": [
-        READ(LONGEST, "g", 1000, "a", "thing/1", ""),
-        FILL(LONGEST, "a", "thing/1", "", "e", "g", "v", 1000),
+        READ(LONGEST, "g", 1000, "a", "thing/1", "", ""),
+        FILL(LONGEST, "a", "thing/1", "", "e", "g", "v", 1000, ""),
         INVALIDATE("thing/1"),
         RENEW(LONGEST, "a:1", SOON),
         REMOVE("a:1", "1", "e"),
     ],
     "filled, read and invalidated": [
         *LEASED,
-        FILL(LONGEST, "a", "thing/1", "ada", "e1", "g1", b"\x00\xff", 60_000),
-        READ(LONGEST, "g2", 60_000, "a", "thing/1", "ada", "a", "thing/1", "bob"),
+        FILL(LONGEST, "a", "thing/1", "ada", "e1", "g1", b"\x00\xff", 60_000, ""),
+        READ(LONGEST, "g2", 60_000, "a", "thing/1", "ada", "", "a", "thing/1", "bob", ""),
         INVALIDATE("thing/1", "thing/9"),
-        READ(LONGEST, "g3", 60_000, "a", "thing/1", "ada"),
-        FILL(LONGEST, "a", "thing/1", "ada", "e1", "g1", "old", 60_000),  # of before the invalidation
-        READ(LONGEST, "g4", 60_000, "a", "thing/1", "ada"),
-        FILL(LONGEST, "a", "thing/1", "ada", "e1", "g3", "new", 60_000),
-        READ(LONGEST, "g5", 60_000, "a", "thing/1", "ada"),
+        READ(LONGEST, "g3", 60_000, "a", "thing/1", "ada", ""),
+        FILL(LONGEST, "a", "thing/1", "ada", "e1", "g1", "old", 60_000, ""),  # of before the invalidation
+        READ(LONGEST, "g4", 60_000, "a", "thing/1", "ada", ""),
+        FILL(LONGEST, "a", "thing/1", "ada", "e1", "g3", "new", 60_000, ""),
+        READ(LONGEST, "g5", 60_000, "a", "thing/1", "ada", ""),
+    ],
+    "tags apart from their values": [
+        *LEASED,
+        FILL(LONGEST, "a", "thing/1", "ada", "e1", "g1", "v", 60_000, "3"),
+        READ(LONGEST, "g2", 60_000, "a", "thing/1", "ada", "\n2\n3\n", "a", "thing/1", "ada", ""),
+        READ(LONGEST, "g3", 60_000, "a", "thing/1", "ada", "\n33\n", "a", "thing/1", "bob", "\n3\n"),
+        FILL(LONGEST, "a", "thing/2", "", "e1", "g1", "", 60_000, "7"),  # a value that is too large
+        READ(LONGEST, "g4", 60_000, "a", "thing/2", "", "\n7\n", "a", "thing/2", "", "\n6\n"),
+        INVALIDATE("thing/1", "thing/2"),
+        READ(LONGEST, "g5", 60_000, "a", "thing/1", "ada", "\n3\n", "a", "thing/2", "", "\n7\n"),
     ],
     "another epoch": [
         *LEASED,
-        FILL(LONGEST, "a", "thing/1", "ada", "e1", "g1", "v", 60_000),
+        FILL(LONGEST, "a", "thing/1", "ada", "e1", "g1", "v", 60_000, ""),
         JOIN(LONGEST, "a:2", SOON, "e2", "a:1", "a:3"),
-        READ(LONGEST, "g2", 60_000, "a", "thing/1", "ada"),  # a:3 is on record and has no lease
-        FILL(LONGEST, "a", "thing/2", "", "e1", "g1", "v", 60_000),
+        READ(LONGEST, "g2", 60_000, "a", "thing/1", "ada", ""),  # a:3 is on record and has no lease
+        FILL(LONGEST, "a", "thing/2", "", "e1", "g1", "v", 60_000, ""),
     ],
     "leases": [
         JOIN(LONGEST, "a:1", 1, "e0"),  # over before it begins
@@ -62,21 +75,21 @@ STORIES: dict[str, list[Call]] = {
         RENEW(LONGEST, "a:1", SOON + LONGEST),  # further ahead than a lease can end
         JOIN(LONGEST, "a:2", SOON + LONGEST, "e2"),
         RENEW(LONGEST, "a:2", LATER),
-        READ(LONGEST, "g2", 60_000, "b", "thing/1", ""),  # an owner without members
+        READ(LONGEST, "g2", 60_000, "b", "thing/1", "", ""),  # an owner without members
     ],
     "a clock that was set back by more than a lease": [
         *LEASED,
-        READ(1_000, "g2", 60_000, "a", "thing/1", "ada"),
-        READ(LONGEST, "g3", 60_000, "a", "thing/1", "ada"),  # for good
+        READ(1_000, "g2", 60_000, "a", "thing/1", "ada", ""),
+        READ(LONGEST, "g3", 60_000, "a", "thing/1", "ada", ""),  # for good
         RENEW(LONGEST, "a:1", LATER),
         JOIN(LONGEST, "a:1", LATER, "e2"),
-        READ(LONGEST, "g4", 60_000, "a", "thing/1", "ada"),
+        READ(LONGEST, "g4", 60_000, "a", "thing/1", "ada", ""),
     ],
     "a clock that was set back by less than a lease": [
         *LEASED,
         Call(("HSET", "cache:members", ":clock", LATER)),
-        FILL(LONGEST, "a", "thing/1", "ada", "e1", "g1", "v", 60_000),
-        READ(LONGEST, "g2", 60_000, "a", "thing/1", "ada"),
+        FILL(LONGEST, "a", "thing/1", "ada", "e1", "g1", "v", 60_000, ""),
+        READ(LONGEST, "g2", 60_000, "a", "thing/1", "ada", ""),
     ],
     "the dead are found and removed": [
         *LEASED,
@@ -85,7 +98,7 @@ STORIES: dict[str, list[Call]] = {
         RECONCILE(LONGEST, "a", 1000, "a:1", "a:2"),
         REMOVE("a:2", "2", "e2"),
         REMOVE("a:2", "1", "e2"),
-        READ(LONGEST, "g2", 60_000, "a", "thing/1", ""),
+        READ(LONGEST, "g2", 60_000, "a", "thing/1", "", ""),
         Call(("HDEL", "cache:members", "b:1")),
         Call(("HDEL", "cache:members", "b:1")),
     ],

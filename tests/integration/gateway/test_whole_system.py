@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -62,6 +63,20 @@ async def test_a_diagram_is_kept_and_comes_back_as_it_was(http: aiohttp.ClientSe
         assert answer.status == 200
         document = await answer.json()
     assert {name: document[name] for name in PLAN} == PLAN
+
+
+async def test_who_has_opened_a_diagram_finds_it_among_the_recent_ones(
+    http: aiohttp.ClientSession, anna: Person
+) -> None:
+    path = await made(http, anna)
+    async with http.post(f"{path}/views", headers=anna.headers()) as answer:
+        assert (answer.status, await answer.read()) == (204, b"")
+    query = {"view": "recent", "sort": "last_viewed_at"}
+    async with http.get("/api/diagrams", params=query, headers=anna.headers()) as answer:
+        (item,) = (await answer.json())["items"]
+    assert item["view_count"] == 1
+    async with http.post(f"{path[:-1]}{'1' if path[-1] == '0' else '0'}/views", headers=anna.headers()) as answer:
+        assert answer.status == 404
 
 
 async def test_a_read_that_was_cached_needs_no_bus_and_is_the_same(
@@ -255,14 +270,24 @@ async def _some_in_hand(gateway: Gateway) -> bool:
 
 class CountingRedis(Redis):
     trips = 0
+    moved = 0  # bytes, of the longest text in a reply
 
     async def _exchange(self, calls: Sequence[Call]) -> list[Any]:
         self.trips += 1
-        return await super()._exchange(calls)
+        replies = await super()._exchange(calls)
+        self.moved = max(self.moved, *map(_longest, replies))
+        return replies
 
 
-async def test_a_cached_read_takes_one_trip_to_redis_and_nothing_else(system: LocalSystem) -> None:
-    """Session, limits and representation together. The workers hold the leases; the bus is the test's own."""
+def _longest(reply: Any) -> int:
+    if isinstance(reply, list):
+        return max(map(_longest, reply), default=0)
+    return len(reply) if isinstance(reply, bytes) else 0
+
+
+@asynccontextmanager
+async def counting_edge(system: LocalSystem) -> AsyncIterator[tuple[in_process.Scene, CountingRedis]]:
+    """The workers hold the leases; the bus is the test's own."""
     registry, redis = CollectorRegistry(), CountingRedis(system.redis_url)
     buses: list[in_process.InProcessBus] = []
 
@@ -280,14 +305,7 @@ async def test_a_cached_read_takes_one_trip_to_redis_and_nothing_else(system: Lo
         async with aiohttp.ClientSession(listening.urls[0]) as http:
             scene = in_process.Scene(gateway, buses[0], listening, http, registry, Health("test"))
             in_process.answer_for_auth(scene)
-            scene.on(GetDiagram, in_process.WHOLE)
-            path = f"/api/diagrams/{in_process.DIAGRAM}"
-            for trips, messages in ((3, 2), (1, 0), (1, 0)):  # a miss: look, fill the session, fill the diagram
-                before = redis.trips, len(scene.bus.sent)
-                async with http.get(path, headers=in_process.signed_in()) as answer:
-                    assert answer.status == 200
-                    assert '"user-reads";r=' in answer.headers["RateLimit"]
-                assert (redis.trips - before[0], len(scene.bus.sent) - before[1]) == (trips, messages)
+            yield scene, redis
     finally:
         await listening.close()
         async with RedisClient.from_url(system.redis_url) as client:
@@ -295,6 +313,43 @@ async def test_a_cached_read_takes_one_trip_to_redis_and_nothing_else(system: Lo
             entries += [key async for key in client.scan_iter("[cg]:*") if str(in_process.DIAGRAM).encode() in key]
             await client.delete(*entries)
         await redis.close()
+
+
+async def test_a_cached_read_takes_one_trip_to_redis_and_nothing_else(system: LocalSystem) -> None:
+    """Session, limits and representation together."""
+    async with counting_edge(system) as (scene, redis):
+        scene.on(GetDiagram, in_process.WHOLE)
+        path = f"/api/diagrams/{in_process.DIAGRAM}"
+        for trips, messages in ((3, 2), (1, 0), (1, 0)):  # a miss: look, fill the session, fill the diagram
+            before = redis.trips, len(scene.bus.sent)
+            async with scene.http.get(path, headers=in_process.signed_in()) as answer:
+                assert answer.status == 200
+                assert '"user-reads";r=' in answer.headers["RateLimit"]
+            assert (redis.trips - before[0], len(scene.bus.sent) - before[1]) == (trips, messages)
+
+
+@pytest.mark.parametrize("accept", ["gzip", "identity"])
+async def test_who_has_a_large_diagram_already_moves_nothing_of_it(system: LocalSystem, accept: str) -> None:
+    """Not from the worker, and not from the cache: as plain text it is too large to be there."""
+    large = in_process.WHOLE.model_copy(update={"note_content": "".join(str(uuid4()) for _ in range(30_000))})
+    path = f"/api/diagrams/{in_process.DIAGRAM}"
+    async with counting_edge(system) as (scene, redis):
+        scene.on(GetDiagram, large)
+        headers = in_process.signed_in(**{"Accept-Encoding": accept})
+        async with scene.http.get(path, headers=headers) as answer:
+            tag = answer.headers["ETag"]
+            assert len(await answer.read()) > 1_000_000
+
+        for known, status in ((f'"1", {tag}', 304), (f"W/{tag}", 304), ('"2"', 200)):
+            redis.trips = redis.moved = 0
+            asked = len(scene.bus.sent)
+            async with scene.http.get(path, headers={**headers, "If-None-Match": known}) as answer:
+                assert answer.status == status
+                if status == 304:
+                    assert (answer.headers["ETag"], answer.headers["Cache-Control"]) == (tag, "private, no-cache")
+                    assert answer.headers["Vary"] == "Accept-Encoding"
+                    assert (redis.trips, len(scene.bus.sent) - asked) == (1, 0)
+                    assert redis.moved < 1_000
 
 
 async def test_another_request_with_the_same_key_is_not_told_the_first_ones_outcome_by_its_address(

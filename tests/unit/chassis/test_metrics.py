@@ -68,6 +68,7 @@ def test_the_diagram_worker_shows_the_names_that_dashboards_rely_on(registry: Co
         "diagram_service_active_connections": ("gauge", ()),
         "diagram_service_diagrams_created_total": ("counter", ()),
         "diagram_service_diagrams_updated_total": ("counter", ()),
+        "diagram_service_versions_restored_total": ("counter", ()),
         "diagram_service_diagrams_deleted_total": ("counter", ()),
         "diagram_service_storage_operations_total": ("counter", ("operation",)),
         "diagram_service_storage_operation_duration_seconds": ("histogram", ("operation",)),

@@ -53,6 +53,13 @@ class Archive:
 
     async def content(self, key: str, sha256: str) -> tuple[bytes | None, str | None]:
         """The canvas as JSON, and the note. Raises ``ObjectMissing``, ``ObjectDamaged``."""
+        stored = await self.stored(key, sha256)
+        if stored.canvas_json is None:
+            return None, stored.note
+        return await asyncio.to_thread(compact, stored.canvas_json.decode()), stored.note
+
+    async def stored(self, key: str, sha256: str) -> Content:
+        """As it was in PostgreSQL. Raises ``ObjectMissing``, ``ObjectDamaged``."""
         with self._measured("get"):
             compressed = await self._store.get(BUCKET, key)
         return await asyncio.to_thread(_read, compressed, key, sha256)
@@ -101,7 +108,7 @@ class _ArchivedDocument(msgspec.Struct):
 _decode_document = msgspec.json.Decoder(_ArchivedDocument).decode
 
 
-def _read(compressed: bytes, key: str, sha256: str) -> tuple[bytes | None, str | None]:
+def _read(compressed: bytes, key: str, sha256: str) -> Content:
     content = _decode_document(_decompress(compressed, key, sha256))
-    canvas = bytes(content.canvas_data).decode()
-    return None if canvas == "null" else compact(canvas), content.note_content
+    canvas = bytes(content.canvas_data)
+    return Content(None if canvas == b"null" else canvas, content.note_content)

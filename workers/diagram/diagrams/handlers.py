@@ -1,11 +1,11 @@
 """Creating, changing, trashing and reading diagrams."""
 
-from uuid import UUID
+from datetime import timedelta
 
 from uuid_utils.compat import uuid7
 
 from chassis.bus.handlers import Handlers
-from chassis.unit_of_work import UnitOfWork, Work
+from chassis.unit_of_work import UnitOfWork
 from contracts.diagram.diagrams import (
     ChangeDiagram,
     CreateDiagram,
@@ -20,15 +20,15 @@ from contracts.diagram.diagrams import (
     GetDiagram,
     RestoreDiagram,
     TrashDiagram,
+    ViewDiagram,
 )
 from contracts.envelope import Envelope
-from contracts.message import Event
 from workers.diagram.diagrams import rules, storage
 from workers.diagram.diagrams.storage import Change, LockedDiagram, NewDiagram
+from workers.diagram.one_diagram import announce, locked
 from workers.diagram.policy import authorise
+from workers.diagram.rows import producer_of
 from workers.diagram.tools import Tools
-
-OneDiagram = ChangeDiagram | TrashDiagram | RestoreDiagram | DeleteDiagram
 
 handlers: Handlers[Tools] = Handlers()
 
@@ -53,6 +53,7 @@ async def create_diagram(command: CreateDiagram, envelope: Envelope, tools: Tool
         note=command.note_content,
         size_bytes=rules.size_bytes(command.canvas_data, command.note_content),
         now=work.now,
+        producer=producer_of(envelope.actor),
     )
     diagram = work.reply(new.summary())
     created = DiagramCreated(
@@ -64,7 +65,7 @@ async def create_diagram(command: CreateDiagram, envelope: Envelope, tools: Tool
         revision=diagram.revision,
     )
     # A new diagram is in no cache: nothing to invalidate.
-    _announce(work, created, diagram, sequence=1)
+    announce(work, created, diagram, sequence=1)
     await storage.create(tools.ledger, work, new)
     tools.metrics.created.inc()
     return diagram
@@ -72,17 +73,17 @@ async def create_diagram(command: CreateDiagram, envelope: Envelope, tools: Tool
 
 @handlers.answers(ChangeDiagram)
 async def change_diagram(command: ChangeDiagram, envelope: Envelope, tools: Tools) -> DiagramSummary:
-    """A change of content makes a new version, and so does a label.
+    """A change of content makes a new version unless the open one takes it; a label always does.
 
     A command that changes nothing makes no version, no revision and no event.
     """
     owner = authorise(envelope.actor, command)
     rules.check_change(command)
     async with tools.ledger.unit_of_work(envelope) as work:
-        found = await _locked(work, command, owner)
+        found = await locked(work, command, owner)
         rules.check_live(found)
         rules.check_revision(command, found)
-        change = _change(command, found, work)
+        change = _change(command, found, work, tools.version_window)
         changed = await storage.change(work.connection, command.id, change)
         diagram = work.reply(changed.summary if changed else found.summary)
         if changed:
@@ -93,7 +94,7 @@ async def change_diagram(command: ChangeDiagram, envelope: Envelope, tools: Tool
                 version=diagram.version,
                 revision=diagram.revision,
             )
-            _announce(work, event, diagram, sequence=found.next_sequence)
+            announce(work, event, diagram, sequence=found.next_sequence)
     if changed:
         tools.metrics.updated.inc()
     return diagram
@@ -104,12 +105,12 @@ async def trash_diagram(command: TrashDiagram, envelope: Envelope, tools: Tools)
     """A diagram that is in the trash already stays there, whatever revision was expected: a repeat is no conflict."""
     owner = authorise(envelope.actor, command)
     async with tools.ledger.unit_of_work(envelope) as work:
-        found = await _locked(work, command, owner)
+        found = await locked(work, command, owner)
         if not found.in_trash:
             rules.check_revision(command, found)
             diagram = await storage.trash(work.connection, command.id, work.now)
             event = DiagramTrashed(diagram_id=command.id, owner_id=owner)
-            _announce(work, event, diagram, sequence=found.next_sequence)
+            announce(work, event, diagram, sequence=found.next_sequence)
     if not found.in_trash:
         tools.metrics.deleted.inc()
 
@@ -118,12 +119,12 @@ async def trash_diagram(command: TrashDiagram, envelope: Envelope, tools: Tools)
 async def restore_diagram(command: RestoreDiagram, envelope: Envelope, tools: Tools) -> DiagramSummary:
     owner = authorise(envelope.actor, command)
     async with tools.ledger.unit_of_work(envelope) as work:
-        found = await _locked(work, command, owner)
+        found = await locked(work, command, owner)
         rules.check_in_trash(found)
         rules.check_revision(command, found)
         diagram = work.reply(await storage.restore(work.connection, command.id))
         event = DiagramRestored(diagram_id=command.id, owner_id=owner)
-        _announce(work, event, diagram, sequence=found.next_sequence)
+        announce(work, event, diagram, sequence=found.next_sequence)
     return diagram
 
 
@@ -132,11 +133,11 @@ async def delete_diagram(command: DeleteDiagram, envelope: Envelope, tools: Tool
     """The archiver removes the diagram's objects later."""
     owner = authorise(envelope.actor, command)
     async with tools.ledger.unit_of_work(envelope) as work:
-        found = await _locked(work, command, owner)
+        found = await locked(work, command, owner)
         rules.check_revision(command, found)
         await storage.delete(work.connection, command.id)
         event = DiagramDeleted(diagram_id=command.id, owner_id=owner)
-        _announce(work, event, found.summary, sequence=found.next_sequence)
+        announce(work, event, found.summary, sequence=found.next_sequence)
     tools.metrics.deleted.inc()
 
 
@@ -147,17 +148,15 @@ async def get_diagram(query: GetDiagram, envelope: Envelope, tools: Tools) -> Di
     return await storage.diagram(tools.diagram_rows, query.id, owner)
 
 
-async def _locked(work: UnitOfWork, command: OneDiagram, owner: UUID) -> LockedDiagram:
-    """Locks the diagram, and invalidates its cache entry even if this command changes nothing or is refused.
-
-    An earlier change may be committed but not yet invalidated by its process: the client that gets this command's
-    outcome must not read the older entry.
-    """
-    work.invalidate(*command.invalidated_names())
-    return await storage.lock(work.connection, command.id, owner)
+@handlers.answers(ViewDiagram)
+async def view_diagram(command: ViewDiagram, envelope: Envelope, tools: Tools) -> None:
+    """Without an event and without an inbox row: a view that is lost with its worker is no loss."""
+    owner = authorise(envelope.actor, command)
+    async with tools.ledger.transaction(envelope) as work:
+        await storage.view(work.connection, command.id, owner, work.now)
 
 
-def _change(command: ChangeDiagram, found: LockedDiagram, work: UnitOfWork) -> Change:
+def _change(command: ChangeDiagram, found: LockedDiagram, work: UnitOfWork, window: timedelta) -> Change:
     """Fields that the command does not set keep their values."""
     asked = command.model_fields_set
     change = Change(
@@ -172,6 +171,8 @@ def _change(command: ChangeDiagram, found: LockedDiagram, work: UnitOfWork) -> C
         description=command.version_description,
         now=work.now,
         by=work.envelope.actor.id,
+        producer=producer_of(work.envelope.actor),
+        window=window if command.checkpoint == "auto" else None,
     )
     rules.check_type(
         change.type,
@@ -180,8 +181,3 @@ def _change(command: ChangeDiagram, found: LockedDiagram, work: UnitOfWork) -> C
         asked=asked,
     )
     return change
-
-
-def _announce(work: Work, event: Event, diagram: DiagramSummary, *, sequence: int) -> None:
-    owner = str(diagram.owner_id)
-    work.publish(event, subject=f"diagram/{diagram.id}", sequence=sequence, partitionkey=owner)

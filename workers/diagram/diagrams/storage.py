@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeAlias
 from uuid import UUID
 
@@ -30,6 +30,7 @@ class NewDiagram:
     note: str | None
     size_bytes: int
     now: datetime
+    producer: str | None = None
 
     def summary(self) -> DiagramSummary:
         """The diagram's summary after its creation."""
@@ -96,6 +97,8 @@ class Change:
     description: str | None
     now: datetime
     by: UUID
+    producer: str | None = None  # the program that acts for ``by``
+    window: timedelta | None = None  # how long a version stays open; None: none is opened, and none takes the change
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,7 @@ async def create(ledger: Ledger, work: Work, diagram: NewDiagram) -> None:
         diagram.note,
         diagram.size_bytes,
         diagram.now,
+        diagram.producer,
     )
     try:
         await ledger.execute(work, Writes(_CREATE, values))
@@ -142,7 +146,7 @@ async def lock(connection: Connection, diagram_id: UUID, owner_id: UUID) -> Lock
 async def change(connection: Connection, diagram_id: UUID, change: Change) -> Changed | None:
     """The diagram must be locked. None: it has these values already, and nothing was written.
 
-    Different content, or a label, makes a new version.
+    Different content, or a label, makes a new version. With ``window`` the newest one takes the content if it is open.
     """
     record = await connection.fetchrow(
         _CHANGE,
@@ -159,6 +163,8 @@ async def change(connection: Connection, diagram_id: UUID, change: Change) -> Ch
         change.description,
         change.now,
         change.by,
+        change.producer,
+        change.window,
     )
     if record is None:
         return None
@@ -171,6 +177,12 @@ async def trash(connection: Connection, diagram_id: UUID, now: datetime) -> Diag
 
 async def restore(connection: Connection, diagram_id: UUID) -> DiagramSummary:
     return summary_of(await connection.fetchrow(_SET_DELETED_AT, diagram_id, None))
+
+
+async def view(connection: Connection, diagram_id: UUID, owner_id: UUID, now: datetime) -> None:
+    """Raises ``DiagramNotFound``, also for another owner's diagram."""
+    if not await connection.fetchval(_VIEW, diagram_id, owner_id, now):
+        raise DiagramNotFound
 
 
 async def delete(connection: Connection, diagram_id: UUID) -> None:
@@ -212,8 +224,9 @@ _CREATE = """
         FROM claimed
         RETURNING id, version, canvas_data, note_content, size_bytes, created_at, owner_id
     ), first AS (
-        INSERT INTO versions (file_id, number, canvas_data, note_content, size_bytes, created_at, created_by)
-        SELECT * FROM file
+        INSERT INTO versions (file_id, number, canvas_data, note_content, size_bytes, created_at, created_by,
+                              created_by_producer)
+        SELECT file.*, $10::text FROM file
     )
 """
 
@@ -224,7 +237,22 @@ _LOCK = f"""
     FOR NO KEY UPDATE
 """
 
+# An open version takes no change that removes as many elements of the canvas: what was there stays in a version.
+MANY_ELEMENTS = 10
+
+
+def _elements(canvas: str) -> str:
+    """The ids of the elements that are not deleted in *canvas*, an SQL expression."""
+    return f"""
+        SELECT element ->> 'id' FROM (SELECT {canvas} -> 'elements' AS listed) AS canvas,
+            jsonb_array_elements(CASE jsonb_typeof(listed) WHEN 'array' THEN listed ELSE '[]' END) AS element
+        WHERE (element -> 'isDeleted') IS DISTINCT FROM 'true'
+    """
+
+
 # jsonb decides whether content differs: it ignores the order of keys and treats 1 and 1.0 as equal.
+# Whether a version is still open is told by PostgreSQL's clock, which is one for all workers. It is read while the
+# diagram is locked.
 _CHANGE = f"""
     WITH compared AS (
         SELECT title <> $2 AS title_differs,
@@ -232,11 +260,26 @@ _CHANGE = f"""
                tags <> $4::text[] AS tags_differ,
                $5 AND canvas_data IS DISTINCT FROM $6::jsonb AS canvas_differs,
                $8 AND note_content IS DISTINCT FROM $9 AS note_differs,
-               coalesce(octet_length(note_content), 0) AS note_bytes
+               coalesce(octet_length(note_content), 0) AS note_bytes,
+               num_nonnulls($10::text, $11::text) > 0 AS has_label,
+               version AS newest,
+               canvas_data AS previous
         FROM files WHERE id = $1
-    ), decided AS (
-        SELECT *, canvas_differs OR note_differs OR num_nonnulls($10::text, $11::text) > 0 AS makes_version
+    ), asked AS (
+        SELECT *, $15::interval IS NOT NULL AND NOT has_label AND (canvas_differs OR note_differs) AS may_be_taken
         FROM compared
+    ), decided AS (
+        SELECT asked.*, CASE WHEN may_be_taken AND EXISTS (
+            SELECT FROM versions
+            WHERE file_id = $1 AND number = newest AND open_until > clock_timestamp() AND object_key IS NULL
+                AND num_nonnulls(label, description) = 0
+                AND created_by = $13 AND created_by_producer IS NOT DISTINCT FROM $14
+        ) AND NOT EXISTS (SELECT FROM shares WHERE file_id = $1 AND shares.version = newest)
+        THEN NOT canvas_differs OR (
+            SELECT count(*) FROM ({_elements("previous")} EXCEPT {_elements("$6::jsonb")}) AS removed
+        ) < {MANY_ELEMENTS}
+        ELSE false END AS is_taken
+        FROM asked
     ), file AS (
         UPDATE files SET
             title = $2,
@@ -246,27 +289,32 @@ _CHANGE = f"""
             note_content = CASE WHEN note_differs THEN $9 ELSE note_content END,
             size_bytes = CASE WHEN canvas_differs THEN $7 ELSE size_bytes - note_bytes END
                        + CASE WHEN note_differs THEN coalesce(octet_length($9), 0) ELSE note_bytes END,
-            version = version + makes_version::int,
+            version = version + ((canvas_differs OR note_differs OR has_label) AND NOT is_taken)::int,
             revision = revision + 1,
             sequence = sequence + 1,
             updated_at = $12,
             updated_by = $13
         FROM decided
-        WHERE id = $1 AND (title_differs OR type_differs OR tags_differ OR makes_version)
-        RETURNING {SUMMARY}, canvas_data, note_content, makes_version,
+        WHERE id = $1 AND (title_differs OR type_differs OR tags_differ OR canvas_differs OR note_differs OR has_label)
+        RETURNING {SUMMARY}, canvas_data, note_content, is_taken, may_be_taken, version > newest AS makes_version,
             array_remove(ARRAY[
                 CASE WHEN title_differs THEN 'title' END,
                 CASE WHEN type_differs THEN 'type' END,
                 CASE WHEN tags_differ THEN 'tags' END,
                 CASE WHEN canvas_differs THEN 'canvas_data' END,
                 CASE WHEN note_differs THEN 'note_content' END,
-                CASE WHEN makes_version THEN 'version' END
+                CASE WHEN version > newest THEN 'version' END
             ], NULL) AS fields
     ), kept AS (
         INSERT INTO versions (file_id, number, canvas_data, note_content, label, description, size_bytes,
-                              created_at, created_by)
-        SELECT id, version, canvas_data, note_content, $10, $11, size_bytes, updated_at, updated_by
+                              created_at, created_by, created_by_producer, open_until)
+        SELECT id, version, canvas_data, note_content, $10, $11, size_bytes, updated_at, updated_by, $14,
+               CASE WHEN may_be_taken THEN clock_timestamp() + $15 END
         FROM file WHERE makes_version
+    ), taken AS (
+        UPDATE versions SET canvas_data = file.canvas_data, note_content = file.note_content,
+            size_bytes = file.size_bytes, updated_at = file.updated_at
+        FROM file WHERE is_taken AND file_id = file.id AND number = file.version
     )
     SELECT {SUMMARY}, fields FROM file
 """
@@ -275,6 +323,19 @@ _SET_DELETED_AT = f"""
     UPDATE files SET deleted_at = $2, revision = revision + 1, sequence = sequence + 1
     WHERE id = $1
     RETURNING {SUMMARY}
+"""
+
+# No index has these columns, so this is a cheap update (HOT). Views within a minute count once.
+_VIEW = f"""
+    WITH found AS (
+        SELECT id FROM files WHERE id = $1 AND {visible_to("$2")}
+    ), counted AS (
+        UPDATE files SET last_viewed_at = $3, view_count = view_count + 1
+        FROM found
+        WHERE files.id = found.id
+            AND (last_viewed_at IS NULL OR last_viewed_at <= $3::timestamptz - interval '1 minute')
+    )
+    SELECT EXISTS (SELECT FROM found)
 """
 
 # The canvas as text: it is not parsed here.

@@ -103,12 +103,12 @@ class Scene:
     async def ask(self, message: Request[Any], by: str | Actor = "ada") -> Any:
         return await self.deliver(message, self.envelope(message, by))
 
-    async def create(self, by: str = "ada", **fields: Any) -> DiagramSummary:
+    async def create(self, by: str | Actor = "ada", **fields: Any) -> DiagramSummary:
         reply = await self.ask(CreateDiagram(**{"title": "Plan", "type": "mixed", **fields}), by)
         assert isinstance(reply, DiagramSummary)
         return reply
 
-    async def change(self, diagram: DiagramSummary | UUID, by: str = "ada", **fields: Any) -> DiagramSummary:
+    async def change(self, diagram: DiagramSummary | UUID, by: str | Actor = "ada", **fields: Any) -> DiagramSummary:
         identity = diagram if isinstance(diagram, UUID) else diagram.id
         reply = await self.ask(ChangeDiagram(id=identity, **{"expected_revision": "*", **fields}), by)
         assert isinstance(reply, DiagramSummary)

@@ -6,7 +6,15 @@ from typing import Any
 import pytest
 
 from chassis.database import DirectConnection
-from contracts.diagram.diagrams import DiagramPage, InvalidCursor, ListDiagrams, RestoreDiagram, TrashDiagram
+from contracts.diagram.diagrams import (
+    DiagramNotFound,
+    DiagramPage,
+    InvalidCursor,
+    ListDiagrams,
+    RestoreDiagram,
+    TrashDiagram,
+    ViewDiagram,
+)
 from contracts.diagram.versions import ListVersions, VersionPage
 from contracts.refusal import Invalid
 from tests.integration.workers.diagram.scene import Scene
@@ -51,6 +59,31 @@ async def test_nobody_lists_anothers_diagrams(scene: Scene) -> None:
     await scene.create()
 
     assert await scene.ask(ListDiagrams(), by="bob") == DiagramPage(items=(), next_cursor=None, total=0)
+
+
+async def test_a_diagram_that_was_opened_is_recent(scene: Scene, administrator: DirectConnection) -> None:
+    opened, other = await scene.create(), await scene.create()
+    old = datetime.now(UTC) - timedelta(days=31)
+    await administrator.execute("UPDATE diagram.files SET updated_at = $1", old)
+    for _ in range(3):  # within a minute
+        await scene.ask(ViewDiagram(id=opened.id))
+
+    (item,) = (await scene.ask(ListDiagrams(view="recent", sort="last_viewed_at"))).items
+    assert (item.id, item.view_count, item.revision) == (opened.id, 1, opened.revision)
+    assert item.last_viewed_at is not None
+    assert scene.relay.actions() == ["diagram_created"] * 2
+    await administrator.execute("UPDATE diagram.files SET last_viewed_at = last_viewed_at - interval '1 minute'")
+    await scene.ask(ViewDiagram(id=opened.id))
+    items = {item.id: item.view_count for item in (await scene.ask(ListDiagrams())).items}
+    assert items == {opened.id: 2, other.id: 0}
+
+
+async def test_nobody_opens_anothers_diagram(scene: Scene) -> None:
+    created = await scene.create()
+
+    with pytest.raises(DiagramNotFound):
+        await scene.ask(ViewDiagram(id=created.id), by="bob")
+    assert (await scene.ask(ListDiagrams())).items[0].view_count == 0
 
 
 async def test_recent_is_what_was_changed_or_viewed_in_a_month(scene: Scene, administrator: DirectConnection) -> None:

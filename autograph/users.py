@@ -1,4 +1,4 @@
-"""``autograph users``: lists accounts, and locks or resets a stolen one."""
+"""``autograph users``: lists accounts, locks or resets a stolen one, and makes administrators."""
 
 import asyncio
 import secrets
@@ -16,9 +16,12 @@ from autograph.listing import AsJson, show
 from autograph.operator_requests import send_request
 from compose.local.home import OperatorError
 from contracts.auth.accounts import email_key
-from contracts.auth.operator import AccountState, EndUserSessions, LockUser, ResetPassword, UnlockUser
+from contracts.auth.operator import AccountState, EndUserSessions, LockUser, ResetPassword, SetAdministrator, UnlockUser
 
-app: Final = typer.Typer(no_args_is_help=True, help="List accounts; lock one, end its sessions, reset its password.")
+app: Final = typer.Typer(
+    no_args_is_help=True,
+    help="List accounts; lock one, end its sessions, reset its password, make it an administrator's.",
+)
 User = Annotated[str, typer.Argument(help="An address or an id.")]
 
 PASSWORD_BYTES: Final = 15  # 20 characters in base64url, 120 bits
@@ -51,6 +54,25 @@ def unlock(user: User) -> None:
     found, user_id = _account(user)
     send_request(found, UnlockUser(user_id=user_id), AccountState)
     _say(f"unlocked: {user}")
+
+
+@app.command("make-admin")
+def make_administrator(user: User) -> None:
+    """Make the account an administrator's, who sees the status of the installation. It counts at once."""
+    _set_administrator(user, administrator=True)
+    _say(f"administrator: {user}")
+
+
+@app.command("remove-admin")
+def remove_administrator(user: User) -> None:
+    """Take the role of an administrator from the account. It counts at once."""
+    _set_administrator(user, administrator=False)
+    _say(f"no longer an administrator: {user}")
+
+
+def _set_administrator(user: str, *, administrator: bool) -> None:
+    found, user_id = _account(user)
+    send_request(found, SetAdministrator(user_id=user_id, administrator=administrator), AccountState)
 
 
 @app.command("end-sessions")
@@ -112,7 +134,7 @@ _BY_NAME: Final = """
 
 _LIST: Final = """
     SELECT users.id, users.email, users.name, users.created_at AS since, users.last_login_at AS last_sign_in,
-           users.locked_at AS locked,
+           users.locked_at AS locked, 'admin' = ANY (users.roles) AS admin,
            (SELECT count(*) FROM auth.sessions
             WHERE user_id = users.id AND revoked_at IS NULL AND expires_at > now()) AS sessions
     FROM auth.users

@@ -31,6 +31,8 @@ EDGE_401 = tuple(code for code, (status, _) in EDGE_PROBLEMS.items() if status =
 
 DESCRIPTION = """\
 Sign in, and store diagrams. Every write is a durable command: what was acknowledged is never lost and never done twice.
+`version` numbers a diagram's contents. `revision`, which is the ETag, counts acknowledged changes: also those of the
+title, and those that an open version takes.
 Send an `Idempotency-Key` with writes, and a repeat gets the first outcome again. Send `If-Match` with changes.
 A refusal is a problem document (RFC 9457) with a stable `code`. Large answers are compressed for who accepts gzip.
 """
@@ -135,7 +137,9 @@ def _describe_defaults(body: dict[str, Any]) -> None:
     """A field with a `default` is one that many generators of typed clients require."""
     for of_field in body.get("properties", {}).values():
         if "default" in of_field:
-            of_field["description"] = f"Default: `{json.dumps(of_field.pop('default'))}`"
+            said = of_field.get("description")
+            default = f"Default: `{json.dumps(of_field.pop('default'))}`"
+            of_field["description"] = f"{said}. {default}" if said else default
 
 
 def _operation(endpoint: Endpoint, refer: Refer) -> dict[str, Any]:

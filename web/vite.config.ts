@@ -1,10 +1,11 @@
 import react from "@vitejs/plugin-react"
 import { defineConfig } from "vite"
-import { ownFontsOnly } from "./build/plugins.ts"
+import { fontsOfExcalidraw, licences, sourceDigest } from "./build/emit.ts"
+import { converterInFrame, ownFontsOnly } from "./build/plugins.ts"
 
 // The same bytes on every machine: no dates, no absolute paths, and no source maps, which hold them.
 export default defineConfig({
-  plugins: [ownFontsOnly, react()],
+  plugins: [ownFontsOnly, converterInFrame, react(), fontsOfExcalidraw, licences, sourceDigest],
   base: "/",
   define: { "process.env.IS_PREACT": JSON.stringify("false") },
   build: {
@@ -18,7 +19,7 @@ export default defineConfig({
     chunkSizeWarningLimit: 5000,
     reportCompressedSize: false,
     rolldownOptions: {
-      input: { index: "index.html" },
+      input: { index: "index.html", frame: "mermaid-frame.html" },
       // A chunk of its own for what changes with updates only: else each change of the page renames all that import it.
       output: { codeSplitting: { groups: [{ name: "react", test: /node_modules\/(react|react-dom|scheduler)\// }] } },
     },

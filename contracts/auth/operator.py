@@ -79,6 +79,18 @@ class EndUserSessions(Command[AccountState]):
     user_id: UUID
 
 
+class SetAdministrator(Command[AccountState]):
+    """Give or take the role ``admin``. It counts from the account's next request, in all its sessions."""
+
+    wire_name: ClassVar[str] = "autograph.auth.set_administrator.v1"
+    bulkhead: ClassVar[str | None] = BULKHEAD
+    operator_only: ClassVar[bool] = True
+    refuses: ClassVar[Refusals] = (UserNotFound,)
+
+    user_id: UUID
+    administrator: bool
+
+
 class WithdrawKey(Command[KeyWithdrawn]):
     """Withdraw a signing key: every gateway rejects tokens that it signed, and another key signs."""
 
@@ -90,4 +102,4 @@ class WithdrawKey(Command[KeyWithdrawn]):
     key_id: KeyId
 
 
-MESSAGES = (LockUser, UnlockUser, ResetPassword, EndUserSessions, WithdrawKey)
+MESSAGES = (LockUser, UnlockUser, ResetPassword, EndUserSessions, SetAdministrator, WithdrawKey)

@@ -31,6 +31,10 @@ Expected = Annotated[int, Field(ge=0)] | Literal["*"]
 # Further accepted revisions. A separate field, so that a release that does not know it refuses more, never less.
 Others = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(max_length=100)]
 DIAGRAM_CACHE = CacheName("diagram", "id")
+CHECKPOINT = (
+    "`each`: a change of content makes the next version. `auto`: the newest version takes it while that is open, and "
+    "else the next one is open afterwards"
+)
 MAX_CONTENT_BYTES = 32 * 1024 * 1024  # upper bound of AUTOGRAPH_MAX_BODY_BYTES
 
 
@@ -152,7 +156,7 @@ class ChangeDiagram(Command[DiagramSummary]):
     tags: Annotated[Tags | None, NOT_NULL] = None
     version_label: Label | None = None
     version_description: Description | None = None
-    checkpoint: Literal["each", "auto"] = "each"
+    checkpoint: Annotated[Literal["each", "auto"], Field(description=CHECKPOINT)] = "each"
 
 
 class TrashDiagram(Command[None]):

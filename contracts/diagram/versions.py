@@ -48,7 +48,7 @@ class VersionSummary(Reply):
     created_by: UUID
     created_by_producer: str | None = None  # the program that acted for ``created_by``: its name at the broker
     updated_at: AwareDatetime | None = None  # of the last change that it took; None from a worker before 0.2
-    open: bool = False  # it may still take changes; once false, its content never changes
+    open: Annotated[bool, Field(description="May still take changes. Once false, the content never changes")] = False
     restored_from: int | None = None  # the number of the version whose content it has
 
 

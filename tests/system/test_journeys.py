@@ -133,8 +133,12 @@ async def test_nobody_sees_anothers_diagram(person: Client, gateway: str) -> Non
             stranger.ask("PATCH", place, {"title": "Mine"}, If_Match="*"),
             stranger.ask("DELETE", place),
             stranger.ask("GET", f"{place}/versions"),
+            stranger.ask("POST", f"{place}/versions", {"label": "Mine"}),
+            stranger.ask("PATCH", f"{place}/versions/1", {"label": "Mine"}),
+            stranger.ask("POST", f"{place}/versions/1/restore", If_Match="*"),
+            stranger.ask("POST", f"{place}/views"),
         )
-        assert [answer.status for answer in answers] == [404] * 4
+        assert [answer.status for answer in answers] == [404] * 8
     assert (await person.ask("GET", place)).body["title"] == "A diagram"
 
 

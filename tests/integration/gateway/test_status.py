@@ -7,9 +7,11 @@ import asyncpg
 import pytest
 from prometheus_client import CollectorRegistry
 
+from autograph.operator_requests import send_request_async
 from chassis.announcements import Announcement, Announcer, announced
 from chassis.health import Health
 from chassis.redis import Call, Redis, RedisUnavailable
+from contracts.auth.operator import AccountState, SetAdministrator
 from contracts.version import VERSION
 from gateway.status import StatusReport, SystemStatus
 from tests.eventually import eventually
@@ -19,16 +21,21 @@ from tests.integration.gateway.scene import NOBODY_LISTENS, SESSION, Scene, sign
 STATUS = "/api/admin/status"
 
 
+async def set_administrator(system: LocalSystem, user_id: Any, *, administrator: bool) -> None:
+    command = SetAdministrator(user_id=user_id, administrator=administrator)
+    await send_request_async(system.installation, command, AccountState)
+
+
+async def id_and_roles(http: aiohttp.ClientSession, person: Person) -> tuple[Any, list[str]]:
+    async with http.get("/api/auth/me", headers=person.headers()) as answer:
+        document = await answer.json()
+    return document["id"], document["roles"]
+
+
 async def administrator(system: LocalSystem, http: aiohttp.ClientSession) -> Person:
     person = await signed_up(http)
-    connection = await asyncpg.connect(system.database_url)
-    try:
-        await connection.execute("UPDATE auth.users SET roles = '{user,admin}' WHERE email = $1", person.email)
-    finally:
-        await connection.close()
-    document = {"email": person.email, "password": "correct horse"}
-    async with http.post("/api/auth/login", json=document) as answer:
-        person.tokens = await answer.json()
+    user_id, _ = await id_and_roles(http, person)
+    await set_administrator(system, user_id, administrator=True)
     return person
 
 
@@ -71,6 +78,37 @@ async def test_an_administrator_sees_every_part_and_every_process(system: LocalS
         assert parts["jobs"].numbers["jobs_failed"] == 0
         (gateway, *_) = (await asked(one.http, person)).parts
         assert len(gateway.processes) == 1  # the other said that it goes
+
+
+async def test_the_operator_s_word_counts_at_once_at_every_gateway(system: LocalSystem) -> None:
+    async with system.gateway() as one, system.gateway() as other:
+        person = await signed_up(one.http)
+        user_id, _ = await id_and_roles(one.http, person)
+
+        async def seen() -> list[int]:
+            found = []
+            for gateway in (one, other):
+                async with gateway.http.get(STATUS, headers=person.headers()) as answer:
+                    found.append(answer.status)
+            return found
+
+        assert await seen() == [403, 403]
+        for administrator, status, roles in (
+            (True, 200, ["user", "admin"]), (True, 200, ["user", "admin"]), (False, 403, ["user"]),
+        ):  # fmt: skip
+            await set_administrator(system, user_id, administrator=administrator)
+            assert await seen() == [status, status]
+            assert await id_and_roles(other.http, person) == (user_id, roles)
+    connection = await asyncpg.connect(system.database_url)
+    try:
+        rows = await connection.fetch(
+            "SELECT detail ->> 'administrator' AS said FROM auth.audit_log"
+            " WHERE subject = $1 AND action = 'auth.set_administrator' ORDER BY position",
+            f"user/{user_id}",
+        )
+    finally:
+        await connection.close()
+    assert [row["said"] for row in rows] == ["1", "1", "0"]
 
 
 async def test_without_redis_the_broker_still_tells_who_works(system: LocalSystem) -> None:

@@ -140,8 +140,8 @@ async def test_who_is_not_there_is_refused_in_a_sentence(system: LocalSystem) ->
 async def test_an_operator_does_it_all_by_the_command(
     system: LocalSystem, gateways: list[aiohttp.ClientSession], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for command in (users_command, keys_command):
-        monkeypatch.setattr(command, "installation", lambda: system.installation)
+    for module in (users_command, keys_command):
+        monkeypatch.setattr(module, "installation", lambda: system.installation)
     anna = await signed_up(gateways[0])
 
     async def run(*arguments: str, text: str | None = None) -> str:
@@ -160,6 +160,10 @@ async def test_an_operator_does_it_all_by_the_command(
     assert await signs_in(gateways[0], anna, "one more horse of mine") == 200
     listed = json.loads(await run("users", "list", "--find", anna.email[:20].upper(), "--json"))
     assert [(row["email"], row["sessions"], row["locked"]) for row in listed] == [(anna.email, 1, None)]
+    for command, admin in (("make-admin", True), ("remove-admin", False)):
+        assert "administrator" in await run("users", command, anna.email)
+        (row,) = json.loads(await run("users", "list", "--find", anna.email, "--json"))
+        assert row["admin"] is admin
     key_id = jwt.get_unverified_header(anna.tokens["access_token"])["kid"]
     assert key_id in await run("keys", "withdraw", key_id)
     assert await statuses(gateways, anna) == [401, 401]

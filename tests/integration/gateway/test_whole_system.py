@@ -65,6 +65,20 @@ async def test_a_diagram_is_kept_and_comes_back_as_it_was(http: aiohttp.ClientSe
     assert {name: document[name] for name in PLAN} == PLAN
 
 
+async def test_who_has_opened_a_diagram_finds_it_among_the_recent_ones(
+    http: aiohttp.ClientSession, anna: Person
+) -> None:
+    path = await made(http, anna)
+    async with http.post(f"{path}/views", headers=anna.headers()) as answer:
+        assert (answer.status, await answer.read()) == (204, b"")
+    query = {"view": "recent", "sort": "last_viewed_at"}
+    async with http.get("/api/diagrams", params=query, headers=anna.headers()) as answer:
+        (item,) = (await answer.json())["items"]
+    assert item["view_count"] == 1
+    async with http.post(f"{path[:-1]}{'1' if path[-1] == '0' else '0'}/views", headers=anna.headers()) as answer:
+        assert answer.status == 404
+
+
 async def test_a_read_that_was_cached_needs_no_bus_and_is_the_same(
     system: LocalSystem, http: aiohttp.ClientSession, anna: Person
 ) -> None:

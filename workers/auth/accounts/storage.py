@@ -89,6 +89,21 @@ class AccountStorage(TimedStatements):
             )
         return bool(found)
 
+    async def set_administrator(
+        self, connection: Connection, user_id: UUID, now: datetime, *, administrator: bool
+    ) -> Account | None:
+        """Locks the account row. None: no person has this id."""
+        with self.timed("set_administrator"):
+            record = await connection.fetchrow(
+                "UPDATE users SET updated_at = $2, roles = array_remove(roles, 'admin')"
+                " || CASE WHEN $3 THEN ARRAY['admin'] ELSE '{}' END"
+                f" WHERE id = $1 AND kind = 'person' RETURNING {_ACCOUNT}",
+                user_id,
+                now,
+                administrator,
+            )
+        return _account(record)
+
     async def set_password(
         self, connection: Connection, user_id: UUID, password_hash: str, now: datetime
     ) -> Account | None:

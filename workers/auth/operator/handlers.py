@@ -16,9 +16,11 @@ from contracts.auth.operator import (
     KeyWithdrawn,
     LockUser,
     ResetPassword,
+    SetAdministrator,
     UnlockUser,
     WithdrawKey,
 )
+from contracts.auth.sessions import SESSION_CACHE
 from contracts.envelope import Envelope
 from contracts.message import Request
 from contracts.sealed import reveal
@@ -72,6 +74,21 @@ async def end_user_sessions(command: EndUserSessions, envelope: Envelope, tools:
         if account is None or not await tools.storage.lock_account(work.connection, command.user_id):
             raise UserNotFound
         return await _end_sessions(command, work, tools, command.user_id, "ended_by_operator", locked=account.locked)
+
+
+@handlers.answers(SetAdministrator)
+async def set_administrator(command: SetAdministrator, envelope: Envelope, tools: Tools) -> AccountState:
+    """Invalidates the account's sessions, which carry the roles: the next request of each has the new ones."""
+    async with tools.ledger.unit_of_work(envelope) as work:
+        account = await tools.storage.set_administrator(
+            work.connection, command.user_id, work.now, administrator=command.administrator
+        )
+        if account is None:
+            raise UserNotFound
+        sessions = await tools.storage.list_sessions(work.connection, command.user_id, work.now)
+        work.invalidate(*(SESSION_CACHE.of(session.id) for session in sessions))
+        await _record(command, work, tools, f"user/{command.user_id}", administrator=int(command.administrator))
+        return work.reply(AccountState(user_id=command.user_id, locked=account.locked, sessions_ended=0))
 
 
 @handlers.answers(WithdrawKey)

@@ -330,9 +330,10 @@ _VIEW = f"""
     WITH found AS (
         SELECT id FROM files WHERE id = $1 AND {visible_to("$2")}
     ), counted AS (
-        UPDATE files SET last_viewed_at = $3::timestamptz, view_count = view_count + 1
+        UPDATE files SET last_viewed_at = $3, view_count = view_count + 1
         FROM found
-        WHERE files.id = found.id AND (last_viewed_at IS NULL OR last_viewed_at <= $3 - interval '1 min')
+        WHERE files.id = found.id
+            AND (last_viewed_at IS NULL OR last_viewed_at <= $3::timestamptz - interval '1 minute')
     )
     SELECT EXISTS (SELECT FROM found)
 """

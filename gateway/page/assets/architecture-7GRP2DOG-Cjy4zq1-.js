@@ -1,0 +1,1 @@
+export{o as createArchitectureServices}from"./mermaid-parser.core-Dm6pubng.js";import"./chunk-FOHPRMQF-DhwWuAwv.js";

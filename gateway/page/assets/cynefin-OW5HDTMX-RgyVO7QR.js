@@ -1,0 +1,1 @@
+export{v as createCynefinServices}from"./mermaid-parser.core-Dm6pubng.js";import"./chunk-FOHPRMQF-DhwWuAwv.js";

@@ -1,0 +1,1 @@
+export{i as createEventModelingServices}from"./mermaid-parser.core-Dm6pubng.js";import"./chunk-FOHPRMQF-DhwWuAwv.js";

@@ -1,0 +1,1 @@
+export{g as createGitGraphServices}from"./mermaid-parser.core-Dm6pubng.js";import"./chunk-FOHPRMQF-DhwWuAwv.js";

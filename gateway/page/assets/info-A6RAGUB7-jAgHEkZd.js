@@ -1,0 +1,1 @@
+export{m as createInfoServices}from"./mermaid-parser.core-Dm6pubng.js";import"./chunk-FOHPRMQF-DhwWuAwv.js";

@@ -1,0 +1,1 @@
+export{f as createPacketServices}from"./mermaid-parser.core-Dm6pubng.js";import"./chunk-FOHPRMQF-DhwWuAwv.js";

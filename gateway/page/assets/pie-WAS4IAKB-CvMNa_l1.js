@@ -1,0 +1,1 @@
+export{u as createPieServices}from"./mermaid-parser.core-Dm6pubng.js";import"./chunk-FOHPRMQF-DhwWuAwv.js";

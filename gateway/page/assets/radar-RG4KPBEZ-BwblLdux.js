@@ -1,0 +1,1 @@
+export{M as createRadarServices}from"./mermaid-parser.core-Dm6pubng.js";import"./chunk-FOHPRMQF-DhwWuAwv.js";

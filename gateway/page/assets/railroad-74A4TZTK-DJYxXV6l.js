@@ -1,0 +1,1 @@
+export{A as createRailroadServices}from"./mermaid-parser.core-Dm6pubng.js";import"./chunk-FOHPRMQF-DhwWuAwv.js";

@@ -1,0 +1,1 @@
+export{E as createRailroadAbnfServices}from"./mermaid-parser.core-Dm6pubng.js";import"./chunk-FOHPRMQF-DhwWuAwv.js";

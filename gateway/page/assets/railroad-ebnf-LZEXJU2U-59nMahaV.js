@@ -1,0 +1,1 @@
+export{O as createRailroadEbnfServices}from"./mermaid-parser.core-Dm6pubng.js";import"./chunk-FOHPRMQF-DhwWuAwv.js";

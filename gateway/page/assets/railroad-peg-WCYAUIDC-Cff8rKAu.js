@@ -1,0 +1,1 @@
+export{w as createRailroadPegServices}from"./mermaid-parser.core-Dm6pubng.js";import"./chunk-FOHPRMQF-DhwWuAwv.js";

@@ -1,0 +1,1 @@
+export{S as createTreemapServices}from"./mermaid-parser.core-Dm6pubng.js";import"./chunk-FOHPRMQF-DhwWuAwv.js";

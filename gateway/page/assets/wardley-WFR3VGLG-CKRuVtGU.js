@@ -1,0 +1,1 @@
+export{b as createWardleyServices}from"./mermaid-parser.core-Dm6pubng.js";import"./chunk-FOHPRMQF-DhwWuAwv.js";

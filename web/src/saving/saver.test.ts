@@ -100,6 +100,15 @@ test("an edit is on this device after 250 ms and on the server after 2 s", async
   expect(await drafts.read(tab)).toEqual({ base: null, sent: null, latest: null })
 })
 
+test("an editor that attaches itself again, as at each render, hastens nothing", async () => {
+  const { saver, server } = begin()
+  saver.edit(note("one"))
+  saver.attach(null)
+  saver.attach({ show: () => undefined })
+  await pass(1_999)
+  expect(server.calls).toHaveLength(0)
+})
+
 test("somebody who types on is saved after 10 s at most", async () => {
   const { saver, server } = begin()
   for (let second = 0; second < 10; second += 1) {

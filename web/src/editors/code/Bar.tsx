@@ -42,13 +42,21 @@ export function Bar({ label, children }: { label: string; children: ReactNode })
   )
 }
 
-export function BarButton(props: { icon: IconName; label: string; keys?: string; text?: string; onClick: () => void }) {
-  const { icon, label, keys, text, onClick } = props
+export function BarButton(props: {
+  icon: IconName
+  label: string
+  keys?: string
+  text?: string
+  pressed?: boolean
+  onClick: () => void
+}) {
+  const { icon, label, keys, text, pressed, onClick } = props
   return (
     <button
       type="button"
       className={styles.button}
       aria-label={label}
+      aria-pressed={pressed}
       aria-keyshortcuts={keys}
       title={keys ? `${label} (${keys.replace("Control", "Ctrl")})` : label}
       onClick={onClick}

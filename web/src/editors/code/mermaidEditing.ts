@@ -1,7 +1,7 @@
 import { autocompletion } from "@codemirror/autocomplete"
 import { type Diagnostic, lintGutter } from "@codemirror/lint"
 import type { EditorState, Extension } from "@codemirror/state"
-import { EditorView, lineNumbers } from "@codemirror/view"
+import { lineNumbers } from "@codemirror/view"
 import { complete } from "./completion.ts"
 import { faultText } from "./faults.ts"
 import { mermaidLanguage } from "./language.ts"
@@ -20,10 +20,4 @@ export function diagnosticsOf(fault: Fault | null, { doc }: EditorState): Diagno
   const line = doc.line(Math.max(1, Math.min(fault.place.line, doc.lines)))
   const from = Math.min(line.from + fault.place.column, line.to)
   return [{ from, to: Math.min(from + fault.place.length, line.to), severity: "error", message: faultText(fault) }]
-}
-
-export function goToLine(view: EditorView, number: number): void {
-  const line = view.state.doc.line(Math.max(1, Math.min(number, view.state.doc.lines)))
-  view.dispatch({ selection: { anchor: line.from }, effects: EditorView.scrollIntoView(line.from, { y: "center" }) })
-  view.focus()
 }

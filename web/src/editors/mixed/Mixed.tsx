@@ -1,0 +1,61 @@
+/** A canvas and a note of the same diagram, saved as one: side by side, or one at a time. */
+import { lazy, Suspense, useImperativeHandle, useRef } from "react"
+import { useSentences } from "../../i18n/catalogue.ts"
+import { Bar } from "../code/Bar.tsx"
+import { PaneSwitch, Panes } from "../code/Panes.tsx"
+import { usePaneMode } from "../code/paneMode.ts"
+import type { Content, Editor, EditorComponent, EditorProps } from "../editor.ts"
+import { note } from "../note/sentences.ts"
+import styles from "./Mixed.module.css"
+
+const canvases = import.meta.glob<{ default: EditorComponent }>("../canvas/Canvas.tsx")
+const Canvas = lazy(canvases["../canvas/Canvas.tsx"] ?? (() => Promise.reject(new Error("There is no canvas"))))
+const NoteEditor = lazy(() => import("../note/NoteEditor.tsx"))
+
+type Part = () => Content
+const unedited: Part = () => ({})
+
+export default function Mixed({ onEdit, ref, ...rest }: EditorProps) {
+  const said = useSentences(note)
+  const [mode, setMode] = usePaneMode("mixed")
+  const canvas = useRef<Editor>(null)
+  const text = useRef<Editor>(null)
+  const parts = useRef({ canvas: unedited, note: unedited })
+
+  useImperativeHandle(ref, () => ({
+    show(content) {
+      canvas.current?.show(content)
+      text.current?.show(content)
+    },
+  }))
+
+  const edited = (part: "canvas" | "note") => (content: Part) => {
+    parts.current[part] = content
+    onEdit(() => ({ ...parts.current.canvas(), ...parts.current.note() }))
+  }
+
+  return (
+    <div className={styles.mixed}>
+      <Bar label={said.shown}>
+        <PaneSwitch
+          mode={mode}
+          onMode={setMode}
+          labels={{ group: said.shown, first: said.canvas, both: said.both, second: said.noteTab }}
+        />
+      </Bar>
+      <Panes
+        mode={mode}
+        first={
+          <Suspense fallback={null}>
+            <Canvas {...rest} ref={canvas} onEdit={edited("canvas")} />
+          </Suspense>
+        }
+        second={
+          <Suspense fallback={null}>
+            <NoteEditor {...rest} ref={text} onEdit={edited("note")} />
+          </Suspense>
+        }
+      />
+    </div>
+  )
+}

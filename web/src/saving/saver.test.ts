@@ -27,19 +27,10 @@ type Call = Sent & SendOptions & { answer(answer: Answer): Promise<void> }
 class Scripted implements Server {
   readonly calls: Call[] = []
   readonly reads: ((found: Found) => Promise<void>)[] = []
-  draftsAtCall: (Sent | null)[] = []
-  private readonly drafts: Drafts
-  private readonly tab: string
-
-  constructor(drafts: Drafts, tab: string) {
-    this.drafts = drafts
-    this.tab = tab
-  }
 
   save(_: string, sent: Sent, options: SendOptions): Promise<Answer> {
     return new Promise((resolve) => {
       this.calls.push({ ...sent, ...options, answer: (answer) => settled(() => resolve(answer)) })
-      void this.drafts.read(this.tab).then((draft) => this.draftsAtCall.push(draft.sent))
     })
   }
 
@@ -74,7 +65,7 @@ function begin(start: Partial<Start> = {}, note = "one\ntwo\nthree") {
   number += 1
   const drafts = start.drafts ?? new Drafts({ account: `account-${number}`, diagram: ID })
   const tab = start.tab ?? "tab"
-  const server = new Scripted(drafts, tab)
+  const server = new Scripted()
   const whole = { title: "Plan", canvas_data: null, note_content: note }
   const base = { revision: 3, baseline: baselineOf(whole) }
   const saver = new Saver({
@@ -109,6 +100,15 @@ test("an edit is on this device after 250 ms and on the server after 2 s", async
   expect(await drafts.read(tab)).toEqual({ base: null, sent: null, latest: null })
 })
 
+test("an editor that attaches itself again, as at each render, hastens nothing", async () => {
+  const { saver, server } = begin()
+  saver.edit(note("one"))
+  saver.attach(null)
+  saver.attach({ show: () => undefined })
+  await pass(1_999)
+  expect(server.calls).toHaveLength(0)
+})
+
 test("somebody who types on is saved after 10 s at most", async () => {
   const { saver, server } = begin()
   for (let second = 0; second < 10; second += 1) {
@@ -130,11 +130,20 @@ test("content over 1 MB waits for 10 s", async () => {
   expect(server.calls).toHaveLength(1)
 })
 
-test("a draft is on this device before it is sent", async () => {
-  const { saver, server } = begin()
+test("nothing is sent before the store says that the draft is in it", async () => {
+  const { saver, server, drafts } = begin()
+  let written = () => undefined
+  vi.spyOn(drafts, "seal").mockImplementation(
+    () =>
+      new Promise((resolve) => {
+        written = () => void resolve()
+      }),
+  )
   saver.edit(note("one"))
   await pass(2_000)
-  expect(server.draftsAtCall).toEqual([expect.objectContaining({ key: server.last().key })])
+  expect(server.calls).toHaveLength(0)
+  await settled(written)
+  expect(server.calls).toHaveLength(1)
 })
 
 test("an edit while saving is sent after the answer, based on its revision, and one request runs at a time", async () => {

@@ -49,6 +49,7 @@ export class Saver {
   private current: SaverState
   private editor: Editor | null = null
   private theirs: Diagram | null = null
+  private attached = false
   private busy = false
   private closing = false
   private urgent = false
@@ -97,7 +98,9 @@ export class Saver {
   /** The editor is there, and can be shown what comes from elsewhere. Recovered drafts are sent from now on. */
   attach = (editor: Editor | null): void => {
     this.editor = editor
-    if (editor && this.current.saving === "dirty") void this.send()
+    // Once: an editor may attach itself again at each render.
+    if (editor && !this.attached && this.current.saving === "dirty") void this.send()
+    this.attached ||= editor !== null
   }
 
   edit = (content: () => Content): void => {

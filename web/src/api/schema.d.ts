@@ -806,6 +806,7 @@ export interface components {
             updated_at?: string | null;
             /**
              * Open
+             * @description May still take changes. Once false, the content never changes
              * @default false
              */
             open?: boolean;
@@ -961,6 +962,7 @@ export interface components {
             updated_at?: string | null;
             /**
              * Open
+             * @description May still take changes. Once false, the content never changes
              * @default false
              */
             open?: boolean;
@@ -1013,6 +1015,7 @@ export interface components {
             updated_at?: string | null;
             /**
              * Open
+             * @description May still take changes. Once false, the content never changes
              * @default false
              */
             open?: boolean;

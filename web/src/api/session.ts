@@ -1,8 +1,11 @@
 /**
  * Whether somebody is signed in. The tokens are in HttpOnly cookies that no script can read; the gateway accepts them only
  * from this origin and, for all but GET and HEAD, with the header below.
+ *
+ * - `unknown`: not asked yet. `unreachable`: asked, and the gateway did not answer.
+ * - `expired`: the session ended while the page was open. What is open stays, and waits for a new sign-in.
  */
-export type SessionState = "unknown" | "signed-in" | "signed-out"
+export type SessionState = "unknown" | "unreachable" | "signed-in" | "expired" | "signed-out"
 
 export const PAGE_HEADER = { "X-AutoGraph-Page": "1" }
 
@@ -12,14 +15,24 @@ const listeners = new Set<() => void>()
 const otherTabs = new BroadcastChannel("autograph:session")
 
 function become(next: SessionState): void {
+  if (next === state) return
   state = next
   for (const listener of listeners) listener()
 }
-otherTabs.onmessage = (event: MessageEvent<SessionState>) => become(event.data)
 
-function announce(next: SessionState): void {
+otherTabs.onmessage = ({ data }: MessageEvent<"signed-in" | "ended" | "signed-out">) => {
+  if (data === "ended") end()
+  else become(data)
+}
+
+function announce(next: "signed-in" | "signed-out"): void {
   become(next)
   otherTabs.postMessage(next)
+}
+
+/** The session is over, by its age or from elsewhere. */
+function end(): void {
+  become(state === "signed-in" || state === "expired" ? "expired" : "signed-out")
 }
 
 function post(path: string, body: unknown): Promise<Response> {
@@ -29,11 +42,17 @@ function post(path: string, body: unknown): Promise<Response> {
 
 async function renewOnce(): Promise<boolean> {
   return await navigator.locks.request("autograph:renew", async () => {
+    // Another tab may have renewed while this one waited for the lock; to ask is cheaper than to spend a token.
     const answer = await post("/api/auth/page/refresh", {})
-    if (answer.status === 401) announce("signed-out")
+    if (answer.status === 401) {
+      end()
+      otherTabs.postMessage("ended")
+    }
     return answer.ok
   })
 }
+
+export type Credentials = { email: string; password: string; rememberMe: boolean }
 
 export const session = {
   state: (): SessionState => state,
@@ -42,11 +61,17 @@ export const session = {
     return () => listeners.delete(listener)
   },
   /** The refusal's answer, or null when the person is signed in. Rejects if the gateway cannot be reached. */
-  async signIn(email: string, password: string, rememberMe: boolean): Promise<Response | null> {
+  async signIn({ email, password, rememberMe }: Credentials): Promise<Response | null> {
     const answer = await post("/api/auth/page/login", { email, password, remember_me: rememberMe })
     if (!answer.ok) return answer
     announce("signed-in")
     return null
+  },
+  /** The refusal's answer, or null when the account exists and its owner is signed in. */
+  async register(credentials: Credentials & { name: string }): Promise<Response | null> {
+    const { email, password, name } = credentials
+    const answer = await post("/api/auth/register", { email, password, ...(name && { name }) })
+    return answer.ok ? await session.signIn(credentials) : answer
   },
   /** One renewal at a time over all tabs: the renewal cookie is spent by it. */
   renew(): Promise<boolean> {
@@ -57,8 +82,13 @@ export const session = {
   },
   /** At the start of the page: asks the gateway, since cookies cannot be seen. */
   async begin(): Promise<void> {
-    const answer = await fetch("/api/auth/me")
-    become(answer.ok || (answer.status === 401 && (await session.renew())) ? "signed-in" : "signed-out")
+    try {
+      const answer = await fetch("/api/auth/me")
+      const isSignedIn = answer.ok || (answer.status === 401 && (await session.renew()))
+      become(isSignedIn ? "signed-in" : answer.status >= 500 ? "unreachable" : "signed-out")
+    } catch {
+      become("unreachable")
+    }
   },
   async signOut(): Promise<void> {
     await post("/api/auth/page/logout", {})

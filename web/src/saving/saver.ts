@@ -84,6 +84,11 @@ export class Saver {
     return () => this.listeners.delete(listener)
   }
 
+  /** What the server has, as far as this page knows. */
+  get revision(): number {
+    return this.edits.base.revision
+  }
+
   /** All content as it is now, saved or not. */
   now(): Whole {
     return this.edits.now()
@@ -114,9 +119,10 @@ export class Saver {
 
   dismiss = (): void => this.update({ notice: null })
 
-  async discardAside(key: string): Promise<void> {
-    await this.own.drafts.discardAside(key)
-    this.update({ asides: this.current.asides.filter((aside) => aside.key !== key) })
+  async discardAsides(): Promise<void> {
+    const { asides } = this.current
+    this.update({ asides: [] })
+    await Promise.all(asides.map((aside) => this.own.drafts.discardAside(aside.key)))
   }
 
   /** A person merged the texts of a conflict to *text*. */

@@ -95,7 +95,7 @@ export default function Code({ initial, readOnly, onEdit, ref, menu }: EditorPro
     now.focus()
   }
 
-  const name = drawing?.title || document.title.split(" · ")[0] || said.untitled
+  const name = drawing?.title || document.title.replace(/ . AutoGraph$/, "") || said.untitled
   function png() {
     const background = getComputedStyle(document.body).backgroundColor
     if (drawing) downloadPng(drawing, name, background).catch(() => setNotice(said.downloadFailed))

@@ -1,1 +1,0 @@
-import{t as e}from"./react-C7zjNxyP.js";var t=e();function n(){return(0,t.jsx)(`main`,{})}export{n as default};

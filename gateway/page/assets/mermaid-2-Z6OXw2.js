@@ -1,0 +1,1 @@
+import{n as e}from"./frame-r9Stk1Ox.js";function t(t){return e(t)}export{t as parseMermaidToExcalidraw};

@@ -1,0 +1,1 @@
+function e(e,t=``,n={}){return{kind:e,message:t,place:null,found:``,expected:[],...n}}var t=5e4,n=8e6;export{n,e as r,t};

@@ -7,7 +7,6 @@ type Opened = { type: "canvas" | "note" | "mixed"; note_content: string | null }
 
 const modules = import.meta.glob<{ default: EditorComponent }>([
   "./canvas/Canvas.tsx",
-  "./code/Code.tsx",
   "./mixed/Mixed.tsx",
   "./note/Note.tsx",
 ])
@@ -18,7 +17,7 @@ function editor(path: string) {
 
 export const EDITORS: Record<Kind, EditorComponent> = {
   canvas: editor("./canvas/Canvas.tsx"),
-  code: editor("./code/Code.tsx"),
+  code: editor("./note/Note.tsx"), // which shows the code editor, with a switch to the text
   mixed: editor("./mixed/Mixed.tsx"),
   note: editor("./note/Note.tsx"),
 }

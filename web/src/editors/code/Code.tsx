@@ -42,8 +42,6 @@ export default function Code({ initial, readOnly, onEdit, ref, menu }: EditorPro
   const tell = useRef(onEdit)
   tell.current = onEdit
 
-  const text = () => view.current?.state.doc.toString() ?? ""
-
   // biome-ignore lint/correctness/useExhaustiveDependencies: the content to start with is read once
   useEffect(() => {
     if (!host.current) return
@@ -71,16 +69,22 @@ export default function Code({ initial, readOnly, onEdit, ref, menu }: EditorPro
     }
   }, [previewer, readOnly])
 
-  useImperativeHandle(ref, () => ({
-    show(content) {
-      if (content.note_content === undefined || !view.current) return
-      const { text: source, close } = opened(content.note_content ?? "")
-      closing.current = close
-      replaceText(view.current, source)
-      setEmpty(!source.trim())
-      previewer.edited(text)
-    },
-  }))
+  // Stable, since the saver takes an editor that is given to it as one that has just come.
+  useImperativeHandle(
+    ref,
+    () => ({
+      show(content) {
+        const now = view.current
+        if (content.note_content === undefined || !now) return
+        const { text: source, close } = opened(content.note_content ?? "")
+        closing.current = close
+        replaceText(now, source)
+        setEmpty(!source.trim())
+        previewer.edited(() => now.state.doc.toString())
+      },
+    }),
+    [previewer],
+  )
 
   useEffect(() => previewer.wear(theme), [previewer, theme])
   useEffect(() => {
@@ -95,7 +99,7 @@ export default function Code({ initial, readOnly, onEdit, ref, menu }: EditorPro
     now.focus()
   }
 
-  const name = drawing?.title || document.title.split(" · ")[0] || said.untitled
+  const name = drawing?.title || document.title.replace(/ . AutoGraph$/, "") || said.untitled
   function png() {
     const background = getComputedStyle(document.body).backgroundColor
     if (drawing) downloadPng(drawing, name, background).catch(() => setNotice(said.downloadFailed))

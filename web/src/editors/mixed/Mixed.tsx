@@ -1,5 +1,5 @@
 /** A canvas and a note of the same diagram, saved as one: side by side, or one at a time. */
-import { lazy, Suspense, useImperativeHandle, useRef } from "react"
+import { lazy, Suspense, useImperativeHandle, useRef, useState } from "react"
 import { useSentences } from "../../i18n/catalogue.ts"
 import { Bar } from "../code/Bar.tsx"
 import { PaneSwitch, Panes } from "../code/Panes.tsx"
@@ -15,19 +15,25 @@ const NoteEditor = lazy(() => import("../note/NoteEditor.tsx"))
 type Part = () => Content
 const unedited: Part = () => ({})
 
-export default function Mixed({ onEdit, ref, ...rest }: EditorProps) {
+export default function Mixed({ initial, onEdit, ref, ...rest }: EditorProps) {
   const said = useSentences(note)
   const [mode, setMode] = usePaneMode("mixed")
+  const [start, setStart] = useState(initial)
   const canvas = useRef<Editor>(null)
   const text = useRef<Editor>(null)
   const parts = useRef({ canvas: unedited, note: unedited })
 
-  useImperativeHandle(ref, () => ({
-    show(content) {
-      canvas.current?.show(content)
-      text.current?.show(content)
-    },
-  }))
+  useImperativeHandle(
+    ref,
+    () => ({
+      show(content) {
+        setStart((start) => ({ ...start, ...content })) // for a part that is still being loaded
+        canvas.current?.show(content)
+        text.current?.show(content)
+      },
+    }),
+    [],
+  )
 
   const edited = (part: "canvas" | "note") => (content: Part) => {
     parts.current[part] = content
@@ -47,12 +53,12 @@ export default function Mixed({ onEdit, ref, ...rest }: EditorProps) {
         mode={mode}
         first={
           <Suspense fallback={null}>
-            <Canvas {...rest} ref={canvas} onEdit={edited("canvas")} />
+            <Canvas {...rest} initial={start} ref={canvas} onEdit={edited("canvas")} />
           </Suspense>
         }
         second={
           <Suspense fallback={null}>
-            <NoteEditor {...rest} ref={text} onEdit={edited("note")} />
+            <NoteEditor {...rest} initial={start} ref={text} onEdit={edited("note")} />
           </Suspense>
         }
       />

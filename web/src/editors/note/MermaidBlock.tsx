@@ -41,7 +41,7 @@ export function MermaidBlock({ source, element }: { source: string; element: HTM
   }, [near, previewer, theme])
 
   return (
-    <figure className={styles.diagram} aria-busy={waiting}>
+    <figure className={styles.diagram} aria-busy={waiting} data-drawn={theme}>
       {drawing && (
         <img
           className={fault ? styles.stale : undefined}

@@ -16,12 +16,17 @@ export default function Note({ initial, onEdit, ref, ...rest }: EditorProps) {
   const [start, setStart] = useState(initial)
   const [shown, setShown] = useState(() => (sourceIn(initial.note_content ?? "") === null ? "note" : "code"))
 
-  useImperativeHandle(ref, () => ({
-    show(content) {
-      if (content.note_content !== undefined) newest.current = () => content
-      inner.current?.show(content)
-    },
-  }))
+  useImperativeHandle(
+    ref,
+    () => ({
+      show(content) {
+        if (content.note_content !== undefined) newest.current = () => content
+        if (inner.current) inner.current.show(content)
+        else setStart(content) // it is still being loaded
+      },
+    }),
+    [],
+  )
 
   function turn(to: "note" | "code") {
     setStart(newest.current())

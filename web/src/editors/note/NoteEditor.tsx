@@ -62,14 +62,19 @@ export default function NoteEditor({ initial, readOnly, onEdit, ref, menu }: Pro
     }
   }, [readOnly, edited])
 
-  useImperativeHandle(ref, () => ({
-    show(content) {
-      const now = view.current
-      if (content.note_content === undefined || !now) return
-      replaceText(now, content.note_content ?? "")
-      edited(() => now.state.doc.toString())
-    },
-  }))
+  // Stable, since the saver takes an editor that is given to it as one that has just come.
+  useImperativeHandle(
+    ref,
+    () => ({
+      show(content) {
+        const now = view.current
+        if (content.note_content === undefined || !now) return
+        replaceText(now, content.note_content ?? "")
+        edited(() => now.state.doc.toString())
+      },
+    }),
+    [edited],
+  )
 
   function tick(number: number) {
     const now = view.current

@@ -24,6 +24,15 @@ const colours = EditorView.theme({
   ".cm-deletedChunk": { backgroundColor: "light-dark(#fdecea, #3a1d1c)", padding: "2px 16px 2px 12px" },
   ".cm-deletedChunk .cm-deletedText": { background: "light-dark(#f8c9c4, #6b2b28)" },
   ".cm-chunkButtons": { insetInlineEnd: "8px", display: "flex", gap: "4px" },
+  ".cm-chunkButtons button.cm-button": {
+    margin: "0",
+    padding: "3px 8px",
+    border: "1px solid var(--border)",
+    background: "var(--surface-raised)",
+    color: "var(--text)",
+    font: "500 12px/1.3 var(--font)",
+    cursor: "pointer",
+  },
 })
 
 type Props = { conflict: TextConflict; onResolve: (text: string) => void }

@@ -79,7 +79,12 @@ export const heading: Command = (view) => {
   const now = /^(#{0,6})\s*/.exec(line.text)?.[0] ?? ""
   const level = now.trim().length
   const insert = level >= 3 ? "" : `${"#".repeat(level + 1)} `
-  view.dispatch({ changes: { from: line.from, to: line.from + now.length, insert }, userEvent: "input" })
+  const within = Math.max(0, view.state.selection.main.head - line.from - now.length)
+  view.dispatch({
+    changes: { from: line.from, to: line.from + now.length, insert },
+    selection: { anchor: line.from + insert.length + within },
+    userEvent: "input",
+  })
   view.focus()
   return true
 }

@@ -152,7 +152,7 @@ def _print_summary(console: Console, home: Home, external: Mapping[str, str], ht
             soft_wrap=True,
         )
     console.print(
-        f"\nAutoGraph is ready after {seconds:.1f} s: [bold]{gateway}/api/docs[/bold]\n"
+        f"\nAutoGraph is ready after {seconds:.1f} s: [bold]{gateway}/[/bold]\n"
         f"Data and logs are in {home.folder}. Ctrl-C stops everything; the data is kept.",
         highlight=False,
         soft_wrap=True,

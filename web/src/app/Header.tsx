@@ -2,12 +2,12 @@ import { useQuery } from "@tanstack/react-query"
 import { useSyncExternalStore } from "react"
 import { Link, useLocation } from "wouter"
 import { meQuery } from "../api/queries.ts"
-import { session } from "../api/session.ts"
 import { useSentences } from "../i18n/catalogue.ts"
 import { LANGUAGES, language } from "../i18n/language.ts"
 import { Button, IconButton } from "../ui/Button.tsx"
 import { Mark } from "../ui/Icon.tsx"
 import { Menu, type MenuItem } from "../ui/Menu.tsx"
+import { leaving } from "./leaving.ts"
 import styles from "./SignedIn.module.css"
 import { app } from "./sentences.ts"
 import { THEMES, theme } from "./theme.ts"
@@ -50,7 +50,7 @@ export function Header({ onFind }: { onFind: () => void }) {
             checked: each === chosenLanguage,
             run: () => language.choose(each),
           })),
-          [{ label: header.signOut, icon: "close", run: () => void session.signOut() }],
+          [{ label: header.signOut, icon: "close", run: () => void leaving.signOut(me?.id) }],
         ]}
       />
     </header>

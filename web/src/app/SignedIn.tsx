@@ -4,11 +4,13 @@ import { Link, Route, Switch } from "wouter"
 import { meQuery, newQueryClient } from "../api/queries.ts"
 import { session } from "../api/session.ts"
 import { useSentences } from "../i18n/catalogue.ts"
-import { Dialog } from "../ui/Dialog.tsx"
+import { Button } from "../ui/Button.tsx"
+import { Dialog, DialogActions } from "../ui/Dialog.tsx"
 import { EmptyState } from "../ui/EmptyState.tsx"
 import { Toasts } from "../ui/Toasts.tsx"
 import { EntryForm } from "./Entry.tsx"
 import { Header } from "./Header.tsx"
+import { leaving } from "./leaving.ts"
 import styles from "./SignedIn.module.css"
 import { app } from "./sentences.ts"
 
@@ -66,6 +68,7 @@ function Shell() {
         </Suspense>
       ) : null}
       {isExpired ? <SignInAgain /> : null}
+      <Leaving />
       <SamePerson />
       <Toasts close={text.close} />
     </div>
@@ -104,6 +107,25 @@ function SignInAgain() {
     <Dialog title={expired.title} close={null} onClose={() => undefined}>
       <p className={styles.again}>{expired.text}</p>
       <EntryForm onDone={() => void queries.invalidateQueries()} />
+    </Dialog>
+  )
+}
+
+function Leaving() {
+  const { leave } = useSentences(app)
+  const drafts = useSyncExternalStore(leaving.subscribe, leaving.drafts)
+  if (drafts === 0) return null
+  return (
+    <Dialog title={leave.title} close={leave.stay} onClose={leaving.stay}>
+      <p>{leave.text(drafts)}</p>
+      <DialogActions>
+        <Button autoFocus onClick={leaving.stay}>
+          {leave.stay}
+        </Button>
+        <Button kind="danger" onClick={() => void leaving.signOutAnyway()}>
+          {leave.anyway}
+        </Button>
+      </DialogActions>
     </Dialog>
   )
 }

@@ -1,4 +1,4 @@
-import { catalogue } from "../i18n/catalogue.ts"
+import { catalogue, plural } from "../i18n/catalogue.ts"
 
 export const app = catalogue(
   {
@@ -23,6 +23,13 @@ export const app = catalogue(
     expired: {
       title: "Your session has ended",
       text: "Sign in again to go on. What you did is kept on this page meanwhile.",
+    },
+    leave: {
+      title: "Changes were not sent yet",
+      text: (count: number) =>
+        `${plural(count, { one: "diagram has", other: "diagrams have" })} changes that are only on this device. Signing out deletes them.`,
+      stay: "Stay signed in",
+      anyway: "Sign out and delete them",
     },
     unreachable: { title: "The server cannot be reached", text: "Check your connection.", again: "Try again" },
     insecure: {
@@ -78,6 +85,13 @@ export const app = catalogue(
     expired: {
       title: "Ihre Sitzung ist beendet",
       text: "Melden Sie sich erneut an. Was Sie getan haben, bleibt auf dieser Seite erhalten.",
+    },
+    leave: {
+      title: "Änderungen sind noch nicht gesendet",
+      text: (count: number) =>
+        `${plural(count, { one: "Diagramm hat", other: "Diagramme haben" })} Änderungen, die nur auf diesem Gerät sind. Beim Abmelden werden sie gelöscht.`,
+      stay: "Angemeldet bleiben",
+      anyway: "Abmelden und löschen",
     },
     unreachable: {
       title: "Der Server ist nicht erreichbar",

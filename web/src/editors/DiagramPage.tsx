@@ -4,7 +4,7 @@ import { Link, useParams } from "wouter"
 import { useSentences } from "../i18n/catalogue.ts"
 import { unsent } from "../saving/drafts.ts"
 import styles from "./DiagramPage.module.css"
-import { Refused, useDiagram, useMe } from "./queries.ts"
+import { Refused, useCountedView, useDiagram, useMe } from "./queries.ts"
 import { page } from "./sentences.ts"
 
 const Workspace = lazy(() => import("./Workspace.tsx"))
@@ -13,6 +13,7 @@ export default function DiagramPage() {
   const { id = "" } = useParams<{ id: string }>()
   const diagram = useDiagram(id)
   const me = useMe()
+  useCountedView(id, diagram.data?.deleted_at === null)
   const error = diagram.error ?? me.error
   if (error) return <Failed id={id} account={me.data?.id} error={error} again={() => void diagram.refetch()} />
   if (!diagram.data || !me.data) return <Skeleton />

@@ -1,4 +1,5 @@
 import { useQuery } from "@tanstack/react-query"
+import { useEffect } from "react"
 import { api, type Problem, type Schemas } from "../api/client.ts"
 
 export class Refused extends Error {
@@ -41,6 +42,13 @@ export function useMe() {
     queryFn: async () => unwrap(await api.GET("/api/auth/me")),
     staleTime: Number.POSITIVE_INFINITY,
   })
+}
+
+/** Once for each opening, so that it is among the recent ones. If that fails nothing is lost, and nobody is told. */
+export function useCountedView(id: string, isThere: boolean): void {
+  useEffect(() => {
+    if (isThere) void api.POST("/api/diagrams/{id}/views", { params: { path: { id } } }).catch(() => undefined)
+  }, [id, isThere])
 }
 
 /** The new diagram's id. *key* makes a repeat of the same request the same diagram. */

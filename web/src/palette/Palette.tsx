@@ -4,7 +4,7 @@ import { useLocation } from "wouter"
 import { api } from "../api/client.ts"
 import { dataOf } from "../api/problems.ts"
 import { meQuery } from "../api/queries.ts"
-import { session } from "../api/session.ts"
+import { leaving } from "../app/leaving.ts"
 import { THEMES, theme } from "../app/theme.ts"
 import { BEGINS, ICONS, KINDS } from "../dashboard/kinds.ts"
 import { LISTS } from "../dashboard/queries.ts"
@@ -133,7 +133,8 @@ function useCommands(): Entry[] {
   const { kinds } = useSentences(dashboard)
   const { begin } = useCreate()
   const [, navigate] = useLocation()
-  const isAdmin = useQuery(meQuery).data?.roles.includes("admin") ?? false
+  const me = useQuery(meQuery).data
+  const isAdmin = me?.roles.includes("admin") ?? false
   const places: [keyof typeof text.go, string, IconName][] = [
     ["all", "/", "grid"],
     ["recent", "/recent", "clock"],
@@ -160,6 +161,6 @@ function useCommands(): Entry[] {
       icon: each === "dark" ? ("moon" as const) : ("sun" as const),
       run: () => theme.choose(each),
     })),
-    { key: "sign-out", label: text.signOut, icon: "close", run: () => void session.signOut() },
+    { key: "sign-out", label: text.signOut, icon: "close", run: () => void leaving.signOut(me?.id) },
   ]
 }

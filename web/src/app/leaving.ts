@@ -1,0 +1,32 @@
+/** Signing out removes what this browser keeps, drafts included: a person is asked first if there are any. */
+import { session } from "../api/session.ts"
+import { unsent } from "../saving/drafts.ts"
+
+let drafts = 0
+const listeners = new Set<() => void>()
+
+function become(next: number): void {
+  drafts = next
+  for (const listener of listeners) listener()
+}
+
+export const leaving = {
+  /** Diagrams with changes that would be lost; 0: nobody is asked. */
+  drafts: (): number => drafts,
+  subscribe(listener: () => void): () => void {
+    listeners.add(listener)
+    return () => listeners.delete(listener)
+  },
+  async signOut(account: string | undefined): Promise<void> {
+    const left = account ? await unsent(account).catch(() => []) : []
+    if (left.length > 0) become(left.length)
+    else await session.signOut()
+  },
+  stay(): void {
+    become(0)
+  },
+  async signOutAnyway(): Promise<void> {
+    become(0)
+    await session.signOut()
+  },
+}

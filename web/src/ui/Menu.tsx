@@ -27,7 +27,7 @@ export function Menu({ trigger, groups }: { trigger: ReactElement; groups: MenuI
                     key={item.label}
                     className={item.danger ? `${styles.item} ${styles.danger}` : styles.item}
                     aria-checked={item.checked}
-                    role={item.checked === undefined ? undefined : "menuitemradio"}
+                    role={item.checked === undefined ? "menuitem" : "menuitemradio"}
                     onClick={item.run}
                   >
                     <span className={styles.icon}>

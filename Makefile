@@ -65,7 +65,7 @@ test: $(VENV)/.development .venv-tools/.tools web/node_modules/.installed ## All
 
 .PHONY: faults
 faults: $(VENV)/.development ## Fault tests on a running system, then mutation tests (45 min; LONG=1: hours)
-	@AUTOGRAPH_FAULTS_LONG=$(LONG) $(BIN)/pytest tests/faults tests/simulation -m ""
+	@AUTOGRAPH_FAULTS_LONG=$(LONG) $(BIN)/pytest tests/faults tests/simulation tests/web/test_kills.py -m ""
 	$(MAKE) mutants
 
 .PHONY: mutants
@@ -79,6 +79,10 @@ test-deploy: $(VENV)/.development .venv-tools/.tools ## Build the images, start 
 .PHONY: test-clients
 test-clients: $(VENV)/.development .venv-clients/.clients ## Lint the API's description, and test a running gateway with schemathesis and generated clients
 	@$(BIN)/pytest tests/clients -m clients
+
+.PHONY: screenshots
+screenshots: $(VENV)/.development ## Write the README's pictures of the page to docs/images/
+	@$(PYTHON_IN_VENV) -m tests.web.screenshots
 
 .PHONY: sbom
 sbom: ## Write what the image contains to dist/autograph.cdx.json (needs a Docker engine)

@@ -1,5 +1,7 @@
 """A person's diagrams, as the API has them: what the page calls saved is here, or it is not saved."""
 
+import io
+import json
 from typing import Any
 
 from tests.eventually import eventually
@@ -15,10 +17,12 @@ async def new_canvas(person: Client, scene: Any = None, title: str = "A canvas")
 
 
 async def _new(person: Client, body: dict[str, Any]) -> str:
-    made = await person.ask("POST", "/api/diagrams", body)
-    assert made.status == 201, made
-    identity: str = made.body["id"]
-    return identity
+    content = io.BytesIO(json.dumps(body).encode())  # aiohttp warns of large bodies that are plain bytes
+    headers = {"Authorization": f"Bearer {person.tokens['access_token']}", "Content-Type": "application/json"}
+    async with person._http.post(f"{person.address}/api/diagrams", data=content, headers=headers) as answer:
+        assert answer.status == 201, await answer.text()
+        identity: str = (await answer.json())["id"]
+        return identity
 
 
 async def diagram(person: Client, identity: str) -> dict[str, Any]:
@@ -31,6 +35,13 @@ async def diagram(person: Client, identity: str) -> dict[str, Any]:
 async def text_of(person: Client, identity: str) -> str:
     text: str = (await diagram(person, identity))["note_content"]
     return text
+
+
+async def change_note(person: Client, identity: str, text: str) -> None:
+    """By another program of the person, who has read it first."""
+    tag = f'"{(await diagram(person, identity))["revision"]}"'
+    changed = await person.ask("PATCH", f"/api/diagrams/{identity}", {"note_content": text}, If_Match=tag)
+    assert changed.status == 200, changed
 
 
 async def shapes_of(person: Client, identity: str) -> list[str]:

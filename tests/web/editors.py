@@ -7,7 +7,7 @@ from playwright.async_api import Locator, Page, expect
 
 # One moment: the text, and what the page says of it.
 READ = """(editor) => [
-    document.querySelector("[role=status][data-state]")?.dataset.state ?? "",
+    document.querySelector("output[data-state]")?.dataset.state ?? "",
     editor.innerText.replace(/\\n$/, ""),
 ]"""
 TOOLS = {"rectangle": "r", "diamond": "d", "ellipse": "o", "selection": "v"}
@@ -15,7 +15,7 @@ TOOLS = {"rectangle": "r", "diamond": "d", "ellipse": "o", "selection": "v"}
 
 def state(page: Page) -> Locator:
     """What the page says of the content: `clean` is saved."""
-    return page.locator("[role=status][data-state]")
+    return page.locator("output[data-state]")
 
 
 async def saved(page: Page) -> None:

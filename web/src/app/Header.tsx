@@ -28,13 +28,18 @@ export function Header({ onFind }: { onFind: () => void }) {
   places.push({ label: header.apiDocs, icon: "code", run: () => window.open("/api/docs", "_blank", "noopener") })
   return (
     <header className={styles.header}>
-      <Link href="/" className={styles.home} aria-label={header.diagrams}>
+      <Link href="/" className={styles.home} aria-label={`AutoGraph: ${header.diagrams}`}>
         <Mark />
         <span>AutoGraph</span>
       </Link>
-      <Button kind="quiet" icon="search" className={styles.find} onClick={onFind} aria-label={header.search}>
-        <span>{header.search}</span>
-        <kbd>{FIND_KEYS}</kbd>
+      <Button
+        kind="quiet"
+        icon="search"
+        className={styles.find}
+        onClick={onFind}
+        aria-label={`${header.search} ${FIND_KEYS}`}
+      >
+        <span>{header.search}</span> <kbd>{FIND_KEYS}</kbd>
       </Button>
       <Menu
         trigger={<IconButton icon="account" label={me ? `${header.menu}: ${me.name ?? me.email}` : header.menu} />}

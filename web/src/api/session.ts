@@ -9,6 +9,9 @@ export type SessionState = "unknown" | "unreachable" | "signed-in" | "expired" |
 
 export const PAGE_HEADER = { "X-AutoGraph-Page": "1" }
 
+/** Set while somebody is signed in with this browser, so that a first visit asks for no session. It proves nothing. */
+const SIGNED_IN = "autograph.signed-in"
+
 let state: SessionState = "unknown"
 let renewing: Promise<boolean> | null = null
 const listeners = new Set<() => void>()
@@ -17,6 +20,8 @@ const otherTabs = new BroadcastChannel("autograph:session")
 function become(next: SessionState): void {
   if (next === state) return
   state = next
+  if (next === "signed-in") localStorage.setItem(SIGNED_IN, "1")
+  if (next === "signed-out") localStorage.removeItem(SIGNED_IN)
   for (const listener of listeners) listener()
 }
 
@@ -82,6 +87,10 @@ export const session = {
   },
   /** At the start of the page: asks the gateway, since cookies cannot be seen. */
   async begin(): Promise<void> {
+    if (localStorage.getItem(SIGNED_IN) === null) {
+      become("signed-out")
+      return
+    }
     try {
       const answer = await fetch("/api/auth/me")
       const isSignedIn = answer.ok || (answer.status === 401 && (await session.renew()))

@@ -48,7 +48,8 @@ def page(document: dict[str, Any]) -> str:
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(info["title"])} API</title>'
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style>'
         f"<h1>{escape(info['title'])} API <small class=soft>{escape(info['version'])}</small></h1>"
-        f'<p>{_code(paragraphs)}<p>For programs: <a href="openapi.json">openapi.json</a>'
+        f'<p>{_code(paragraphs)}<p><a href="docs/try">Try requests</a>. '
+        'For programs: <a href="openapi.json">openapi.json</a>'
         f"{sections}<h2 id=problems>Problems</h2><table><tr><th>code<th>status<th>meaning{problems}</table></html>"
     )
 

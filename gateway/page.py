@@ -40,7 +40,7 @@ FRAME_POLICY: Final = (
 WORKER_POLICY: Final = "default-src 'none'; script-src 'self' 'unsafe-eval'; connect-src 'self'"
 PERMISSIONS: Final = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
 
-INDEX, FRAME = "/index.html", "/mermaid-frame.html"
+INDEX, FRAME, API_DOCS = "/index.html", "/mermaid-frame.html", "/api-docs.html"
 # Their names change with their content, or with Excalidraw's version.
 _IMMUTABLE = ("/assets/", "/excalidraw/")
 _COMPRESSED = {".css", ".html", ".js", ".json", ".svg", ".txt"}
@@ -93,8 +93,11 @@ class Page:
         self._origin = origin
 
     def routes(self) -> Iterable[web.RouteDef]:
-        """For what no other route takes. Under ``/api/`` there is no page: an unknown address stays a problem."""
-        return [web.route("*", "/{page:(?!api/).*}", self.answer)] if INDEX in _names() else []
+        """For what no other route takes. Under ``/api/`` there is one page: an unknown address stays a problem."""
+        return [web.get("/api/docs/try", self.api_docs), web.route("*", "/{page:(?!api/).*}", self.answer)]
+
+    async def api_docs(self, http: web.Request) -> web.Response:
+        return await self.file(http, API_DOCS)
 
     async def answer(self, http: web.Request) -> web.Response:
         path = http.path

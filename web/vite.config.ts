@@ -19,7 +19,7 @@ export default defineConfig({
     chunkSizeWarningLimit: 5000,
     reportCompressedSize: false,
     rolldownOptions: {
-      input: { index: "index.html", frame: "mermaid-frame.html" },
+      input: { index: "index.html", frame: "mermaid-frame.html", docs: "api-docs.html" },
       // A chunk of its own for what changes with updates only: else each change of the page renames all that import it.
       output: { codeSplitting: { groups: [{ name: "react", test: /node_modules\/(react|react-dom|scheduler)\// }] } },
     },

@@ -6,7 +6,15 @@ from pathlib import Path
 REPOSITORY = Path(__file__).parents[2]
 WEB = REPOSITORY / "web"
 # As web/build/emit.ts has them.
-SOURCES = ("index.html", "mermaid-frame.html", "package.json", "package-lock.json", "tsconfig.json", "vite.config.ts")
+SOURCES = (
+    "index.html",
+    "mermaid-frame.html",
+    "api-docs.html",
+    "package.json",
+    "package-lock.json",
+    "tsconfig.json",
+    "vite.config.ts",
+)
 FOLDERS = ("build", "public", "src")
 
 

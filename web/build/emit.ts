@@ -12,6 +12,7 @@ const OMITTED_FONT = "Xiaolai"
 const SOURCES = [
   "index.html",
   "mermaid-frame.html",
+  "api-docs.html",
   "package.json",
   "package-lock.json",
   "tsconfig.json",

@@ -25,7 +25,7 @@ export function Header({ onFind }: { onFind: () => void }) {
   if (me?.roles.includes("admin")) {
     places.push({ label: header.status, icon: "pulse", run: () => navigate("/status") })
   }
-  places.push({ label: header.apiDocs, icon: "code", run: () => window.open("/api/docs", "_blank", "noopener") })
+  places.push({ label: header.apiDocs, icon: "code", run: () => window.open("/api/docs/try", "_blank", "noopener") })
   return (
     <header className={styles.header}>
       <Link href="/" className={styles.home} aria-label={`AutoGraph: ${header.diagrams}`}>

@@ -1,0 +1,1 @@
+export{J as decodePngMetadata,K as encodePngMetadata}from"./prod-D2H_tOyh.js";

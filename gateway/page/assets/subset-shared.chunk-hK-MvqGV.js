@@ -1,1 +1,0 @@
-export{n as Commands,i as subsetToBase64,r as subsetToBinary,t as toBase64}from"./chunk-EIO257PC-CQJbTtVu.js";import"./prod-D2H_tOyh.js";

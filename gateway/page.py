@@ -94,15 +94,13 @@ class Page:
 
     def routes(self) -> Iterable[web.RouteDef]:
         """For what no other route takes. Under ``/api/`` there is one page: an unknown address stays a problem."""
-        return [web.get("/api/docs/try", self.api_docs), web.route("*", "/{page:(?!api/).*}", self.answer)]
+        return [web.get("/api/docs/try", self.api_docs), web.get("/{page:(?!api/).*}", self.answer)]
 
     async def api_docs(self, http: web.Request) -> web.Response:
         return await self.file(http, API_DOCS)
 
     async def answer(self, http: web.Request) -> web.Response:
         path = http.path
-        if http.method not in ("GET", "HEAD"):
-            raise web.HTTPNotFound
         if path in _names() and path != INDEX:
             return await self.file(http, path)
         if path.strip("/").partition("/")[0] in PAGES:

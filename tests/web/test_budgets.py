@@ -12,8 +12,8 @@ from tests.web.scene import scene
 from tests.web.visit import Visit
 
 KB = 1000
-# kB, compressed. Of the last two, 16 and 34 more than they should be: SignedIn loads all of Base UI.
-SIGN_IN, DASHBOARD, CANVAS = 90, 166, 534
+# kB, compressed, with all that the view asks for.
+SIGN_IN, DASHBOARD, CANVAS = 90, 150, 500
 OPEN_SECONDS = 0.8  # of the main thread, 1,000 elements
 OPEN_LARGE_SECONDS = 2.0  # 5,000
 FRAME_SECONDS = 0.010  # of the main thread, panning over 1,000 elements at 100 %

@@ -20,7 +20,8 @@ class Watch:
         """*origin*: the only one that requests may go to."""
         self.faults: list[str] = []
         self._origins = {_origin(origin)}
-        self._allowed: list[re.Pattern[str]] = []
+        # Said when a network of containers comes or goes beside the tests; Chromium then asks again.
+        self._allowed = [re.compile("net::ERR_NETWORK_CHANGED")]
         context.on("console", self._said)
         context.on("weberror", self._threw)
         context.on("request", self._requested)

@@ -60,9 +60,12 @@ async def test_a_host_that_is_no_host_gets_into_no_policy(scene: Scene) -> None:
 
 
 async def test_what_is_not_there_is_not_found_as_a_problem_or_for_people_as_a_page(scene: Scene) -> None:
-    for method, path in (("GET", "/api/nothing"), ("POST", "/api/nothing"), ("GET", "/assets/no.js"), ("POST", "/")):
+    for method, path in (("GET", "/api/nothing"), ("POST", "/api/nothing"), ("GET", "/assets/no.js")):
         status, problem = await scene.problem(method, path)
         assert (status, problem["code"]) == (404, "not_found")
+    for path in ("/", "/health", "/d/1"):
+        status, problem = await scene.problem("POST", path)
+        assert (status, problem["code"]) == (405, "method_not_allowed")
     async with scene.http.get("/nothing", headers={"Accept": "text/html"}) as answer:
         assert (answer.status, answer.content_type) == (404, "text/html")
     async with scene.http.get("/../settings.py") as answer:

@@ -81,7 +81,9 @@ function Sessions() {
   const endAll = useMutation({
     mutationFn: async () => dataOf(await api.POST("/api/auth/logout-all")),
     onError: tell,
-    onSuccess: () => session.signOut(),
+    onSuccess: async () => {
+      await session.signOut()
+    },
   })
   return (
     <section className={styles.section} aria-labelledby={id}>

@@ -19,14 +19,23 @@ const otherTabs = new BroadcastChannel("autograph:session")
 
 function become(next: SessionState): void {
   if (next === state) return
+  const isLeft = next === "signed-out" && (state === "signed-in" || state === "expired")
   state = next
   if (next === "signed-in") localStorage.setItem(SIGNED_IN, "1")
   if (next === "signed-out") localStorage.removeItem(SIGNED_IN)
+  notify()
+  // Nothing of this person stays in the page for the next one.
+  if (isLeft) location.assign("/")
+}
+
+function notify(): void {
   for (const listener of listeners) listener()
 }
 
 otherTabs.onmessage = ({ data }: MessageEvent<"signed-in" | "ended" | "signed-out">) => {
   if (data === "ended") end()
+  else if (data === state)
+    notify() // perhaps as somebody else
   else become(data)
 }
 
@@ -47,7 +56,6 @@ function post(path: string, body: unknown): Promise<Response> {
 
 async function renewOnce(): Promise<boolean> {
   return await navigator.locks.request("autograph:renew", async () => {
-    // Another tab may have renewed while this one waited for the lock; to ask is cheaper than to spend a token.
     const answer = await post("/api/auth/page/refresh", {})
     if (answer.status === 401) {
       end()
@@ -93,14 +101,17 @@ export const session = {
     }
     try {
       const answer = await fetch("/api/auth/me")
-      const isSignedIn = answer.ok || (answer.status === 401 && (await session.renew()))
-      become(isSignedIn ? "signed-in" : answer.status >= 500 ? "unreachable" : "signed-out")
+      if (answer.ok || (answer.status === 401 && (await session.renew()))) become("signed-in")
+      else if (state !== "signed-out") become("unreachable") // only a renewal that is refused says that it is over
     } catch {
       become("unreachable")
     }
   },
-  async signOut(): Promise<void> {
-    await post("/api/auth/page/logout", {})
+  /** The refusal's answer, or null when the session is over, which a 401 says as well. Rejects without a gateway. */
+  async signOut(): Promise<Response | null> {
+    const answer = await post("/api/auth/page/logout", {})
+    if (!answer.ok && answer.status !== 401) return answer
     announce("signed-out")
+    return null
   },
 }

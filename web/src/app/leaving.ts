@@ -1,6 +1,8 @@
 /** Signing out removes what this browser keeps, drafts included: a person is asked first if there are any. */
+import { describe, readRefused } from "../api/problems.ts"
 import { session } from "../api/session.ts"
 import { unsent } from "../saving/drafts.ts"
+import { toasts } from "../ui/toasts.ts"
 
 let drafts = 0
 const listeners = new Set<() => void>()
@@ -8,6 +10,16 @@ const listeners = new Set<() => void>()
 function become(next: number): void {
   drafts = next
   for (const listener of listeners) listener()
+}
+
+/** Tells the person if the session goes on all the same. */
+async function end(): Promise<void> {
+  try {
+    const answer = await session.signOut()
+    if (answer) toasts.show(describe(await readRefused(answer)))
+  } catch {
+    toasts.show(describe(null))
+  }
 }
 
 export const leaving = {
@@ -20,13 +32,13 @@ export const leaving = {
   async signOut(account: string | undefined): Promise<void> {
     const left = account ? await unsent(account).catch(() => []) : []
     if (left.length > 0) become(left.length)
-    else await session.signOut()
+    else await end()
   },
   stay(): void {
     become(0)
   },
   async signOutAnyway(): Promise<void> {
     become(0)
-    await session.signOut()
+    await end()
   },
 }

@@ -1,6 +1,6 @@
 import { type InfiniteData, type QueryClient, useInfiniteQuery } from "@tanstack/react-query"
 import { api, type Schemas } from "../api/client.ts"
-import { dataOf } from "../api/problems.ts"
+import { dataOf, refusedOf } from "../api/problems.ts"
 import type { DiagramType, Filter } from "./filter.ts"
 
 export type Summary = Schemas["DiagramSummary"]
@@ -10,6 +10,7 @@ export const LISTS = "diagrams"
 const PAGE_SIZE = 100
 /** Requests at a time for many diagrams. */
 const AT_ONCE = 4
+const MAX_ATTEMPTS = 4
 
 export function useDiagrams(filter: Filter) {
   const { view, q, type, tag, sort } = filter
@@ -53,6 +54,18 @@ export async function rename(id: string, title: string): Promise<void> {
 
 export type Change = "trash" | "restore" | "purge"
 
+/** Where a limit is reached, it is waited for as long as it says, some times. */
+async function changeInTime(kind: Change, id: string, attempts = MAX_ATTEMPTS): Promise<void> {
+  try {
+    await change(kind, id)
+  } catch (error) {
+    const refused = refusedOf(error)
+    if (refused?.status !== 429 || attempts <= 1) throw error
+    await new Promise((resolve) => setTimeout(resolve, (refused.retryAfter ?? 1) * 1000))
+    await changeInTime(kind, id, attempts - 1)
+  }
+}
+
 async function change(kind: Change, id: string): Promise<void> {
   const path = { id }
   if (kind === "restore") dataOf(await api.POST("/api/diagrams/{id}/restore", { params: { path } }))
@@ -66,7 +79,7 @@ export async function changeAll(kind: Change, ids: readonly string[]): Promise<s
   async function work(): Promise<void> {
     for (let id = left.shift(); id !== undefined; id = left.shift()) {
       try {
-        await change(kind, id)
+        await changeInTime(kind, id)
         done.push(id)
       } catch {
         // Told by the count of those that were changed.

@@ -151,6 +151,7 @@ export async function openSaver(
   const recovered = await adopt(drafts, tab, diagram).catch(() => recover(diagram, []))
   const asides = await drafts.asides().catch(() => [])
   const channel = new BroadcastChannel("autograph:saved")
+  let isOpen = true // an answer may come after the end
   const saver = new Saver({
     ...recovered,
     id: diagram.id,
@@ -159,13 +160,14 @@ export async function openSaver(
     server,
     asides,
     onSaved(revision) {
-      channel.postMessage({ diagram: diagram.id, revision } satisfies Saved)
+      if (isOpen) channel.postMessage({ diagram: diagram.id, revision } satisfies Saved)
       onSaved?.(revision)
     },
   })
   savers.set(diagram.id, saver)
   const deafen = listen(saver, channel)
   void saver.done.then(() => {
+    isOpen = false
     deafen()
     release()
     if (savers.get(diagram.id) === saver) savers.delete(diagram.id)

@@ -1,1 +1,0 @@
-export{n as Commands,i as subsetToBase64,r as subsetToBinary,t as toBase64}from"./chunk-EIO257PC-5F66RzOF.js";import"./prod-CBriqUaP.js";

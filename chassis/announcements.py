@@ -61,7 +61,7 @@ class Announcer:
         self._id = uuid4().hex
         self._started_at = datetime.now(UTC)
 
-    def said(self) -> Announcement:
+    def current(self) -> Announcement:
         report = self._health.last_report()
         return Announcement(
             id=self._id,
@@ -75,7 +75,7 @@ class Announcer:
     async def announce(self) -> None:
         """Never raises because of Redis: the next one comes soon."""
         try:
-            await self._redis.run(_ANNOUNCE(self._key, self._id, to_json(self.said()), _GONE_AFTER_MS))
+            await self._redis.run(_ANNOUNCE(self._key, self._id, to_json(self.current()), _GONE_AFTER_MS))
         except RedisUnavailable as error:
             _log.debug("announcement_failed", error=str(error))
 
@@ -103,8 +103,8 @@ async def announced(redis: Redis, services: tuple[str, ...]) -> dict[str, list[A
     (seconds, _), *hashes = await redis.run(Call(("TIME",)), *(Call(("HGETALL", _key(name))) for name in services))
     oldest_ms = (int(seconds) - CURRENT_SECONDS) * 1000
     return {
-        name: [found for text in told[1::2] if (found := _read(text, oldest_ms)) is not None]
-        for name, told in zip(services, hashes, strict=True)
+        name: [found for text in fields[1::2] if (found := _read(text, oldest_ms)) is not None]
+        for name, fields in zip(services, hashes, strict=True)
     }
 
 

@@ -12,7 +12,7 @@ from chassis.health import Health, HealthReport
 from chassis.side_port import operational_routes
 from gateway.api.table import ENDPOINTS
 from gateway.body import limit_bodies
-from gateway.browser import page_route
+from gateway.browser import Answer, page_route
 from gateway.compression import GZIP, accepts_gzip, compress
 from gateway.docs_page import CONTENT_SECURITY_POLICY
 from gateway.docs_page import page as docs_page
@@ -32,8 +32,6 @@ LARGE_BODIES_PER_CLIENT_BYTES = (
     16 * 1024 * 1024
 )  # of one client in memory at once: each costs seconds of CPU on its way to the database
 LARGE_BODIES_BYTES = 64 * 1024 * 1024  # of all clients in memory at once; sending one takes about four times its size
-
-Answer = Callable[[web.Request], Awaitable[web.Response]]
 
 
 def application(

@@ -134,9 +134,9 @@ class StatusReport:
         state, code = _state_of(found, known=processes is not None)
         numbers: dict[str, float] = {"processes": len(found)}
         if queues is not None and own_queues:
-            told = [queue_state for queue in own_queues if (queue_state := queues.get(queue)) is not None]
-            consumers = [consumers for _, consumers in told]
-            numbers |= {"messages_waiting": sum(waiting for waiting, _ in told), "consumers": sum(consumers)}
+            states = [queue_state for queue in own_queues if (queue_state := queues.get(queue)) is not None]
+            consumers = [consumers for _, consumers in states]
+            numbers |= {"messages_waiting": sum(waiting for waiting, _ in states), "consumers": sum(consumers)}
             if not any(consumers):
                 state, code = "away", "no_consumer" if found else "no_process"
             elif not all(consumers) and state in ("ok", "unknown"):

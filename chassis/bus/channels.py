@@ -59,7 +59,7 @@ class _Returnable:
         self._on_returned(Unroutable(f"no queue takes {self._routing_key}"))
 
     def cancel(self) -> None:
-        """The connection is lost: whoever waits for a reply learns it elsewhere."""
+        """The connection is lost. The requester fails its waiters itself."""
 
     def forget(self) -> None:
         self._channel.confirmations.pop(self._tag, None)

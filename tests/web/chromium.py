@@ -50,7 +50,7 @@ async def _names(options: Sequence[str]) -> list[str]:
 
 
 async def program() -> dict[str, Any]:
-    """What ``launch`` has to be told. Raises ``OperatorError`` where there is none and none can be had."""
+    """The options for ``launch``. Raises ``OperatorError`` where there is none and none can be had."""
     if named := os.environ.get(NAMED):
         return {"executable_path": named}
     home = Home(REPOSITORY / DEFAULT, programs=PROGRAMS).open()

@@ -23,7 +23,7 @@ NOTE = """\
 
 - [x] The gateway turns it into a command
 - [x] A worker carries it out in **one** transaction
-- [ ] Whoever listens hears of it
+- [ ] Subscribers get the event
 
 ```mermaid
 flowchart LR

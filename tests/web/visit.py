@@ -44,7 +44,7 @@ class Visit:
         return page
 
     async def keep_evidence(self, folder: Path, name: str) -> None:
-        """What can be seen of each tab, and what the console said, for whoever asks why a test failed."""
+        """What can be seen of each tab, and what the console said when a test failed."""
         stem = re.sub(r"\W+", "-", name)
         for number, page in enumerate(self.context.pages):
             await page.screenshot(path=folder / f"{stem}-{number}.png", timeout=5_000)

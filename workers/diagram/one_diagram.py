@@ -4,7 +4,7 @@ from typing import Protocol
 from uuid import UUID
 
 from chassis.unit_of_work import UnitOfWork, Work
-from contracts.diagram.diagrams import DiagramSummary
+from contracts.diagram.diagrams import DiagramChanged, DiagramSummary
 from contracts.message import Event
 from workers.diagram.diagrams import storage
 from workers.diagram.diagrams.storage import LockedDiagram
@@ -26,6 +26,21 @@ async def locked(work: UnitOfWork, command: OneDiagram, owner: UUID) -> LockedDi
     """
     work.invalidate(*command.invalidated_names())
     return await storage.lock(work.connection, command.id, owner)
+
+
+def announce_change(work: UnitOfWork, diagram: DiagramSummary, found: LockedDiagram, *changed: str) -> None:
+    """Publish what changed since the lock: fields of the diagram, or of its versions.
+
+    ``version`` is a new version; ``versions`` says that one has another label, or takes no more changes.
+    """
+    event = DiagramChanged(
+        diagram_id=diagram.id,
+        owner_id=diagram.owner_id,
+        changed=changed,
+        version=diagram.version,
+        revision=diagram.revision,
+    )
+    announce(work, event, diagram, sequence=found.next_sequence)
 
 
 def announce(work: Work, event: Event, diagram: DiagramSummary, *, sequence: int) -> None:

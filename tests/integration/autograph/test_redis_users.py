@@ -123,7 +123,7 @@ async def test_each_service_does_all_that_it_does_as_its_own_user(found: Install
         async with redis_of(found, service) as redis:
             await Announcer(redis, service, "1", Health("1"), CollectorRegistry()).announce()
     async with redis_of(found, "gateway") as redis:
-        assert [len(told) for told in (await announced(redis, ("gateway", *WORKERS))).values()] == [1, 1, 1]
+        assert [len(found) for found in (await announced(redis, ("gateway", *WORKERS))).values()] == [1, 1, 1]
 
     assert await denied(found) == []
     assert await doctor.check(found) == []

@@ -169,7 +169,7 @@ async def test_what_is_old_or_of_an_unknown_form_is_left_out(system: LocalSystem
         announcer = Announcer(redis, "gateway", "9.9", health, system.diagram.registry)
         await announcer.announce()
         ((seconds, _),) = await redis.run(Call(("TIME",)))
-        old = announcer.said().model_copy(update={"id": "old"}).model_dump_json()
+        old = announcer.current().model_copy(update={"id": "old"}).model_dump_json()
         await redis.run(
             Call(("HSET", "status:gateway", "old", f"{(int(seconds) - 30) * 1000} {old}")),
             Call(("HSET", "status:gateway", "odd", "x")),
@@ -178,14 +178,14 @@ async def test_what_is_old_or_of_an_unknown_form_is_left_out(system: LocalSystem
 
         found = {one.id: one for one in (await announced(redis, ("gateway",)))["gateway"]}
 
-        assert announcer.said().id in found
+        assert announcer.current().id in found
         assert not {"old", "odd", "odder"} & found.keys()
-        said: Announcement = found[announcer.said().id]
-        assert (said.release, said.state) == ("9.9", "starting")
+        own: Announcement = found[announcer.current().id]
+        assert (own.release, own.state) == ("9.9", "starting")
         await announcer.announce()  # which removes what is older than a minute, and what is no time
         assert await redis.run(Call(("HEXISTS", "status:gateway", "odd"))) == [0]
         await announcer.leave()
-        assert said.id not in {one.id for one in (await announced(redis, ("gateway",)))["gateway"]}
+        assert own.id not in {one.id for one in (await announced(redis, ("gateway",)))["gateway"]}
         await redis.run(Call(("HDEL", "status:gateway", "old", "odder")))
     finally:
         await redis.close()

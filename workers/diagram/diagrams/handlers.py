@@ -11,7 +11,6 @@ from contracts.diagram.diagrams import (
     CreateDiagram,
     DeleteDiagram,
     Diagram,
-    DiagramChanged,
     DiagramCreated,
     DiagramDeleted,
     DiagramRestored,
@@ -25,7 +24,7 @@ from contracts.diagram.diagrams import (
 from contracts.envelope import Envelope
 from workers.diagram.diagrams import rules, storage
 from workers.diagram.diagrams.storage import Change, LockedDiagram, NewDiagram
-from workers.diagram.one_diagram import announce, locked
+from workers.diagram.one_diagram import announce, announce_change, locked
 from workers.diagram.policy import authorise
 from workers.diagram.rows import producer_of
 from workers.diagram.tools import Tools
@@ -87,14 +86,7 @@ async def change_diagram(command: ChangeDiagram, envelope: Envelope, tools: Tool
         changed = await storage.change(work.connection, command.id, change)
         diagram = work.reply(changed.summary if changed else found.summary)
         if changed:
-            event = DiagramChanged(
-                diagram_id=diagram.id,
-                owner_id=owner,
-                changed=changed.fields,
-                version=diagram.version,
-                revision=diagram.revision,
-            )
-            announce(work, event, diagram, sequence=found.next_sequence)
+            announce_change(work, diagram, found, *changed.fields)
     if changed:
         tools.metrics.updated.inc()
     return diagram

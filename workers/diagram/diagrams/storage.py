@@ -251,7 +251,7 @@ def _elements(canvas: str) -> str:
 
 
 # jsonb decides whether content differs: it ignores the order of keys and treats 1 and 1.0 as equal.
-# Whether a version is still open is told by PostgreSQL's clock, which is one for all workers. It is read while the
+# Whether a version is still open is decided by PostgreSQL's clock, which is one for all workers. It is read while the
 # diagram is locked.
 _CHANGE = f"""
     WITH compared AS (

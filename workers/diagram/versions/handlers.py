@@ -4,8 +4,7 @@ from uuid import UUID
 
 from chassis.bus.handlers import Handlers
 from chassis.objects import ObjectMissing
-from chassis.unit_of_work import UnitOfWork
-from contracts.diagram.diagrams import DiagramChanged, DiagramSummary
+from contracts.diagram.diagrams import DiagramSummary
 from contracts.diagram.versions import (
     ChangeVersion,
     CreateVersion,
@@ -22,8 +21,7 @@ from contracts.envelope import Envelope
 from workers.diagram import cursors
 from workers.diagram.archive.storage import Content
 from workers.diagram.diagrams.rules import check_live, check_revision
-from workers.diagram.diagrams.storage import LockedDiagram
-from workers.diagram.one_diagram import announce, locked
+from workers.diagram.one_diagram import announce_change, locked
 from workers.diagram.policy import authorise
 from workers.diagram.rows import producer_of
 from workers.diagram.tools import Tools
@@ -84,10 +82,10 @@ async def create_version(command: CreateVersion, envelope: Envelope, tools: Tool
         if rules.needs_successor(newest.summary, naming):
             author = Author(envelope.actor.id, producer_of(envelope.actor))
             diagram, saved = await storage.follow(work.connection, command.id, naming, author, work.now)
-            _announce(work, diagram, found, "version")
+            announce_change(work, diagram, found, "version")
         elif naming.is_given or newest.is_unclosed:
             saved = await storage.name(work.connection, command.id, newest.summary.number, naming)
-            _announce(work, diagram, found, "versions")
+            announce_change(work, diagram, found, "versions")
         version = SavedVersion(**saved.model_dump(), diagram_id=command.id, diagram_revision=diagram.revision)
         work.reply(version)
     return version
@@ -107,7 +105,7 @@ async def change_version(command: ChangeVersion, envelope: Envelope, tools: Tool
         naming = rules.renamed(version, command)
         if naming != Naming(version.label, version.description):
             version = await storage.name(work.connection, command.id, command.number, naming)
-            _announce(work, found.summary, found, "versions")
+            announce_change(work, found.summary, found, "versions")
         work.reply(version)
     return version
 
@@ -169,20 +167,8 @@ async def _restore(
             written = await storage.source(work.connection, command.id, diagram.version)
             if written is None or written.digest != old:
                 raise RestoredDifferently(f"version {command.number} of diagram {command.id}")
-            _announce(work, diagram, found, *restored.fields)
+            announce_change(work, diagram, found, *restored.fields)
     if restored:
         tools.metrics.updated.inc()
         tools.metrics.restored.inc()
     return diagram
-
-
-def _announce(work: UnitOfWork, diagram: DiagramSummary, found: LockedDiagram, *changed: str) -> None:
-    """*changed*: ``version`` is a new one; ``versions`` says that one has another label, or takes no more changes."""
-    event = DiagramChanged(
-        diagram_id=diagram.id,
-        owner_id=diagram.owner_id,
-        changed=changed,
-        version=diagram.version,
-        revision=diagram.revision,
-    )
-    announce(work, event, diagram, sequence=found.next_sequence)

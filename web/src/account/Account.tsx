@@ -1,5 +1,5 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query"
-import { type FormEvent, useEffect, useId } from "react"
+import { type FormEvent, useId } from "react"
 import { api, type Schemas } from "../api/client.ts"
 import { dataOf, describe, refusedOf } from "../api/problems.ts"
 import { meQuery } from "../api/queries.ts"
@@ -8,6 +8,7 @@ import { useSentences } from "../i18n/catalogue.ts"
 import { absolute, relative } from "../i18n/dates.ts"
 import { Button } from "../ui/Button.tsx"
 import { Field } from "../ui/Field.tsx"
+import { Page } from "../ui/Page.tsx"
 import { toasts } from "../ui/toasts.ts"
 import styles from "./Account.module.css"
 import { deviceOf } from "./device.ts"
@@ -17,15 +18,11 @@ const SESSIONS = ["sessions"]
 
 export default function Account() {
   const text = useSentences(account)
-  useEffect(() => {
-    document.title = `${text.title} · AutoGraph`
-  }, [text])
   return (
-    <main className={styles.page}>
-      <h1>{text.title}</h1>
+    <Page title={text.title}>
       <Profile />
       <Sessions />
-    </main>
+    </Page>
   )
 }
 

@@ -66,7 +66,7 @@ export async function readRefused(answer: Response): Promise<Refused> {
   return refusedBy(answer.status, await answer.json().catch(() => null), answer.headers.get("Retry-After"))
 }
 
-/** What went wrong, in the language of the page. Codes without a sentence are told in the server's words, in English. */
+/** What went wrong, in the language of the page. Codes without a sentence are shown in the server's words, in English. */
 export function describe(refused: Refused | null): string {
   const text = sentences(texts)
   if (!refused) return text.unreachable

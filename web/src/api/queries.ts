@@ -1,21 +1,17 @@
-import { MutationCache, QueryCache, QueryClient } from "@tanstack/react-query"
+import { QueryClient } from "@tanstack/react-query"
 import { api, type Schemas } from "./client.ts"
 import { dataOf, refusedOf } from "./problems.ts"
 
 export type Me = Schemas["User"]
 
 /** What a repeat may change: no answer, or one that says so. */
-function isWorthRepeating(failures: number, error: unknown): boolean {
+export function isWorthRepeating(failures: number, error: unknown): boolean {
   const refused = refusedOf(error)
   return failures < 3 && (refused === null || refused.status >= 500)
 }
 
-export function newQueryClient(onError: (error: unknown) => void): QueryClient {
-  return new QueryClient({
-    queryCache: new QueryCache({ onError }),
-    mutationCache: new MutationCache(),
-    defaultOptions: { queries: { staleTime: 10_000, retry: isWorthRepeating } },
-  })
+export function newQueryClient(): QueryClient {
+  return new QueryClient({ defaultOptions: { queries: { staleTime: 10_000, retry: isWorthRepeating } } })
 }
 
 export const meQuery = {

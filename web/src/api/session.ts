@@ -1,3 +1,5 @@
+import { observable } from "../observable.ts"
+
 /**
  * Whether somebody is signed in. The tokens are in HttpOnly cookies that no script can read; the gateway accepts them only
  * from this origin and, for all but GET and HEAD, with the header below.
@@ -12,30 +14,24 @@ export const PAGE_HEADER = { "X-AutoGraph-Page": "1" }
 /** Set while somebody is signed in with this browser, so that a first visit asks for no session. It proves nothing. */
 const SIGNED_IN = "autograph.signed-in"
 
-let state: SessionState = "unknown"
+const { get, set, subscribe } = observable<SessionState>("unknown")
 let renewing: Promise<boolean> | null = null
-const listeners = new Set<() => void>()
 const otherTabs = new BroadcastChannel("autograph:session")
 
 function become(next: SessionState): void {
-  if (next === state) return
-  const isLeft = next === "signed-out" && (state === "signed-in" || state === "expired")
-  state = next
+  const before = get()
+  if (next === before) return
   if (next === "signed-in") localStorage.setItem(SIGNED_IN, "1")
   if (next === "signed-out") localStorage.removeItem(SIGNED_IN)
-  notify()
+  set(next)
   // Nothing of this person stays in the page for the next one.
-  if (isLeft) location.assign("/")
-}
-
-function notify(): void {
-  for (const listener of listeners) listener()
+  if (next === "signed-out" && (before === "signed-in" || before === "expired")) location.assign("/")
 }
 
 otherTabs.onmessage = ({ data }: MessageEvent<"signed-in" | "ended" | "signed-out">) => {
   if (data === "ended") end()
-  else if (data === state)
-    notify() // perhaps as somebody else
+  else if (data === get())
+    set(data) // perhaps as somebody else
   else become(data)
 }
 
@@ -46,7 +42,7 @@ function announce(next: "signed-in" | "signed-out"): void {
 
 /** The session is over, by its age or from elsewhere. */
 function end(): void {
-  become(state === "signed-in" || state === "expired" ? "expired" : "signed-out")
+  become(get() === "signed-in" || get() === "expired" ? "expired" : "signed-out")
 }
 
 function post(path: string, body: unknown): Promise<Response> {
@@ -68,11 +64,8 @@ async function renewOnce(): Promise<boolean> {
 export type Credentials = { email: string; password: string; rememberMe: boolean }
 
 export const session = {
-  state: (): SessionState => state,
-  subscribe(listener: () => void): () => void {
-    listeners.add(listener)
-    return () => listeners.delete(listener)
-  },
+  state: get,
+  subscribe,
   /** The refusal's answer, or null when the person is signed in. Rejects if the gateway cannot be reached. */
   async signIn({ email, password, rememberMe }: Credentials): Promise<Response | null> {
     const answer = await post("/api/auth/page/login", { email, password, remember_me: rememberMe })
@@ -102,7 +95,7 @@ export const session = {
     try {
       const answer = await fetch("/api/auth/me")
       if (answer.ok || (answer.status === 401 && (await session.renew()))) become("signed-in")
-      else if (state !== "signed-out") become("unreachable") // only a renewal that is refused says that it is over
+      else if (get() !== "signed-out") become("unreachable") // only a renewal that is refused says that it is over
     } catch {
       become("unreachable")
     }

@@ -4,7 +4,7 @@ import { Button } from "../ui/Button.tsx"
 import { EmptyState } from "../ui/EmptyState.tsx"
 import { app } from "./sentences.ts"
 
-/** Instead of an empty page: what failed is told, and a way out is shown. */
+/** Instead of an empty page: says what failed, and offers a way out. */
 // biome-ignore lint/style/useReactFunctionComponents: React catches errors in classes only
 export class ErrorBoundary extends Component<{ children: ReactNode }, { failed: boolean }> {
   override state = { failed: false }

@@ -20,7 +20,7 @@ const Account = lazy(() => import("../account/Account.tsx"))
 const Status = lazy(() => import("../status/Status.tsx"))
 const Palette = lazy(() => import("../palette/Palette.tsx"))
 
-const queries = newQueryClient(() => undefined)
+const queries = newQueryClient()
 
 /** All that needs a session; loaded after sign-in, so that the first page is small. */
 export default function SignedIn() {

@@ -1,16 +1,11 @@
 /** Signing out removes what this browser keeps, drafts included: a person is asked first if there are any. */
 import { describe, readRefused } from "../api/problems.ts"
 import { session } from "../api/session.ts"
+import { observable } from "../observable.ts"
 import { unsent } from "../saving/drafts.ts"
 import { toasts } from "../ui/toasts.ts"
 
-let drafts = 0
-const listeners = new Set<() => void>()
-
-function become(next: number): void {
-  drafts = next
-  for (const listener of listeners) listener()
-}
+const { get, set, subscribe } = observable(0)
 
 /** Tells the person if the session goes on all the same. */
 async function end(): Promise<void> {
@@ -24,21 +19,18 @@ async function end(): Promise<void> {
 
 export const leaving = {
   /** Diagrams with changes that would be lost; 0: nobody is asked. */
-  drafts: (): number => drafts,
-  subscribe(listener: () => void): () => void {
-    listeners.add(listener)
-    return () => listeners.delete(listener)
-  },
+  drafts: get,
+  subscribe,
   async signOut(account: string | undefined): Promise<void> {
     const left = account ? await unsent(account).catch(() => []) : []
-    if (left.length > 0) become(left.length)
+    if (left.length > 0) set(left.length)
     else await end()
   },
   stay(): void {
-    become(0)
+    set(0)
   },
   async signOutAnyway(): Promise<void> {
-    become(0)
+    set(0)
     await end()
   },
 }

@@ -1,11 +1,12 @@
+import { observable } from "../observable.ts"
+
 /** The theme of the page: a person's choice, else the system's, which the style sheet follows by itself. */
 export const THEMES = ["system", "light", "dark"] as const
 export type Theme = (typeof THEMES)[number]
 
 const CHOICE = "autograph.theme"
-const listeners = new Set<() => void>()
 
-function read(): Theme {
+function initial(): Theme {
   const kept = localStorage.getItem(CHOICE)
   return THEMES.find((each) => each === kept) ?? "system"
 }
@@ -15,22 +16,18 @@ function apply(chosen: Theme): void {
   else document.documentElement.dataset.theme = chosen
 }
 
-let current = read()
+const { get, set, subscribe } = observable(initial())
 
 export const theme = {
-  get: (): Theme => current,
-  subscribe(listener: () => void): () => void {
-    listeners.add(listener)
-    return () => listeners.delete(listener)
-  },
+  get,
+  subscribe,
   /** At the start of the page, before anything is shown. */
   begin(): void {
-    apply(current)
+    apply(get())
   },
   choose(next: Theme): void {
     localStorage.setItem(CHOICE, next)
-    current = next
     apply(next)
-    for (const listener of listeners) listener()
+    set(next)
   },
 }

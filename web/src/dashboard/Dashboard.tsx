@@ -1,11 +1,12 @@
 import { useQueryClient } from "@tanstack/react-query"
-import { useEffect, useMemo, useState } from "react"
+import { useMemo, useState } from "react"
 import { useLocation, useSearch } from "wouter"
 import { describe, refusedOf } from "../api/problems.ts"
 import { useSentences } from "../i18n/catalogue.ts"
 import { Button } from "../ui/Button.tsx"
 import { EmptyState } from "../ui/EmptyState.tsx"
 import { toasts } from "../ui/toasts.ts"
+import { useTitle } from "../ui/useTitle.ts"
 import styles from "./Dashboard.module.css"
 import { PurgeDialog, RenameDialog } from "./dialogs.tsx"
 import { addressOf, type Filter, isNarrowed, readFilter } from "./filter.ts"
@@ -36,9 +37,7 @@ export default function Dashboard() {
   const [purging, setPurging] = useState<string[] | null>(null)
   const change = useChange(() => setSelection(NOTHING))
 
-  useEffect(() => {
-    document.title = `${text.views[filter.view]} · AutoGraph`
-  }, [text, filter.view])
+  useTitle(text.views[filter.view])
 
   const show = (next: Partial<Filter>) => {
     setSelection(NOTHING)

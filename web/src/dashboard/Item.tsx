@@ -26,7 +26,7 @@ export function Item(props: Props) {
   const { item, layout, isSelected, isSelecting, onSelect } = props
   const text = useSentences(dashboard)
   const when = item.deleted_at ?? item.updated_at
-  const told = item.deleted_at ? text.deleted(relative(when)) : text.changed(relative(when))
+  const caption = item.deleted_at ? text.deleted(relative(when)) : text.changed(relative(when))
   return (
     <article className={`${styles[layout === "grid" ? "card" : "row"]} ${isSelected ? styles.chosen : ""}`}>
       <input
@@ -49,7 +49,7 @@ export function Item(props: Props) {
         {item.title}
       </Link>
       <time className={styles.when} dateTime={when} title={absolute(when)}>
-        {told}
+        {caption}
       </time>
       {layout === "list" ? <span className={styles.size}>{size(item.size_bytes)}</span> : null}
       <Actions {...props} />

@@ -8,7 +8,7 @@ test("what is usual does not stand in the address", () => {
   expect(addressOf({ ...PLAIN, view: "recent", sort: "last_viewed_at" })).toBe("/recent")
 })
 
-test("an address gives back the filter that it was made of", () => {
+test("a filter can be read from the address that was made of it", () => {
   const filter: Filter = { view: "trash", q: "plan & co", type: "note", tag: "ä/b", sort: "title" }
   const [path = "", query = ""] = addressOf(filter).split("?")
   expect(readFilter(path, query)).toEqual(filter)

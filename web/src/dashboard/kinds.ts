@@ -1,3 +1,4 @@
+import { noteOf } from "../editors/code/source.ts"
 import type { IconName } from "../ui/Icon.tsx"
 import type { DiagramType } from "./filter.ts"
 
@@ -9,7 +10,7 @@ export const BEGINS: Record<Kind, { type: DiagramType; note: string | null; icon
   canvas: { type: "canvas", note: null, icon: "canvas" },
   note: { type: "note", note: "", icon: "note" },
   mixed: { type: "mixed", note: "", icon: "mixed" },
-  mermaid: { type: "note", note: "```mermaid\nflowchart LR\n  A[Start] --> B[End]\n```\n", icon: "code" },
+  mermaid: { type: "note", note: noteOf("flowchart LR\n  A[Start] --> B[End]"), icon: "code" },
 }
 
 export const ICONS: Record<DiagramType, IconName> = { canvas: "canvas", note: "note", mixed: "mixed" }

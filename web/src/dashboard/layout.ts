@@ -1,25 +1,19 @@
 import { useSyncExternalStore } from "react"
+import { observable } from "../observable.ts"
 
 export type Layout = "grid" | "list"
 
 const CHOICE = "autograph.layout"
-const listeners = new Set<() => void>()
-let current: Layout = localStorage.getItem(CHOICE) === "list" ? "list" : "grid"
+const { get, set, subscribe } = observable<Layout>(localStorage.getItem(CHOICE) === "list" ? "list" : "grid")
 
 /** How lists are shown on this device. */
 export const layout = {
   choose(next: Layout): void {
     localStorage.setItem(CHOICE, next)
-    current = next
-    for (const listener of listeners) listener()
+    set(next)
   },
 }
 
-function subscribe(listener: () => void): () => void {
-  listeners.add(listener)
-  return () => listeners.delete(listener)
-}
-
 export function useLayout(): Layout {
-  return useSyncExternalStore(subscribe, () => current)
+  return useSyncExternalStore(subscribe, get)
 }

@@ -82,7 +82,7 @@ export async function changeAll(kind: Change, ids: readonly string[]): Promise<s
         await changeInTime(kind, id)
         done.push(id)
       } catch {
-        // Told by the count of those that were changed.
+        // The caller counts those that were changed.
       }
     }
   }

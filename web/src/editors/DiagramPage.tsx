@@ -1,10 +1,13 @@
 /** The page of one diagram: loads it, and says what is the matter if it cannot. */
+import { useQuery } from "@tanstack/react-query"
 import { lazy, Suspense, useEffect, useState } from "react"
 import { Link, useParams } from "wouter"
+import { refusedOf } from "../api/problems.ts"
+import { meQuery } from "../api/queries.ts"
 import { useSentences } from "../i18n/catalogue.ts"
 import { unsent } from "../saving/drafts.ts"
 import styles from "./DiagramPage.module.css"
-import { Refused, useCountedView, useDiagram, useMe } from "./queries.ts"
+import { useCountedView, useDiagram } from "./queries.ts"
 import { page } from "./sentences.ts"
 
 const Workspace = lazy(() => import("./Workspace.tsx"))
@@ -12,7 +15,7 @@ const Workspace = lazy(() => import("./Workspace.tsx"))
 export default function DiagramPage() {
   const { id = "" } = useParams<{ id: string }>()
   const diagram = useDiagram(id)
-  const me = useMe()
+  const me = useQuery(meQuery)
   useCountedView(id, diagram.data?.deleted_at === null)
   const error = diagram.error ?? me.error
   if (error) return <Failed id={id} account={me.data?.id} error={error} again={() => void diagram.refetch()} />
@@ -45,7 +48,7 @@ function Failed({ id, account, error, again }: FailedProps) {
   useEffect(() => {
     if (account) void unsent(account).then((ids) => setLeft(ids.includes(id)))
   }, [account, id])
-  const status = error instanceof Refused ? error.status : 0
+  const status = refusedOf(error)?.status ?? 0
   const known = { 403: said.forbidden, 404: said.missing, 422: said.missing }[status]
   const { title, text } = known ?? said.failed
   return (

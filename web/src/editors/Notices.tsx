@@ -2,13 +2,13 @@
 import { lazy, type ReactNode, Suspense, useState } from "react"
 import { useLocation } from "wouter"
 import { useSentences } from "../i18n/catalogue.ts"
-import { language } from "../i18n/language.ts"
+import { absolute } from "../i18n/dates.ts"
 import { changesOf } from "../saving/edits.ts"
 import type { Saver } from "../saving/saver.ts"
 import type { Diagram } from "../saving/server.ts"
 import type { SaverState, Why } from "../saving/state.ts"
 import styles from "./DiagramPage.module.css"
-import { download } from "./download.ts"
+import { downloadJson } from "./download.ts"
 import { restoreFromTrash, saveAsNew } from "./queries.ts"
 import { page } from "./sentences.ts"
 
@@ -31,11 +31,7 @@ export function Notices({ saver, state, diagram }: NoticesProps) {
       {conflict && <Conflict saver={saver} conflict={conflict} />}
       {notice?.kind === "recovered" && (
         <Notice>
-          <span>
-            {said.recovered(
-              new Intl.DateTimeFormat(language.get(), { dateStyle: "medium", timeStyle: "short" }).format(notice.at),
-            )}
-          </span>
+          <span>{said.recovered(absolute(notice.at))}</span>
           <Button onClick={saver.dismiss}>{said.dismiss}</Button>
         </Notice>
       )}
@@ -45,13 +41,9 @@ export function Notices({ saver, state, diagram }: NoticesProps) {
           <span>{said.asides(asides.length)}</span>
           <Button
             onClick={() =>
-              download(
-                `${state.title}.json`,
-                JSON.stringify(
-                  asides.map((each) => changesOf(each.body)),
-                  null,
-                  2,
-                ),
+              downloadJson(
+                state.title,
+                asides.map((each) => changesOf(each.body)),
               )
             }
           >
@@ -123,11 +115,7 @@ function Unsaved({ saver, why, diagram }: { saver: Saver; why: Why; diagram: Dia
           {said.saveAsNew}
         </Button>
       )}
-      {lost && (
-        <Button onClick={() => download(`${saver.now().title}.json`, JSON.stringify(saver.now(), null, 2))}>
-          {said.download}
-        </Button>
-      )}
+      {lost && <Button onClick={() => downloadJson(saver.now().title, saver.now())}>{said.download}</Button>}
       {why.kind !== "gone" && why.kind !== "signed-out" && <Button onClick={saver.retry}>{said.again}</Button>}
     </Notice>
   )

@@ -1,10 +1,12 @@
 /** One diagram being edited: its bar, its editor, and what there is to say of saving. */
-import { lazy, Suspense, useEffect, useState, useSyncExternalStore } from "react"
+import { lazy, Suspense, useState, useSyncExternalStore } from "react"
 import { Link } from "wouter"
 import { useSentences } from "../i18n/catalogue.ts"
 import type { Saver } from "../saving/saver.ts"
 import type { Diagram } from "../saving/server.ts"
 import { useSaver } from "../saving/useSaver.ts"
+import { Icon } from "../ui/Icon.tsx"
+import { useTitle } from "../ui/useTitle.ts"
 import styles from "./DiagramPage.module.css"
 import { Skeleton } from "./DiagramPage.tsx"
 import { Notices } from "./Notices.tsx"
@@ -30,18 +32,13 @@ function Open({ diagram, account, saver }: WorkspaceProps & { saver: Saver }) {
   const readOnly = diagram.permission === "view" || diagram.deleted_at !== null
   const Editor = EDITORS[kind]
 
-  useEffect(() => {
-    document.title = `${state.title} – AutoGraph`
-    return () => {
-      document.title = "AutoGraph"
-    }
-  }, [state.title])
+  useTitle(state.title)
 
   return (
     <main className={styles.page}>
       <header className={styles.bar}>
         <Link href="/" className={styles.back} aria-label={said.back} title={said.back}>
-          <Arrow />
+          <Icon name="back" size={20} />
         </Link>
         <h1 className={styles.heading}>
           <Title title={state.title} readOnly={readOnly} onChange={saver.retitle} />
@@ -57,7 +54,7 @@ function Open({ diagram, account, saver }: WorkspaceProps & { saver: Saver }) {
           aria-expanded={versions}
           onClick={() => setVersions(!versions)}
         >
-          <Clock />
+          <Icon name="clock" size={18} />
           <span className={styles.label}>{said.versions}</span>
         </button>
       </header>
@@ -90,38 +87,5 @@ function Open({ diagram, account, saver }: WorkspaceProps & { saver: Saver }) {
         )}
       </div>
     </main>
-  )
-}
-
-function Arrow() {
-  return (
-    <svg
-      width="20"
-      height="20"
-      viewBox="0 0 20 20"
-      fill="none"
-      stroke="currentColor"
-      strokeWidth="1.6"
-      aria-hidden="true"
-    >
-      <path d="M12.5 4.5 7 10l5.5 5.5" strokeLinecap="round" strokeLinejoin="round" />
-    </svg>
-  )
-}
-
-function Clock() {
-  return (
-    <svg
-      width="18"
-      height="18"
-      viewBox="0 0 20 20"
-      fill="none"
-      stroke="currentColor"
-      strokeWidth="1.6"
-      aria-hidden="true"
-    >
-      <circle cx="10" cy="10" r="7" />
-      <path d="M10 6v4.2l2.6 1.6" strokeLinecap="round" strokeLinejoin="round" />
-    </svg>
   )
 }

@@ -1,8 +1,10 @@
 import { useSyncExternalStore } from "react"
+import type { Theme } from "./code/protocol.ts"
 
 const dark = matchMedia("(prefers-color-scheme: dark)")
 
-function now(): "light" | "dark" {
+/** What the page shows: the chosen theme, else the system's. */
+export function pageTheme(): Theme {
   const chosen = document.documentElement.dataset.theme
   if (chosen === "light" || chosen === "dark") return chosen
   return dark.matches ? "dark" : "light"
@@ -18,7 +20,7 @@ function subscribe(listener: () => void): () => void {
   }
 }
 
-/** What the page shows: the chosen theme, else the system's. */
-export function usePageTheme(): "light" | "dark" {
-  return useSyncExternalStore(subscribe, now)
+/** For what cannot follow the variables of CSS. */
+export function usePageTheme(): Theme {
+  return useSyncExternalStore(subscribe, pageTheme)
 }

@@ -19,8 +19,8 @@ export function relative(iso: string, now = Date.now()): string {
   return format.format(0, "second")
 }
 
-export function absolute(iso: string): string {
-  return new Intl.DateTimeFormat(language.get(), { dateStyle: "medium", timeStyle: "short" }).format(new Date(iso))
+export function absolute(at: string | number): string {
+  return new Intl.DateTimeFormat(language.get(), { dateStyle: "medium", timeStyle: "short" }).format(new Date(at))
 }
 
 export function size(bytes: number): string {

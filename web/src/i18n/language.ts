@@ -1,9 +1,10 @@
+import { observable } from "../observable.ts"
+
 /** The language of the page: the person's choice, else the browser's. */
 export const LANGUAGES = ["en", "de"] as const
 export type Language = (typeof LANGUAGES)[number]
 
 const CHOICE = "autograph.language"
-const listeners = new Set<() => void>()
 
 function initial(): Language {
   const wanted = [localStorage.getItem(CHOICE) ?? "", ...navigator.languages]
@@ -14,18 +15,14 @@ function initial(): Language {
   return "en"
 }
 
-let current: Language = initial()
+const { get, set, subscribe } = observable(initial())
 
 export const language = {
-  get: (): Language => current,
-  subscribe(listener: () => void): () => void {
-    listeners.add(listener)
-    return () => listeners.delete(listener)
-  },
+  get,
+  subscribe,
   choose(next: Language): void {
     localStorage.setItem(CHOICE, next)
-    current = next
     document.documentElement.lang = next
-    for (const listener of listeners) listener()
+    set(next)
   },
 }

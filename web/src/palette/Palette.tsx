@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query"
-import { type KeyboardEvent, useDeferredValue, useEffect, useId, useRef, useState } from "react"
+import { type KeyboardEvent, useDeferredValue, useId, useState } from "react"
 import { useLocation } from "wouter"
 import { api } from "../api/client.ts"
 import { dataOf } from "../api/problems.ts"
@@ -12,6 +12,7 @@ import { dashboard } from "../dashboard/sentences.ts"
 import { useCreate } from "../dashboard/useCreate.ts"
 import { useSentences } from "../i18n/catalogue.ts"
 import { Icon, type IconName } from "../ui/Icon.tsx"
+import { useModal } from "../ui/useModal.ts"
 import { matches } from "./match.ts"
 import styles from "./Palette.module.css"
 import { palette } from "./sentences.ts"
@@ -24,19 +25,13 @@ const MAX_FOUND = 8
 export default function Palette({ onClose }: { onClose: () => void }) {
   const text = useSentences(palette)
   const id = useId()
-  const dialog = useRef<HTMLDialogElement>(null)
+  const dialog = useModal()
   const [typed, setTyped] = useState("")
   const [at, setAt] = useState(0)
   const found = useFound(useDeferredValue(typed))
   const commands = useCommands().filter(({ label }) => matches(label, typed))
   const entries = [...found, ...commands]
   const active = entries[Math.min(at, entries.length - 1)]
-
-  useEffect(() => {
-    const opened = dialog.current
-    opened?.showModal()
-    return () => opened?.close()
-  }, [])
 
   function choose(entry: Entry | undefined) {
     if (!entry) return

@@ -5,9 +5,6 @@ export const palette = catalogue(
     title: "Search and commands",
     placeholder: "Find a diagram, or type a command",
     nothing: "Nothing found",
-    close: "Close",
-    diagrams: "Diagrams",
-    commands: "Commands",
     create: (kind: string) => `New: ${kind}`,
     go: {
       all: "Go to all diagrams",
@@ -23,9 +20,6 @@ export const palette = catalogue(
     title: "Suche und Befehle",
     placeholder: "Diagramm suchen oder Befehl eingeben",
     nothing: "Nichts gefunden",
-    close: "Schließen",
-    diagrams: "Diagramme",
-    commands: "Befehle",
     create: (kind: string) => `Neu: ${kind}`,
     go: {
       all: "Zu allen Diagrammen",

@@ -195,7 +195,7 @@ export class Drafts {
   }
 }
 
-/** The diagrams with drafts of *account* on this device, for whoever is about to sign out or looks for lost work. */
+/** The diagrams with drafts of *account* on this device: asked before a sign-out, and where a diagram cannot be loaded. */
 export async function unsent(account: string): Promise<string[]> {
   const paths = await transact("readonly", (store) => promised(store.getAllKeys(below(account))))
   const found = (paths ?? []).flatMap((path) => (Array.isArray(path) && path[2] !== ASIDE ? String(path[1]) : []))

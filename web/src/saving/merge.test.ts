@@ -26,13 +26,13 @@ test("what each side added, changed and removed is in the merged scene", () => {
   expect(overlaps).toEqual([])
 })
 
-test("an element that one side removed and the other changed stays, and is told", () => {
+test("an element that one side removed and the other changed stays, and is reported", () => {
   const { ids, overlaps } = merged([element("1")], [element("1"), element("2", 2)])
   expect(ids).toEqual(["1", "2"])
   expect(overlaps).toMatchObject([{ id: "2", mine: null, taken: "theirs" }])
 })
 
-test("of an element that both changed the higher version stands, and both are told", () => {
+test("of an element that both changed the higher version stands, and both are reported", () => {
   const { elements, overlaps } = merged(
     [element("1", 2, { x: 1 }), element("2")],
     [element("1", 3, { x: 2 }), element("2")],

@@ -203,7 +203,7 @@ test("waits double to 60 s, and Retry-After is honoured", async () => {
   expect(server.calls).toHaveLength(calls + 1)
 })
 
-test("after a 401 it waits, and goes on with the same draft when told that somebody signed in", async () => {
+test("after a 401 it waits, and goes on with the same draft once somebody has signed in", async () => {
   const { saver, server } = begin()
   saver.edit(note("one"))
   await pass(2_000)
@@ -318,7 +318,7 @@ test("412 by a change of the title alone: the content goes on, under the other's
   expect(saver.state().title).toBe("Renamed")
 })
 
-test("a store that is full is told, and sends at once", async () => {
+test("a store that is full is reported, and sends at once", async () => {
   const { saver, server, drafts } = begin()
   const full = () => Promise.reject(new DOMException("full", "QuotaExceededError"))
   vi.spyOn(drafts, "keep").mockImplementation(full)

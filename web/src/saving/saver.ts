@@ -139,7 +139,7 @@ export class Saver {
     this.goOn()
   }
 
-  /** Now, for whoever does not want to wait. A refused request becomes a new one. */
+  /** Now, without waiting for the backoff. A refused request becomes a new one. */
   retry = (): void => {
     if (this.busy) return
     if (this.current.saving === "refused") this.edits.unseal()
@@ -176,7 +176,7 @@ export class Saver {
     else void this.keep().then(() => this.abandon())
   }
 
-  /** Ends at once. The drafts stay for whoever opens the diagram next. */
+  /** Ends at once. The drafts stay for the next opening of the diagram. */
   abandon(): void {
     this.closing = true
     this.cancel()

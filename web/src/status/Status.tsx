@@ -1,11 +1,11 @@
 import { useQuery } from "@tanstack/react-query"
-import { useEffect } from "react"
 import { api, type Schemas } from "../api/client.ts"
 import { dataOf, describe, refusedOf } from "../api/problems.ts"
 import { useSentences } from "../i18n/catalogue.ts"
 import { absolute } from "../i18n/dates.ts"
 import { language } from "../i18n/language.ts"
 import { EmptyState } from "../ui/EmptyState.tsx"
+import { Page } from "../ui/Page.tsx"
 import styles from "./Status.module.css"
 import { status } from "./sentences.ts"
 
@@ -19,9 +19,6 @@ export default function Status() {
     queryFn: async () => dataOf(await api.GET("/api/admin/status")),
     refetchInterval: REFRESH_MS,
   })
-  useEffect(() => {
-    document.title = `${text.title} · AutoGraph`
-  }, [text])
   if (found.isError && !found.data) {
     return (
       <main>
@@ -33,8 +30,7 @@ export default function Status() {
   }
   const { data } = found
   return (
-    <main className={styles.page} aria-busy={found.isPending}>
-      <h1>{text.title}</h1>
+    <Page title={text.title} busy={found.isPending}>
       {data ? (
         <>
           <p className={styles.whole} role="status">
@@ -50,7 +46,7 @@ export default function Status() {
           </ul>
         </>
       ) : null}
-    </main>
+    </Page>
   )
 }
 

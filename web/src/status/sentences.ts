@@ -6,10 +6,10 @@ export const status = catalogue(
     state: {
       ok: "All is well",
       degraded: "Something needs attention",
-      away: "Something is away",
+      away: "Something is unavailable",
       unknown: "Not known",
     },
-    states: { ok: "ok", degraded: "degraded", away: "away", unknown: "unknown" },
+    states: { ok: "ok", degraded: "degraded", away: "unavailable", unknown: "unknown" },
     parts: {
       gateway: "Gateway",
       auth: "Accounts and sessions",

@@ -1,6 +1,7 @@
-import { type ReactNode, useEffect, useId, useRef } from "react"
+import { type ReactNode, useId } from "react"
 import { IconButton } from "./Button.tsx"
 import styles from "./Dialog.module.css"
+import { useModal } from "./useModal.ts"
 
 type Props = {
   title: string
@@ -8,23 +9,17 @@ type Props = {
   close: string | null
   onClose: () => void
   children: ReactNode
-  wide?: boolean
 }
 
-/** A modal dialog of the browser's own: it keeps the focus, and gives it back. It is open as long as it is rendered. */
-export function Dialog({ title, close, onClose, children, wide = false }: Props) {
-  const dialog = useRef<HTMLDialogElement>(null)
+/** A modal dialog of the browser's own: it keeps the focus, and returns it when it closes. It is open as long as it is rendered. */
+export function Dialog({ title, close, onClose, children }: Props) {
+  const dialog = useModal()
   const heading = useId()
-  useEffect(() => {
-    const opened = dialog.current
-    opened?.showModal()
-    return () => opened?.close()
-  }, [])
   return (
     // biome-ignore lint/a11y/useKeyWithClickEvents: Escape closes it as well
     <dialog
       ref={dialog}
-      className={wide ? `${styles.dialog} ${styles.wide}` : styles.dialog}
+      className={styles.dialog}
       aria-labelledby={heading}
       onCancel={(event) => {
         event.preventDefault()

@@ -3,7 +3,7 @@ import styles from "./Field.module.css"
 
 type Props = InputHTMLAttributes<HTMLInputElement> & { label: string; hint?: string; problem?: string | undefined }
 
-/** A labelled input. *hint* is told before, *problem* after it was refused. */
+/** A labelled input. *hint* is shown before, *problem* after it was refused. */
 export function Field({ label, hint, problem, ...native }: Props) {
   const id = useId()
   const described = [hint ? `${id}-hint` : "", problem ? `${id}-problem` : ""].filter(Boolean).join(" ")

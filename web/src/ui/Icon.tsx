@@ -1,6 +1,7 @@
 /** The page's icons, drawn on a grid of 16 by 16. They say nothing to a screen reader: what they stand in has a name. */
 const PATHS = {
   account: "M8 8.5a2.8 2.8 0 1 0 0-5.6 2.8 2.8 0 0 0 0 5.6M2.8 13.6c.7-2.2 2.7-3.4 5.2-3.4s4.5 1.2 5.2 3.4",
+  back: "M10 3.5 5.5 8l4.5 4.5",
   canvas: "M2.5 3.5h5v4h-5zM10.8 12.8a2.3 2.3 0 1 0 0-4.6 2.3 2.3 0 0 0 0 4.6M7.5 5.5h2a1.3 1.3 0 0 1 1.3 1.3v1.4",
   check: "m3 8.5 3.2 3.2L13 4.8",
   chevron: "m4.5 6.5 3.5 3.5 3.5-3.5",
@@ -27,10 +28,15 @@ const PATHS = {
 
 export type IconName = keyof typeof PATHS
 
-export function Icon({ name, size = 16 }: { name: IconName; size?: number }) {
+export function Icon({ name, size }: { name: IconName; size?: number }) {
+  return <Glyph path={PATHS[name]} {...(size && { size })} />
+}
+
+/** *path*: lines on a grid of 16 by 16. */
+export function Glyph({ path, size = 16 }: { path: string; size?: number }) {
   return (
     <svg width={size} height={size} viewBox="0 0 16 16" fill="none" aria-hidden="true">
-      <path d={PATHS[name]} stroke="currentColor" strokeWidth="1.4" strokeLinecap="round" strokeLinejoin="round" />
+      <path d={path} stroke="currentColor" strokeWidth="1.4" strokeLinecap="round" strokeLinejoin="round" />
     </svg>
   )
 }

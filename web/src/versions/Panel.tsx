@@ -1,9 +1,9 @@
 /** The versions of a diagram: who made each and when, its name, and what can be done with it. */
 import { lazy, Suspense, useState, useSyncExternalStore } from "react"
 import { useSentences } from "../i18n/catalogue.ts"
+import { absolute, relative } from "../i18n/dates.ts"
 import type { Saver } from "../saving/saver.ts"
 import type { Diagram } from "../saving/server.ts"
-import { ago, exactly } from "./ago.ts"
 import type { Side } from "./Look.tsx"
 import styles from "./Panel.module.css"
 import { useLabel, useRestore, useVersion, useVersions, type VersionSummary } from "./queries.ts"
@@ -116,12 +116,12 @@ function Item({ diagram, version, account, readOnly, restorable, picked, ...on }
     <li className={styles.item}>
       <div className={styles.top}>
         <span>{said.number(version.number)}</span>
-        <time className={styles.soft} dateTime={at} title={exactly(at)}>
-          {ago(at)}
+        <time className={styles.soft} dateTime={at} title={absolute(at)}>
+          {relative(at)}
         </time>
       </div>
       <div className={styles.soft}>
-        {who} · {exactly(at)}
+        {who} · {absolute(at)}
         {version.open && ` · ${said.open}`}
         {version.restored_from && ` · ${said.restoredFrom(version.restored_from)}`}
       </div>

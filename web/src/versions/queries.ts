@@ -1,6 +1,6 @@
 import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from "@tanstack/react-query"
 import { api, type Schemas } from "../api/client.ts"
-import { unwrap } from "../editors/queries.ts"
+import { dataOf } from "../api/problems.ts"
 
 export type VersionSummary = Schemas["VersionSummary"]
 export type Version = Schemas["Version"]
@@ -10,7 +10,7 @@ export function useVersions(id: string) {
     queryKey: ["versions", id],
     queryFn: async ({ pageParam }) => {
       const query = pageParam ? { limit: 50, cursor: pageParam } : { limit: 50 }
-      return unwrap(await api.GET("/api/diagrams/{id}/versions", { params: { path: { id }, query } }))
+      return dataOf(await api.GET("/api/diagrams/{id}/versions", { params: { path: { id }, query } }))
     },
     initialPageParam: "",
     getNextPageParam: (last) => last.next_cursor,
@@ -22,7 +22,7 @@ export function useVersion(id: string, number: number | null, open: boolean) {
   return useQuery({
     queryKey: ["version", id, number],
     queryFn: async () =>
-      unwrap(await api.GET("/api/diagrams/{id}/versions/{number}", { params: { path: { id, number: number ?? 0 } } })),
+      dataOf(await api.GET("/api/diagrams/{id}/versions/{number}", { params: { path: { id, number: number ?? 0 } } })),
     enabled: number !== null,
     // Once closed it never changes.
     staleTime: open ? 0 : Number.POSITIVE_INFINITY,
@@ -33,7 +33,7 @@ export function useLabel(id: string) {
   const queries = useQueryClient()
   return useMutation({
     mutationFn: async ({ number, label }: { number: number; label: string | null }) =>
-      unwrap(
+      dataOf(
         await api.PATCH("/api/diagrams/{id}/versions/{number}", { params: { path: { id, number } }, body: { label } }),
       ),
     onSettled: () => queries.invalidateQueries({ queryKey: ["versions", id] }),
@@ -45,7 +45,7 @@ export function useRestore(id: string) {
   const queries = useQueryClient()
   return useMutation({
     mutationFn: async ({ number, revision }: { number: number; revision: number }) =>
-      unwrap(
+      dataOf(
         await api.POST("/api/diagrams/{id}/versions/{number}/restore", {
           params: {
             path: { id, number },

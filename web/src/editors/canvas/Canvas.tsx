@@ -14,7 +14,7 @@ import type { BinaryFileData, ExcalidrawImperativeAPI, ExcalidrawProps } from "@
 import { useEffect, useImperativeHandle, useRef, useState } from "react"
 import { useSentences } from "../../i18n/catalogue.ts"
 import { language } from "../../i18n/language.ts"
-import { download } from "../download.ts"
+import { downloadJson } from "../download.ts"
 import type { Content, EditorProps, Scene } from "../editor.ts"
 import { usePageTheme } from "../pageTheme.ts"
 import styles from "./Canvas.module.css"
@@ -73,7 +73,7 @@ function Damaged({ id, scene }: { id: string; scene: Scene }) {
       <p>{damaged.text}</p>
       <span>{damaged.detail}</span>
       <code>{damageOf(scene)}</code>
-      <button type="button" onClick={() => download(`${id}.json`, JSON.stringify(scene, null, 2))}>
+      <button type="button" onClick={() => downloadJson(id, scene)}>
         {damaged.download}
       </button>
     </section>

@@ -4,6 +4,7 @@ import type { EditorView } from "@codemirror/view"
 import { type ReactNode, useEffect, useImperativeHandle, useRef, useState, useSyncExternalStore } from "react"
 import { sentences, useSentences } from "../../i18n/catalogue.ts"
 import type { EditorProps } from "../editor.ts"
+import { pageTheme, usePageTheme } from "../pageTheme.ts"
 import { Bar, BarButton, BarGap } from "./Bar.tsx"
 import styles from "./Code.module.css"
 import { createEditor, replaceText } from "./codemirror.ts"
@@ -18,7 +19,6 @@ import { usePaneMode } from "./paneMode.ts"
 import { Previewer } from "./previewer.ts"
 import { code } from "./sentences.ts"
 import { noteOf, sourceIn } from "./source.ts"
-import { pageTheme, usePageTheme } from "./theme.ts"
 
 const EXAMPLE_NAMES = Object.keys(EXAMPLES).filter((name): name is Example => name in EXAMPLES)
 

@@ -1,3 +1,6 @@
+import { Glyph } from "../../ui/Icon.tsx"
+
+/** Of the editors' toolbars, which are not loaded with the rest of the page. */
 const PATHS = {
   bold: "M5 3h4.5a2.5 2.5 0 0 1 0 5H5zM5 8h5.2a2.5 2.5 0 0 1 0 5H5z",
   italic: "M7 3h5M4 13h5M9.5 3l-3 10",
@@ -24,9 +27,5 @@ const PATHS = {
 export type IconName = keyof typeof PATHS
 
 export function Icon({ name }: { name: IconName }) {
-  return (
-    <svg width="16" height="16" viewBox="0 0 16 16" fill="none" aria-hidden="true">
-      <path d={PATHS[name]} stroke="currentColor" strokeWidth="1.5" strokeLinecap="round" strokeLinejoin="round" />
-    </svg>
-  )
+  return <Glyph path={PATHS[name]} />
 }

@@ -1,28 +1,12 @@
+import { download, fileName } from "../download.ts"
 import type { Drawing } from "./protocol.ts"
 
 /** Twice the size, for screens and paper; less where a browser has no canvas that large. */
 const SCALE = 2
 const MOST_PIXELS_A_SIDE = 8_192
 
-function save(blob: Blob, name: string): void {
-  const link = document.createElement("a")
-  link.href = URL.createObjectURL(blob)
-  link.download = name
-  link.click()
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000)
-}
-
-/** As a file's name may be on every system. */
-const fileName = (title: string, extension: string) =>
-  `${
-    title
-      .replace(/[\\/:*?"<>|\p{Cc}]+/gu, " ")
-      .trim()
-      .slice(0, 120) || "diagram"
-  }.${extension}`
-
 export function downloadSvg(drawing: Drawing, title: string): void {
-  save(new Blob([drawing.svg], { type: "image/svg+xml" }), fileName(title, "svg"))
+  download(fileName(title, "svg"), new Blob([drawing.svg], { type: "image/svg+xml" }))
 }
 
 /** Rejects if the browser cannot make it. *background* is a colour. */
@@ -42,5 +26,5 @@ export async function downloadPng(drawing: Drawing, title: string, background: s
   context.drawImage(image, 0, 0, canvas.width, canvas.height)
   const blob = await new Promise<Blob | null>((resolve) => canvas.toBlob(resolve, "image/png"))
   if (!blob) throw new Error("This browser made no PNG")
-  save(blob, fileName(title, "png"))
+  download(fileName(title, "png"), blob)
 }

@@ -18,6 +18,3 @@ export function noteOf(source: string): string {
   const fence = "`".repeat(longest + 1)
   return `${fence}mermaid\n${source}\n${fence}\n`
 }
-
-/** What the dashboard begins a new diagram with. */
-export const EMPTY_CODE_NOTE = noteOf("")

@@ -4,12 +4,11 @@ import { useSentences } from "../../i18n/catalogue.ts"
 import { Bar } from "../code/Bar.tsx"
 import { PaneSwitch, Panes } from "../code/Panes.tsx"
 import { usePaneMode } from "../code/paneMode.ts"
-import type { Content, Editor, EditorComponent, EditorProps } from "../editor.ts"
+import type { Content, Editor, EditorProps } from "../editor.ts"
 import { note } from "../note/sentences.ts"
 import styles from "./Mixed.module.css"
 
-const canvases = import.meta.glob<{ default: EditorComponent }>("../canvas/Canvas.tsx")
-const Canvas = lazy(canvases["../canvas/Canvas.tsx"] ?? (() => Promise.reject(new Error("There is no canvas"))))
+const Canvas = lazy(() => import("../canvas/Canvas.tsx"))
 const NoteEditor = lazy(() => import("../note/NoteEditor.tsx"))
 
 type Part = () => Content

@@ -5,7 +5,7 @@ import { Icon } from "../code/Icon.tsx"
 import { Previewer } from "../code/previewer.ts"
 import { code } from "../code/sentences.ts"
 import { blobUrl } from "../code/svgImage.ts"
-import { pageTheme, usePageTheme } from "../code/theme.ts"
+import { pageTheme, usePageTheme } from "../pageTheme.ts"
 import styles from "./Preview.module.css"
 
 /** A fenced block of Mermaid in the preview. It is drawn when it comes near the screen. */

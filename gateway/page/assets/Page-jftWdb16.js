@@ -1,0 +1,1 @@
+import{t as e}from"./useTitle-Bow8yoy9.js";import{t}from"./react-C-U61RdZ.js";var n={page:`_page_gnktn_1`},r=t();function i({title:t,busy:i=!1,children:a}){return e(t),(0,r.jsxs)(`main`,{className:n.page,"aria-busy":i,children:[(0,r.jsx)(`h1`,{children:t}),a]})}export{i as t};

@@ -1,0 +1,1 @@
+export{J as decodePngMetadata,K as encodePngMetadata}from"./prod-DAiE4KBj.js";

@@ -1,1 +1,0 @@
-export{J as decodePngMetadata,K as encodePngMetadata}from"./prod-CYYwEf_7.js";

@@ -1,1 +1,0 @@
-export{i as default,a as en,o as kaa}from"./prod-CYYwEf_7.js";

@@ -1,0 +1,2 @@
+var e=/^\s*(`{3,})mermaid[^\S\n]*\n([\s\S]*?)\n?\1`*\s*$/;function t(t){let[,n=``,r]=e.exec(t.replace(/\r\n?/g,`
+`))??[];return r===void 0||RegExp(`^ {0,3}\`{${n.length},}\\s*$`,`m`).test(r)?null:r}function n(e){let t=Math.max(2,...[...e.matchAll(/`{3,}/g)].map(([e])=>e.length)),n="`".repeat(t+1);return`${n}mermaid\n${e}\n${n}\n`}export{t as n,n as t};

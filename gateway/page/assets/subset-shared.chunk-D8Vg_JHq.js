@@ -1,0 +1,1 @@
+export{n as Commands,i as subsetToBase64,r as subsetToBinary,t as toBase64}from"./chunk-EIO257PC-DZfJtYDN.js";import"./prod-DAiE4KBj.js";

@@ -1,1 +1,0 @@
-export{n as Commands,i as subsetToBase64,r as subsetToBinary,t as toBase64}from"./chunk-EIO257PC-CmaGyeDT.js";import"./prod-CYYwEf_7.js";

@@ -1,1 +1,0 @@
-var e=[],t=0,n=new Set;function r(t){e=t;for(let e of n)e()}var i={all:()=>e,subscribe(e){return n.add(e),()=>n.delete(e)},show(n,a){t+=1;let o=t;r([...e.slice(-2),{id:o,text:n,...a&&{action:a}}]),setTimeout(()=>i.hide(o),8e3)},hide(t){r(e.filter(e=>e.id!==t))}};export{i as t};

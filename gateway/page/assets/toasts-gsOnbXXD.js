@@ -1,0 +1,1 @@
+import{r as e}from"./session-B3ZfdVMK.js";var t=8e3,{get:n,set:r,subscribe:i}=e([]),a=0,o={all:n,subscribe:i,show(e,i){a+=1;let s=a;r([...n().slice(-2),{id:s,text:e,...i&&{action:i}}]),setTimeout(()=>o.hide(s),t)},hide(e){r(n().filter(t=>t.id!==e))}};export{o as t};
